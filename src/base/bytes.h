@@ -1,0 +1,103 @@
+// Byte vocabulary: owned bytes, views, fixed-size arrays, and shared immutable buffers.
+//
+// `Buffer` is how block bytes travel through the system without being copied: one allocation, many
+// readers, slices that keep it alive. Nobody may change the bytes after a Buffer was made from
+// them.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace rosebud {
+
+using Bytes = std::vector<std::uint8_t>;
+using ByteView = std::span<const std::uint8_t>;
+
+/// Views the characters of `text` as bytes. The view lives as long as what `text` refers to.
+inline ByteView as_bytes(std::string_view text) {
+  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
+}
+
+/// Views bytes as characters. The view lives as long as what `bytes` refers to.
+inline std::string_view as_text(ByteView bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
+inline Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
+
+inline bool equal(ByteView a, ByteView b) {
+  return a.size() == b.size() && (a.empty() || std::memcmp(a.data(), b.data(), a.size()) == 0);
+}
+
+/// Exactly N bytes with a type of their own. `Tag` keeps a key from being mistaken for a digest of
+/// the same length. Ordered as a big-endian number. Value-initialised to zero.
+template <std::size_t N, typename Tag>
+struct FixedBytes {
+  static constexpr std::size_t kSize = N;
+  std::array<std::uint8_t, N> bytes{};
+
+  friend auto operator<=>(const FixedBytes&, const FixedBytes&) = default;
+
+  ByteView view() const { return bytes; }
+  bool is_zero() const { return *this == FixedBytes{}; }
+
+  /// Returns nothing unless `view` is exactly N bytes long.
+  static std::optional<FixedBytes> from(ByteView view) {
+    if (view.size() != N) return std::nullopt;
+    FixedBytes out;
+    std::memcpy(out.bytes.data(), view.data(), N);
+    return out;
+  }
+};
+
+/// Immutable bytes with shared ownership; slicing does not copy.
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(Bytes bytes)
+      : owner_(std::make_shared<const Bytes>(std::move(bytes))), view_(*owner_) {}
+  /// Takes part in the ownership of `owner`, which must keep `view` valid.
+  Buffer(std::shared_ptr<const void> owner, ByteView view)
+      : owner_any_(std::move(owner)), view_(view) {}
+
+  static Buffer copy_of(ByteView view) { return Buffer(to_bytes(view)); }
+
+  ByteView view() const { return view_; }
+  const std::uint8_t* data() const { return view_.data(); }
+  std::size_t size() const { return view_.size(); }
+  bool empty() const { return view_.empty(); }
+
+  /// Requires: offset + length <= size().
+  Buffer slice(std::size_t offset, std::size_t length) const;
+
+  friend bool operator==(const Buffer& a, const Buffer& b) { return equal(a.view_, b.view_); }
+
+ private:
+  std::shared_ptr<const Bytes> owner_;
+  std::shared_ptr<const void> owner_any_;
+  ByteView view_;
+};
+
+/// Lower-case hexadecimal, two characters a byte.
+std::string to_hex(ByteView bytes);
+
+/// Returns nothing for an odd length or a character that is no hexadecimal digit (either case is
+/// accepted).
+std::optional<Bytes> from_hex(std::string_view text);
+
+/// RFC 4648 base32, lower case, no padding: the alphabet of CIDv1 text.
+std::string to_base32(ByteView bytes);
+
+/// Returns nothing for characters outside the alphabet or non-zero left-over bits.
+std::optional<Bytes> from_base32(std::string_view text);
+
+}  // namespace rosebud

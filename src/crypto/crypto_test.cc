@@ -1,0 +1,61 @@
+#include <gtest/gtest.h>
+
+#include "crypto/hash.h"
+#include "crypto/signature.h"
+
+namespace rosebud::crypto {
+namespace {
+
+// FIPS 180-4, appendix B.1.
+TEST(Sha256, KnownVector) {
+  EXPECT_EQ(to_hex(sha256(as_bytes("abc")).view()),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+}
+
+TEST(Sha256, TagAndClusterSeparateDomains) {
+  const ByteView message = as_bytes("x");
+  const Digest plain = tagged_hash("a", message);
+  EXPECT_NE(plain, tagged_hash("b", message));
+  EXPECT_NE(plain, Hasher("a", ClusterId{}).update(message).finish());
+  // The tag's length stands in front: a tag can not borrow a character from the message.
+  EXPECT_NE(tagged_hash("ab", as_bytes("c")), tagged_hash("a", as_bytes("bc")));
+}
+
+class Schemes : public testing::TestWithParam<const SignatureScheme*> {};
+
+TEST_P(Schemes, AcceptsOnlyExactlyWhatWasSigned) {
+  const SignatureScheme& scheme = *GetParam();
+  const SecretKey key = SecretKey::generate();
+  const Signature signature = scheme.sign(key, "tag", as_bytes("message"));
+  EXPECT_TRUE(scheme.verify(key.public_key(), "tag", as_bytes("message"), signature));
+  EXPECT_FALSE(scheme.verify(key.public_key(), "gat", as_bytes("message"), signature));
+  EXPECT_FALSE(scheme.verify(key.public_key(), "tag", as_bytes("massage"), signature));
+  EXPECT_FALSE(
+      scheme.verify(SecretKey::generate().public_key(), "tag", as_bytes("message"), signature));
+  for (std::size_t i = 0; i < Signature::kSize; ++i) {
+    Signature changed = signature;
+    changed.bytes[i] ^= 1;
+    EXPECT_FALSE(scheme.verify(key.public_key(), "tag", as_bytes("message"), changed));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Schemes, testing::Values(&ed25519(), &model_scheme()));
+
+// RFC 8032 section 7.1, test 1: the public key of a known seed.
+TEST(Ed25519, PublicKeyOfKnownSeed) {
+  const auto seed = FixedBytes<32, struct SeedTag>::from(
+      *from_hex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60"));
+  EXPECT_EQ(to_hex(SecretKey::from_seed(*seed).public_key().view()),
+            "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a");
+}
+
+// A key of small order would verify one signature for many messages: replicas must agree to refuse
+// it.
+TEST(Ed25519, SmallOrderKeyIsRefused) {
+  PublicKey identity;
+  identity.bytes[0] = 1;
+  EXPECT_FALSE(ed25519().verify(identity, "t", as_bytes("m"), Signature{}));
+}
+
+}  // namespace
+}  // namespace rosebud::crypto
