@@ -1,0 +1,105 @@
+#include "wire/codec.h"
+
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+
+namespace rosebud::wire {
+namespace {
+
+crypto::Digest digest_of(int i) {
+  return crypto::sha256(Writer().u32(static_cast<std::uint32_t>(i)).bytes());
+}
+
+Hold some_hold() {
+  Hold hold{.size = 5, .index = 1, .path = {digest_of(1)}};
+  hold.statement = {.statement = HoldStatement{.serial = 1, .count = 2}.encode()};
+  hold.admission = {.statement = Bytes{1, 2, 3}};
+  return hold;
+}
+
+std::vector<Message> one_of_each() {
+  const MessageContext context{.configuration = {Generation(1), Epoch(2)}, .nonce = Nonce(3)};
+  const ObjectId block = ObjectId::block(digest_of(2));
+  const ObjectId record = ObjectId::record(digest_of(3));
+  const SignedRecord signed_record{
+      .statement = {.statement = RecordStatement{.version = Version{1}}.encode()},
+      .value = Buffer::copy_of(as_bytes("value"))};
+  const KeyRange range = whole_key_range();
+  StoredObject stored{
+      .id = block, .holds = {some_hold()}, .content = Buffer::copy_of(as_bytes("bytes"))};
+  std::vector<Message> out;
+  for (RequestBody body : std::initializer_list<RequestBody>{
+           PutBlock{block, some_hold(), Buffer::copy_of(as_bytes("block"))},
+           OfferBlock{block, some_hold()}, GetBlock{block},
+           PutRecord{record, signed_record, some_hold()}, GetRecord{record},
+           CompareRange{range, digest_of(4)}, FetchObject{record},
+           GetDescriptions{{Generation(0), Epoch(9)}}, GetCompleteness{range}}) {
+    out.push_back(Request{context, body});
+  }
+  for (AnswerBody body : std::initializer_list<AnswerBody>{
+           Refused{RefusalReason::kWrongEpoch, 250, {Buffer::copy_of(as_bytes("description"))}},
+           Stored{}, Missing{}, BlockFound{Buffer::copy_of(as_bytes("block"))}, BlockFound{},
+           Absent{}, RecordHeld{signed_record, some_hold()}, RangeEqual{{true, true}},
+           RangeSplit{{true, false}, {{range, digest_of(1), 7}, {range, digest_of(2), 8}}},
+           RangeEntries{{false, false}, {{block, digest_of(5), true}}}, RangeEntries{},
+           ObjectFound{stored}, Descriptions{{Buffer::copy_of(as_bytes("one"))}}, Completeness{}}) {
+    out.push_back(Answer{context, body});
+  }
+  return out;
+}
+
+TEST(Codec, EveryMessageSurvivesTheWay) {
+  for (const Message& message : one_of_each()) {
+    const EncodedMessage first = encode(message);
+    const auto decoded = decode(first.header, first.bulk);
+    ASSERT_TRUE(decoded.has_value());
+    EXPECT_EQ(decoded->index(), message.index());
+    const EncodedMessage second = encode(*decoded);
+    EXPECT_EQ(first.header, second.header);
+    EXPECT_EQ(first.bulk, second.bulk);
+  }
+}
+
+TEST(Codec, DamagedHeaders_NeverCrash) {
+  Random random(5);
+  for (const Message& message : one_of_each()) {
+    const EncodedMessage encoded = encode(message);
+    for (int i = 0; i < 500; ++i) {
+      Bytes header = encoded.header;
+      const auto changes = 1 + random.below(4);
+      for (std::uint64_t c = 0; c < changes && !header.empty(); ++c) {
+        header[random.below(header.size())] = static_cast<std::uint8_t>(random.next());
+      }
+      if (random.chance(1, 4)) header.resize(random.below(header.size() + 1));
+      (void)decode(header, encoded.bulk);
+    }
+  }
+}
+
+TEST(Codec, RecordIdInABlockRequest_IsRefused) {
+  const EncodedMessage encoded = encode(Request{.body = GetBlock{ObjectId::record(digest_of(1))}});
+  EXPECT_EQ(decode(encoded.header, {}).error(), DecodeError::kOutOfRange);
+}
+
+TEST(Codec, BulkWhereNoneBelongs_IsRefused) {
+  const EncodedMessage encoded = encode(Answer{.body = Absent{}});
+  EXPECT_EQ(decode(encoded.header, Buffer::copy_of(as_bytes("x"))).error(),
+            DecodeError::kBulkMismatch);
+}
+
+TEST(Codec, MoreEntriesThanTheLimit_IsRefused) {
+  RangeEntries many;
+  many.entries.resize(kRangeEntriesMax + 1, {.id = ObjectId::block(digest_of(1))});
+  const EncodedMessage encoded = encode(Answer{.body = many});
+  EXPECT_EQ(decode(encoded.header, {}).error(), DecodeError::kOutOfRange);
+}
+
+TEST(Codec, BlockOverTheLimit_IsRefused) {
+  const EncodedMessage encoded =
+      encode(Answer{.body = BlockFound{Buffer(Bytes(kBlockSizeMax + 1))}});
+  EXPECT_EQ(decode(encoded.header, encoded.bulk).error(), DecodeError::kOutOfRange);
+}
+
+}  // namespace
+}  // namespace rosebud::wire

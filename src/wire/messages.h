@@ -1,0 +1,175 @@
+// Every message between clients and replicas, one struct each. Encoding in codec.h, layout in
+// docs/format/wire.md.
+//
+// A message is a frame: a protobuf header (src/wire/rosebud.proto) and, beside it, bulk bytes: the
+// bytes of a block or the value of a record. Nothing here was verified beyond lengths and shapes;
+// objects/verify.h is the next gate.
+#pragma once
+
+#include "wire/object.h"
+
+namespace rosebud::wire {
+
+/// Stands in every message; an answer repeats its request's nonce and says which configuration it
+/// was given under.
+struct MessageContext {
+  ConfigurationNumber configuration;
+  Nonce nonce;
+  friend bool operator==(const MessageContext&, const MessageContext&) = default;
+};
+
+// ---- Requests ----
+
+/// Store these bytes under this hold. Answered: Stored, Refused.
+struct PutBlock {
+  ObjectId id;
+  Hold hold;
+  Buffer bytes;
+};
+/// "You may have it already": records the hold if the block is there. Answered: Stored, Missing,
+/// Refused.
+struct OfferBlock {
+  ObjectId id;
+  Hold hold;
+};
+/// Answered: BlockFound, Absent, Refused.
+struct GetBlock {
+  ObjectId id;
+};
+/// Keep this record if it is newer than yours. Answered with what is held then: RecordHeld,
+/// Refused.
+struct PutRecord {
+  ObjectId id;
+  SignedRecord record;
+  Hold hold;
+};
+/// Answered: RecordHeld, Absent, Refused.
+struct GetRecord {
+  ObjectId id;
+};
+/// Between replicas: "here is the fingerprint of what I hold in this interval". Answered:
+/// RangeEqual, RangeSplit, RangeEntries, Refused.
+struct CompareRange {
+  KeyRange range;
+  crypto::Digest fingerprint;
+};
+/// Between replicas: everything about one object. Answered: ObjectFound, Absent, Refused (busy:
+/// listed, but damaged).
+struct FetchObject {
+  ObjectId id;
+};
+/// Answered: Descriptions with what follows `after`, oldest first.
+struct GetDescriptions {
+  ConfigurationNumber after;
+};
+/// Answered: Completeness for the interval, Refused when this replica is not complete there.
+struct GetCompleteness {
+  KeyRange range;
+};
+
+using RequestBody = std::variant<PutBlock, OfferBlock, GetBlock, PutRecord, GetRecord, CompareRange,
+                                 FetchObject, GetDescriptions, GetCompleteness>;
+
+struct Request {
+  MessageContext context;
+  RequestBody body;
+};
+
+// ---- Answers ----
+
+enum class RefusalReason : std::uint8_t {
+  kMalformed = 1,     // the request breaks a rule that needs no state to see
+  kWrongEpoch = 2,    // descriptions are attached where the sender is behind
+  kBusy = 3,          // not now; retry_after_ms says when
+  kNotInGroup = 4,    // this replica does not keep that key
+  kBadHold = 5,       // no valid hold: signature, path, expiry, admission or cluster is wrong
+  kBadRecord = 6,     // signature, id, version, size or cluster is wrong
+  kBadBlock = 7,      // the bytes do not hash to the id
+  kNoSpace = 8,       // the disk is full
+  kQuota = 9,         // the holder's or its organisation's quota is used up here
+  kNotAllowed = 10,   // this sender may not ask that
+  kTooManyHolds = 11  // kHoldsPerObjectMax is reached
+};
+
+struct Refused {
+  RefusalReason reason = RefusalReason::kBusy;
+  std::uint32_t retry_after_ms = 0;
+  std::vector<Buffer> descriptions;  // for kWrongEpoch
+};
+/// The block is durable here and the hold recorded.
+struct Stored {};
+/// Offered, but not there: send the bytes.
+struct Missing {};
+struct BlockFound {
+  Buffer bytes;
+};
+/// This replica holds nothing under that id.
+struct Absent {};
+/// What this replica durably holds now.
+struct RecordHeld {
+  SignedRecord record;
+  Hold hold;
+};
+/// Stands in every answer about an interval (design 10.3).
+struct RangeState {
+  bool has_entered = false;  // the sender has entered the epoch of its answer
+  bool is_complete = false;  // the sender is complete for the whole interval in that epoch
+  friend bool operator==(const RangeState&, const RangeState&) = default;
+};
+struct RangeEqual {
+  RangeState state;
+};
+struct RangePart {
+  KeyRange range;
+  crypto::Digest fingerprint;
+  std::uint32_t count = 0;
+};
+struct RangeSplit {
+  RangeState state;
+  std::vector<RangePart>
+      parts;  // 2 to kRangePartsMax, in order, covering the interval without gaps
+};
+struct RangeEntry {
+  ObjectId id;
+  crypto::Digest state;
+  bool is_damaged = false;
+};
+struct RangeEntries {
+  RangeState state;
+  std::vector<RangeEntry> entries;  // all of the interval, in order, at most kRangeEntriesMax
+};
+struct ObjectFound {
+  StoredObject object;
+};
+struct Descriptions {
+  std::vector<Buffer> descriptions;
+};
+struct Completeness {
+  SignedBytes statement;  // a CompletenessStatement
+};
+
+using AnswerBody =
+    std::variant<Refused, Stored, Missing, BlockFound, Absent, RecordHeld, RangeEqual, RangeSplit,
+                 RangeEntries, ObjectFound, Descriptions, Completeness>;
+
+struct Answer {
+  MessageContext context;
+  AnswerBody body;
+};
+
+using Message = std::variant<Request, Answer>;
+
+// ---- Limits ----
+
+inline constexpr std::size_t kRangePartsMax = 16;
+inline constexpr std::size_t kRangeEntriesMax = 256;
+/// One description and the most of them in one answer.
+inline constexpr std::size_t kDescriptionSizeMax = 1024 * 1024;
+inline constexpr std::size_t kDescriptionsMax = 4;
+
+/// Short stable names for metrics and logs ("put_block", "wrong_epoch").
+std::string_view name_of(const RequestBody& body);
+std::string_view name_of(const AnswerBody& body);
+std::string_view name_of(RefusalReason reason);
+
+}  // namespace rosebud::wire
