@@ -1,0 +1,120 @@
+#include "routing/ring.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "base/random.h"
+
+namespace rosebud::routing {
+namespace {
+
+crypto::Digest random_key(Random& random) {
+  wire::Writer out;
+  for (int i = 0; i < 4; ++i) out.u64(random.next());
+  return *crypto::Digest::from(out.bytes());
+}
+
+struct Node {
+  std::uint32_t organisation;
+  std::vector<crypto::Digest> at;
+};
+
+std::vector<Position> positions_of(const std::map<std::uint32_t, Node>& nodes) {
+  std::vector<Position> out;
+  for (const auto& [index, node] : nodes) {
+    for (const auto& at : node.at) out.push_back({at, index, node.organisation});
+  }
+  return out;
+}
+
+std::map<std::uint32_t, Node> random_nodes(Random& random, std::size_t organisations,
+                                           std::size_t count) {
+  std::map<std::uint32_t, Node> nodes;
+  for (std::uint32_t i = 0; i < count; ++i) {
+    Node node{.organisation = static_cast<std::uint32_t>(i % organisations)};
+    const auto positions = random.between(1, 8);
+    for (std::uint64_t p = 0; p < positions; ++p) node.at.push_back(random_key(random));
+    nodes[i] = std::move(node);
+  }
+  return nodes;
+}
+
+/// The rule of design 4 word by word, without arcs.
+std::vector<std::uint32_t> naive_group(std::vector<Position> positions, const crypto::Digest& key,
+                                       std::size_t size, std::size_t cap) {
+  std::ranges::sort(positions, {}, &Position::at);
+  std::ranges::rotate(positions, std::ranges::lower_bound(positions, key, {}, &Position::at));
+  std::vector<std::uint32_t> group;
+  std::map<std::uint32_t, std::size_t> taken;
+  for (const Position& position : positions) {
+    if (group.size() == size) break;
+    const bool is_taken = std::ranges::find(group, position.node) != group.end();
+    if (!is_taken && taken[position.organisation] < cap) {
+      ++taken[position.organisation];
+      group.push_back(position.node);
+    }
+  }
+  return group;
+}
+
+class RandomRings : public testing::TestWithParam<int> {};
+
+TEST_P(RandomRings, GroupsFollowTheRuleAndTheCap) {
+  Random random(static_cast<std::uint64_t>(GetParam()));
+  const std::size_t f = random.between(1, 3);
+  const std::size_t cap = random.between(1, f);
+  const auto nodes = random_nodes(random, random.between(2, 9), random.between(1, 30));
+  const auto positions = positions_of(nodes);
+  const Ring ring(positions, 3 * f + 1, cap);
+  for (int i = 0; i < 200; ++i) {
+    const auto key = i == 0 ? positions.front().at : random_key(random);
+    const auto group = ring.group(key);
+    EXPECT_EQ(std::vector(group.begin(), group.end()), naive_group(positions, key, 3 * f + 1, cap));
+    std::map<std::uint32_t, std::size_t> of;
+    std::set<std::uint32_t> distinct(group.begin(), group.end());
+    EXPECT_EQ(distinct.size(), group.size());
+    for (std::uint32_t node : group) EXPECT_LE(++of[nodes.at(node).organisation], cap);
+  }
+}
+
+TEST_P(RandomRings, ArcsCoverTheLineWithoutGaps) {
+  Random random(static_cast<std::uint64_t>(GetParam()));
+  const Ring ring(positions_of(random_nodes(random, 4, random.between(1, 20))), 4, 1);
+  const auto& arcs = ring.arcs();
+  EXPECT_EQ(arcs.front().range.first, wire::whole_key_range().first);
+  EXPECT_EQ(arcs.back().range.last, wire::whole_key_range().last);
+  for (std::size_t i = 1; i < arcs.size(); ++i) {
+    EXPECT_EQ(key_after(arcs[i - 1].range.last), arcs[i].range.first);
+    EXPECT_EQ(key_before(arcs[i].range.first), arcs[i - 1].range.last);
+  }
+}
+
+// Design 4: adding or removing one node changes at most one member of any key's group.
+TEST_P(RandomRings, OneNodeLess_ChangesAtMostOneMemberOfAnyGroup) {
+  Random random(static_cast<std::uint64_t>(GetParam()));
+  const std::size_t f = random.between(1, 2);
+  const auto nodes = random_nodes(random, random.between(3 * f + 1, 9), random.between(8, 30));
+  auto fewer = nodes;
+  fewer.erase(static_cast<std::uint32_t>(random.below(nodes.size())));
+  const Ring before(positions_of(nodes), 3 * f + 1, f);
+  const Ring after(positions_of(fewer), 3 * f + 1, f);
+  for (int i = 0; i < 200; ++i) {
+    const auto key = random_key(random);
+    const auto a = before.group(key);
+    const auto b = after.group(key);
+    const std::set<std::uint32_t> old_members(a.begin(), a.end());
+    std::size_t gained = 0;
+    for (std::uint32_t node : b) gained += old_members.contains(node) ? 0 : 1;
+    EXPECT_LE(gained, 1U);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomRings, testing::Range(1, 41));
+
+TEST(Ring, EmptyHasNoGroups) { EXPECT_TRUE(Ring({}, 4, 1).group({}).empty()); }
+
+}  // namespace
+}  // namespace rosebud::routing
