@@ -1,0 +1,123 @@
+#include "membership/configuration.h"
+
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+
+namespace rosebud::membership {
+namespace {
+
+Explained wrong(std::string what, std::string next = {}) {
+  return {.what = std::move(what), .cause = {}, .next = std::move(next)};
+}
+
+/// The first four bytes: enough for a share.
+std::uint64_t top_bits(const crypto::Digest& key) {
+  std::uint64_t out = 0;
+  for (std::size_t i = 0; i < 4; ++i) out = (out << 8) | key.bytes[i];
+  return out;
+}
+
+std::optional<Explained> problem_of(const ConfigurationParts& parts) {
+  const Settings& settings = parts.settings;
+  if (settings.faults > 20 || settings.service_faults > 20) return wrong("f or F is over 20");
+  if (settings.cap == 0 || settings.cap > std::max<std::uint32_t>(settings.faults, 1)) {
+    return wrong("the cap must be between 1 and f");
+  }
+  if (parts.organisations.empty() || parts.organisations.size() > kOrganisationsMax) {
+    return wrong("a configuration has 1 to 256 organisations");
+  }
+  if (parts.nodes.size() > kNodesMax) return wrong("a configuration has at most 4096 nodes");
+  std::set<std::string> names;
+  std::set<crypto::PublicKey> keys;
+  for (const Organisation& organisation : parts.organisations) {
+    if (!wire::is_name(organisation.name))
+      return wrong("bad organisation name '" + organisation.name + "'");
+    if (!names.insert(organisation.name).second) {
+      return wrong("two organisations are called '" + organisation.name + "'");
+    }
+    if (!keys.insert(organisation.authority).second) {
+      return wrong("organisation '" + organisation.name + "' has another one's authority key");
+    }
+  }
+  names.clear();
+  std::set<std::string> addresses;
+  std::set<wire::DirectoryId> directories;
+  for (const Node& node : parts.nodes) {
+    const std::string who = "node '" + node.name + "'";
+    if (!wire::is_name(node.name)) return wrong("bad node name '" + node.name + "'");
+    if (!names.insert(node.name).second) return wrong("two nodes are called '" + node.name + "'");
+    if (!keys.insert(node.key).second) return wrong(who + " has a key that another member has");
+    if (node.organisation >= parts.organisations.size()) return wrong(who + " has no organisation");
+    if (!directories.insert(node.directory).second)
+      return wrong(who + " has another node's directory id");
+    if (node.address.empty() || node.address.size() > kAddressSizeMax)
+      return wrong(who + " has no address");
+    if (!addresses.insert(node.address).second) return wrong(who + " has another node's address");
+    if (node.position_count == 0 || node.position_count > kPositionsMax) {
+      return wrong(who + " needs 1 to 64 positions");
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::uint32_t position_count_for(std::uint64_t capacity_bytes,
+                                 std::uint64_t median_capacity_bytes) {
+  const std::uint64_t median = std::max<std::uint64_t>(median_capacity_bytes >> 20, 1);
+  const std::uint64_t own = std::min(capacity_bytes >> 20, median * kPositionsMax);
+  return static_cast<std::uint32_t>(
+      std::clamp<std::uint64_t>(own * kPositionsUsual / median, 1, kPositionsMax));
+}
+
+crypto::Digest position_of(const wire::NodeKey& key, std::uint32_t index,
+                           const crypto::Digest& randomness) {
+  return crypto::Hasher("rosebud position 1")
+      .update(key.view())
+      .update_u64(index)
+      .update(randomness.view())
+      .finish();
+}
+
+Result<std::shared_ptr<const Configuration>, Explained> Configuration::make(
+    ConfigurationParts parts) {
+  if (auto problem = problem_of(parts)) return fail(std::move(*problem));
+  return std::shared_ptr<const Configuration>(new Configuration(std::move(parts)));
+}
+
+Configuration::Configuration(ConfigurationParts parts) : parts_(std::move(parts)) {
+  std::vector<routing::Position> positions;
+  for (std::uint32_t i = 0; i < parts_.nodes.size(); ++i) {
+    const Node& node = parts_.nodes[i];
+    node_of_.emplace(node.key, i);
+    for (std::uint32_t p = 0; p < node.position_count; ++p) {
+      positions.push_back({.at = position_of(node.key, p, node.admission_randomness),
+                           .node = i,
+                           .organisation = node.organisation});
+    }
+  }
+  for (std::uint32_t i = 0; i < parts_.organisations.size(); ++i) {
+    organisation_of_.emplace(parts_.organisations[i].authority, i);
+  }
+  ring_ = routing::Ring(std::move(positions), group_size(), parts_.settings.cap);
+  shares_.resize(parts_.nodes.size());
+  for (const routing::Arc& arc : ring_.arcs()) {
+    const std::uint64_t width = top_bits(arc.range.last) - top_bits(arc.range.first);
+    for (std::uint32_t node : arc.group) shares_[node] += width;
+  }
+}
+
+std::optional<std::uint32_t> Configuration::node_index(const wire::NodeKey& key) const {
+  const auto at = node_of_.find(key);
+  return at == node_of_.end() ? std::nullopt : std::optional(at->second);
+}
+
+std::optional<std::uint32_t> Configuration::organisation_index(
+    const crypto::PublicKey& authority) const {
+  const auto at = organisation_of_.find(authority);
+  return at == organisation_of_.end() ? std::nullopt : std::optional(at->second);
+}
+
+}  // namespace rosebud::membership

@@ -1,0 +1,115 @@
+// A configuration: who is a member in one epoch, under which settings, and so which nodes keep
+// which keys (design 3, 4, 7).
+//
+// An immutable value, made only by verified signed bytes (genesis.h, description.h) or by tests,
+// and shared by pointer.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "routing/ring.h"
+#include "wire/statement.h"
+
+namespace rosebud::membership {
+
+/// Fixed for the life of the configuration. All organisations sign them with the genesis.
+struct Settings {
+  std::uint32_t faults = 1;          // f: faulty replicas that a group bears
+  std::uint32_t cap = 1;             // most members of one organisation in a group
+  std::uint32_t service_faults = 1;  // F: faulty members that the configuration service bears
+  bool has_leases = false;  // whether a configuration must be backed by a lease (design 9.4)
+  std::uint64_t epoch_seconds = 0;     // length of an epoch; 0: it has no end
+  std::uint32_t read_settle_ms = 100;  // how long mixed answers wait for the rest
+  std::uint32_t hedge_ms = 50;         // when a block is asked of one more replica
+  std::uint64_t client_quota_floor_bytes = 64ULL << 20;
+
+  friend bool operator==(const Settings&, const Settings&) = default;
+};
+
+struct Organisation {
+  std::string name;
+  crypto::PublicKey authority;
+  std::uint64_t quota_bytes = 0;
+
+  friend bool operator==(const Organisation&, const Organisation&) = default;
+};
+
+struct Node {
+  std::string name;
+  wire::NodeKey key;
+  std::uint32_t organisation = 0;  // index into organisations
+  wire::DirectoryId directory;
+  std::string address;  // "host:port", at most kAddressSizeMax characters
+  std::uint64_t capacity_bytes = 0;
+  std::uint32_t position_count = 1;     // 1 to kPositionsMax
+  crypto::Digest admission_randomness;  // R of the epoch that admitted it (design 3.3)
+
+  friend bool operator==(const Node&, const Node&) = default;
+};
+
+inline constexpr std::uint32_t kPositionsMax = 64;
+inline constexpr std::uint32_t kPositionsUsual = 16;
+inline constexpr std::size_t kAddressSizeMax = 128;
+inline constexpr std::size_t kOrganisationsMax = 256;
+inline constexpr std::size_t kNodesMax = 4096;
+
+/// Positions by capacity: kPositionsUsual for a node of the median capacity, in proportion for
+/// others, 1 to kPositionsMax. More positions mean a more even share; all members must compute the
+/// same, so it is integer arithmetic.
+std::uint32_t position_count_for(std::uint64_t capacity_bytes, std::uint64_t median_capacity_bytes);
+
+/// SHA-256(tag ‖ key ‖ i ‖ R): nobody can choose where a node stands (design 3.3).
+crypto::Digest position_of(const wire::NodeKey& key, std::uint32_t index,
+                           const crypto::Digest& randomness);
+
+/// What a Configuration is made of.
+struct ConfigurationParts {
+  crypto::ClusterId cluster;
+  wire::ConfigurationNumber number;
+  Timestamp start;
+  Timestamp end;  // 0: none
+  crypto::Digest randomness;
+  Settings settings;
+  std::vector<Organisation> organisations;
+  std::vector<Node> nodes;
+  Buffer signed_description;  // the exact bytes that it was made from
+};
+
+class Configuration {
+ public:
+  /// Returns what is wrong, for a person, when the parts contradict each other or the bounds above.
+  static Result<std::shared_ptr<const Configuration>, Explained> make(ConfigurationParts parts);
+
+  const crypto::ClusterId& cluster() const { return parts_.cluster; }
+  wire::ConfigurationNumber number() const { return parts_.number; }
+  Timestamp start() const { return parts_.start; }
+  Timestamp end() const { return parts_.end; }
+  const crypto::Digest& randomness() const { return parts_.randomness; }
+  const Settings& settings() const { return parts_.settings; }
+  const std::vector<Organisation>& organisations() const { return parts_.organisations; }
+  const std::vector<Node>& nodes() const { return parts_.nodes; }
+  const Buffer& signed_description() const { return parts_.signed_description; }
+  const routing::Ring& ring() const { return ring_; }
+
+  std::size_t f() const { return parts_.settings.faults; }
+  std::size_t quorum() const { return 2 * f() + 1; }
+  std::size_t group_size() const { return 3 * f() + 1; }
+
+  std::span<const std::uint32_t> group(const crypto::Digest& key) const { return ring_.group(key); }
+  std::optional<std::uint32_t> node_index(const wire::NodeKey& key) const;
+  std::optional<std::uint32_t> organisation_index(const crypto::PublicKey& authority) const;
+  /// Part of the ring in whose groups the node is, in units of 2^-32; 2^32 is all of it.
+  std::uint64_t own_share(std::uint32_t node) const { return shares_[node]; }
+
+ private:
+  explicit Configuration(ConfigurationParts parts);
+
+  ConfigurationParts parts_;
+  routing::Ring ring_;
+  std::map<wire::NodeKey, std::uint32_t> node_of_;
+  std::map<crypto::PublicKey, std::uint32_t> organisation_of_;
+  std::vector<std::uint64_t> shares_;
+};
+
+}  // namespace rosebud::membership

@@ -1,0 +1,361 @@
+#include "objects/client.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace rosebud::objects {
+namespace {
+
+using wire::RefusalReason;
+
+/// Reasons that waiting does not change.
+bool is_final(RefusalReason reason) {
+  switch (reason) {
+    case RefusalReason::kWrongEpoch:
+    case RefusalReason::kBusy:
+    case RefusalReason::kNotInGroup:
+    case RefusalReason::kNoSpace:
+      return false;
+    case RefusalReason::kMalformed:
+    case RefusalReason::kBadHold:
+    case RefusalReason::kBadRecord:
+    case RefusalReason::kBadBlock:
+    case RefusalReason::kQuota:
+    case RefusalReason::kNotAllowed:
+    case RefusalReason::kTooManyHolds:
+      return true;
+  }
+  return true;
+}
+
+}  // namespace
+
+std::string_view name_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::kDone:
+      return "done";
+    case Outcome::kNotFound:
+      return "not_found";
+    case Outcome::kSuperseded:
+      return "superseded";
+    case Outcome::kNoQuorum:
+      return "no_quorum";
+    case Outcome::kUnknown:
+      return "unknown";
+    case Outcome::kDenied:
+      return "denied";
+    case Outcome::kNoSpace:
+      return "no_space";
+    case Outcome::kCancelled:
+      return "cancelled";
+  }
+  return "unknown";
+}
+
+Client::Client(Verifier verifier, Random random, ClientSettings settings)
+    : verifier_(std::move(verifier)), random_(random), settings_(settings) {}
+
+// ---- Starting ----
+
+OperationId Client::write_block(Instant now, const wire::ObjectId& id, Buffer bytes,
+                                wire::Hold hold, bool is_offered_first, Instant deadline,
+                                ClientEffects& out) {
+  return start(now, id,
+               WriteBlock{.bytes = std::move(bytes),
+                          .hold = std::move(hold),
+                          .is_offered_first = is_offered_first,
+                          .tally = BlockWrite(faults())},
+               deadline, out);
+}
+
+OperationId Client::read_block(Instant now, const wire::ObjectId& id, Instant deadline,
+                               ClientEffects& out) {
+  return start(now, id, ReadBlock{.absent = Votes(faults())}, deadline, out);
+}
+
+OperationId Client::write_record(Instant now, const wire::ObjectId& id, wire::SignedRecord record,
+                                 wire::Hold hold, Instant deadline, ClientEffects& out) {
+  const auto statement = wire::RecordStatement::decode(record.statement.statement);
+  CHECK(statement.has_value());
+  RecordWrite tally(faults(), order_of(*statement), RecordWrite::Kind::kOwnWrite);
+  return start(now, id,
+               WriteRecord{.record = std::move(record), .hold = std::move(hold), .tally = tally},
+               deadline, out);
+}
+
+OperationId Client::read_record(Instant now, const wire::ObjectId& id, Instant deadline,
+                                ClientEffects& out) {
+  return start(now, id, ReadRecord{.tally = RecordRead(faults())}, deadline, out);
+}
+
+OperationId Client::start(Instant now, const wire::ObjectId& id, Kind kind, Instant deadline,
+                          ClientEffects& out) {
+  const OperationId operation_id(++last_operation_);
+  const auto [at, is_new] = operations_.emplace(
+      operation_id, Operation{.id = id, .deadline = deadline, .kind = std::move(kind)});
+  CHECK(is_new);
+  begin_phase(now, at->second);
+  drive(now, operation_id, out);
+  return operation_id;
+}
+
+/// Everybody of the current configuration's group is to be asked (for a block's bytes: one after
+/// the other).
+void Client::begin_phase(Instant now, Operation& operation) {
+  const membership::Configuration& configuration = verifier_.configuration();
+  operation.seats.clear();
+  for (std::uint32_t node : configuration.group(operation.id.placement)) {
+    operation.seats.push_back(
+        {.node = configuration.nodes()[node].key, .is_wanted = true, .send_at = now});
+  }
+  if (auto* read = std::get_if<ReadBlock>(&operation.kind)) {
+    read->order.clear();
+    for (Seat seat = 0; seat < operation.seats.size(); ++seat) {
+      operation.seats[seat].is_wanted = false;
+      read->order.push_back(seat);
+    }
+    random_.shuffle(read->order);
+    std::ranges::stable_sort(read->order, {}, [&](Seat seat) {
+      const auto at = latency_.find(operation.seats[seat].node);
+      return at == latency_.end() ? Duration::zero() : at->second;
+    });
+    read->asked = 0;
+    read->hedge_at = now;
+    hedge(now, operation, *read);
+  }
+}
+
+/// A newer configuration: what was counted in the older one counts no more (design 6). The result
+/// of a finished read phase is kept: a write-back goes on with it.
+void Client::reset_tally(Operation& operation) {
+  if (auto* write = std::get_if<WriteBlock>(&operation.kind)) {
+    write->tally = BlockWrite(faults());
+  } else if (auto* read = std::get_if<ReadBlock>(&operation.kind)) {
+    read->absent = Votes(faults());
+  } else if (auto* record = std::get_if<WriteRecord>(&operation.kind)) {
+    const auto statement = wire::RecordStatement::decode(record->record.statement.statement);
+    record->tally = RecordWrite(faults(), order_of(*statement), RecordWrite::Kind::kOwnWrite);
+  } else if (auto* read_record = std::get_if<ReadRecord>(&operation.kind)) {
+    if (read_record->written_back) {
+      read_record->write_back.emplace(faults(), read_record->written_back->order,
+                                      RecordWrite::Kind::kWriteBack);
+    } else {
+      read_record->tally = RecordRead(faults());
+      read_record->answers.clear();
+      read_record->settle_at.reset();
+    }
+  }
+}
+
+void Client::on_configuration(Instant now, Verifier next, ClientEffects& out) {
+  if (next.configuration().number() <= verifier_.configuration().number()) return;
+  verifier_ = std::move(next);
+  asked_.clear();
+  std::vector<OperationId> ids;
+  for (auto& [id, operation] : operations_) {
+    operation.nonces.clear();
+    reset_tally(operation);
+    begin_phase(now, operation);
+    ids.push_back(id);
+  }
+  for (OperationId id : ids) drive(now, id, out);
+}
+
+void Client::cancel(OperationId id, ClientEffects& out) {
+  const auto at = operations_.find(id);
+  if (at != operations_.end()) finish(id, counted(at->second, Outcome::kCancelled), out);
+}
+
+// ---- Sending ----
+
+wire::RequestBody Client::request_for(const Operation& operation, Seat seat) const {
+  if (const auto* write = std::get_if<WriteBlock>(&operation.kind)) {
+    if (write->is_offered_first && !operation.seats[seat].needs_bytes) {
+      return wire::OfferBlock{.id = operation.id, .hold = write->hold};
+    }
+    return wire::PutBlock{.id = operation.id, .hold = write->hold, .bytes = write->bytes};
+  }
+  if (std::holds_alternative<ReadBlock>(operation.kind)) return wire::GetBlock{operation.id};
+  if (const auto* write = std::get_if<WriteRecord>(&operation.kind)) {
+    return wire::PutRecord{.id = operation.id, .record = write->record, .hold = write->hold};
+  }
+  const auto& read = std::get<ReadRecord>(operation.kind);
+  if (!read.written_back) return wire::GetRecord{operation.id};
+  return wire::PutRecord{
+      .id = operation.id, .record = read.written_back->record, .hold = read.written_back->hold};
+}
+
+void Client::send(Instant now, OperationId id, Operation& operation, Seat seat,
+                  ClientEffects& out) {
+  SeatState& state = operation.seats[seat];
+  const wire::Nonce nonce(random_.next());
+  asked_.insert_or_assign(nonce, Asked{.operation = id,
+                                       .seat = seat,
+                                       .configuration = verifier_.configuration().number(),
+                                       .sent_at = now});
+  operation.nonces.push_back(nonce);
+  const Duration wait = std::min(settings_.attempt_timeout * (1 << std::min(state.attempts, 3)),
+                                 settings_.attempt_timeout_max);
+  state.send_at = now + wait;
+  ++state.attempts;
+  out.push_back(SendRequest{
+      .to = state.node,
+      .request = {.context = {.configuration = verifier_.configuration().number(), .nonce = nonce},
+                  .body = request_for(operation, seat)}});
+}
+
+void Client::hedge(Instant now, Operation& operation, ReadBlock& read) {
+  while (read.asked < read.order.size() && read.hedge_at <= now) {
+    operation.seats[read.order[read.asked]].is_wanted = true;
+    operation.seats[read.order[read.asked]].send_at = now;
+    ++read.asked;
+    read.hedge_at = now + std::chrono::milliseconds(verifier_.configuration().settings().hedge_ms);
+  }
+}
+
+/// Mixed answers: wait a little for the rest, then write the newest back (design 6).
+void Client::settle_read(Instant now, Operation& operation, ReadRecord& read) {
+  if (read.written_back || read.tally.verdict() != RecordRead::Verdict::kMixed) return;
+  if (!read.settle_at) {
+    read.settle_at =
+        now + std::chrono::milliseconds(verifier_.configuration().settings().read_settle_ms);
+  }
+  if (now < *read.settle_at && !read.tally.has_everyone_answered()) return;
+  const auto newest = read.tally.newest_seat();
+  if (!newest) return;
+  read.written_back = read.answers[*newest];
+  read.write_back.emplace(faults(), read.written_back->order, RecordWrite::Kind::kWriteBack);
+  for (wire::Nonce nonce : operation.nonces) asked_.erase(nonce);
+  operation.nonces.clear();
+  begin_phase(now, operation);
+}
+
+void Client::drive(Instant now, OperationId id, ClientEffects& out) {
+  const auto at = operations_.find(id);
+  if (at == operations_.end()) return;
+  Operation& operation = at->second;
+  if (auto* read = std::get_if<ReadBlock>(&operation.kind)) hedge(now, operation, *read);
+  if (auto* read = std::get_if<ReadRecord>(&operation.kind)) settle_read(now, operation, *read);
+  if (auto result = verdict(now, operation, out)) return finish(id, std::move(*result), out);
+  for (Seat seat = 0; seat < operation.seats.size(); ++seat) {
+    const SeatState& state = operation.seats[seat];
+    if (state.is_wanted && !state.is_settled && state.send_at <= now)
+      send(now, id, operation, seat, out);
+  }
+}
+
+void Client::on_time(Instant now, ClientEffects& out) {
+  std::vector<OperationId> ids;
+  for (const auto& [id, operation] : operations_) ids.push_back(id);
+  for (OperationId id : ids) drive(now, id, out);
+}
+
+Instant Client::next_deadline() const {
+  Instant next = Instant::max();
+  for (const auto& [id, operation] : operations_) {
+    next = std::min(next, operation.deadline);
+    for (const SeatState& state : operation.seats) {
+      if (state.is_wanted && !state.is_settled) next = std::min(next, state.send_at);
+    }
+    if (const auto* read = std::get_if<ReadBlock>(&operation.kind)) {
+      if (read->asked < read->order.size()) next = std::min(next, read->hedge_at);
+    }
+    if (const auto* read = std::get_if<ReadRecord>(&operation.kind)) {
+      if (read->settle_at && !read->written_back) next = std::min(next, *read->settle_at);
+    }
+  }
+  return next;
+}
+
+void Client::on_unreachable(Instant now, const wire::NodeKey& node, ClientEffects& out) {
+  std::vector<OperationId> ids;
+  for (auto& [id, operation] : operations_) {
+    for (SeatState& state : operation.seats) {
+      if (state.node != node || !state.is_wanted || state.is_settled) continue;
+      if (auto* read = std::get_if<ReadBlock>(&operation.kind)) read->hedge_at = now;
+      ids.push_back(id);
+    }
+  }
+  for (OperationId id : ids) drive(now, id, out);
+}
+
+// ---- Ending ----
+
+OperationResult Client::counted(const Operation& operation, Outcome outcome) const {
+  OperationResult out{
+      .outcome = outcome, .needed = quorum_of(faults()), .group_size = operation.seats.size()};
+  for (const SeatState& state : operation.seats) {
+    if (state.has_answered) ++out.answered;
+    if (state.is_settled) ++out.confirmed;
+    if (state.refusal) out.refusal = state.refusal;
+  }
+  return out;
+}
+
+std::optional<OperationResult> Client::verdict(Instant now, Operation& operation,
+                                               ClientEffects& out) {
+  if (const auto* write = std::get_if<WriteBlock>(&operation.kind)) {
+    if (write->tally.is_done()) return counted(operation, Outcome::kDone);
+  } else if (const auto* read = std::get_if<ReadBlock>(&operation.kind)) {
+    if (read->absent.is_quorum()) return counted(operation, Outcome::kNotFound);
+  } else if (const auto* record = std::get_if<WriteRecord>(&operation.kind)) {
+    const RecordWrite::Verdict verdict = record->tally.verdict();
+    if (verdict == RecordWrite::Verdict::kDone) return counted(operation, Outcome::kDone);
+    if (verdict == RecordWrite::Verdict::kSuperseded) {
+      OperationResult result = counted(operation, Outcome::kSuperseded);
+      result.record = operation.newer;
+      result.hold = operation.newer_hold;
+      return result;
+    }
+  } else if (const auto* read_record = std::get_if<ReadRecord>(&operation.kind)) {
+    const auto returning = [&](const std::optional<HeldAnswer>& held, std::size_t phases) {
+      OperationResult result = counted(operation, held ? Outcome::kDone : Outcome::kNotFound);
+      result.phases = phases;
+      if (held) {
+        result.record = held->record;
+        result.hold = held->hold;
+      }
+      report_stale(operation, *read_record, out);
+      return result;
+    };
+    if (read_record->written_back) {
+      if (read_record->write_back->verdict() == RecordWrite::Verdict::kDone) {
+        return returning(read_record->written_back, 2);
+      }
+    } else if (const auto seat = read_record->tally.agreed_seat()) {
+      return returning(read_record->answers[*seat], 1);
+    }
+  }
+  std::size_t denied = 0;
+  std::size_t full = 0;
+  for (const SeatState& state : operation.seats) {
+    if (!state.refusal) continue;
+    denied += is_final(*state.refusal) ? 1 : 0;
+    full += *state.refusal == RefusalReason::kNoSpace ? 1 : 0;
+  }
+  if (denied > faults()) return counted(operation, Outcome::kDenied);
+  if (now < operation.deadline) return std::nullopt;
+  if (full > faults()) return counted(operation, Outcome::kNoSpace);
+  OperationResult result = counted(operation, Outcome::kNoQuorum);
+  const bool is_record_write = std::holds_alternative<WriteRecord>(operation.kind);
+  if (is_record_write && result.answered >= result.needed) result.outcome = Outcome::kUnknown;
+  return result;
+}
+
+void Client::finish(OperationId id, OperationResult result, ClientEffects& out) {
+  const auto at = operations_.find(id);
+  CHECK(at != operations_.end());
+  for (wire::Nonce nonce : at->second.nonces) asked_.erase(nonce);
+  operations_.erase(at);
+  out.push_back(Finish{.operation = id, .result = std::move(result)});
+}
+
+void Client::check_invariants() const {
+  for (const auto& [nonce, asked] : asked_) {
+    CHECK(operations_.contains(asked.operation));
+    CHECK(asked.configuration == verifier_.configuration().number());
+  }
+}
+
+}  // namespace rosebud::objects

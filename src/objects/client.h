@@ -1,0 +1,194 @@
+// The client side of the object store: operations over a group of 3f+1 replicas, of which f may lie
+// (design 6).
+//
+// No I/O, clock, thread, hidden randomness or exception. A caller starts an operation; the core
+// sends, retries, hedges, verifies and counts (write_quorum.h), and ends every operation with
+// exactly one Finish, at the latest at its deadline.
+//
+//   write_block    PutBlock or OfferBlock to all seats ─▶ 2f+1 Stored ─▶ kDone
+//   read_block     GetBlock to one seat, after `hedge` to one more … ─▶ bytes that hash to the id
+//   ─▶ kDone write_record   PutRecord to all seats ─▶ 2f+1 hold exactly it ─▶ kDone;  one newer ─▶
+//   kSuperseded read_record    GetRecord to all seats ─▶ 2f+1 equal ─▶ kDone / kNotFound
+//                                         └▶ mixed, settled ─▶ PutRecord of the newest to all ─▶
+//                                         2f+1 ─▶ kDone
+//
+// Invariants:
+//  1. Bytes leave here only when they hash to the id; records only when their owner signed them.
+//  2. All answers that one phase counts come from one configuration; a newer one restarts the
+//  phase.
+//  3. An answer is taken once, from the replica that was asked, by its nonce.
+#pragma once
+
+#include <map>
+#include <variant>
+
+#include "base/random.h"
+#include "objects/effects.h"
+#include "objects/verify.h"
+
+namespace rosebud::objects {
+
+using OperationId = Strong<struct OperationIdTag>;
+
+enum class Outcome : std::uint8_t {
+  kDone,
+  kNotFound,    // 2f+1 replicas of one epoch hold nothing
+  kSuperseded,  // the owner signed a newer record; this one may still become visible
+  kNoQuorum,    // fewer than 2f+1 replicas answered until the deadline; a record sent may still
+                // become visible
+  kUnknown,     // 2f+1 answered, but not enough confirmed until the deadline
+  kDenied,      // more than f replicas refused for a reason that waiting does not change
+  kNoSpace,     // more than f replicas are full
+  kCancelled,
+};
+std::string_view name_of(Outcome outcome);
+
+struct OperationResult {
+  Outcome outcome = Outcome::kNoQuorum;
+  std::size_t answered = 0;  // replicas that answered with something valid, refusals too
+  std::size_t confirmed = 0;
+  std::size_t needed = 0;                      // 2f+1
+  std::size_t group_size = 0;                  // 3f+1
+  std::optional<wire::RefusalReason> refusal;  // of kDenied, or the last one heard
+  Buffer bytes;                                // a block that was read
+  std::optional<wire::SignedRecord> record;    // read, or the newer one that superseded
+  std::optional<wire::Hold> hold;              // of `record`
+  std::size_t phases = 1;
+};
+
+struct Finish {
+  OperationId operation;
+  OperationResult result;
+};
+/// Descriptions of newer epochs that a replica attached: verify them and call on_configuration.
+struct LearnDescriptions {
+  std::vector<Buffer> descriptions;
+};
+using ClientEffect = std::variant<SendRequest, Report, Finish, LearnDescriptions>;
+using ClientEffects = std::vector<ClientEffect>;
+
+struct ClientSettings {
+  /// A replica that has not answered is asked again, with a new nonce, after this and then twice as
+  /// long each time.
+  Duration attempt_timeout = std::chrono::seconds(1);
+  Duration attempt_timeout_max = std::chrono::seconds(8);
+};
+
+class Client {
+ public:
+  Client(Verifier verifier, Random random, ClientSettings settings = {});
+
+  /// `is_offered_first`: ask whether the block is there before its bytes are sent. Requires:
+  /// sha256(bytes) is the id.
+  OperationId write_block(Instant now, const wire::ObjectId& id, Buffer bytes, wire::Hold hold,
+                          bool is_offered_first, Instant deadline, ClientEffects& out);
+  OperationId read_block(Instant now, const wire::ObjectId& id, Instant deadline,
+                         ClientEffects& out);
+  /// The owner must have made the record durable before (record_writer in client/).
+  OperationId write_record(Instant now, const wire::ObjectId& id, wire::SignedRecord record,
+                           wire::Hold hold, Instant deadline, ClientEffects& out);
+  OperationId read_record(Instant now, const wire::ObjectId& id, Instant deadline,
+                          ClientEffects& out);
+  void cancel(OperationId id, ClientEffects& out);
+
+  void on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer, ClientEffects& out);
+  /// The connection to a node failed: what was asked of it is asked again later.
+  void on_unreachable(Instant now, const wire::NodeKey& node, ClientEffects& out);
+  void on_configuration(Instant now, Verifier next, ClientEffects& out);
+  void on_time(Instant now, ClientEffects& out);
+  /// Far in the future when nothing is under way.
+  Instant next_deadline() const;
+
+  const Verifier& verifier() const { return verifier_; }
+  std::size_t operation_count() const { return operations_.size(); }
+  void check_invariants() const;
+
+ private:
+  struct SeatState {
+    wire::NodeKey node;
+    bool is_wanted = false;   // to be asked
+    bool is_settled = false;  // gave an answer that counts
+    bool has_answered = false;
+    bool needs_bytes = false;  // said "missing" to an offer
+    int attempts = 0;
+    Instant send_at;
+    std::optional<wire::RefusalReason> refusal;
+  };
+  struct WriteBlock {
+    Buffer bytes;
+    wire::Hold hold;
+    bool is_offered_first = false;
+    BlockWrite tally;
+  };
+  struct ReadBlock {
+    Votes absent;
+    std::vector<Seat> order;
+    std::size_t asked = 0;
+    Instant hedge_at;
+  };
+  struct WriteRecord {
+    wire::SignedRecord record;
+    wire::Hold hold;
+    RecordWrite tally;
+  };
+  struct HeldAnswer {
+    wire::SignedRecord record;
+    wire::Hold hold;
+    RecordOrder order;
+  };
+  struct ReadRecord {
+    RecordRead tally;
+    std::vector<std::optional<HeldAnswer>> answers;  // by seat
+    std::optional<Instant> settle_at;                // set when 2f+1 answers are mixed
+    std::optional<HeldAnswer> written_back;          // second phase
+    std::optional<RecordWrite> write_back;
+  };
+  using Kind = std::variant<WriteBlock, ReadBlock, WriteRecord, ReadRecord>;
+  struct Operation {
+    wire::ObjectId id;
+    Instant deadline;
+    std::vector<SeatState> seats;
+    Kind kind;
+    std::optional<wire::SignedRecord> newer;  // what superseded
+    std::optional<wire::Hold> newer_hold;
+    std::vector<wire::Nonce> nonces;
+  };
+  struct Asked {
+    OperationId operation;
+    Seat seat = 0;
+    wire::ConfigurationNumber configuration;
+    Instant sent_at;
+  };
+
+  OperationId start(Instant now, const wire::ObjectId& id, Kind kind, Instant deadline,
+                    ClientEffects& out);
+  void begin_phase(Instant now, Operation& operation);
+  void reset_tally(Operation& operation);
+  /// Sends what is due, looks at the clock and the counts; ends the operation when it can.
+  void drive(Instant now, OperationId id, ClientEffects& out);
+  void send(Instant now, OperationId id, Operation& operation, Seat seat, ClientEffects& out);
+  wire::RequestBody request_for(const Operation& operation, Seat seat) const;
+  void take(Instant now, OperationId id, Operation& operation, const Asked& asked,
+            wire::Answer& answer, ClientEffects& out);
+  void take_refusal(Instant now, Operation& operation, Seat seat, wire::Refused& refused,
+                    ClientEffects& out);
+  void take_record(Instant now, Operation& operation, Seat seat, wire::Answer& answer,
+                   ClientEffects& out);
+  void hedge(Instant now, Operation& operation, ReadBlock& read);
+  void settle_read(Instant now, Operation& operation, ReadRecord& read);
+  std::optional<OperationResult> verdict(Instant now, Operation& operation, ClientEffects& out);
+  OperationResult counted(const Operation& operation, Outcome outcome) const;
+  void finish(OperationId id, OperationResult result, ClientEffects& out);
+  void report_stale(const Operation& operation, const ReadRecord& read, ClientEffects& out) const;
+  std::size_t faults() const { return verifier_.configuration().f(); }
+
+  Verifier verifier_;
+  Random random_;
+  ClientSettings settings_;
+  std::uint64_t last_operation_ = 0;
+  std::map<OperationId, Operation> operations_;
+  std::map<wire::Nonce, Asked> asked_;
+  std::map<wire::NodeKey, Duration> latency_;  // smoothed; orders whom to ask first
+};
+
+}  // namespace rosebud::objects

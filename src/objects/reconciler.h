@@ -1,0 +1,199 @@
+// Reconciling with the other replicas of a group: after every start, for single keys that are asked
+// for before that is done, for damaged objects, after a change of epoch, and in the background
+// (design 6, 10).
+//
+// The node's share of the ring is a list of arcs. For each arc and each source (another replica
+// that may know more) there is an exchange: compare fingerprints of a range, cut what differs,
+// fetch what is listed and missing here. An arc is served when the exchanges with enough sources
+// came to their end:
+//
+//     kept arc:   2f others of its group (with oneself 2f+1)          — after a start
+//     gained arc: 2f+1 members of its group in the previous epoch     — who have entered this one
+//     (design 10.3)
+//
+//   exchange:  kWaiting ─▶ kScanning ─▶ kAsked ─▶ (equal: next range | split: more ranges |
+//   entries:)
+//                 ▲                                 kMatching ─▶ kFetching ─▶ next range … kDone
+//                 └───────── kFailed (retry later) ◀── time-out, refusal, nonsense
+//
+// A lying source can make an exchange long but not large: ranges to do are a stack of bounded
+// depth, and the others go on beside it. What a source lists and nobody can show does not hold
+// anything up: the key is asked for singly.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "base/random.h"
+#include "objects/effects.h"
+#include "objects/range_digest.h"
+#include "objects/verify.h"
+
+namespace rosebud::objects {
+
+/// Names a scan of the reconciler: which exchange it is for.
+struct ReconcilerScan {
+  std::size_t exchange = 0;
+  std::uint64_t round = 0;  // a later round of the exchange ignores it
+};
+
+/// What the reconciler asks of its replica.
+struct ReconcilerEffects {
+  struct Request {
+    wire::NodeKey to;
+    wire::Nonce nonce;
+    wire::RequestBody body;
+  };
+  struct RangeScan {
+    ReconcilerScan tag;
+    wire::KeyRange range;
+    std::optional<wire::ObjectId> after;
+  };
+  /// Merge what was found, durably, then call on_merged. `is_key_done`: enough sources were asked
+  /// about this object.
+  struct Merge {
+    wire::ObjectId id;
+    std::vector<wire::StoredObject> found;
+    bool is_key_done = false;
+  };
+  std::vector<Request> requests;
+  std::vector<RangeScan> scans;
+  std::vector<Merge> merges;
+  std::vector<Report> reports;
+};
+
+struct ReconcilerSettings {
+  Duration request_timeout = std::chrono::seconds(2);
+  Duration retry_delay = std::chrono::milliseconds(500);
+  /// Between two rounds of comparing everything with everybody.
+  Duration interval = std::chrono::seconds(60);
+  std::size_t exchanges_max = 16;     // under way at once: bounds scans and memory
+  std::size_t fetches_max = 8;        // per exchange
+  std::size_t key_repairs_max = 512;  // single objects asked for at once
+};
+
+inline constexpr std::size_t kScanLimit = 1024;
+
+class Reconciler {
+ public:
+  Reconciler(wire::NodeKey self, Random random, ReconcilerSettings settings);
+
+  /// Takes over the arcs of `next`. `previous` is nothing after a start: then every arc is a kept
+  /// one. Arcs that were served and are kept go on being served.
+  void begin_epoch(Instant now, const Verifier& next,
+                   const std::shared_ptr<const membership::Configuration>& previous,
+                   ReconcilerEffects& out);
+
+  /// True when clients may be answered about this object.
+  bool is_served(const wire::ObjectId& id) const;
+  bool is_everything_served() const { return arcs_served_ == arcs_.size(); }
+  std::size_t arc_count() const { return arcs_.size(); }
+  std::size_t arcs_served() const { return arcs_served_; }
+  /// For answers about an interval.
+  wire::RangeState state_of(const wire::KeyRange& range) const;
+
+  /// Asks the sources about one object at once, ahead of everything. Repeated calls do nothing.
+  void repair(Instant now, const wire::ObjectId& id, ReconcilerEffects& out);
+  /// The same, and again until the object is whole: its bytes were bad.
+  void mark_damaged(Instant now, const wire::ObjectId& id, ReconcilerEffects& out);
+
+  void on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,
+                 ReconcilerEffects& out);
+  void on_scanned(Instant now, const ReconcilerScan& tag, const wire::Scanned* scanned,
+                  ReconcilerEffects& out);
+  /// A merge came to its end; `is_whole` says that the object is durable and undamaged now (or
+  /// nobody has it).
+  void on_merged(Instant now, const wire::ObjectId& id, bool is_key_done, bool is_whole,
+                 ReconcilerEffects& out);
+
+  void on_time(Instant now, ReconcilerEffects& out);
+  Instant next_deadline() const;
+  void check_invariants() const;
+
+ private:
+  struct Arc {
+    wire::KeyRange range;
+    std::vector<wire::NodeKey> sources;
+    std::size_t sources_needed = 0;
+    std::set<wire::NodeKey> done;  // sources whose exchange came to its end since the arc began
+    bool is_served = false;
+  };
+  enum class Stage : std::uint8_t {
+    kWaiting,
+    kScanning,
+    kAsked,
+    kMatching,
+    kFetching,
+    kDone,
+    kFailed
+  };
+  struct Exchange {
+    std::size_t arc = 0;
+    wire::NodeKey source;
+    Stage stage = Stage::kWaiting;
+    std::uint64_t round = 0;  // raised at every scan and request; answers to older ones are ignored
+    std::vector<wire::KeyRange> todo;
+    wire::KeyRange range;  // being compared
+    std::optional<RangeDigest> digest;
+    std::optional<RangeDigest::Summary> mine;
+    std::map<wire::ObjectId, wire::RangeEntry>
+        listed;  // kMatching: what the source has and we may lack
+    std::vector<wire::ObjectId> to_fetch;
+    std::set<wire::ObjectId> merging;
+    std::size_t fetching = 0;
+    Instant deadline;  // kAsked, kFetching: time-out; kFailed: retry
+  };
+  struct Pending {
+    std::optional<std::size_t> exchange;
+    std::uint64_t round = 0;
+    wire::NodeKey to;
+    wire::ObjectId id;
+    Instant deadline;
+  };
+  struct KeyRepair {
+    std::size_t arc = 0;
+    std::set<wire::NodeKey> answered;
+    std::vector<wire::StoredObject> found;
+    bool is_merging = false;
+    Instant deadline;  // ask again those who did not answer
+    int rounds_left = 0;
+  };
+
+  const Arc* arc_of(const crypto::Digest& key) const;
+  void start_waiting(Instant now, ReconcilerEffects& out);
+  void next_range(Instant now, std::size_t index, ReconcilerEffects& out);
+  void ask_scan(std::size_t index, std::optional<wire::ObjectId> after, ReconcilerEffects& out);
+  void scanned_all(Instant now, std::size_t index, ReconcilerEffects& out);
+  void matched_all(Instant now, std::size_t index, ReconcilerEffects& out);
+  void fetch_more(Instant now, std::size_t index, ReconcilerEffects& out);
+  void fail(Instant now, std::size_t index);
+  void finish(Instant now, std::size_t index, ReconcilerEffects& out);
+  void on_range_answer(Instant now, std::size_t index, const wire::Answer& answer,
+                       ReconcilerEffects& out);
+  void on_fetched(Instant now, const Pending& pending, wire::Answer& answer,
+                  ReconcilerEffects& out);
+  void on_repair_answer(Instant now, const Pending& pending, wire::Answer& answer,
+                        ReconcilerEffects& out);
+  void send_repair(Instant now, const wire::ObjectId& id, KeyRepair& repair,
+                   ReconcilerEffects& out);
+  void send(Instant now, const wire::NodeKey& to, wire::RequestBody body, Pending pending,
+            ReconcilerEffects& out);
+  bool is_valid(const wire::ObjectId& id, const wire::Answer& answer) const;
+
+  wire::NodeKey self_;
+  Random random_;
+  ReconcilerSettings settings_;
+  std::optional<Verifier> verifier_;
+  std::vector<Arc> arcs_;  // ordered by range
+  std::size_t arcs_served_ = 0;
+  std::vector<Exchange> exchanges_;
+  std::size_t exchanges_running_ = 0;
+  std::uint64_t begun_epochs_ = 0;
+  std::map<wire::Nonce, Pending> pending_;
+  std::map<wire::ObjectId, KeyRepair> repairs_;
+  std::set<wire::ObjectId> served_keys_;  // single objects served before their arc is
+  std::set<wire::ObjectId> damaged_;      // asked for again until whole
+  Instant next_round_;
+};
+
+}  // namespace rosebud::objects

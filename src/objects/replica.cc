@@ -1,0 +1,394 @@
+#include "objects/replica.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace rosebud::objects {
+namespace {
+
+using wire::RefusalReason;
+
+constexpr std::string_view kQuotaNote = "objects/quota/";
+constexpr std::string_view kEnteredNote = "objects/entered";
+/// Descriptions kept for peers that are behind; who is further behind takes them from a node's
+/// chain (issue 5).
+constexpr std::size_t kDescriptionsKept = wire::kDescriptionsMax;
+
+std::size_t bulk_size(const wire::Request& request) {
+  if (const auto* put = std::get_if<wire::PutBlock>(&request.body)) return put->bytes.size();
+  if (const auto* put = std::get_if<wire::PutRecord>(&request.body))
+    return put->record.value.size();
+  return 0;
+}
+
+/// The object that a client's request is about; nothing for requests between replicas.
+std::optional<wire::ObjectId> client_object(const wire::RequestBody& body) {
+  if (const auto* m = std::get_if<wire::PutBlock>(&body)) return m->id;
+  if (const auto* m = std::get_if<wire::OfferBlock>(&body)) return m->id;
+  if (const auto* m = std::get_if<wire::GetBlock>(&body)) return m->id;
+  if (const auto* m = std::get_if<wire::PutRecord>(&body)) return m->id;
+  if (const auto* m = std::get_if<wire::GetRecord>(&body)) return m->id;
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::string_view name_of(Observation observation) {
+  switch (observation) {
+    case Observation::kInvalidAnswer:
+      return "invalid_answer";
+    case Observation::kStaleRecord:
+      return "stale_record";
+    case Observation::kSlow:
+      return "slow";
+    case Observation::kEmptyListing:
+      return "empty_listing";
+  }
+  return "unknown";
+}
+
+Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::SignatureScheme& scheme,
+                 RecoveredNotes recovered, Random random, ReplicaLimits limits)
+    : identity_(std::move(identity)),
+      verifier_(std::move(verifier)),
+      scheme_(&scheme),
+      limits_(limits),
+      reconciler_(identity_.key.public_key(), random,
+                  ReconcilerSettings{.interval = limits.reconcile_interval}) {
+  for (const auto& [name, value] : recovered.notes) {
+    const std::string_view text = as_text(name);
+    if (!text.starts_with(kQuotaNote)) continue;
+    const auto holder = crypto::PublicKey::from(ByteView(name).subspan(kQuotaNote.size()));
+    wire::Reader in(value);
+    const std::uint64_t bytes = in.u64();
+    if (holder && in.done()) charged_bytes_[*holder] = bytes;
+  }
+}
+
+void Replica::start(Instant now, Effects& out) noexcept {
+  last_instant_ = now;
+  descriptions_.push_back(verifier_.configuration().signed_description());
+  next_scrub_ = now + limits_.scrub_interval;
+  ReconcilerEffects asked;
+  reconciler_.begin_epoch(now, verifier_, nullptr, asked);
+  enter(now, out);
+  perform(asked, out);
+}
+
+/// Makes "entered" durable; until then nothing is answered (design 10.1).
+void Replica::enter(Instant now, Effects& out) {
+  (void)now;
+  is_entering_ = true;
+  const wire::ConfigurationNumber number = verifier_.configuration().number();
+  wire::PutNote note{
+      .name = to_bytes(as_bytes(kEnteredNote)),
+      .value = wire::Writer().u32(number.generation.value).u64(number.epoch.value).take()};
+  persist({}, {std::move(note)}, out);
+}
+
+// ---- Requests ----
+
+std::optional<wire::Refused> Replica::refusal_of(const Sender& sender,
+                                                 const wire::Request& request) {
+  const membership::Configuration& configuration = verifier_.configuration();
+  const auto refused = [](RefusalReason reason) { return wire::Refused{.reason = reason}; };
+  const bool is_busy = is_entering_ || operations_ >= limits_.operations_max ||
+                       operation_bytes_ + bulk_size(request) > limits_.operation_bytes_max;
+  if (is_busy) return refused(RefusalReason::kBusy);
+  if (sender.role == wire::Role::kNode && !configuration.node_index(sender.key)) {
+    return refused(RefusalReason::kNotAllowed);
+  }
+  const wire::ConfigurationNumber asked = request.context.configuration;
+  // The bytes of a block prove themselves in whatever epoch; everything else belongs to one.
+  if (!std::holds_alternative<wire::GetBlock>(request.body) && asked != configuration.number()) {
+    if (asked > configuration.number()) return refused(RefusalReason::kBusy);
+    wire::Refused out = refused(RefusalReason::kWrongEpoch);
+    out.descriptions = {descriptions_.begin(), descriptions_.end()};
+    return out;
+  }
+  const auto object = client_object(request.body);
+  if (!object && sender.role != wire::Role::kNode &&
+      !std::holds_alternative<wire::GetDescriptions>(request.body)) {
+    return refused(RefusalReason::kNotAllowed);
+  }
+  if (object) {
+    const auto group = configuration.group(object->placement);
+    const auto self = configuration.node_index(identity_.key.public_key());
+    if (!self || std::ranges::find(group, *self) == group.end()) {
+      return refused(RefusalReason::kNotInGroup);
+    }
+  }
+  return std::nullopt;
+}
+
+void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Request> verified,
+                         Effects& out) noexcept {
+  last_instant_ = now;
+  wire::Request request = std::move(verified).take();
+  ++statistics_.requests;
+  if (auto refusal = refusal_of(sender, request)) {
+    ++statistics_.refused;
+    if (refusal->reason == RefusalReason::kBusy) refusal->retry_after_ms = limits_.retry_after_ms;
+    return answer(sender, request.context, std::move(*refusal), out);
+  }
+  if (const auto* compare = std::get_if<wire::CompareRange>(&request.body)) {
+    return begin_range_answer(sender, request.context, *compare, out);
+  }
+  if (std::holds_alternative<wire::GetDescriptions>(request.body)) {
+    return answer(sender, request.context,
+                  wire::Descriptions{.descriptions = {descriptions_.begin(), descriptions_.end()}},
+                  out);
+  }
+  if (const auto* asked = std::get_if<wire::GetCompleteness>(&request.body)) {
+    if (!reconciler_.state_of(asked->range).is_complete) {
+      return refuse(sender, request.context, RefusalReason::kBusy, out);
+    }
+    const wire::CompletenessStatement statement{.cluster = verifier_.configuration().cluster(),
+                                                .configuration = verifier_.configuration().number(),
+                                                .node = identity_.key.public_key(),
+                                                .directory = identity_.directory,
+                                                .first = asked->range.first,
+                                                .last = asked->range.last};
+    return answer(sender, request.context,
+                  wire::Completeness{wire::sign(*scheme_, identity_.key, statement)}, out);
+  }
+  wire::ObjectId id;
+  if (const auto* fetch = std::get_if<wire::FetchObject>(&request.body)) {
+    id =
+        fetch
+            ->id;  // answered before this replica serves: a power cut of everybody heals (design 6)
+  } else {
+    id = *client_object(request.body);
+    if (!reconciler_.is_served(id)) {
+      ReconcilerEffects asked;
+      reconciler_.repair(now, id, asked);
+      perform(asked, out);
+      return refuse(sender, request.context, RefusalReason::kBusy, out);
+    }
+  }
+  const wire::MessageContext context = request.context;
+  if (!enqueue(id, ClientOperation{sender, std::move(request)}, out)) {
+    refuse(sender, context, RefusalReason::kBusy, out);
+  }
+}
+
+void Replica::answer(const Sender& sender, const wire::MessageContext& context,
+                     wire::AnswerBody body, Effects& out) {
+  out.push_back(SendAnswer{
+      .to = sender.connection,
+      .answer = {
+          .context = {.configuration = verifier_.configuration().number(), .nonce = context.nonce},
+          .body = std::move(body)}});
+}
+
+void Replica::refuse(const Sender& sender, const wire::MessageContext& context,
+                     RefusalReason reason, Effects& out) {
+  ++statistics_.refused;
+  wire::Refused refused{.reason = reason};
+  if (reason == RefusalReason::kBusy) refused.retry_after_ms = limits_.retry_after_ms;
+  answer(sender, context, std::move(refused), out);
+}
+
+// ---- One object after the other ----
+
+bool Replica::enqueue(const wire::ObjectId& id, Operation operation, Effects& out) {
+  KeyQueue& queue = queues_[id];
+  const bool is_client = std::holds_alternative<ClientOperation>(operation);
+  if (is_client && queue.operations.size() >= limits_.operations_per_key_max) return false;
+  if (const auto* client = std::get_if<ClientOperation>(&operation)) {
+    operation_bytes_ += bulk_size(client->request);
+  }
+  ++operations_;
+  queue.operations.push_back(std::move(operation));
+  if (queue.operations.size() == 1) begin_front(id, out);
+  return true;
+}
+
+/// Every operation starts from what is on disk. Only those that send or check content load it.
+void Replica::begin_front(const wire::ObjectId& id, Effects& out) {
+  const Operation& front = queues_.at(id).operations.front();
+  const auto* client = std::get_if<ClientOperation>(&front);
+  const bool needs_content = !client || id.type == wire::ObjectType::kRecord ||
+                             std::holds_alternative<wire::GetBlock>(client->request.body) ||
+                             std::holds_alternative<wire::FetchObject>(client->request.body);
+  const Token token = next_token();
+  loads_.emplace(token, AfterLoad{id});
+  out.push_back(Load{.token = token,
+                     .id = id,
+                     .part = needs_content ? wire::LoadPart::kAll : wire::LoadPart::kMeta});
+}
+
+void Replica::finish_front(const wire::ObjectId& id, Effects& out) {
+  const auto at = queues_.find(id);
+  CHECK(at != queues_.end());
+  auto& operations = at->second.operations;
+  if (const auto* client = std::get_if<ClientOperation>(&operations.front())) {
+    operation_bytes_ -= bulk_size(client->request);
+  }
+  --operations_;
+  operations.pop_front();
+  if (operations.empty()) {
+    queues_.erase(at);
+  } else {
+    begin_front(id, out);
+  }
+}
+
+void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& out) noexcept {
+  last_instant_ = now;
+  const auto at = loads_.find(token);
+  if (at == loads_.end()) return;
+  const wire::ObjectId id = at->second.id;
+  loads_.erase(at);
+  Operation& front = queues_.at(id).operations.front();
+
+  const bool is_corrupt = !loaded && loaded.error() == wire::StorageError::kCorrupt;
+  wire::StoredObject* held = loaded && *loaded ? &**loaded : nullptr;
+  if (is_corrupt && !std::holds_alternative<MergeOperation>(front)) {
+    // Bad bytes: mark them durably, fetch them again, and tell whoever asked to come back.
+    if (const auto* client = std::get_if<ClientOperation>(&front)) {
+      refuse(client->sender, client->request.context, RefusalReason::kBusy, out);
+    }
+    ++statistics_.damaged_found;
+    ReconcilerEffects asked;
+    reconciler_.mark_damaged(now, id, asked);
+    perform(asked, out);
+    return mark_damaged(id, out);
+  }
+  if (!loaded && !is_corrupt) {
+    if (const auto* client = std::get_if<ClientOperation>(&front)) {
+      refuse(client->sender, client->request.context, RefusalReason::kBusy, out);
+    }
+    if (auto* merge = std::get_if<MergeOperation>(&front)) {
+      ReconcilerEffects asked;
+      reconciler_.on_merged(now, id, merge->is_key_done, false, asked);
+      perform(asked, out);
+    }
+    return finish_front(id, out);
+  }
+  if (held && held->is_damaged && !std::holds_alternative<MergeOperation>(front)) {
+    // Marked in an earlier run.
+    ReconcilerEffects asked;
+    reconciler_.mark_damaged(now, id, asked);
+    perform(asked, out);
+    if (const auto* client = std::get_if<ClientOperation>(&front)) {
+      refuse(client->sender, client->request.context, RefusalReason::kBusy, out);
+    }
+    return finish_front(id, out);
+  }
+  if (const auto* client = std::get_if<ClientOperation>(&front)) return run(*client, held, out);
+  if (auto* merge = std::get_if<MergeOperation>(&front)) return run_merge(id, *merge, held, out);
+  ++statistics_.scrubbed;
+  finish_front(id, out);
+}
+
+void Replica::persist(AfterPersist after, std::vector<wire::StorageWrite> writes, Effects& out) {
+  const Token token = next_token();
+  persists_.emplace(token, std::move(after));
+  out.push_back(Persist{.token = token, .writes = std::move(writes)});
+}
+
+void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> status,
+                           Effects& out) noexcept {
+  last_instant_ = now;
+  const auto at = persists_.find(token);
+  if (at == persists_.end()) return;
+  AfterPersist after = std::move(at->second);
+  persists_.erase(at);
+  if (!after.id) {  // the "entered" note
+    if (status) {
+      is_entering_ = false;
+    } else {
+      enter(now, out);
+    }
+    return;
+  }
+  const Operation& front = queues_.at(*after.id).operations.front();
+  if (const auto* client = std::get_if<ClientOperation>(&front)) {
+    const bool is_same_epoch =
+        client->request.context.configuration == verifier_.configuration().number();
+    if (after.is_answered) {
+      // Told to come back when the damage was found.
+    } else if (!status) {
+      for (const auto& [holder, bytes] : after.charged) {
+        charged_bytes_[holder] -= static_cast<std::uint64_t>(bytes);
+      }
+      refuse(client->sender, client->request.context,
+             status.error() == wire::StorageError::kNoSpace ? RefusalReason::kNoSpace
+                                                            : RefusalReason::kBusy,
+             out);
+    } else if (!is_same_epoch || is_entering_) {
+      refuse(client->sender, client->request.context, RefusalReason::kWrongEpoch, out);
+    } else if (after.answer) {
+      answer(client->sender, client->request.context, std::move(after.answer->body), out);
+    }
+  } else if (const auto* merge = std::get_if<MergeOperation>(&front)) {
+    if (status && after.was_healed) ++statistics_.healed;
+    ReconcilerEffects asked;
+    reconciler_.on_merged(now, *after.id, merge->is_key_done, status.has_value(), asked);
+    finish_front(*after.id, out);
+    return perform(asked, out);
+  }
+  finish_front(*after.id, out);
+}
+
+// ---- Epochs and time ----
+
+void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcept {
+  last_instant_ = now;
+  if (next.configuration().number() <= verifier_.configuration().number()) return;
+  const auto previous = verifier_.shared();
+  verifier_ = std::move(next);
+  descriptions_.push_back(verifier_.configuration().signed_description());
+  if (descriptions_.size() > kDescriptionsKept) descriptions_.pop_front();
+  ReconcilerEffects asked;
+  reconciler_.begin_epoch(now, verifier_, previous, asked);
+  enter(now, out);
+  perform(asked, out);
+}
+
+void Replica::on_time(Instant now, Effects& out) noexcept {
+  last_instant_ = now;
+  ReconcilerEffects asked;
+  reconciler_.on_time(now, asked);
+  perform(asked, out);
+  if (now >= next_scrub_) {
+    next_scrub_ = now + limits_.scrub_interval;
+    scrub_next(out);
+  }
+}
+
+Instant Replica::next_deadline() const {
+  return std::min(next_scrub_, reconciler_.next_deadline());
+}
+
+Replica::Statistics Replica::statistics() const {
+  Statistics out = statistics_;
+  out.operations = operations_;
+  out.arcs = reconciler_.arc_count();
+  out.arcs_serving = reconciler_.arcs_served();
+  return out;
+}
+
+void Replica::check_invariants() const {
+  std::size_t operations = 0;
+  std::size_t bytes = 0;
+  for (const auto& [id, queue] : queues_) {
+    CHECK(!queue.operations.empty());
+    operations += queue.operations.size();
+    for (const Operation& operation : queue.operations) {
+      if (const auto* client = std::get_if<ClientOperation>(&operation)) {
+        bytes += bulk_size(client->request);
+      }
+    }
+  }
+  CHECK(operations == operations_);
+  CHECK(bytes == operation_bytes_);
+  std::size_t under_way = loads_.size();
+  for (const auto& [token, after] : persists_) under_way += after.id ? 1 : 0;
+  CHECK(under_way == queues_.size());
+  reconciler_.check_invariants();
+}
+
+}  // namespace rosebud::objects

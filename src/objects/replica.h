@@ -1,0 +1,215 @@
+// The replica side of the object store: one node's share of every group that it belongs to (design
+// 5, 6, 10).
+//
+// No I/O, clock, thread, hidden randomness or exception: the same state and input give the same
+// effects.
+//
+//   client ──request──▶ epoch? ─▶ sender? ─▶ in group? ─▶ serving? ─▶ queue of the key ─▶ load ─▶
+//   (persist) ─▶ answer
+//                                                           │no
+//                                                           ▼
+//                              reconcile that key first (reconciler.h), answer "busy" meanwhile
+//
+// Invariants:
+//  1. What an answer says is durable: answers are made from a load, or after the persist that they
+//  speak of.
+//  2. Operations on one object are serialised; operations on different objects never wait for each
+//  other.
+//  3. No acknowledgement of an epoch leaves after the next one was learnt (design 10.1).
+//  4. Before a key is served in an epoch, it was reconciled with 2f other members of its group (6),
+//  or completed from the
+//     group of the previous epoch (10.3).
+//  5. Everything is bounded: see ReplicaLimits.
+//
+// Not here: which configuration is right (membership/), what is signed well (verify.h), rates of
+// connections (net/).
+#pragma once
+
+#include <deque>
+#include <map>
+
+#include "base/random.h"
+#include "objects/effects.h"
+#include "objects/reconciler.h"
+#include "objects/verify.h"
+
+namespace rosebud::objects {
+
+struct ReplicaLimits {
+  /// Operations under way and waiting, and the bytes that their blocks take in memory. Beyond:
+  /// "busy".
+  std::size_t operations_max = 4096;
+  std::size_t operation_bytes_max = 256U << 20;
+  /// One key's queue, so that one hot object cannot take all of operations_max.
+  std::size_t operations_per_key_max = 64;
+  /// Comparisons answered at once, ours included: each is a scan.
+  std::size_t range_answers_max = 64;
+  /// Asked to wait this long when busy.
+  std::uint32_t retry_after_ms = 100;
+  /// How often the replicas of a group compare what they hold, and how long between two objects
+  /// that are re-read.
+  Duration reconcile_interval = std::chrono::seconds(60);
+  Duration scrub_interval = std::chrono::milliseconds(500);
+};
+
+struct ReplicaIdentity {
+  crypto::SecretKey key;
+  wire::DirectoryId directory;
+};
+
+/// Notes of an earlier run, as the disk yields them: names that start with kNotePrefix.
+struct RecoveredNotes {
+  static constexpr std::string_view kPrefix = "objects/";
+  std::vector<std::pair<Bytes, Bytes>> notes;
+};
+
+/// Who sent a request: what authentication established.
+struct Sender {
+  ConnectionId connection;
+  crypto::PublicKey key;
+  wire::Role role = wire::Role::kClient;
+};
+
+class Replica {
+ public:
+  Replica(ReplicaIdentity identity, Verifier verifier, const crypto::SignatureScheme& scheme,
+          RecoveredNotes recovered, Random random, ReplicaLimits limits = {});
+
+  /// Begins reconciling every arc. Call once, before anything else.
+  void start(Instant now, Effects& out) noexcept;
+
+  void on_request(Instant now, const Sender& sender, Verified<wire::Request> request,
+                  Effects& out) noexcept;
+  /// An answer to one of the replica's own requests, from the authenticated node `from`.
+  void on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,
+                 Effects& out) noexcept;
+
+  void on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& out) noexcept;
+  void on_scanned(Instant now, Token token, Result<wire::Scanned, wire::StorageError> scanned,
+                  Effects& out) noexcept;
+  void on_persisted(Instant now, Token token, Status<wire::StorageError> status,
+                    Effects& out) noexcept;
+
+  /// The next configuration in order, verified by membership/.
+  void on_configuration(Instant now, Verifier next, Effects& out) noexcept;
+
+  void on_time(Instant now, Effects& out) noexcept;
+  Instant next_deadline() const;
+
+  const Verifier& verifier() const { return verifier_; }
+  struct Statistics {
+    std::uint64_t requests = 0;
+    std::uint64_t refused = 0;
+    std::uint64_t blocks_stored = 0;
+    std::uint64_t records_stored = 0;
+    std::uint64_t damaged_found = 0;
+    std::uint64_t healed = 0;
+    std::uint64_t scrubbed = 0;
+    std::size_t operations = 0;
+    std::size_t arcs = 0;
+    std::size_t arcs_serving = 0;
+  };
+  Statistics statistics() const;
+  bool is_serving_everything() const { return reconciler_.is_everything_served(); }
+
+  /// CHECKs that the bookkeeping agrees with itself. For tests and simulation.
+  void check_invariants() const;
+
+ private:
+  /// What waits for its turn at one object.
+  struct ClientOperation {
+    Sender sender;
+    wire::Request request;
+  };
+  struct MergeOperation {
+    std::vector<wire::StoredObject> found;  // verified; what peers hold
+    bool is_key_done = false;               // serve the key afterwards
+  };
+  struct ScrubOperation {};
+  using Operation = std::variant<ClientOperation, MergeOperation, ScrubOperation>;
+
+  struct KeyQueue {
+    std::deque<Operation> operations;  // the front one is under way
+  };
+  /// What follows a completion of the disk.
+  struct AfterLoad {
+    wire::ObjectId id;
+  };
+  struct AfterPersist {
+    std::optional<wire::ObjectId> id;  // nothing: the "entered" note
+    std::optional<wire::Answer> answer;
+    bool is_answered = false;  // the client was told before
+    bool was_healed = false;
+    std::vector<std::pair<crypto::PublicKey, std::int64_t>>
+        charged;  // taken back when the disk refuses
+  };
+  struct AnswerScan {
+    Sender sender;
+    wire::MessageContext context;
+    wire::KeyRange range;
+    crypto::Digest fingerprint;
+    RangeDigest digest;
+  };
+  using AfterScan = std::variant<AnswerScan, ReconcilerScan, ScrubOperation>;
+
+  // replica.cc: entry and the queue of a key
+  std::optional<wire::Refused> refusal_of(const Sender& sender, const wire::Request& request);
+  bool enqueue(const wire::ObjectId& id, Operation operation, Effects& out);
+  void begin_front(const wire::ObjectId& id, Effects& out);
+  void finish_front(const wire::ObjectId& id, Effects& out);
+  void answer(const Sender& sender, const wire::MessageContext& context, wire::AnswerBody body,
+              Effects& out);
+  void refuse(const Sender& sender, const wire::MessageContext& context, wire::RefusalReason reason,
+              Effects& out);
+  void persist(AfterPersist after, std::vector<wire::StorageWrite> writes, Effects& out);
+  void enter(Instant now, Effects& out);
+  Token next_token() { return Token(++tokens_); }
+
+  // replica_requests.cc: what clients ask
+  void run(const ClientOperation& operation, wire::StoredObject* held, Effects& out);
+  void put_block(const ClientOperation& operation, const wire::PutBlock& put,
+                 wire::StoredObject* held, Effects& out);
+  void offer_block(const ClientOperation& operation, const wire::OfferBlock& offer,
+                   wire::StoredObject* held, Effects& out);
+  void put_record(const ClientOperation& operation, const wire::PutRecord& put,
+                  wire::StoredObject* held, Effects& out);
+  std::optional<wire::RefusalReason> charge(const wire::Hold& hold, HoldChange change,
+                                            std::uint64_t size, AfterPersist& after);
+
+  // replica_repair.cc: what other replicas ask, healing, scrubbing
+  void run_merge(const wire::ObjectId& id, MergeOperation& operation, wire::StoredObject* held,
+                 Effects& out);
+  void mark_damaged(const wire::ObjectId& id, Effects& out);
+  void begin_range_answer(const Sender& sender, const wire::MessageContext& context,
+                          const wire::CompareRange& compare, Effects& out);
+  void finish_range_answer(AnswerScan scan, Effects& out);
+  void perform(ReconcilerEffects& asked, Effects& out);
+  void scrub_next(Effects& out);
+
+  ReplicaIdentity identity_;
+  Verifier verifier_;
+  const crypto::SignatureScheme* scheme_;
+  ReplicaLimits limits_;
+  std::deque<Buffer> descriptions_;  // of the newest epochs, for peers that are behind
+  bool is_entering_ = false;         // the "entered" note is not durable yet
+  Reconciler reconciler_;
+
+  std::uint64_t tokens_ = 0;
+  std::map<wire::ObjectId, KeyQueue> queues_;
+  std::size_t operations_ = 0;
+  std::size_t operation_bytes_ = 0;
+  std::map<Token, AfterLoad> loads_;
+  std::map<Token, AfterPersist> persists_;
+  std::map<Token, AfterScan> scans_;
+  std::map<crypto::PublicKey, std::uint64_t>
+      charged_bytes_;  // by holder, and by organisation's authority
+
+  Instant last_instant_;  // of the input under way
+  Instant next_scrub_;
+  std::optional<wire::ObjectId> scrub_cursor_;
+  std::deque<wire::ObjectId> scrub_queue_;
+  bool is_scrub_scanning_ = false;
+  Statistics statistics_;
+};
+
+}  // namespace rosebud::objects

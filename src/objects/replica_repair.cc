@@ -1,0 +1,167 @@
+// What other replicas ask, and what heals: answering comparisons, merging what was fetched, damage,
+// scrubbing.
+#include "base/check.h"
+#include "objects/replica.h"
+
+namespace rosebud::objects {
+
+/// Hands the reconciler's wishes to the driver.
+void Replica::perform(ReconcilerEffects& asked, Effects& out) {
+  for (auto& request : asked.requests) {
+    out.push_back(
+        SendRequest{.to = request.to,
+                    .request = {.context = {.configuration = verifier_.configuration().number(),
+                                            .nonce = request.nonce},
+                                .body = std::move(request.body)}});
+  }
+  for (auto& scan : asked.scans) {
+    const Token token = next_token();
+    scans_.emplace(token, scan.tag);
+    out.push_back(
+        Scan{.token = token, .range = scan.range, .after = scan.after, .limit = kScanLimit});
+  }
+  for (Report& report : asked.reports) out.push_back(report);
+  for (auto& merge : asked.merges) {
+    enqueue(merge.id,
+            MergeOperation{.found = std::move(merge.found), .is_key_done = merge.is_key_done}, out);
+  }
+}
+
+void Replica::on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,
+                        Effects& out) noexcept {
+  last_instant_ = now;
+  ReconcilerEffects asked;
+  reconciler_.on_answer(now, from, std::move(answer), asked);
+  perform(asked, out);
+}
+
+void Replica::on_scanned(Instant now, Token token,
+                         Result<wire::Scanned, wire::StorageError> scanned, Effects& out) noexcept {
+  last_instant_ = now;
+  const auto at = scans_.find(token);
+  if (at == scans_.end()) return;
+  AfterScan after = std::move(at->second);
+  scans_.erase(at);
+  if (const auto* tag = std::get_if<ReconcilerScan>(&after)) {
+    // Damage that an earlier run marked shows in the index: fetch it again.
+    ReconcilerEffects asked;
+    if (scanned) {
+      for (const wire::IndexEntry& entry : scanned->entries) {
+        if (entry.is_damaged) reconciler_.mark_damaged(now, entry.id, asked);
+      }
+    }
+    reconciler_.on_scanned(now, *tag, scanned ? &*scanned : nullptr, asked);
+    return perform(asked, out);
+  }
+  if (auto* range = std::get_if<AnswerScan>(&after)) {
+    if (!scanned) return refuse(range->sender, range->context, wire::RefusalReason::kBusy, out);
+    for (const wire::IndexEntry& entry : scanned->entries) range->digest.add(entry);
+    if (scanned->is_whole || scanned->entries.empty())
+      return finish_range_answer(std::move(*range), out);
+    const Token next = next_token();
+    const wire::KeyRange rest = range->range;
+    scans_.emplace(next, std::move(*range));
+    out.push_back(Scan{
+        .token = next, .range = rest, .after = scanned->entries.back().id, .limit = kScanLimit});
+    return;
+  }
+  is_scrub_scanning_ = false;
+  if (!scanned) return;
+  for (const wire::IndexEntry& entry : scanned->entries) {
+    if (!entry.is_damaged) scrub_queue_.push_back(entry.id);
+  }
+  scrub_cursor_.reset();  // begins again at the start, unless something follows
+  if (!scanned->is_whole && !scanned->entries.empty()) scrub_cursor_ = scanned->entries.back().id;
+}
+
+void Replica::begin_range_answer(const Sender& sender, const wire::MessageContext& context,
+                                 const wire::CompareRange& compare, Effects& out) {
+  // A scan costs us more than the question costs a peer: only so many at once.
+  if (scans_.size() >= limits_.range_answers_max) {
+    return refuse(sender, context, wire::RefusalReason::kBusy, out);
+  }
+  const Token token = next_token();
+  scans_.emplace(token, AnswerScan{.sender = sender,
+                                   .context = context,
+                                   .range = compare.range,
+                                   .fingerprint = compare.fingerprint,
+                                   .digest = RangeDigest(compare.range)});
+  out.push_back(
+      Scan{.token = token, .range = compare.range, .after = std::nullopt, .limit = kScanLimit});
+}
+
+void Replica::finish_range_answer(AnswerScan scan, Effects& out) {
+  RangeDigest::Summary mine = scan.digest.finish();
+  const wire::RangeState state = reconciler_.state_of(scan.range);
+  wire::AnswerBody body;
+  if (mine.fingerprint == scan.fingerprint) {
+    body = wire::RangeEqual{state};
+  } else if (mine.has_all_entries()) {
+    body = wire::RangeEntries{.state = state, .entries = std::move(mine.entries)};
+  } else {
+    body = wire::RangeSplit{.state = state, .parts = std::move(mine.parts)};
+  }
+  answer(scan.sender, scan.context, std::move(body), out);
+}
+
+/// `held` is nothing when the object is not here or its bytes are bad.
+void Replica::run_merge(const wire::ObjectId& id, MergeOperation& operation,
+                        wire::StoredObject* held, Effects& out) {
+  const bool was_damaged = held && held->is_damaged;
+  wire::StoredObject object =
+      held ? std::move(*held) : wire::StoredObject{.id = id, .is_damaged = true};
+  bool is_changed = false;
+  for (const wire::StoredObject& found : operation.found) is_changed |= merge(object, found);
+  if (!is_changed) {
+    // Nothing new. An object that nobody showed and that is not here is simply not there.
+    ReconcilerEffects asked;
+    const bool is_whole = !was_damaged;
+    const bool is_key_done = operation.is_key_done;
+    finish_front(id, out);
+    reconciler_.on_merged(last_instant_, id, is_key_done, is_whole, asked);
+    return perform(asked, out);
+  }
+  if (object.is_damaged || object.holds.empty()) {
+    ReconcilerEffects asked;
+    const bool is_key_done = operation.is_key_done;
+    finish_front(id, out);
+    reconciler_.on_merged(last_instant_, id, is_key_done, false, asked);
+    return perform(asked, out);
+  }
+  AfterPersist after{.id = id, .was_healed = true};
+  wire::PutObject write{.object = std::move(object)};
+  write.content_size = write.object.content.size();
+  std::vector<wire::StorageWrite> writes;
+  writes.emplace_back(std::move(write));
+  persist(std::move(after), std::move(writes), out);
+}
+
+/// The durable mark: no content, no holds; other replicas have both. Runs as the front operation of
+/// the object.
+void Replica::mark_damaged(const wire::ObjectId& id, Effects& out) {
+  wire::PutObject write{.object = {.id = id, .is_damaged = true}};
+  std::vector<wire::StorageWrite> writes;
+  writes.emplace_back(std::move(write));
+  persist({.id = id, .is_answered = true}, std::move(writes), out);
+}
+
+/// Reads one object after the other; a load checks the bytes, and bad ones are healed like any
+/// others.
+void Replica::scrub_next(Effects& out) {
+  if (!scrub_queue_.empty()) {
+    const wire::ObjectId id = scrub_queue_.front();
+    scrub_queue_.pop_front();
+    enqueue(id, ScrubOperation{}, out);
+    return;
+  }
+  if (is_scrub_scanning_) return;
+  is_scrub_scanning_ = true;
+  const Token token = next_token();
+  scans_.emplace(token, ScrubOperation{});
+  out.push_back(Scan{.token = token,
+                     .range = wire::whole_key_range(),
+                     .after = scrub_cursor_,
+                     .limit = kScanLimit});
+}
+
+}  // namespace rosebud::objects
