@@ -29,7 +29,8 @@ add_compile_options(-Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor -Werr
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # gcc 12 reports these inside the standard library when it inlines; clang finds the real ones.
   add_compile_options(-Wno-restrict -Wno-stringop-overflow -Wno-stringop-overread -Wno-array-bounds
-                      -Wno-maybe-uninitialized -Wno-missing-field-initializers)
+                      -Wno-maybe-uninitialized -Wno-free-nonheap-object
+                      -Wno-missing-field-initializers)
 else()
   # Without a time stamp inside, ccache can share a precompiled header.
   add_compile_options("SHELL:-Xclang -fno-pch-timestamp" -Wno-missing-field-initializers

@@ -1,0 +1,136 @@
+#include "adversary/misbehaviour.h"
+
+namespace rosebud::adversary {
+namespace {
+
+/// A development cluster's stale node must not grow without bound either.
+constexpr std::size_t kFirstShownMax = 10'000;
+
+Buffer with_a_flipped_byte(const Buffer& content) {
+  Bytes bytes = to_bytes(content.view());
+  if (bytes.empty()) bytes.push_back(0);
+  bytes[bytes.size() / 2] ^= 0x55;
+  return Buffer(std::move(bytes));
+}
+
+}  // namespace
+
+std::string_view name_of(Mode mode) {
+  switch (mode) {
+    case Mode::kHonest:
+      return "honest";
+    case Mode::kMute:
+      return "mute";
+    case Mode::kLie:
+      return "lie";
+    case Mode::kStale:
+      return "stale";
+    case Mode::kGarbage:
+      return "garbage";
+    case Mode::kEquivocate:
+      return "equivocate";
+  }
+  return "unknown";
+}
+
+std::optional<Mode> mode_of(std::string_view name) {
+  for (Mode mode :
+       {Mode::kHonest, Mode::kMute, Mode::kLie, Mode::kStale, Mode::kGarbage, Mode::kEquivocate}) {
+    if (name == name_of(mode)) return mode;
+  }
+  return std::nullopt;
+}
+
+void Misbehaviour::edit(objects::Effects& effects) {
+  if (mode_ == Mode::kHonest) return;
+  std::erase_if(effects, [&](objects::Effect& effect) {
+    if (auto* answer = std::get_if<objects::SendAnswer>(&effect)) return !edit_answer(*answer);
+    return mode_ == Mode::kMute && std::holds_alternative<objects::SendRequest>(effect);
+  });
+}
+
+/// False: not sent.
+bool Misbehaviour::edit_answer(objects::SendAnswer& answer) {
+  switch (mode_) {
+    case Mode::kHonest:
+      break;
+    case Mode::kMute:
+      return false;
+    case Mode::kLie:
+      lie(answer.answer.body);
+      break;
+    case Mode::kStale:
+      show_stale(answer.answer.body);
+      break;
+    case Mode::kGarbage:
+      scramble(answer.answer.body);
+      break;
+    case Mode::kEquivocate:
+      if (answer.to.value % 2 == 0) lie(answer.answer.body);
+      break;
+  }
+  return true;
+}
+
+void Misbehaviour::lie(wire::AnswerBody& body) {
+  if (auto* block = std::get_if<wire::BlockFound>(&body)) {
+    if (random_.chance(1, 2)) {
+      block->bytes = with_a_flipped_byte(block->bytes);
+    } else {
+      body = wire::Absent{};
+    }
+  } else if (auto* record = std::get_if<wire::RecordHeld>(&body)) {
+    if (random_.chance(1, 2)) {
+      record->record.value = with_a_flipped_byte(record->record.value);
+    } else {
+      body = wire::Absent{};
+    }
+  } else if (auto* found = std::get_if<wire::ObjectFound>(&body)) {
+    found->object.content = with_a_flipped_byte(found->object.content);
+  } else if (std::holds_alternative<wire::Missing>(body) ||
+             std::holds_alternative<wire::Refused>(body)) {
+    body = wire::Stored{};
+  } else if (std::holds_alternative<wire::RangeSplit>(body) ||
+             std::holds_alternative<wire::RangeEntries>(body)) {
+    body = wire::RangeEqual{.state = {.has_entered = true, .is_complete = true}};
+  }
+}
+
+void Misbehaviour::show_stale(wire::AnswerBody& body) {
+  if (auto* record = std::get_if<wire::RecordHeld>(&body)) {
+    const auto statement = wire::RecordStatement::decode(record->record.statement.statement);
+    if (!statement || first_shown_.size() >= kFirstShownMax) return;
+    body = first_shown_.emplace(statement->id().placement, *record).first->second;
+  } else if (std::holds_alternative<wire::BlockFound>(body) ||
+             std::holds_alternative<wire::ObjectFound>(body)) {
+    body = wire::Absent{};
+  } else if (auto* entries = std::get_if<wire::RangeEntries>(&body)) {
+    entries->entries.clear();
+  }
+}
+
+void Misbehaviour::scramble(wire::AnswerBody& body) {
+  if (auto* block = std::get_if<wire::BlockFound>(&body)) {
+    block->bytes = random_bytes(block->bytes.size());
+  } else if (auto* record = std::get_if<wire::RecordHeld>(&body)) {
+    record->record.value = random_bytes(record->record.value.size());
+    for (auto& byte : record->record.statement.signature.bytes) {
+      byte = static_cast<std::uint8_t>(random_.next());
+    }
+  } else if (auto* found = std::get_if<wire::ObjectFound>(&body)) {
+    found->object.content = random_bytes(found->object.content.size());
+  } else if (auto* entries = std::get_if<wire::RangeEntries>(&body)) {
+    for (auto& entry : entries->entries)
+      entry.state.bytes[0] ^= static_cast<std::uint8_t>(random_.next());
+  } else {
+    body = wire::BlockFound{random_bytes(random_.below(1000))};
+  }
+}
+
+Buffer Misbehaviour::random_bytes(std::size_t size) {
+  Bytes out(size);
+  for (auto& byte : out) byte = static_cast<std::uint8_t>(random_.next());
+  return Buffer(std::move(out));
+}
+
+}  // namespace rosebud::adversary

@@ -1,0 +1,63 @@
+#include "sim/disk.h"
+
+namespace rosebud::sim {
+
+wire::Loaded Disk::load(const wire::ObjectId& id, wire::LoadPart part) const {
+  const auto at = objects_.find(id);
+  if (at == objects_.end()) return std::optional<wire::StoredObject>();
+  if (part == wire::LoadPart::kAll && rotten_.contains(id))
+    return fail(wire::StorageError::kCorrupt);
+  wire::StoredObject out = at->second;
+  if (part == wire::LoadPart::kMeta) out.content = {};
+  return std::optional(std::move(out));
+}
+
+wire::Scanned Disk::scan(const wire::KeyRange& range, const std::optional<wire::ObjectId>& after,
+                         std::size_t limit) const {
+  wire::Scanned out{.is_whole = true};
+  auto at = after ? objects_.upper_bound(*after)
+                  : objects_.lower_bound({.placement = range.first, .type = wire::ObjectType{0}});
+  for (; at != objects_.end() && at->first.placement <= range.last; ++at) {
+    if (out.entries.size() == limit) {
+      out.is_whole = false;
+      break;
+    }
+    out.entries.push_back(at->second.entry());
+  }
+  return out;
+}
+
+Status<wire::StorageError> Disk::commit(const std::vector<wire::StorageWrite>& writes) {
+  for (const auto& write : writes) {
+    const auto* put = std::get_if<wire::PutObject>(&write);
+    if (put && !put->is_content_unchanged && is_full_) return fail(wire::StorageError::kNoSpace);
+  }
+  for (const auto& write : writes) {
+    if (const auto* put = std::get_if<wire::PutObject>(&write)) {
+      wire::StoredObject object = put->object;
+      if (put->is_content_unchanged) {
+        object.content = objects_.at(object.id).content;
+      } else {
+        rotten_.erase(object.id);
+      }
+      objects_[object.id] = std::move(object);
+    } else if (const auto* erase = std::get_if<wire::DeleteObject>(&write)) {
+      objects_.erase(erase->id);
+    } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
+      if (note->value.empty()) {
+        notes_.erase(note->name);
+      } else {
+        notes_[note->name] = note->value;
+      }
+    }
+  }
+  return {};
+}
+
+void Disk::rot(std::uint64_t which) {
+  if (objects_.empty()) return;
+  const auto at = std::next(objects_.begin(), static_cast<std::ptrdiff_t>(which % objects_.size()));
+  if (!at->second.is_damaged) rotten_.insert(at->first);
+}
+
+}  // namespace rosebud::sim

@@ -1,0 +1,358 @@
+#include "sim/world.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace rosebud::sim {
+namespace {
+
+constexpr Timestamp kExpiry{4'000'000'000};
+
+crypto::SecretKey random_key(Random& random) {
+  FixedBytes<32, struct crypto::SeedTag> seed;
+  for (auto& byte : seed.bytes) byte = static_cast<std::uint8_t>(random.next());
+  return crypto::SecretKey::from_seed(seed);
+}
+
+}  // namespace
+
+World::World(const WorldOptions& options)
+    : random_(options.seed),
+      scheme_(options.has_real_signatures ? &crypto::ed25519() : &crypto::model_scheme()) {
+  membership::ConfigurationParts parts;
+  parts.number = {wire::Generation(0), wire::Epoch(1)};
+  parts.start = Timestamp(1'700'000'000);
+  parts.settings.faults = options.faults;
+  parts.settings.cap = options.faults;
+  for (std::uint32_t i = 0; i < options.organisations; ++i) {
+    authorities_.push_back(random_key(random_));
+    parts.organisations.push_back({.name = "org" + std::to_string(i),
+                                   .authority = authorities_.back().public_key(),
+                                   .quota_bytes = 1ULL << 40});
+  }
+  nodes_.resize(options.nodes);
+  for (std::uint32_t i = 0; i < options.nodes; ++i) {
+    nodes_[i].key = random_key(random_);
+    nodes_[i].misbehaviour = adversary::Misbehaviour(random_.fork());
+    nodes_[i].directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
+    parts.nodes.push_back({.name = "node" + std::to_string(i),
+                           .key = nodes_[i].key.public_key(),
+                           .organisation = i % options.organisations,
+                           .directory = nodes_[i].directory,
+                           .address = "10.0.0." + std::to_string(i) + ":1",
+                           .capacity_bytes = 1ULL << 40,
+                           .position_count = 4});
+  }
+  auto made = membership::Configuration::make(std::move(parts));
+  CHECK(made.has_value());
+  configuration_ = *made;
+  for (std::uint32_t i = 0; i < options.clients; ++i) {
+    SimClient client{.key = random_key(random_)};
+    const std::uint32_t organisation = i % options.organisations;
+    client.admission =
+        wire::sign(*scheme_, authorities_[organisation],
+                   wire::AdmissionStatement{.organisation = authorities_[organisation].public_key(),
+                                            .subject = client.key.public_key(),
+                                            .role = wire::Role::kClient,
+                                            .capacity_bytes = 1ULL << 40,
+                                            .not_after = kExpiry,
+                                            .name = "client" + std::to_string(i)});
+    client.core = std::make_unique<objects::Client>(objects::Verifier(configuration_, *scheme_),
+                                                    random_.fork());
+    clients_.push_back(std::move(client));
+  }
+  for (std::size_t i = 0; i < nodes_.size(); ++i) restart(i);
+}
+
+// ---- Events ----
+
+void World::schedule(Instant time, std::function<void()> run) {
+  events_.push({.time = std::max(time, now_), .number = event_count_++, .run = std::move(run)});
+}
+
+void World::at(Duration delay, std::function<void()> what) {
+  schedule(now_ + delay, std::move(what));
+}
+
+bool World::run_until(const std::function<bool()>& is_done, Duration limit) {
+  const Instant end = now_ + limit;
+  while (!is_done()) {
+    if (events_.empty() || events_.top().time > end) return false;
+    Event event = events_.top();
+    events_.pop();
+    now_ = event.time;
+    event.run();
+  }
+  return true;
+}
+
+void World::run_for(Duration time) {
+  const Instant end = now_ + time;
+  run_until([] { return false; }, time);
+  now_ = end;
+}
+
+void World::note(std::string_view what, ByteView details) {
+  trace_ = crypto::Hasher("trace")
+               .update(trace_.view())
+               .update_u64(static_cast<std::uint64_t>(now_.time_since_epoch().count()))
+               .update(as_bytes(what))
+               .update(details)
+               .finish();
+}
+
+// ---- Network ----
+
+World::Endpoint World::endpoint_of(const wire::NodeKey& key) const {
+  const auto index = configuration_->node_index(key);
+  CHECK(index.has_value());
+  return *index;
+}
+
+void World::transmit(Endpoint from, Endpoint to, wire::EncodedMessage message) {
+  if (random_.below(1000) < network_.loss_per_mille) return;
+  const bool is_between_nodes = from < nodes_.size() && to < nodes_.size();
+  if (is_between_nodes && !sides_.empty() && sides_[from] != sides_[to]) return;
+  const auto latency = [&] {
+    return Duration(static_cast<std::int64_t>(
+        random_.between(static_cast<std::uint64_t>(network_.latency_min.count()),
+                        static_cast<std::uint64_t>(network_.latency_max.count()))));
+  };
+  const int copies = random_.below(1000) < network_.duplicate_per_mille ? 2 : 1;
+  for (int i = 0; i < copies; ++i) {
+    schedule(now_ + latency(), [this, from, to, message] { deliver(from, to, message); });
+  }
+}
+
+void World::deliver(Endpoint from, Endpoint to, const wire::EncodedMessage& message) {
+  note("deliver", message.header);
+  note("bulk", message.bulk.view());
+  auto decoded = wire::decode(message.header, message.bulk);
+  CHECK(decoded.has_value());
+  if (to < nodes_.size()) {
+    SimNode& node = nodes_[to];
+    if (!node.replica) return;
+    objects::Effects effects;
+    if (auto* request = std::get_if<wire::Request>(&*decoded)) {
+      const objects::Sender sender{
+          .connection = objects::ConnectionId(from),
+          .key = from < nodes_.size() ? nodes_[from].key.public_key()
+                                      : clients_[from - nodes_.size()].key.public_key(),
+          .role = from < nodes_.size() ? wire::Role::kNode : wire::Role::kClient};
+      const wire::MessageContext context = request->context;
+      auto verified = node.replica->verifier().request(std::move(*request));
+      if (verified) {
+        node.replica->on_request(now_, sender, std::move(*verified), effects);
+      } else {
+        effects.push_back(objects::SendAnswer{
+            .to = sender.connection,
+            .answer = {.context = context, .body = wire::Refused{.reason = verified.error()}}});
+      }
+    } else {
+      CHECK(from < nodes_.size());
+      node.replica->on_answer(now_, nodes_[from].key.public_key(), std::get<wire::Answer>(*decoded),
+                              effects);
+    }
+    return perform(to, std::move(effects));
+  }
+  CHECK(from < nodes_.size());
+  const std::size_t client = to - nodes_.size();
+  objects::ClientEffects effects;
+  clients_[client].core->on_answer(now_, nodes_[from].key.public_key(),
+                                   std::get<wire::Answer>(std::move(*decoded)), effects);
+  perform(client, std::move(effects));
+}
+
+// ---- Nodes ----
+
+void World::crash(std::size_t node) {
+  note("crash", {});
+  nodes_[node].replica.reset();
+  ++nodes_[node].life;
+  nodes_[node].wake_at.reset();
+}
+
+void World::restart(std::size_t node) {
+  note("restart", {});
+  SimNode& at = nodes_[node];
+  CHECK(!at.replica);
+  at.replica = std::make_unique<objects::Replica>(
+      objects::ReplicaIdentity{.key = at.key, .directory = at.directory},
+      objects::Verifier(configuration_, *scheme_), *scheme_,
+      objects::RecoveredNotes{at.disk.notes()}, random_.fork());
+  objects::Effects effects;
+  at.replica->start(now_, effects);
+  perform(node, std::move(effects));
+}
+
+void World::perform(std::size_t index, objects::Effects effects) {
+  SimNode& node = nodes_[index];
+  node.misbehaviour.edit(effects);
+  const std::uint64_t life = node.life;
+  const auto later = [&](Duration delay, auto run) {
+    schedule(now_ + delay, [this, index, life, run = std::move(run)] {
+      SimNode& again = nodes_[index];
+      if (again.life != life || !again.replica) return;
+      objects::Effects follow;
+      run(again, follow);
+      perform(index, std::move(follow));
+    });
+  };
+  for (objects::Effect& effect : effects) {
+    if (auto* answer = std::get_if<objects::SendAnswer>(&effect)) {
+      transmit(index, static_cast<Endpoint>(answer->to.value), wire::encode(answer->answer));
+    } else if (auto* request = std::get_if<objects::SendRequest>(&effect)) {
+      transmit(index, endpoint_of(request->to), wire::encode(request->request));
+    } else if (auto* load = std::get_if<objects::Load>(&effect)) {
+      later(Duration(static_cast<std::int64_t>(random_.between(20, 400))),
+            [this, what = *load](SimNode& at, objects::Effects& out) {
+              at.replica->on_loaded(now_, what.token, at.disk.load(what.id, what.part), out);
+            });
+    } else if (auto* scan = std::get_if<objects::Scan>(&effect)) {
+      later(Duration(static_cast<std::int64_t>(random_.between(20, 400))),
+            [this, what = *scan](SimNode& at, objects::Effects& out) {
+              at.replica->on_scanned(now_, what.token,
+                                     at.disk.scan(what.range, what.after, what.limit), out);
+            });
+    } else if (auto* persist = std::get_if<objects::Persist>(&effect)) {
+      // Syncs of one disk come one after the other.
+      const Duration sync(static_cast<std::int64_t>(random_.between(100, 5000)));
+      node.disk_free_at = std::max(node.disk_free_at, now_) + sync;
+      later(node.disk_free_at - now_,
+            [this, what = std::move(*persist)](SimNode& at, objects::Effects& out) {
+              note("persisted", {});
+              at.replica->on_persisted(now_, what.token, at.disk.commit(what.writes), out);
+            });
+    } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
+      ++observations_[{endpoint_of(report->peer), report->observation}];
+    }
+  }
+  if (node.replica) {
+    node.replica->check_invariants();
+    wake_node(index);
+  }
+}
+
+void World::wake_node(std::size_t index) {
+  SimNode& node = nodes_[index];
+  const Instant next = node.replica->next_deadline();
+  if (node.wake_at && *node.wake_at <= next) return;
+  node.wake_at = next;
+  schedule(next, [this, index, life = node.life, next] {
+    SimNode& again = nodes_[index];
+    if (again.life != life || again.wake_at != next) return;
+    again.wake_at.reset();
+    objects::Effects effects;
+    again.replica->on_time(now_, effects);
+    perform(index, std::move(effects));
+  });
+}
+
+// ---- Clients ----
+
+void World::perform(std::size_t index, objects::ClientEffects effects) {
+  SimClient& client = clients_[index];
+  for (objects::ClientEffect& effect : effects) {
+    if (auto* request = std::get_if<objects::SendRequest>(&effect)) {
+      transmit(nodes_.size() + index, endpoint_of(request->to), wire::encode(request->request));
+    } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
+      ++observations_[{endpoint_of(report->peer), report->observation}];
+    } else if (auto* finish = std::get_if<objects::Finish>(&effect)) {
+      note("finish", as_bytes(objects::name_of(finish->result.outcome)));
+      const auto at = client.waiting.find(finish->operation);
+      CHECK(at != client.waiting.end());
+      const Done done = std::move(at->second);
+      client.waiting.erase(at);
+      done(finish->result);
+    }
+  }
+  client.core->check_invariants();
+  wake_client(index);
+}
+
+void World::wake_client(std::size_t index) {
+  SimClient& client = clients_[index];
+  const Instant next = client.core->next_deadline();
+  if (next == Instant::max() || (client.wake_at && *client.wake_at <= next)) return;
+  client.wake_at = next;
+  schedule(next, [this, index, next] {
+    SimClient& again = clients_[index];
+    if (again.wake_at != next) return;
+    again.wake_at.reset();
+    objects::ClientEffects effects;
+    again.core->on_time(now_, effects);
+    perform(index, std::move(effects));
+  });
+}
+
+wire::Hold World::make_hold(std::size_t index, const wire::ObjectId& id, std::uint64_t size) {
+  SimClient& client = clients_[index];
+  const auto admission = wire::AdmissionStatement::decode(client.admission.statement);
+  const wire::HoldTree tree({wire::hold_leaf(id, size)});
+  const wire::HoldStatement statement{.cluster = configuration_->cluster(),
+                                      .holder = client.key.public_key(),
+                                      .organisation = admission->organisation,
+                                      .serial = ++client.serial,
+                                      .expiry = kExpiry,
+                                      .root = tree.root(),
+                                      .count = 1};
+  return {.statement = wire::sign(*scheme_, client.key, statement),
+          .admission = client.admission,
+          .size = size};
+}
+
+wire::SignedRecord World::make_record(std::size_t client, ByteView salt, wire::Version version,
+                                      ByteView value) {
+  const wire::RecordStatement statement{.cluster = configuration_->cluster(),
+                                        .owner = clients_[client].key.public_key(),
+                                        .salt = to_bytes(salt),
+                                        .version = version,
+                                        .value_size = static_cast<std::uint32_t>(value.size()),
+                                        .value_hash = wire::record_value_hash(value)};
+  return {.statement = wire::sign(*scheme_, clients_[client].key, statement),
+          .value = Buffer::copy_of(value)};
+}
+
+void World::write_block(std::size_t client, const Buffer& bytes, Duration timeout, Done done) {
+  const wire::ObjectId id = wire::ObjectId::block(crypto::sha256(bytes.view()));
+  objects::ClientEffects effects;
+  const auto operation =
+      clients_[client].core->write_block(now_, id, bytes, make_hold(client, id, bytes.size()),
+                                         random_.chance(1, 2), now_ + timeout, effects);
+  clients_[client].waiting.emplace(operation, std::move(done));
+  perform(client, std::move(effects));
+}
+
+void World::read_block(std::size_t client, const wire::ObjectId& id, Duration timeout, Done done) {
+  objects::ClientEffects effects;
+  const auto operation = clients_[client].core->read_block(now_, id, now_ + timeout, effects);
+  clients_[client].waiting.emplace(operation, std::move(done));
+  perform(client, std::move(effects));
+}
+
+void World::write_record(std::size_t client, const wire::SignedRecord& record, Duration timeout,
+                         Done done) {
+  const auto statement = wire::RecordStatement::decode(record.statement.statement);
+  CHECK(statement.has_value());
+  const wire::ObjectId id = statement->id();
+  objects::ClientEffects effects;
+  const auto operation = clients_[client].core->write_record(
+      now_, id, record, make_hold(client, id, wire::kRecordValueSizeMax), now_ + timeout, effects);
+  clients_[client].waiting.emplace(operation, std::move(done));
+  perform(client, std::move(effects));
+}
+
+void World::read_record(std::size_t client, const wire::ObjectId& id, Duration timeout, Done done) {
+  objects::ClientEffects effects;
+  const auto operation = clients_[client].core->read_record(now_, id, now_ + timeout, effects);
+  clients_[client].waiting.emplace(operation, std::move(done));
+  perform(client, std::move(effects));
+}
+
+std::uint64_t World::observations(std::size_t node, objects::Observation what) const {
+  const auto at = observations_.find({node, what});
+  return at == observations_.end() ? 0 : at->second;
+}
+
+}  // namespace rosebud::sim

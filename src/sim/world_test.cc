@@ -1,0 +1,154 @@
+// Short scripted stories of the object store in virtual time.
+#include "sim/world.h"
+
+#include <gtest/gtest.h>
+
+namespace rosebud::sim {
+namespace {
+
+using objects::Outcome;
+using std::chrono::seconds;
+
+class Story : public testing::Test {
+ protected:
+  objects::OperationResult put(const Buffer& bytes, Duration timeout = seconds(30)) {
+    return wait([&](World::Done done) { world.write_block(0, bytes, timeout, std::move(done)); });
+  }
+  objects::OperationResult get(const Buffer& bytes, Duration timeout = seconds(30)) {
+    const auto id = wire::ObjectId::block(crypto::sha256(bytes.view()));
+    return wait([&](World::Done done) { world.read_block(1, id, timeout, std::move(done)); });
+  }
+  objects::OperationResult set(std::uint64_t version, std::string_view value,
+                               Duration timeout = seconds(30)) {
+    const auto record =
+        world.make_record(0, as_bytes("notes"), wire::Version{version}, as_bytes(value));
+    return wait([&](World::Done done) { world.write_record(0, record, timeout, std::move(done)); });
+  }
+  objects::OperationResult read(Duration timeout = seconds(30)) {
+    const auto id = wire::record_id(world.client_key(0), as_bytes("notes"));
+    return wait([&](World::Done done) { world.read_record(1, id, timeout, std::move(done)); });
+  }
+  template <typename Start>
+  objects::OperationResult wait(Start start) {
+    std::optional<objects::OperationResult> out;
+    start([&](const objects::OperationResult& result) { out = result; });
+    EXPECT_TRUE(world.run_until([&] { return out.has_value(); }, seconds(120)));
+    return out.value_or(objects::OperationResult{});
+  }
+
+  World world{WorldOptions{}};
+  const Buffer hello = Buffer::copy_of(as_bytes("hello"));
+};
+
+TEST_F(Story, BlockGoesInAndOut) {
+  EXPECT_EQ(put(hello).outcome, Outcome::kDone);
+  const auto result = get(hello);
+  EXPECT_EQ(result.outcome, Outcome::kDone);
+  EXPECT_EQ(result.bytes, hello);
+}
+
+TEST_F(Story, NothingThere_IsNotFoundByAQuorum) {
+  EXPECT_EQ(get(hello).outcome, Outcome::kNotFound);
+  EXPECT_EQ(read().outcome, Outcome::kNotFound);
+}
+
+TEST_F(Story, RecordIsReadInOnePhase) {
+  EXPECT_EQ(set(1, "one").outcome, Outcome::kDone);
+  EXPECT_EQ(set(2, "two").outcome, Outcome::kDone);
+  const auto result = read();
+  ASSERT_EQ(result.outcome, Outcome::kDone);
+  EXPECT_EQ(as_text(result.record->value.view()), "two");
+  EXPECT_EQ(set(1, "late").outcome, Outcome::kSuperseded);
+}
+
+TEST_F(Story, OneOrganisationMisbehaves_NothingChangesForClients) {
+  for (auto mode : {adversary::Mode::kMute, adversary::Mode::kLie, adversary::Mode::kStale,
+                    adversary::Mode::kGarbage, adversary::Mode::kEquivocate}) {
+    SCOPED_TRACE(adversary::name_of(mode));
+    for (std::size_t node : {1U, 5U}) world.misbehaviour(node).set_mode(mode);
+    const Buffer block = Buffer::copy_of(as_bytes(adversary::name_of(mode)));
+    EXPECT_EQ(put(block).outcome, Outcome::kDone);
+    EXPECT_EQ(get(block).bytes, block);
+    const auto version = static_cast<std::uint64_t>(mode) + 10;
+    EXPECT_EQ(set(version, adversary::name_of(mode)).outcome, Outcome::kDone);
+    EXPECT_EQ(as_text(read().record->value.view()), adversary::name_of(mode));
+  }
+}
+
+TEST_F(Story, TwoOrganisationsMute_BlocksAreReadButNothingIsWritten) {
+  ASSERT_EQ(put(hello).outcome, Outcome::kDone);
+  ASSERT_EQ(set(1, "one").outcome, Outcome::kDone);
+  world.run_for(seconds(5));
+  for (std::size_t node : {1U, 5U, 2U, 6U})
+    world.misbehaviour(node).set_mode(adversary::Mode::kMute);
+  EXPECT_EQ(get(hello).bytes, hello);
+  const auto result = put(Buffer::copy_of(as_bytes("new")));
+  EXPECT_EQ(result.outcome, Outcome::kNoQuorum);
+  EXPECT_EQ(result.answered, 2U);
+  EXPECT_EQ(set(2, "two").outcome, Outcome::kNoQuorum);
+  EXPECT_EQ(read().outcome, Outcome::kNoQuorum);
+}
+
+TEST_F(Story, EverybodyLosesPower_AcknowledgedWritesStay) {
+  ASSERT_EQ(put(hello).outcome, Outcome::kDone);
+  ASSERT_EQ(set(1, "one").outcome, Outcome::kDone);
+  for (std::size_t node = 0; node < 8; ++node) world.crash(node);
+  for (std::size_t node = 0; node < 8; ++node) world.restart(node);
+  EXPECT_EQ(get(hello).bytes, hello);
+  EXPECT_EQ(as_text(read().record->value.view()), "one");
+}
+
+TEST_F(Story, OrganisationWasAway_FillsItsGaps) {
+  world.crash(1);
+  world.crash(5);
+  std::vector<Buffer> blocks;
+  for (int i = 0; i < 30; ++i) {
+    blocks.push_back(Buffer::copy_of(as_bytes("block " + std::to_string(i))));
+    ASSERT_EQ(put(blocks.back()).outcome, Outcome::kDone);
+  }
+  world.restart(1);
+  world.restart(5);
+  EXPECT_TRUE(world.run_until(
+      [&] {
+        return world.replica(1)->is_serving_everything() &&
+               world.replica(5)->is_serving_everything();
+      },
+      seconds(60)));
+  world.run_for(seconds(120));
+  for (const Buffer& block : blocks) {
+    const auto id = wire::ObjectId::block(crypto::sha256(block.view()));
+    for (std::uint32_t node : world.configuration().group(id.placement)) {
+      EXPECT_TRUE(world.disk(node).objects().contains(id)) << "node " << node;
+    }
+  }
+}
+
+TEST_F(Story, RottenBytes_AreFetchedAgain) {
+  ASSERT_EQ(put(hello).outcome, Outcome::kDone);
+  world.run_for(seconds(5));
+  std::size_t rotten = 0;
+  for (std::size_t node = 0; node < 8; ++node) {
+    if (world.disk(node).objects().empty()) continue;
+    world.disk(node).rot(0);
+    ++rotten;
+    break;
+  }
+  ASSERT_EQ(rotten, 1U);
+  world.run_for(seconds(120));
+  std::uint64_t healed = 0;
+  for (std::size_t node = 0; node < 8; ++node) healed += world.replica(node)->statistics().healed;
+  EXPECT_GE(healed, 1U);
+  EXPECT_EQ(get(hello).bytes, hello);
+}
+
+TEST_F(Story, DiskFull_ClientIsToldAndReadsGoOn) {
+  ASSERT_EQ(put(hello).outcome, Outcome::kDone);
+  for (std::size_t node = 0; node < 8; ++node) world.disk(node).set_full(true);
+  EXPECT_EQ(put(Buffer::copy_of(as_bytes("more"))).outcome, Outcome::kNoSpace);
+  EXPECT_EQ(get(hello).bytes, hello);
+  for (std::size_t node = 0; node < 8; ++node) world.disk(node).set_full(false);
+  EXPECT_EQ(put(Buffer::copy_of(as_bytes("more"))).outcome, Outcome::kDone);
+}
+
+}  // namespace
+}  // namespace rosebud::sim
