@@ -1,0 +1,272 @@
+#include "disk/store.h"
+
+#include <rocksdb/cache.h>
+#include <rocksdb/db.h>
+#include <rocksdb/filter_policy.h>
+#include <rocksdb/table.h>
+#include <sys/statvfs.h>
+
+#include <atomic>
+
+#include "base/check.h"
+#include "base/random.h"
+
+namespace rosebud::disk {
+namespace {
+
+using wire::StorageError;
+
+constexpr std::uint8_t kLayout = 1;
+enum Family : std::size_t { kDefault, kIndex, kMeta, kContent, kNotes, kFamilies };
+constexpr const char* kFamilyNames[kFamilies] = {"default", "index", "meta", "content", "notes"};
+
+rocksdb::Slice slice(ByteView bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+ByteView view(const rocksdb::Slice& slice) {
+  return {reinterpret_cast<const std::uint8_t*>(slice.data()), slice.size()};
+}
+
+Bytes encode_entry(const wire::IndexEntry& entry) {
+  return wire::Writer()
+      .u8(kLayout)
+      .u8(entry.is_damaged ? 1 : 0)
+      .u64(entry.content_size)
+      .raw(entry.state.view())
+      .take();
+}
+
+bool decode_entry(ByteView bytes, wire::IndexEntry& entry) {
+  wire::Reader in(bytes);
+  const std::uint8_t layout = in.u8();
+  const std::uint8_t flags = in.u8();
+  entry.is_damaged = flags == 1;
+  entry.content_size = in.u64();
+  entry.state = in.fixed<crypto::Digest>();
+  return in.done() && layout == kLayout && flags <= 1;
+}
+
+StorageError error_of(const rocksdb::Status& status) {
+  if (status.IsCorruption()) return StorageError::kCorrupt;
+  if (status.IsNoSpace() || status.subcode() == rocksdb::Status::kSpaceLimit)
+    return StorageError::kNoSpace;
+  return StorageError::kIo;
+}
+
+/// The bytes that a PinnableSlice holds, shared without copying.
+Buffer shared(std::unique_ptr<rocksdb::PinnableSlice> pinned) {
+  const std::shared_ptr<rocksdb::PinnableSlice> owner(std::move(pinned));
+  return Buffer(owner, view(*owner));
+}
+
+bool is_content_right(const wire::StoredObject& object) {
+  if (object.id.type == wire::ObjectType::kBlock) {
+    return crypto::sha256(object.content.view()) == object.id.placement;
+  }
+  const auto statement = wire::RecordStatement::decode(object.record.statement);
+  return statement && statement->value_hash == wire::record_value_hash(object.content.view());
+}
+
+}  // namespace
+
+struct Store::State {
+  StoreOptions options;
+  std::unique_ptr<rocksdb::DB> db;
+  std::vector<rocksdb::ColumnFamilyHandle*> families;
+
+  ~State() {
+    for (auto* family : families) db->DestroyColumnFamilyHandle(family);
+    if (db) db->Close();
+  }
+};
+
+Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
+  auto state = std::make_unique<State>();
+  if (!options.free_bytes) {
+    options.free_bytes = [path = options.path] {
+      struct statvfs at{};
+      if (::statvfs(path.c_str(), &at) != 0) return std::uint64_t{0};
+      return static_cast<std::uint64_t>(at.f_bavail) * at.f_frsize;
+    };
+  }
+  rocksdb::Options base;
+  base.create_if_missing = true;
+  base.create_missing_column_families = true;
+  base.paranoid_checks = true;
+  base.max_background_jobs = 2;
+  base.max_open_files = 512;
+  base.keep_log_file_num = 3;
+  base.db_write_buffer_size = options.write_buffer_bytes;
+  base.max_total_wal_size = 4 * options.write_buffer_bytes;
+  base.bytes_per_sync = 1U << 20;
+  base.compression = rocksdb::kNoCompression;
+  rocksdb::BlockBasedTableOptions table;
+  table.block_cache = rocksdb::NewLRUCache(options.cache_bytes);
+  table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
+  table.cache_index_and_filter_blocks = true;
+  base.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
+  std::vector<rocksdb::ColumnFamilyDescriptor> descriptors;
+  for (const char* name : kFamilyNames) descriptors.emplace_back(name, base);
+  auto& content = descriptors[kContent].options;
+  content.enable_blob_files = true;
+  content.min_blob_size = 4096;
+  content.blob_file_size = 64U << 20;
+  content.enable_blob_garbage_collection = true;
+  content.blob_garbage_collection_force_threshold = 0.5;
+  rocksdb::DB* db = nullptr;
+  const rocksdb::Status status =
+      rocksdb::DB::Open(base, options.path.string(), descriptors, &state->families, &db);
+  if (!status.ok()) {
+    return fail(Explained{
+        .what = "cannot open the database in " + options.path.string() + ": " + status.ToString(),
+        .cause = status.IsCorruption() ? "its files are damaged" : "",
+        .next = "if the data is lost, have the organisation admit the node with a new directory"});
+  }
+  state->db.reset(db);
+  state->options = std::move(options);
+  return std::unique_ptr<Store>(new Store(std::move(state)));
+}
+
+wire::Loaded Store::load(const wire::ObjectId& id, wire::LoadPart part) const {
+  const auto key = id.encode();
+  rocksdb::ReadOptions read;
+  rocksdb::PinnableSlice meta;
+  rocksdb::Status status = state_->db->Get(read, state_->families[kMeta], slice(key.view()), &meta);
+  if (status.IsNotFound()) return std::optional<wire::StoredObject>();
+  if (!status.ok()) return fail(error_of(status));
+  wire::StoredObject object{.id = id};
+  if (!wire::decode_object_meta(view(meta), object)) return fail(StorageError::kCorrupt);
+  if (part == wire::LoadPart::kMeta || object.is_damaged) return std::optional(std::move(object));
+  // Blocks of a megabyte would push everything else out of the cache.
+  read.fill_cache = false;
+  auto pinned = std::make_unique<rocksdb::PinnableSlice>();
+  status = state_->db->Get(read, state_->families[kContent], slice(key.view()), pinned.get());
+  if (status.IsNotFound()) return fail(StorageError::kCorrupt);
+  if (!status.ok()) return fail(error_of(status));
+  object.content = shared(std::move(pinned));
+  if (!is_content_right(object)) return fail(StorageError::kCorrupt);
+  return std::optional(std::move(object));
+}
+
+Result<wire::Scanned, StorageError> Store::scan(const wire::KeyRange& range,
+                                                const std::optional<wire::ObjectId>& after,
+                                                std::size_t limit) const {
+  wire::Scanned out{.is_whole = true};
+  const std::unique_ptr<rocksdb::Iterator> it(
+      state_->db->NewIterator(rocksdb::ReadOptions(), state_->families[kIndex]));
+  if (after) {
+    it->Seek(slice(after->encode().view()));
+    if (it->Valid() && equal(view(it->key()), after->encode().view())) it->Next();
+  } else {
+    it->Seek(slice(range.first.view()));
+  }
+  for (; it->Valid(); it->Next()) {
+    const auto id = wire::ObjectId::decode(view(it->key()));
+    if (!id) return fail(StorageError::kCorrupt);
+    if (id->placement > range.last) break;
+    if (out.entries.size() == limit) {
+      out.is_whole = false;
+      break;
+    }
+    wire::IndexEntry entry{.id = *id};
+    if (!decode_entry(view(it->value()), entry)) return fail(StorageError::kCorrupt);
+    out.entries.push_back(entry);
+  }
+  if (!it->status().ok()) return fail(error_of(it->status()));
+  return out;
+}
+
+Status<StorageError> Store::commit(
+    const std::vector<const std::vector<wire::StorageWrite>*>& batches) {
+  rocksdb::WriteBatch batch;
+  std::uint64_t content_bytes = 0;
+  const auto check = [](const rocksdb::Status& status) { CHECK(status.ok()); };  // memory only
+  for (const auto* writes : batches) {
+    for (const wire::StorageWrite& write : *writes) {
+      if (const auto* put = std::get_if<wire::PutObject>(&write)) {
+        const auto key = put->object.id.encode();
+        wire::IndexEntry entry = put->object.entry();
+        entry.content_size = put->content_size;
+        check(batch.Put(state_->families[kIndex], slice(key.view()), slice(encode_entry(entry))));
+        check(batch.Put(state_->families[kMeta], slice(key.view()),
+                        slice(encode_object_meta(put->object))));
+        if (!put->is_content_unchanged) {
+          content_bytes += put->object.content.size();
+          check(batch.Put(state_->families[kContent], slice(key.view()),
+                          slice(put->object.content.view())));
+        }
+      } else if (const auto* gone = std::get_if<wire::DeleteObject>(&write)) {
+        const auto key = gone->id.encode();
+        for (Family family : {kIndex, kMeta, kContent}) {
+          check(batch.Delete(state_->families[family], slice(key.view())));
+        }
+      } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
+        if (note->value.empty()) {
+          check(batch.Delete(state_->families[kNotes], slice(note->name)));
+        } else {
+          check(batch.Put(state_->families[kNotes], slice(note->name), slice(note->value)));
+        }
+      }
+    }
+  }
+  if (content_bytes > 0 &&
+      state_->options.free_bytes() < state_->options.reserve_bytes + content_bytes) {
+    return fail(StorageError::kNoSpace);
+  }
+  rocksdb::WriteOptions options;
+  options.sync = true;
+  rocksdb::Status status = state_->db->Write(options, &batch);
+  if (!status.ok() && status.severity() >= rocksdb::Status::kHardError) {
+    // The database went read-only (a full disk): it comes back when there is space again.
+    if (state_->db->Resume().ok()) status = state_->db->Write(options, &batch);
+  }
+  if (!status.ok()) return fail(error_of(status));
+  return {};
+}
+
+std::vector<std::pair<Bytes, Bytes>> Store::notes(std::string_view prefix) const {
+  std::vector<std::pair<Bytes, Bytes>> out;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      state_->db->NewIterator(rocksdb::ReadOptions(), state_->families[kNotes]));
+  for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
+    out.emplace_back(to_bytes(view(it->key())), to_bytes(view(it->value())));
+  }
+  return out;
+}
+
+std::size_t Store::damage(std::uint64_t seed, std::uint64_t one_in) {
+  Random random(seed);
+  std::size_t damaged = 0;
+  rocksdb::ReadOptions read;
+  read.fill_cache = false;
+  const std::unique_ptr<rocksdb::Iterator> it(
+      state_->db->NewIterator(read, state_->families[kContent]));
+  for (it->SeekToFirst(); it->Valid(); it->Next()) {
+    if (!random.chance(1, one_in) || it->value().empty()) continue;
+    std::string content = it->value().ToString();
+    content[random.below(content.size())] ^= 0x10;
+    if (state_->db->Put({}, state_->families[kContent], it->key(), content).ok()) ++damaged;
+  }
+  return damaged;
+}
+
+Store::Statistics Store::statistics() const {
+  Statistics out;
+  const auto add = [&](Family family, const std::string& property, std::uint64_t& to) {
+    std::uint64_t value = 0;
+    if (state_->db->GetIntProperty(state_->families[family], property, &value)) to += value;
+  };
+  add(kIndex, "rocksdb.estimate-num-keys", out.objects);
+  for (Family family : {kIndex, kMeta, kContent, kNotes}) {
+    add(family, "rocksdb.total-sst-files-size", out.bytes);
+    add(family, "rocksdb.total-blob-file-size", out.bytes);
+    add(family, "rocksdb.cur-size-all-mem-tables", out.bytes);
+  }
+  out.free_bytes = state_->options.free_bytes();
+  return out;
+}
+
+}  // namespace rosebud::disk

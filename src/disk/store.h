@@ -1,0 +1,64 @@
+// Objects and notes on RocksDB (docs/format/disk.md).
+//
+// Four column families: index (object id -> fixed entry, ordered by placement key), meta (record
+// statement and holds), content (in blob files), notes. Everything of one commit is one atomic
+// write batch, synced before it is acknowledged. Thread-safe. Exceptions of the library never
+// leave.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "wire/object.h"
+
+namespace rosebud::disk {
+
+struct StoreOptions {
+  std::filesystem::path path;
+  /// Below this much free space content is refused with kNoSpace, so that deletes and recovery stay
+  /// possible.
+  std::uint64_t reserve_bytes = 256ULL << 20;
+  /// Memory for cached index, meta and content blocks, and for what is not yet in sorted files.
+  std::size_t cache_bytes = 64U << 20;
+  std::size_t write_buffer_bytes = 64U << 20;
+  /// Asked for free bytes; replaced in tests. Default: the file system's.
+  std::function<std::uint64_t()> free_bytes;
+};
+
+class Store {
+ public:
+  static Result<std::unique_ptr<Store>, Explained> open(StoreOptions options);
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  /// kAll checks the bytes: a block against its id, a record's value against its statement.
+  wire::Loaded load(const wire::ObjectId& id, wire::LoadPart part) const;
+  Result<wire::Scanned, wire::StorageError> scan(const wire::KeyRange& range,
+                                                 const std::optional<wire::ObjectId>& after,
+                                                 std::size_t limit) const;
+  /// Atomic and synced. Several writers' batches may be given at once: they share the sync.
+  Status<wire::StorageError> commit(
+      const std::vector<const std::vector<wire::StorageWrite>*>& batches);
+  /// Notes whose name starts with `prefix`, in order.
+  std::vector<std::pair<Bytes, Bytes>> notes(std::string_view prefix) const;
+
+  /// Flips bits in the stored content of about every `one_in`-th object: how a dying disk looks.
+  /// For tests and development clusters. Returns how many.
+  std::size_t damage(std::uint64_t seed, std::uint64_t one_in);
+
+  struct Statistics {
+    std::uint64_t objects = 0;  // estimate
+    std::uint64_t bytes = 0;    // of all files
+    std::uint64_t free_bytes = 0;
+  };
+  Statistics statistics() const;
+
+ private:
+  struct State;
+  explicit Store(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace rosebud::disk
