@@ -1,0 +1,163 @@
+#include <gtest/gtest.h>
+
+#include "base/random.h"
+#include "membership/admission.h"
+#include "membership/genesis.h"
+
+namespace rosebud::membership {
+namespace {
+
+class MembershipTest : public testing::Test {
+ protected:
+  MembershipTest() {
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      authorities.push_back(crypto::SecretKey::generate());
+      genesis.organisations.push_back({.name = "org" + std::to_string(i),
+                                       .authority = authorities.back().public_key(),
+                                       .quota_bytes = 1000});
+      genesis.reveals.push_back(crypto::sha256(wire::Writer().u32(i).bytes()));
+      for (std::uint32_t n = 0; n < 2; ++n) {
+        Node node{.name = "node" + std::to_string(2 * i + n),
+                  .key = crypto::SecretKey::generate().public_key(),
+                  .organisation = i,
+                  .address = "127.0.0.1:" + std::to_string(1000 + 2 * i + n),
+                  .capacity_bytes = 1 << 30,
+                  .position_count = 16};
+        node.directory.bytes[0] = static_cast<std::uint8_t>(2 * i + n);
+        genesis.nodes.push_back(node);
+      }
+    }
+    for (Node& node : genesis.nodes) node.admission_randomness = genesis.randomness();
+    for (std::uint32_t i = 0; i < 4; ++i) {
+      genesis.service.push_back(
+          {.node = 2 * i, .epoch_key = crypto::SecretKey::generate().public_key()});
+    }
+  }
+  SignedGenesis sign() const {
+    SignedGenesis out{.genesis = genesis.encode()};
+    for (const auto& authority : authorities) {
+      out.signatures.push_back(crypto::ed25519().sign(authority, Genesis::kTag, out.genesis));
+    }
+    return out;
+  }
+  std::shared_ptr<const Configuration> configuration() const {
+    return *verify_genesis(sign(), std::nullopt, crypto::ed25519());
+  }
+
+  std::vector<crypto::SecretKey> authorities;
+  Genesis genesis;
+};
+
+TEST_F(MembershipTest, SignedGenesisMakesTheFirstConfiguration) {
+  const SignedGenesis file = sign();
+  const auto decoded = SignedGenesis::decode(file.encode());
+  ASSERT_TRUE(decoded.has_value());
+  EXPECT_EQ(Genesis::decode(decoded->genesis), genesis);
+  const auto made = verify_genesis(*decoded, file.cluster(), crypto::ed25519());
+  ASSERT_TRUE(made.has_value()) << made.error().text();
+  EXPECT_EQ((*made)->cluster(), file.cluster());
+  EXPECT_EQ((*made)->number(), (wire::ConfigurationNumber{wire::Generation(0), wire::Epoch(1)}));
+  EXPECT_EQ((*made)->group({}).size(), 4U);
+  std::uint64_t shares = 0;
+  for (std::uint32_t i = 0; i < 8; ++i) shares += (*made)->own_share(i);
+  EXPECT_NEAR(static_cast<double>(shares) / (1ULL << 32), 4.0, 0.01);  // every key stands on four
+}
+
+TEST_F(MembershipTest, ChangedOrPartlySignedGenesis_IsRefused) {
+  SignedGenesis file = sign();
+  auto other = file;
+  other.signatures[2].bytes[5] ^= 1;
+  EXPECT_NE(verify_genesis(other, std::nullopt, crypto::ed25519()).error().what.find("org2"),
+            std::string::npos);
+  other = file;
+  other.signatures.pop_back();
+  EXPECT_FALSE(verify_genesis(other, std::nullopt, crypto::ed25519()));
+  other = file;
+  other.genesis[20] ^= 1;
+  EXPECT_FALSE(verify_genesis(other, std::nullopt, crypto::ed25519()));
+  EXPECT_FALSE(verify_genesis(other, file.cluster(), crypto::ed25519()));
+}
+
+TEST_F(MembershipTest, ContradictoryMembers_AreRefused) {
+  const auto refused = [&] {
+    return !verify_genesis(sign(), std::nullopt, crypto::ed25519()).has_value();
+  };
+  const Genesis good = genesis;
+  genesis.nodes[1].name = genesis.nodes[0].name;
+  EXPECT_TRUE(refused());
+  genesis = good;
+  genesis.nodes[1].key = genesis.nodes[0].key;
+  EXPECT_TRUE(refused());
+  genesis = good;
+  genesis.nodes[1].address = genesis.nodes[0].address;
+  EXPECT_TRUE(refused());
+  genesis = good;
+  genesis.nodes[1].directory = genesis.nodes[0].directory;
+  EXPECT_TRUE(refused());
+  genesis = good;
+  genesis.settings.cap = 2;
+  EXPECT_TRUE(refused());
+}
+
+TEST_F(MembershipTest, DamagedGenesis_NeverCrashes) {
+  const Bytes bytes = sign().encode();
+  Random random(1);
+  for (int i = 0; i < 2000; ++i) {
+    Bytes changed = bytes;
+    changed[random.below(changed.size())] = static_cast<std::uint8_t>(random.next());
+    if (random.chance(1, 3)) changed.resize(random.below(changed.size()));
+    if (const auto decoded = SignedGenesis::decode(changed)) {
+      if (const auto inner = Genesis::decode(decoded->genesis)) {
+        EXPECT_EQ(inner->encode(), decoded->genesis);
+      }
+    }
+  }
+}
+
+TEST_F(MembershipTest, EveryReasonForRefusingAClient) {
+  const auto at = configuration();
+  const auto key = crypto::SecretKey::generate();
+  wire::AdmissionStatement statement{.cluster = at->cluster(),
+                                     .organisation = authorities[0].public_key(),
+                                     .subject = key.public_key(),
+                                     .capacity_bytes = 10,
+                                     .not_before = Timestamp(100),
+                                     .not_after = Timestamp(200),
+                                     .name = "alice"};
+  const auto check = [&](const wire::AdmissionStatement& of, std::uint64_t now = 150) {
+    const auto bytes = wire::sign(crypto::ed25519(), authorities[0], of);
+    const auto result = check_admission(*at, bytes, key.public_key(), wire::Role::kClient,
+                                        Timestamp(now), crypto::ed25519());
+    return result ? std::nullopt : std::optional(result.error());
+  };
+  EXPECT_EQ(check(statement), std::nullopt);
+  EXPECT_EQ(check(statement, 99), AdmissionError::kNotYetValid);
+  EXPECT_EQ(check(statement, 200), AdmissionError::kExpired);
+  auto other = statement;
+  other.cluster = {};
+  EXPECT_EQ(check(other), AdmissionError::kOtherCluster);
+  other = statement;
+  other.organisation = key.public_key();
+  EXPECT_EQ(check(other), AdmissionError::kUnknownOrganisation);
+  other = statement;
+  other.organisation = authorities[1].public_key();
+  EXPECT_EQ(check(other), AdmissionError::kBadSignature);
+  other = statement;
+  other.subject = authorities[1].public_key();
+  EXPECT_EQ(check(other), AdmissionError::kOtherKey);
+  other = statement;
+  other.role = wire::Role::kNode;
+  EXPECT_EQ(check(other), AdmissionError::kOtherRole);
+}
+
+TEST(Positions, GrowWithCapacityWithinBounds) {
+  constexpr std::uint64_t kGiga = 1ULL << 30;
+  EXPECT_EQ(position_count_for(kGiga, kGiga), kPositionsUsual);
+  EXPECT_EQ(position_count_for(2 * kGiga, kGiga), 2 * kPositionsUsual);
+  EXPECT_EQ(position_count_for(1000 * kGiga, kGiga), kPositionsMax);
+  EXPECT_EQ(position_count_for(0, kGiga), 1U);
+  EXPECT_EQ(position_count_for(~0ULL, 0), kPositionsMax);
+}
+
+}  // namespace
+}  // namespace rosebud::membership
