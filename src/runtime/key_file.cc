@@ -1,0 +1,147 @@
+#include "runtime/key_file.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+
+namespace rosebud::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kKeyKind = "rosebud-secret-key-1 ";
+constexpr std::string_view kStatementKind = "rosebud-statement-1 ";
+constexpr std::string_view kGenesisKind = "rosebud-genesis-1 ";
+
+Explained file_error(const fs::path& path, std::string_view doing, int error) {
+  return {.what = "cannot " + std::string(doing) + " " + path.string() + ": " +
+                  std::generic_category().message(error),
+          .cause = error == ENOENT ? "the path is wrong, or the file was not made yet" : "",
+          .next = {}};
+}
+
+Explained wrong_kind(const fs::path& path, std::string_view kind) {
+  return {
+      .what = path.string() + " is no " + std::string(kind.substr(0, kind.size() - 1)) + " file",
+      .cause = "another file stands at this path, or it was damaged",
+      .next = "name the right file"};
+}
+
+Result<Bytes, Explained> read_kind(const fs::path& path, std::string_view kind) {
+  auto text = read_text_file(path);
+  if (!text) return fail(text.error());
+  if (!text->starts_with(kind)) return fail(wrong_kind(path, kind));
+  std::string_view digits = std::string_view(*text).substr(kind.size());
+  while (!digits.empty() && (digits.back() == '\n' || digits.back() == '\r'))
+    digits.remove_suffix(1);
+  auto bytes = from_hex(digits);
+  if (!bytes) return fail(wrong_kind(path, kind));
+  return std::move(*bytes);
+}
+
+std::string text_of(std::string_view kind, ByteView bytes) {
+  return std::string(kind) + to_hex(bytes) + "\n";
+}
+
+}  // namespace
+
+Result<std::string, Explained> read_text_file(const fs::path& path, std::size_t size_max) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail(file_error(path, "read", errno));
+  std::string out;
+  char part[65536];
+  while (true) {
+    const ssize_t n = ::read(fd, part, sizeof part);
+    if (n < 0 && errno == EINTR) continue;
+    const int error = errno;
+    if (n <= 0) {
+      ::close(fd);
+      if (n < 0) return fail(file_error(path, "read", error));
+      return out;
+    }
+    out.append(part, static_cast<std::size_t>(n));
+    if (out.size() > size_max) {
+      ::close(fd);
+      return fail(Explained{.what = path.string() + " is too large to be what was expected"});
+    }
+  }
+}
+
+Status<Explained> replace_file(const fs::path& path, std::string_view text, unsigned mode) {
+  const fs::path draft = path.string() + ".new";
+  const int fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  if (fd < 0) return fail(file_error(draft, "write", errno));
+  int error = 0;
+  while (!text.empty() && error == 0) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno != EINTR) error = errno;
+    if (n > 0) text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  if (error == 0 && ::fsync(fd) != 0) error = errno;
+  ::close(fd);
+  if (error == 0 && ::rename(draft.c_str(), path.c_str()) != 0) error = errno;
+  if (error != 0) return fail(file_error(path, "write", error));
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const int folder_fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (folder_fd >= 0) {
+    ::fsync(folder_fd);
+    ::close(folder_fd);
+  }
+  return {};
+}
+
+Status<Explained> write_secret_key(const fs::path& path, const crypto::SecretKey& key) {
+  std::error_code error;
+  if (fs::exists(path, error)) {
+    return fail(Explained{.what = path.string() + " exists already",
+                          .cause = "a key stands there, and a lost key cannot be made again",
+                          .next = "choose another path, or move the old key away yourself"});
+  }
+  return replace_file(path, text_of(kKeyKind, key.seed().view()), 0600);
+}
+
+Result<crypto::SecretKey, Explained> read_secret_key(const fs::path& path) {
+  struct stat at{};
+  if (::stat(path.c_str(), &at) == 0 && (at.st_mode & 077) != 0) {
+    return fail(Explained{.what = "others can read or write the secret key " + path.string(),
+                          .cause = "its permissions are too wide",
+                          .next = "chmod 600 " + path.string()});
+  }
+  auto bytes = read_kind(path, kKeyKind);
+  if (!bytes) return fail(bytes.error());
+  const auto seed = FixedBytes<32, struct crypto::SeedTag>::from(*bytes);
+  if (!seed) return fail(wrong_kind(path, kKeyKind));
+  return crypto::SecretKey::from_seed(*seed);
+}
+
+Status<Explained> write_statement(const fs::path& path, const wire::SignedBytes& statement) {
+  wire::Writer out;
+  wire::write(out, statement);
+  return replace_file(path, text_of(kStatementKind, out.bytes()));
+}
+
+Result<wire::SignedBytes, Explained> read_statement(const fs::path& path) {
+  auto bytes = read_kind(path, kStatementKind);
+  if (!bytes) return fail(bytes.error());
+  wire::Reader in(*bytes);
+  wire::SignedBytes out = wire::read_signed_bytes(in, wire::kStatementSizeMax);
+  if (!in.done()) return fail(wrong_kind(path, kStatementKind));
+  return out;
+}
+
+Status<Explained> write_genesis(const fs::path& path, const membership::SignedGenesis& genesis) {
+  return replace_file(path, text_of(kGenesisKind, genesis.encode()));
+}
+
+Result<membership::SignedGenesis, Explained> read_genesis(const fs::path& path) {
+  auto bytes = read_kind(path, kGenesisKind);
+  if (!bytes) return fail(bytes.error());
+  auto out = membership::SignedGenesis::decode(*bytes);
+  if (!out) return fail(wrong_kind(path, kGenesisKind));
+  return std::move(*out);
+}
+
+}  // namespace rosebud::runtime

@@ -1,0 +1,398 @@
+#include "runtime/node.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/post.hpp>
+#include <random>
+
+#include "membership/admission.h"
+#include "runtime/key_file.h"
+#include "runtime/log.h"
+#include "runtime/node_internal.h"
+
+namespace rosebud::runtime {
+namespace {
+
+namespace asio = boost::asio;
+
+/// Requests of one connection that may be in memory before its reading pauses.
+constexpr std::size_t kConnectionBytesInWork = 16U << 20;
+/// Connections that have not said hello yet hold a place this long.
+constexpr auto kHelloTime = std::chrono::seconds(5);
+
+std::size_t size_of(const wire::Request& request) {
+  constexpr std::size_t kHeader = 1024;
+  if (const auto* put = std::get_if<wire::PutBlock>(&request.body))
+    return kHeader + put->bytes.size();
+  if (const auto* put = std::get_if<wire::PutRecord>(&request.body))
+    return kHeader + put->record.value.size();
+  return kHeader;
+}
+
+wire::HelloVerdict verdict_of(membership::AdmissionError error) {
+  using enum membership::AdmissionError;
+  switch (error) {
+    case kMalformed:
+      return wire::HelloVerdict::kAdmissionMalformed;
+    case kOtherCluster:
+      return wire::HelloVerdict::kAdmissionOtherCluster;
+    case kUnknownOrganisation:
+      return wire::HelloVerdict::kAdmissionUnknownOrganisation;
+    case kBadSignature:
+      return wire::HelloVerdict::kAdmissionBadSignature;
+    case kOtherKey:
+      return wire::HelloVerdict::kAdmissionOtherKey;
+    case kOtherRole:
+      return wire::HelloVerdict::kAdmissionOtherRole;
+    case kNotYetValid:
+      return wire::HelloVerdict::kAdmissionNotYetValid;
+    case kExpired:
+      return wire::HelloVerdict::kAdmissionExpired;
+  }
+  return wire::HelloVerdict::kAdmissionMalformed;
+}
+
+Timestamp wall_time() {
+  return Timestamp(
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                     std::chrono::system_clock::now().time_since_epoch())
+                                     .count()));
+}
+
+Random random_from_system() {
+  std::uint64_t seed = 0;
+  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
+  return Random(seed);
+}
+
+}  // namespace
+
+// ---- Opening ----
+
+Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
+  auto key = read_secret_key(options.key);
+  if (!key) return fail(key.error());
+  auto genesis = read_genesis(options.genesis);
+  if (!genesis) return fail(genesis.error());
+  auto configuration = membership::verify_genesis(*genesis, std::nullopt, crypto::ed25519());
+  if (!configuration) return fail(configuration.error());
+  const auto self = (*configuration)->node_index(key->public_key());
+  if (!self) {
+    return fail(
+        Explained{.what = "no node of this cluster has the key in " + options.key.string(),
+                  .cause = "the key file is another node's, or the node was not admitted",
+                  .next = "name the right key file, or have the organisation admit this node"});
+  }
+  auto directory =
+      disk::DataDirectory::open(options.data,
+                                {.cluster = (*configuration)->cluster(),
+                                 .node = key->public_key(),
+                                 .directory = (*configuration)->nodes()[*self].directory},
+                                disk::IfEmpty::kRefuse);
+  if (!directory) return fail(directory.error());
+  auto store = disk::Store::open({.path = directory->database_path(),
+                                  .reserve_bytes = options.reserve_bytes,
+                                  .cache_bytes = options.memory_bytes / 8,
+                                  .write_buffer_bytes = options.memory_bytes / 8});
+  if (!store) return fail(store.error());
+  auto impl = std::make_unique<Impl>(std::move(options), *key, *configuration,
+                                     std::move(*directory), std::move(*store));
+  if (auto listening = impl->listen(); !listening) return fail(listening.error());
+  return std::unique_ptr<Node>(new Node(std::move(impl)));
+}
+
+Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Node::~Node() = default;
+const std::string& Node::name() const { return impl_->configuration_->nodes()[impl_->self_].name; }
+const std::string& Node::address() const {
+  return impl_->configuration_->nodes()[impl_->self_].address;
+}
+std::uint16_t Node::admin_port() const { return impl_->admin_->port(); }
+void Node::run() { impl_->run(); }
+void Node::stop() { impl_->stop(); }
+
+Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
+                 std::shared_ptr<const membership::Configuration> configuration,
+                 disk::DataDirectory directory, std::unique_ptr<disk::Store> store)
+    : options_(std::move(options)),
+      key_(std::move(key)),
+      configuration_(std::move(configuration)),
+      self_(*configuration_->node_index(key_.public_key())),
+      directory_(std::move(directory)),
+      store_(std::move(store)),
+      workers_(options_.worker_threads),
+      committer_(std::make_unique<disk::GroupCommitter>(*store_)),
+      tls_(key_),
+      timer_(io_),
+      misbehaviour_(random_from_system()),
+      started_(read_clock()) {
+  links_ = std::make_unique<Links>(
+      io_, tls_,
+      wire::Hello{.cluster = configuration_->cluster(),
+                  .configuration = configuration_->number(),
+                  .role = wire::Role::kNode},
+      Links::Events{.on_answer =
+                        [this](const wire::NodeKey& from, wire::Answer answer) {
+                          feed([&](objects::Effects& out) {
+                            replica_->on_answer(read_clock(), from, std::move(answer), out);
+                          });
+                        },
+                    .on_unreachable = [](const wire::NodeKey&, const LinkProblem&) {}});
+  links_->set_configuration(configuration_);
+  objects::ReplicaLimits limits;
+  limits.operation_bytes_max = options_.memory_bytes / 4;
+  limits.reconcile_interval = std::chrono::seconds(options_.reconcile_seconds);
+  limits.scrub_interval = std::chrono::milliseconds(options_.scrub_interval_ms);
+  replica_ = std::make_unique<objects::Replica>(
+      objects::ReplicaIdentity{.key = key_, .directory = directory_.identity().directory},
+      objects::Verifier(configuration_, crypto::ed25519()), crypto::ed25519(),
+      objects::RecoveredNotes{store_->notes(objects::RecoveredNotes::kPrefix)},
+      random_from_system(), limits);
+}
+
+Node::Impl::~Impl() {
+  // Workers and the committer call into the loop: they end first, then what they posted is dropped
+  // with it.
+  committer_.reset();
+  workers_.join();
+}
+
+Status<Explained> Node::Impl::listen() {
+  const std::string& address =
+      options_.listen.empty() ? configuration_->nodes()[self_].address : options_.listen;
+  const auto where = net::parse_address(address);
+  if (!where) {
+    return fail(Explained{.what = "'" + address + "' is no address",
+                          .cause = "an address is host:port",
+                          .next = "correct 'listen' in the node's configuration"});
+  }
+  auto listener = net::listen(
+      io_, tls_, {.host = where->first, .port = where->second}, net::FrameLimits{},
+      [this](net::ConnectionPointer connection) { greet(connection); },
+      [this](const std::string&, net::CloseReason reason) {
+        ++metrics_.rejected[std::string(net::name_of(reason))];
+      });
+  if (!listener) return fail(listener.error());
+  listener_ = std::move(*listener);
+  auto admin_listener = net::listen_admin(
+      io_, options_.admin_port, [this](const net::HttpRequest& request) { return admin(request); });
+  if (!admin_listener) return fail(admin_listener.error());
+  admin_ = std::move(*admin_listener);
+  if (!options_.admin_port_file.empty()) {
+    return replace_file(options_.admin_port_file, std::to_string(admin_->port()) + "\n");
+  }
+  return {};
+}
+
+void Node::Impl::run() {
+  log_info("serving", {{"node", configuration_->nodes()[self_].name},
+                       {"epoch", std::to_string(configuration_->number().epoch.value)},
+                       {"address", configuration_->nodes()[self_].address}});
+  feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
+  const auto work = asio::make_work_guard(io_);
+  io_.run();
+  log_info("stopped", {{"node", configuration_->nodes()[self_].name}});
+}
+
+void Node::Impl::stop() {
+  asio::post(io_, [this] {
+    if (is_stopping_) return;
+    is_stopping_ = true;
+    listener_.reset();
+    admin_.reset();
+    links_->close();
+    for (auto& [id, from] : incoming_) from.connection->close();
+    timer_.cancel();
+    // What is under way in the committer becomes durable; its answers have nobody left to go to.
+    io_.stop();
+  });
+}
+
+// ---- Connections ----
+
+void Node::Impl::greet(const net::ConnectionPointer& connection) {
+  const objects::ConnectionId id(++last_connection_);
+  incoming_.emplace(id, Incoming{.connection = connection});
+  connection->start(
+      {.on_frame = [this, id](Bytes header,
+                              Buffer bulk) { on_frame(id, std::move(header), std::move(bulk)); },
+       .on_closed =
+           [this, id](net::CloseReason reason) {
+             if (reason == net::CloseReason::kOversize || reason == net::CloseReason::kTooSlow) {
+               ++metrics_.rejected[std::string(net::name_of(reason))];
+             }
+             incoming_.erase(id);
+           }});
+  auto timer = std::make_shared<asio::steady_timer>(io_, kHelloTime);
+  timer->async_wait([this, id, timer](const boost::system::error_code&) {
+    const auto at = incoming_.find(id);
+    if (at != incoming_.end() && !at->second.is_greeted) reject(id, "no_hello");
+  });
+}
+
+void Node::Impl::reject(objects::ConnectionId id, std::string_view why) {
+  ++metrics_.rejected[std::string(why)];
+  const auto at = incoming_.find(id);
+  if (at != incoming_.end()) at->second.connection->close();
+}
+
+void Node::Impl::on_frame(objects::ConnectionId id, Bytes header, Buffer bulk) {
+  const auto at = incoming_.find(id);
+  if (at == incoming_.end() || is_stopping_) return;
+  metrics_.bytes_in += header.size() + bulk.size();
+  if (!at->second.is_greeted) return on_hello(id, at->second, header);
+  auto message = wire::decode(header, std::move(bulk));
+  if (!message) return reject(id, wire::name_of(message.error()));
+  auto* request = std::get_if<wire::Request>(&*message);
+  if (!request) return reject(id, "not_a_request");
+  on_request(id, at->second, std::move(*request));
+}
+
+void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes& header) {
+  const auto hello = wire::Hello::decode(header);
+  if (!hello) return reject(id, "no_hello");
+  using enum wire::HelloVerdict;
+  wire::HelloAnswer answer{.cluster = configuration_->cluster(),
+                           .configuration = configuration_->number()};
+  if (hello->cluster != configuration_->cluster()) {
+    answer.verdict = kOtherCluster;
+  } else if (hello->version_min > wire::kProtocolVersion ||
+             hello->version < wire::kProtocolVersionMin) {
+    answer.verdict = kOtherVersion;
+  } else if (hello->role == wire::Role::kNode) {
+    const auto node = configuration_->node_index(from.connection->peer());
+    if (!node) answer.verdict = kUnknownNode;
+    if (node) from.name = configuration_->nodes()[*node].name;
+  } else {
+    const auto admitted =
+        membership::check_admission(*configuration_, hello->admission, from.connection->peer(),
+                                    wire::Role::kClient, wall_time(), crypto::ed25519());
+    if (!admitted) answer.verdict = verdict_of(admitted.error());
+    if (admitted) from.name = admitted->name;
+  }
+  if (misbehaviour_.mode() == adversary::Mode::kMute) return;
+  from.connection->send(answer.encode(), {});
+  if (answer.verdict != kWelcome) {
+    ++metrics_.rejected["hello"];
+    log_info("hello refused", {{"peer", to_hex(from.connection->peer().view())},
+                               {"reason", std::string(wire::text_of(answer.verdict))}});
+    // Closed by the other side, which has the reason then; or by the timer above.
+    return;
+  }
+  from.role = hello->role;
+  from.is_greeted = true;
+}
+
+/// The second gate runs on the pool; the connection waits when too much of it is in work.
+void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Request request) {
+  const std::size_t size = size_of(request);
+  ++metrics_.requests[std::string(wire::name_of(request.body))];
+  from.bytes_in_work += size;
+  if (from.bytes_in_work > kConnectionBytesInWork) from.connection->pause_reading();
+  const objects::Sender sender{.connection = id, .key = from.connection->peer(), .role = from.role};
+  asio::post(workers_, [this, sender, size, request = std::move(request),
+                        verifier = replica_->verifier()]() mutable {
+    const wire::MessageContext context = request.context;
+    auto verified = verifier.request(std::move(request));
+    asio::post(io_, [this, sender, size, context, verified = std::move(verified)]() mutable {
+      const auto at = incoming_.find(sender.connection);
+      if (at == incoming_.end() || is_stopping_) return;
+      Incoming& source = at->second;
+      source.bytes_in_work -= size;
+      if (source.bytes_in_work <= kConnectionBytesInWork / 2) source.connection->resume_reading();
+      if (!verified) {
+        ++metrics_.rejected[std::string(wire::name_of(verified.error()))];
+        return send_answer(
+            sender.connection,
+            {.context = {.configuration = configuration_->number(), .nonce = context.nonce},
+             .body = wire::Refused{.reason = verified.error()}});
+      }
+      feed([&](objects::Effects& out) {
+        replica_->on_request(read_clock(), sender, std::move(*verified), out);
+      });
+    });
+  });
+}
+
+// ---- Effects ----
+
+void Node::Impl::perform(objects::Effects effects) {
+  misbehaviour_.edit(effects);
+  for (objects::Effect& effect : effects) {
+    if (const auto* answer = std::get_if<objects::SendAnswer>(&effect)) {
+      send_answer(answer->to, answer->answer);
+    } else if (const auto* request = std::get_if<objects::SendRequest>(&effect)) {
+      links_->send(request->to, request->request);
+    } else if (const auto* load = std::get_if<objects::Load>(&effect)) {
+      run_load(*load);
+    } else if (const auto* scan = std::get_if<objects::Scan>(&effect)) {
+      run_scan(*scan);
+    } else if (auto* persist = std::get_if<objects::Persist>(&effect)) {
+      run_persist(std::move(*persist));
+    } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
+      ++observations_[{report->peer, report->observation}];
+    }
+  }
+  wake_at(replica_->next_deadline());
+}
+
+void Node::Impl::send_answer(objects::ConnectionId to, const wire::Answer& answer) {
+  const auto at = incoming_.find(to);
+  if (at == incoming_.end()) return;
+  if (const auto* refused = std::get_if<wire::Refused>(&answer.body)) {
+    ++metrics_.refusals[std::string(wire::name_of(refused->reason))];
+  }
+  wire::EncodedMessage message = wire::encode(answer);
+  metrics_.bytes_out += message.header.size() + message.bulk.size();
+  // A peer that does not take its answers loses them, then its connection.
+  if (!at->second.connection->send(std::move(message.header), std::move(message.bulk))) {
+    reject(to, "does_not_read");
+  }
+}
+
+void Node::Impl::run_load(const objects::Load& load) {
+  asio::post(workers_, [this, load] {
+    auto loaded = store_->load(load.id, load.part);
+    asio::post(io_, [this, token = load.token, loaded = std::move(loaded)]() mutable {
+      feed([&](objects::Effects& out) {
+        replica_->on_loaded(read_clock(), token, std::move(loaded), out);
+      });
+    });
+  });
+}
+
+void Node::Impl::run_scan(const objects::Scan& scan) {
+  asio::post(workers_, [this, scan] {
+    auto scanned = store_->scan(scan.range, scan.after, scan.limit);
+    asio::post(io_, [this, token = scan.token, scanned = std::move(scanned)]() mutable {
+      feed([&](objects::Effects& out) {
+        replica_->on_scanned(read_clock(), token, std::move(scanned), out);
+      });
+    });
+  });
+}
+
+void Node::Impl::run_persist(objects::Persist persist) {
+  committer_->submit(std::move(persist.writes),
+                     [this, token = persist.token](Status<wire::StorageError> status) {
+                       asio::post(io_, [this, token, status] {
+                         feed([&](objects::Effects& out) {
+                           replica_->on_persisted(read_clock(), token, status, out);
+                         });
+                       });
+                     });
+}
+
+void Node::Impl::wake_at(Instant deadline) {
+  if (is_stopping_ || deadline >= timer_at_) return;
+  timer_at_ = deadline;
+  const auto wait = std::max(deadline - read_clock(), Duration::zero());
+  timer_.expires_after(wait);
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || is_stopping_) return;
+    timer_at_ = Instant::max();
+    feed([&](objects::Effects& out) { replica_->on_time(read_clock(), out); });
+  });
+}
+
+}  // namespace rosebud::runtime

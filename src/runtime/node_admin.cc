@@ -1,0 +1,193 @@
+// What a node tells on its admin listener: health, metrics, status; and the switch for misbehaviour
+// in development.
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+
+#include <nlohmann/json.hpp>
+#include <sstream>
+
+#include "runtime/node_internal.h"
+
+namespace rosebud::runtime {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+/// One family with any number of labelled values.
+class Family {
+ public:
+  Family(std::string name, std::string help, MetricType type) {
+    family_.name = std::move(name);
+    family_.help = std::move(help);
+    family_.type = type;
+  }
+  Family& add(double value, std::vector<ClientMetric::Label> labels = {}) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.gauge.value = value;
+    metric.counter.value = value;
+    family_.metric.push_back(std::move(metric));
+    return *this;
+  }
+  Family& add_all(const std::map<std::string, std::uint64_t, std::less<>>& values,
+                  const std::string& label) {
+    for (const auto& [name, value] : values) add(static_cast<double>(value), {{label, name}});
+    return *this;
+  }
+  void into(std::vector<MetricFamily>& out) { out.push_back(std::move(family_)); }
+
+ private:
+  MetricFamily family_;
+};
+
+std::string value_in(const std::string& query, const std::string& name) {
+  const auto at = ("&" + query).find("&" + name + "=");
+  if (at == std::string::npos) return {};
+  const std::string rest = query.substr(at + name.size() + 1);
+  return rest.substr(0, rest.find('&'));
+}
+
+net::HttpResponse text(unsigned status, std::string body) {
+  return {.status = status, .content_type = "text/plain", .body = std::move(body)};
+}
+
+}  // namespace
+
+net::HttpResponse Node::Impl::admin(const net::HttpRequest& request) {
+  if (request.path == "/livez") return text(200, "ok\n");
+  if (request.path == "/readyz" || request.path == "/health") {
+    return replica_->is_serving_everything() ? text(200, "ok\n") : text(503, "reconciling\n");
+  }
+  if (request.path == "/metrics") {
+    return {.content_type = "text/plain; version=0.0.4", .body = metrics_text()};
+  }
+  if (request.path == "/v1/status") return {.body = status_json()};
+  if (request.path == "/v1/misbehave" && request.method == "POST") return misbehave(request.query);
+  return text(404, "nothing here; see /livez /readyz /health /metrics /v1/status\n");
+}
+
+net::HttpResponse Node::Impl::misbehave(const std::string& query) {
+  if (!options_.is_development)
+    return text(403, "only nodes of a development cluster misbehave on purpose\n");
+  const std::string name = value_in(query, "mode");
+  if (name == "disk") {
+    const std::size_t damaged = store_->damage(1, 2);
+    return {.body = nlohmann::json{{"damaged", damaged}}.dump() + "\n"};
+  }
+  const auto mode = adversary::mode_of(name);
+  if (!mode)
+    return text(400, "mode is one of honest, mute, lie, stale, garbage, equivocate, disk\n");
+  misbehaviour_.set_mode(*mode);
+  return {.body = nlohmann::json{{"mode", name}}.dump() + "\n"};
+}
+
+std::string Node::Impl::status_json() const {
+  const membership::Node& self = configuration_->nodes()[self_];
+  const auto replica = replica_->statistics();
+  const auto disk = store_->statistics();
+  nlohmann::json out = {
+      {"name", self.name},
+      {"org", configuration_->organisations()[self.organisation].name},
+      {"cluster", to_hex(configuration_->cluster().view())},
+      {"generation", configuration_->number().generation.value},
+      {"epoch", configuration_->number().epoch.value},
+      {"serving", replica_->is_serving_everything()},
+      {"arcs", replica.arcs},
+      {"arcs_serving", replica.arcs_serving},
+      {"objects", disk.objects},
+      {"bytes", disk.bytes},
+      {"free_bytes", disk.free_bytes},
+      {"damaged_found", replica.damaged_found},
+      {"healed", replica.healed},
+      {"mode", adversary::name_of(misbehaviour_.mode())},
+  };
+  out["suspects"] = nlohmann::json::array();
+  for (const auto& [what, count] : observations_) {
+    const auto index = configuration_->node_index(what.first);
+    if (!index) continue;
+    out["suspects"].push_back({{"node", configuration_->nodes()[*index].name},
+                               {"kind", objects::name_of(what.second)},
+                               {"count", count}});
+  }
+  return out.dump() + "\n";
+}
+
+std::string Node::Impl::metrics_text() const {
+  const auto replica = replica_->statistics();
+  const auto disk = store_->statistics();
+  const auto commits = committer_->statistics();
+  const auto count = [](auto value) { return static_cast<double>(value); };
+  constexpr auto kGauge = MetricType::Gauge;
+  constexpr auto kCounter = MetricType::Counter;
+  std::vector<MetricFamily> out;
+  Family("rosebud_build_info", "Version of this node; always 1.", kGauge)
+      .add(1, {{"version", "0.1.0"}})
+      .into(out);
+  Family("rosebud_epoch", "Epoch that this node has entered.", kGauge)
+      .add(count(configuration_->number().epoch.value))
+      .into(out);
+  Family("rosebud_uptime_seconds", "Time since the node started.", kGauge)
+      .add(count((read_clock() - started_).count()) / 1e6)
+      .into(out);
+  Family("rosebud_requests_total", "Requests received, by kind.", kCounter)
+      .add_all(metrics_.requests, "kind")
+      .into(out);
+  Family("rosebud_refusals_total", "Requests refused, by reason.", kCounter)
+      .add_all(metrics_.refusals, "reason")
+      .into(out);
+  Family("rosebud_rejected_total",
+         "Frames, handshakes and requests that failed a check, by reason.", kCounter)
+      .add_all(metrics_.rejected, "reason")
+      .into(out);
+  Family("rosebud_received_bytes_total", "Bytes of messages received.", kCounter)
+      .add(count(metrics_.bytes_in))
+      .into(out);
+  Family("rosebud_sent_bytes_total", "Bytes of answers sent.", kCounter)
+      .add(count(metrics_.bytes_out))
+      .into(out);
+  Family("rosebud_connections", "Connections from clients and nodes.", kGauge)
+      .add(count(incoming_.size()))
+      .into(out);
+  Family("rosebud_operations", "Operations under way and waiting.", kGauge)
+      .add(count(replica.operations))
+      .into(out);
+  Family("rosebud_blocks_stored_total", "Blocks and holds of blocks written.", kCounter)
+      .add(count(replica.blocks_stored))
+      .into(out);
+  Family("rosebud_records_stored_total", "Newer records written.", kCounter)
+      .add(count(replica.records_stored))
+      .into(out);
+  Family("rosebud_arcs", "Arcs of the ring that this node keeps.", kGauge)
+      .add(count(replica.arcs_serving), {{"state", "serving"}})
+      .add(count(replica.arcs - replica.arcs_serving), {{"state", "reconciling"}})
+      .into(out);
+  Family("rosebud_scrub_corrupt_total", "Objects whose stored bytes were bad.", kCounter)
+      .add(count(replica.damaged_found))
+      .into(out);
+  Family("rosebud_scrubbed_total", "Objects read by the scrubber.", kCounter)
+      .add(count(replica.scrubbed))
+      .into(out);
+  Family("rosebud_healed_total", "Objects fetched from other replicas.", kCounter)
+      .add(count(replica.healed))
+      .into(out);
+  Family("rosebud_store_objects", "Objects stored (estimate).", kGauge)
+      .add(count(disk.objects))
+      .into(out);
+  Family("rosebud_store_bytes", "Bytes of the database.", kGauge).add(count(disk.bytes)).into(out);
+  Family("rosebud_store_free_bytes", "Free bytes of the file system.", kGauge)
+      .add(count(disk.free_bytes))
+      .into(out);
+  Family("rosebud_commits_total", "Synced commits.", kCounter)
+      .add(count(commits.commits))
+      .into(out);
+  Family("rosebud_commit_batches_total", "Writes that shared those commits.", kCounter)
+      .add(count(commits.batches))
+      .into(out);
+  std::ostringstream stream;
+  prometheus::TextSerializer().Serialize(stream, out);
+  return stream.str();
+}
+
+}  // namespace rosebud::runtime

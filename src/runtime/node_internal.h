@@ -1,0 +1,102 @@
+// The parts of a running node; for the files of runtime/ alone.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+
+#include "adversary/misbehaviour.h"
+#include "disk/directory.h"
+#include "disk/group_commit.h"
+#include "net/admin_http.h"
+#include "runtime/links.h"
+#include "runtime/node.h"
+
+namespace rosebud::runtime {
+
+inline Instant read_clock() {
+  return Instant(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+/// A connection from a client or another node.
+struct Incoming {
+  net::ConnectionPointer connection;
+  bool is_greeted = false;
+  wire::Role role = wire::Role::kClient;
+  std::string name;
+  std::size_t bytes_in_work = 0;  // of requests not yet verified or queued in the core
+};
+
+struct OperationMetrics {
+  std::map<std::string, std::uint64_t, std::less<>> requests;  // by name of the request
+  std::map<std::string, std::uint64_t, std::less<>> refusals;  // by reason
+  std::map<std::string, std::uint64_t, std::less<>>
+      rejected;  // frames and hellos that did not pass a gate
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+};
+
+class Node::Impl {
+ public:
+  Impl(NodeOptions options, crypto::SecretKey key,
+       std::shared_ptr<const membership::Configuration> configuration,
+       disk::DataDirectory directory, std::unique_ptr<disk::Store> store);
+  ~Impl();
+
+  Status<Explained> listen();
+  void run();
+  void stop();
+
+  // node_admin.cc
+  net::HttpResponse admin(const net::HttpRequest& request);
+  std::string metrics_text() const;
+  std::string status_json() const;
+  net::HttpResponse misbehave(const std::string& query);
+
+  // node.cc
+  void greet(const net::ConnectionPointer& connection);
+  void on_frame(objects::ConnectionId id, Bytes header, Buffer bulk);
+  void on_hello(objects::ConnectionId id, Incoming& from, const Bytes& header);
+  void on_request(objects::ConnectionId id, Incoming& from, wire::Request request);
+  void reject(objects::ConnectionId id, std::string_view why);
+  void perform(objects::Effects effects);
+  void send_answer(objects::ConnectionId to, const wire::Answer& answer);
+  void run_load(const objects::Load& load);
+  void run_scan(const objects::Scan& scan);
+  void run_persist(objects::Persist persist);
+  void wake_at(Instant deadline);
+  template <typename Input>
+  void feed(Input input) {
+    objects::Effects effects;
+    input(effects);
+    perform(std::move(effects));
+  }
+
+  NodeOptions options_;
+  crypto::SecretKey key_;
+  std::shared_ptr<const membership::Configuration> configuration_;
+  std::uint32_t self_ = 0;
+  disk::DataDirectory directory_;
+  std::unique_ptr<disk::Store> store_;
+  boost::asio::io_context io_;
+  boost::asio::thread_pool workers_;
+  std::unique_ptr<disk::GroupCommitter> committer_;
+  net::TlsContext tls_;
+  std::unique_ptr<Links> links_;
+  std::unique_ptr<net::Listener> listener_;
+  std::unique_ptr<net::AdminHttp> admin_;
+  boost::asio::steady_timer timer_;
+  Instant timer_at_ = Instant::max();
+  std::unique_ptr<objects::Replica> replica_;
+  adversary::Misbehaviour misbehaviour_;
+
+  std::uint64_t last_connection_ = 0;
+  std::map<objects::ConnectionId, Incoming> incoming_;
+  std::map<std::pair<wire::NodeKey, objects::Observation>, std::uint64_t> observations_;
+  OperationMetrics metrics_;
+  Instant started_;
+  bool is_stopping_ = false;
+};
+
+}  // namespace rosebud::runtime
