@@ -1,0 +1,42 @@
+// Ids of files and directories with reproducible content, one per line: name, id.
+import { importer } from 'ipfs-unixfs-importer'
+import { BlackHoleBlockstore } from 'blockstore-core/black-hole'
+
+const store = new BlackHoleBlockstore()
+const profile = { profile: 'unixfs-v1-2025' }
+
+function * pattern (size) {
+  const step = 1024 * 1024
+  for (let from = 0; from < size; from += step) {
+    const part = new Uint8Array(Math.min(step, size - from))
+    for (let i = 0; i < part.length; i++) {
+      const at = from + i
+      part[i] = (at * 31 + Math.floor(at / 251) + Math.floor(at / 65521)) % 256
+    }
+    yield part
+  }
+}
+
+async function last (source, wrap) {
+  let out
+  for await (const entry of importer(source, store, { ...profile, wrapWithDirectory: wrap })) out = entry
+  return out.cid.toString()
+}
+
+for (const size of [0, 1, 10, 1048575, 1048576, 1048577, 5000000, 300000000, 1024 * 1048576, 1024 * 1048576 + 5]) {
+  console.log(`file-${size}`, await last([{ path: 'f', content: pattern(size) }], false))
+}
+const text = (t) => new TextEncoder().encode(t)
+console.log('tree', await last([
+  { path: 'a.txt', content: [text('hello\n')] },
+  { path: '.hidden', content: [text('secret\n')] },
+  { path: 'sub/größe.txt', content: [text('umlaut\n')] },
+  { path: 'sub/empty', content: [] },
+  { path: 'nothing' }
+], true))
+// 3,500 entries stay one block of less than 256 KiB, 3,600 do not.
+for (const count of [0, 1, 3000, 3500, 3600, 10000]) {
+  const entries = []
+  for (let i = 0; i < count; i++) entries.push({ path: `entry number ${i}`, content: pattern(10) })
+  console.log(`directory-${count}`, count > 0 ? await last(entries, true) : await last([{ path: 'd' }], false))
+}

@@ -1,0 +1,236 @@
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <fstream>
+#include <map>
+
+#include "base/random.h"
+#include "fs/reader.h"
+#include "fs/shard.h"
+
+namespace rosebud::fs {
+namespace {
+
+namespace stdfs = std::filesystem;
+
+/// Keeps blocks, or only their number.
+class Blocks final : public BlockSink, public BlockSource {
+ public:
+  explicit Blocks(bool keeps_leaves = true) : keeps_leaves_(keeps_leaves) {}
+  Status<Explained> put(const Cid& cid, Buffer block) override {
+    for (const auto& link : links_of(cid, block)) {
+      EXPECT_TRUE(!keeps_leaves_ || blocks.contains(link.cid)) << "a parent came before its child";
+    }
+    if (keeps_leaves_ || cid.codec == Codec::kDagPb) blocks[cid] = std::move(block);
+    return {};
+  }
+  Result<Buffer, Explained> get(const Cid& cid) override {
+    const auto at = blocks.find(cid);
+    if (at == blocks.end()) return fail(Explained{.what = "not here"});
+    return at->second;
+  }
+  std::map<Cid, Buffer> blocks;
+
+ private:
+  static std::vector<Link> links_of(const Cid& cid, const Buffer& block) {
+    if (cid.codec == Codec::kRaw) return {};
+    return DagNode::decode(block.view())->links;
+  }
+  bool keeps_leaves_;
+};
+
+/// The content of the golden files: byte i of a file is the low byte of (i * 31 + i / 251 + i /
+/// 65521).
+class Pattern final : public ByteSource {
+ public:
+  explicit Pattern(std::uint64_t size) : size_(size) {}
+  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override {
+    std::size_t n = 0;
+    for (; n < into.size() && at_ < size_; ++n, ++at_)
+      into[n] = static_cast<std::uint8_t>(at_ * 31 + at_ / 251 + at_ / 65521);
+    return n;
+  }
+
+ private:
+  std::uint64_t size_;
+  std::uint64_t at_ = 0;
+};
+
+std::map<std::string, std::string> golden() {
+  std::map<std::string, std::string> out;
+  std::ifstream file(ROSEBUD_SOURCE_DIR "/src/fs/testdata/golden.txt");
+  std::string name;
+  std::string cid;
+  while (file >> name >> cid) out[name] = cid;
+  EXPECT_FALSE(out.empty());
+  return out;
+}
+
+std::string import_pattern(std::uint64_t size) {
+  Blocks blocks(false);
+  Pattern pattern(size);
+  return import_file(pattern, blocks)->cid.text();
+}
+
+// Computed by another implementation: scripts/golden-vectors.
+TEST(Golden, Files) {
+  const auto vectors = golden();
+  for (const auto& [name, cid] : vectors) {
+    if (!name.starts_with("file-")) continue;
+    EXPECT_EQ(import_pattern(std::stoull(name.substr(5))), cid) << name;
+  }
+}
+
+TEST(Golden, Directories) {
+  const auto vectors = golden();
+  Blocks blocks;
+  Pattern small(10);
+  const auto file = *import_file(small, blocks);
+  for (const auto& [name, cid] : vectors) {
+    if (!name.starts_with("directory-")) continue;
+    std::vector<Link> entries;
+    const auto count = std::stoull(name.substr(10));
+    for (std::uint64_t i = 0; i < count; ++i) {
+      entries.push_back(
+          {.name = "entry number " + std::to_string(i), .cid = file.cid, .tsize = file.tsize});
+    }
+    const auto directory = import_directory(entries, blocks);
+    EXPECT_EQ(directory->cid.text(), cid) << name;
+    EXPECT_EQ(list_directory(directory->cid, blocks)->size(), count);
+  }
+}
+
+class TreeTest : public testing::Test {
+ protected:
+  TreeTest() {
+    std::string name = (stdfs::temp_directory_path() / "rosebud-fs-XXXXXX").string();
+    path = ::mkdtemp(name.data());
+  }
+  ~TreeTest() override { stdfs::remove_all(path); }
+  void write(const stdfs::path& at, std::string_view text) const {
+    stdfs::create_directories((path / at).parent_path());
+    std::ofstream(path / at, std::ios::binary) << text;
+  }
+  stdfs::path path;
+};
+
+TEST_F(TreeTest, GoldenTree) {
+  write("tree/a.txt", "hello\n");
+  write("tree/.hidden", "secret\n");
+  write("tree/sub/größe.txt", "umlaut\n");
+  write("tree/sub/empty", "");
+  stdfs::create_directories(path / "tree/nothing");
+  Blocks blocks;
+  const auto imported = import_path(path / "tree", blocks, {});
+  ASSERT_TRUE(imported.has_value()) << imported.error().text();
+  EXPECT_EQ(imported->cid.text(), golden()["tree"]);
+  // Out again, byte for byte, twice: the second time everything is there.
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(export_path(imported->cid, blocks, path / "out", {}, {}));
+    Blocks again;
+    EXPECT_EQ(import_path(path / "out", again, {})->cid, imported->cid);
+  }
+  EXPECT_EQ(resolve(imported->cid.text() + "/sub/empty", blocks)->text(), golden()["file-0"]);
+  EXPECT_FALSE(resolve(imported->cid.text() + "/sub/none", blocks));
+}
+
+TEST_F(TreeTest, SymlinksStaySymlinks) {
+  write("tree/a", "a");
+  stdfs::create_symlink("a", path / "tree/link");
+  Blocks blocks;
+  const auto imported = import_path(path / "tree", blocks, {});
+  ASSERT_TRUE(export_path(imported->cid, blocks, path / "out", {}, {}));
+  EXPECT_EQ(stdfs::read_symlink(path / "out/link"), "a");
+}
+
+TEST_F(TreeTest, ForeignFileInTheWay_IsNotOverwritten) {
+  write("a", "one");
+  write("b", "two");
+  Blocks blocks;
+  const auto imported = import_path(path / "a", blocks, {});
+  EXPECT_FALSE(export_path(imported->cid, blocks, path / "b", {}, {}));
+  EXPECT_TRUE(export_path(imported->cid, blocks, path / "b", {.may_overwrite = true}, {}));
+}
+
+TEST_F(TreeTest, WhatCannotBeAdded_IsNamed) {
+  Blocks blocks;
+  EXPECT_NE(import_path(path / "none", blocks, {}).error().what.find("none"), std::string::npos);
+  ASSERT_EQ(::mkfifo((path / "pipe").c_str(), 0600), 0);
+  EXPECT_NE(import_path(path, blocks, {}).error().what.find("pipe"), std::string::npos);
+}
+
+TEST_F(TreeTest, FileThatGrowsWhileItIsRead_IsRefused) {
+  write("a", std::string(3 * kChunkSize, 'x'));
+  Blocks blocks;
+  bool has_grown = false;
+  const auto imported = import_path(path / "a", blocks, {.on_bytes = [&](std::uint64_t) {
+                                      if (!std::exchange(has_grown, true)) {
+                                        std::ofstream(path / "a", std::ios::app) << "more";
+                                      }
+                                    }});
+  ASSERT_FALSE(imported);
+  EXPECT_NE(imported.error().what.find("changed"), std::string::npos);
+}
+
+TEST(RoundTrip, RandomSizes) {
+  Random random(11);
+  for (int i = 0; i < 20; ++i) {
+    const std::uint64_t size = random.below(5 * kChunkSize);
+    Blocks blocks;
+    Pattern pattern(size);
+    const auto imported = import_file(pattern, blocks);
+    ASSERT_TRUE(imported.has_value());
+    Pattern again(size);
+    Bytes expected(size);
+    ASSERT_EQ(*again.read(expected), size);
+    Bytes out;
+    const auto read = read_file(imported->cid, blocks, [&](ByteView bytes) -> Status<Explained> {
+      out.insert(out.end(), bytes.begin(), bytes.end());
+      return {};
+    });
+    EXPECT_EQ(*read, size);
+    EXPECT_EQ(out, expected);
+  }
+}
+
+TEST(Node, DamagedBlocks_NeverCrash) {
+  Blocks blocks;
+  Pattern pattern(3 * kChunkSize);
+  const auto imported = import_file(pattern, blocks);
+  const Buffer root = *blocks.get(imported->cid);
+  Random random(2);
+  for (int i = 0; i < 20'000; ++i) {
+    Bytes changed = to_bytes(root.view());
+    changed[random.below(changed.size())] = static_cast<std::uint8_t>(random.next());
+    if (random.chance(1, 4)) changed.resize(random.below(changed.size()));
+    (void)DagNode::decode(changed);
+  }
+}
+
+TEST(Reader, NamesThatEscape_AreRefused) {
+  Blocks blocks;
+  for (const std::string& name :
+       std::vector<std::string>{"..", ".", "", "a/b", std::string("a\0b", 3)}) {
+    DagNode node{.type = NodeType::kDirectory};
+    node.links.push_back({.name = name, .cid = Cid::of(Codec::kRaw, {})});
+    const Bytes block = node.encode();
+    const Cid cid = Cid::of(Codec::kDagPb, block);
+    blocks.blocks[cid] = Buffer(block);
+    EXPECT_FALSE(list_directory(cid, blocks)) << name;
+  }
+}
+
+TEST(Cid, TextRoundTripsAndRefusals) {
+  const Cid cid = Cid::of(Codec::kRaw, as_bytes("x"));
+  EXPECT_EQ(*Cid::parse(cid.text()), cid);
+  EXPECT_EQ(*Cid::parse("ipfs://" + cid.text()), cid);
+  EXPECT_EQ(*Cid::parse("/ipfs/" + cid.text()), cid);
+  for (const std::string bad :
+       {"", "b", "QmYwAPJzv5CZsnA625s3Xf2nemtYgPpHdWEz79ojWnPbdG", "hello", "z2"}) {
+    EXPECT_FALSE(Cid::parse(bad)) << bad;
+  }
+  EXPECT_FALSE(Cid::parse(cid.text().substr(0, 30)));
+}
+
+}  // namespace
+}  // namespace rosebud::fs

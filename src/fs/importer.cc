@@ -1,0 +1,259 @@
+#include "fs/importer.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "base/check.h"
+#include "fs/shard.h"
+
+namespace rosebud::fs {
+namespace {
+
+namespace stdfs = std::filesystem;
+
+struct Child {
+  Cid cid;
+  std::uint64_t tsize = 0;
+  std::uint64_t bytes = 0;
+};
+
+/// Balanced layout, built from the left: level 0 takes leaves; a level that is full becomes one
+/// child of the next.
+class BalancedBuilder {
+ public:
+  explicit BalancedBuilder(BlockSink& sink) : sink_(sink) {}
+
+  Status<Explained> add(std::size_t level, const Child& child) {
+    if (levels_.size() == level) levels_.emplace_back();
+    levels_[level].push_back(child);
+    if (levels_[level].size() < kLinksMax) return {};
+    return close(level);
+  }
+
+  Result<Child, Explained> finish() {
+    CHECK(!levels_.empty());
+    for (std::size_t level = 0;; ++level) {
+      const bool is_top = level + 1 == levels_.size();
+      if (is_top && levels_[level].size() == 1) return levels_[level].front();
+      if (levels_[level].empty()) continue;
+      if (auto closed = close(level); !closed) return fail(closed.error());
+    }
+  }
+
+ private:
+  Status<Explained> close(std::size_t level) {
+    DagNode node{.type = NodeType::kFile, .filesize = 0};
+    Child parent;
+    for (const Child& child : levels_[level]) {
+      node.links.push_back({.name = {}, .cid = child.cid, .tsize = child.tsize});
+      node.blocksizes.push_back(child.bytes);
+      parent.bytes += child.bytes;
+      parent.tsize += child.tsize;
+    }
+    node.filesize = parent.bytes;
+    levels_[level].clear();
+    Bytes block = node.encode();
+    parent.tsize += block.size();
+    parent.cid = Cid::of(Codec::kDagPb, block);
+    if (auto put = sink_.put(parent.cid, Buffer(std::move(block))); !put) return put;
+    return add(level + 1, parent);
+  }
+
+  BlockSink& sink_;
+  std::vector<std::vector<Child>> levels_;
+};
+
+Explained about(const stdfs::path& path, std::string_view what, int error = 0) {
+  return {.what = "cannot add " + path.string() + ": " + std::string(what) +
+                  (error == 0 ? "" : ": " + std::generic_category().message(error)),
+          .cause = error == EACCES   ? "its permissions do not let this user read it"
+                   : error == ENOENT ? "it is not there, or it vanished meanwhile"
+                                     : "",
+          .next = {}};
+}
+
+/// A file on disk that must not change while it is read.
+class FileSource final : public ByteSource {
+ public:
+  FileSource(const stdfs::path& path, int fd, const ImportObserver& observer)
+      : path_(path), fd_(fd), observer_(observer) {
+    ::fstat(fd_, &before_);
+  }
+  ~FileSource() override { ::close(fd_); }
+  FileSource(const FileSource&) = delete;
+  FileSource& operator=(const FileSource&) = delete;
+
+  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override {
+    while (true) {
+      const ssize_t n = ::read(fd_, into.data(), into.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return fail(about(path_, "reading failed", errno));
+      if (n > 0 && observer_.on_bytes) observer_.on_bytes(static_cast<std::uint64_t>(n));
+      return static_cast<std::size_t>(n);
+    }
+  }
+
+  Status<Explained> check_unchanged() const {
+    struct stat after{};
+    const bool is_same = ::fstat(fd_, &after) == 0 && after.st_size == before_.st_size &&
+                         after.st_mtim.tv_sec == before_.st_mtim.tv_sec &&
+                         after.st_mtim.tv_nsec == before_.st_mtim.tv_nsec;
+    if (is_same) return {};
+    return fail(Explained{.what = "cannot add " + path_.string() + ": it changed while it was read",
+                          .cause = "a program is writing it",
+                          .next = "add it again when it is at rest"});
+  }
+
+ private:
+  stdfs::path path_;
+  int fd_;
+  const ImportObserver& observer_;
+  struct stat before_{};
+};
+
+Result<Imported, Explained> import_regular(const stdfs::path& path, BlockSink& sink,
+                                           const ImportObserver& observer) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return fail(about(path, "opening failed", errno));
+  FileSource source(path, fd, observer);
+  auto imported = import_file(source, sink);
+  if (!imported) return imported;
+  if (auto unchanged = source.check_unchanged(); !unchanged) return fail(unchanged.error());
+  return imported;
+}
+
+/// A directory that is being read: an explicit stack, so that no tree exhausts the program's own.
+struct OpenDirectory {
+  stdfs::path path;
+  std::string name;
+  std::vector<stdfs::directory_entry> left;
+  std::vector<Link> links;
+  std::uint64_t bytes = 0;
+};
+
+Result<OpenDirectory, Explained> open_directory(const stdfs::path& path, std::string name) {
+  OpenDirectory out{.path = path, .name = std::move(name)};
+  std::error_code error;
+  for (stdfs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
+    out.left.push_back(*it);
+  }
+  if (error) return fail(about(path, "listing failed", error.value()));
+  std::ranges::sort(out.left, std::greater{},
+                    [](const auto& entry) { return entry.path().filename().string(); });
+  return out;
+}
+
+}  // namespace
+
+Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink) {
+  BalancedBuilder builder(sink);
+  std::uint64_t total = 0;
+  for (bool is_first = true;; is_first = false) {
+    Bytes chunk(kChunkSize);
+    std::size_t filled = 0;
+    while (filled < chunk.size()) {
+      const auto n = source.read(std::span(chunk).subspan(filled));
+      if (!n) return fail(n.error());
+      if (*n == 0) break;
+      filled += *n;
+    }
+    if (filled == 0 && !is_first) break;
+    chunk.resize(filled);
+    if (filled < kChunkSize) chunk.shrink_to_fit();
+    const Cid cid = Cid::of(Codec::kRaw, chunk);
+    total += filled;
+    if (auto put = sink.put(cid, Buffer(std::move(chunk))); !put) return fail(put.error());
+    if (auto added = builder.add(0, {.cid = cid, .tsize = filled, .bytes = filled}); !added) {
+      return fail(added.error());
+    }
+    if (filled < kChunkSize) break;
+  }
+  const auto root = builder.finish();
+  if (!root) return fail(root.error());
+  return Imported{.cid = root->cid, .tsize = root->tsize, .bytes = total};
+}
+
+Result<Imported, Explained> import_symlink(std::string_view target, BlockSink& sink) {
+  Bytes block = DagNode{.type = NodeType::kSymlink, .data = to_bytes(as_bytes(target))}.encode();
+  Imported out{.cid = Cid::of(Codec::kDagPb, block), .tsize = block.size()};
+  if (auto put = sink.put(out.cid, Buffer(std::move(block))); !put) return fail(put.error());
+  return out;
+}
+
+Result<Imported, Explained> import_directory(std::vector<Link> entries, BlockSink& sink) {
+  std::ranges::sort(entries, {}, &Link::name);
+  std::uint64_t below = 0;
+  for (const Link& link : entries) below += link.tsize;
+  DagNode node{.type = NodeType::kDirectory, .links = std::move(entries)};
+  Bytes block = node.encode();
+  if (block.size() > kDirectoryBlockMax) return import_sharded(std::move(node.links), sink);
+  Imported out{.cid = Cid::of(Codec::kDagPb, block), .tsize = block.size() + below};
+  if (auto put = sink.put(out.cid, Buffer(std::move(block))); !put) return fail(put.error());
+  return out;
+}
+
+Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& sink,
+                                        const ImportObserver& observer) {
+  const auto import_leaf = [&](const stdfs::path& at,
+                               stdfs::file_type type) -> Result<Imported, Explained> {
+    if (type == stdfs::file_type::regular) return import_regular(at, sink, observer);
+    if (type == stdfs::file_type::symlink) {
+      std::error_code error;
+      const auto target = stdfs::read_symlink(at, error);
+      if (error) return fail(about(at, "reading the link failed", error.value()));
+      return import_symlink(target.string(), sink);
+    }
+    return fail(about(at, "it is neither a file, a directory nor a symbolic link"));
+  };
+  std::error_code error;
+  const auto type = stdfs::status(path, error)
+                        .type();  // what the user names is followed; what is found below is not
+  if (type == stdfs::file_type::not_found) return fail(about(path, "no such file or directory"));
+  if (error) return fail(about(path, "looking at it failed", error.value()));
+  if (type != stdfs::file_type::directory) {
+    auto imported = import_leaf(path, type);
+    if (imported && observer.on_imported) observer.on_imported(path, *imported);
+    return imported;
+  }
+  auto root = open_directory(path, {});
+  if (!root) return fail(root.error());
+  std::vector<OpenDirectory> open;
+  open.push_back(std::move(*root));
+  while (true) {
+    OpenDirectory& top = open.back();
+    if (top.left.empty()) {
+      auto imported = import_directory(std::move(top.links), sink);
+      if (!imported) return imported;
+      imported->bytes = top.bytes;
+      if (observer.on_imported) observer.on_imported(top.path, *imported);
+      const std::string name = top.name;
+      open.pop_back();
+      if (open.empty()) return imported;
+      open.back().links.push_back({.name = name, .cid = imported->cid, .tsize = imported->tsize});
+      open.back().bytes += imported->bytes;
+      continue;
+    }
+    const stdfs::path at = top.left.back().path();
+    const auto kind = top.left.back().symlink_status(error).type();
+    top.left.pop_back();
+    const std::string name = at.filename().string();
+    if (kind == stdfs::file_type::directory) {
+      if (open.size() >= kDepthMax) return fail(about(at, "directories nest deeper than 256"));
+      auto below = open_directory(at, name);
+      if (!below) return fail(below.error());
+      open.push_back(std::move(*below));
+      continue;
+    }
+    auto imported = import_leaf(at, kind);
+    if (!imported) return imported;
+    if (observer.on_imported) observer.on_imported(at, *imported);
+    top.links.push_back({.name = name, .cid = imported->cid, .tsize = imported->tsize});
+    top.bytes += imported->bytes;
+  }
+}
+
+}  // namespace rosebud::fs

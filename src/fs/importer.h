@@ -1,0 +1,58 @@
+// Files and directories to UnixFS DAGs of the profile `unixfs-v1-2025` ([IPIP-499],
+// docs/format/unixfs.md): CIDv1, raw leaves, chunks of 1 MiB, balanced with at most 1024 links, so
+// that other IPFS implementations compute the same ids.
+//
+// Memory: one chunk, and the open node of each level (a file of a petabyte has four).
+#pragma once
+
+#include <filesystem>
+#include <functional>
+
+#include "fs/node.h"
+
+namespace rosebud::fs {
+
+inline constexpr std::size_t kChunkSize = 1024 * 1024;
+inline constexpr std::size_t kLinksMax = 1024;
+/// A directory whose block would be larger is sharded.
+inline constexpr std::size_t kDirectoryBlockMax = 256 * 1024;
+/// Directories nest at most so deep on import and export.
+inline constexpr std::size_t kDepthMax = 256;
+
+/// Takes the blocks of a DAG, children before their parents. May wait for its store.
+class BlockSink {
+ public:
+  virtual ~BlockSink() = default;
+  virtual Status<Explained> put(const Cid& cid, Buffer block) = 0;
+};
+
+/// Yields bytes until 0. `into` is never empty.
+class ByteSource {
+ public:
+  virtual ~ByteSource() = default;
+  virtual Result<std::size_t, Explained> read(std::span<std::uint8_t> into) = 0;
+};
+
+struct Imported {
+  Cid cid;
+  std::uint64_t tsize = 0;  // what a link to it says
+  std::uint64_t bytes = 0;  // of files below
+};
+
+Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink);
+/// `entries` in any order; names are distinct.
+Result<Imported, Explained> import_directory(std::vector<Link> entries, BlockSink& sink);
+Result<Imported, Explained> import_symlink(std::string_view target, BlockSink& sink);
+
+struct ImportObserver {
+  std::function<void(std::uint64_t bytes)> on_bytes;  // read since the last call
+  std::function<void(const std::filesystem::path&, const Imported&)>
+      on_imported;  // every file and directory
+};
+
+/// A file, a symlink or a whole tree; hidden files too. A file that changes, vanishes or cannot be
+/// read ends the import with an error that names it. Sockets, devices and pipes are refused.
+Result<Imported, Explained> import_path(const std::filesystem::path& path, BlockSink& sink,
+                                        const ImportObserver& observer);
+
+}  // namespace rosebud::fs

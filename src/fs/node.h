@@ -1,0 +1,43 @@
+// Nodes of UnixFS DAGs: dag-pb with a UnixFS message inside, in the one encoding that every
+// implementation hashes.
+//
+// Written by hand because it is hashed: fields in a fixed order, no unknown ones
+// (docs/format/unixfs.md). The decoder takes what other implementations write too (mode, mtime),
+// refuses the rest, and never reads beyond its input.
+#pragma once
+
+#include "fs/cid.h"
+
+namespace rosebud::fs {
+
+struct Link {
+  std::string name;  // empty between the parts of a file
+  Cid cid;
+  std::uint64_t tsize =
+      0;  // bytes of the whole DAG below, blocks shared within it counted each time
+
+  friend bool operator==(const Link&, const Link&) = default;
+};
+
+enum class NodeType : std::uint8_t {
+  kRaw = 0,
+  kDirectory = 1,
+  kFile = 2,
+  kSymlink = 4,
+  kShard = 5
+};
+
+struct DagNode {
+  NodeType type = NodeType::kFile;
+  std::vector<Link> links;
+  Bytes data;  // a symlink's target; a shard's bit field; a small file's bytes
+  std::optional<std::uint64_t> filesize;  // of files: bytes below
+  std::vector<std::uint64_t> blocksizes;  // of files: bytes below each link
+  std::uint64_t hash_type = 0;            // of shards
+  std::uint64_t fanout = 0;               // of shards
+
+  Bytes encode() const;
+  static std::optional<DagNode> decode(ByteView block);
+};
+
+}  // namespace rosebud::fs

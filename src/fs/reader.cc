@@ -1,0 +1,325 @@
+#include "fs/reader.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "fs/shard.h"
+
+namespace rosebud::fs {
+namespace {
+
+namespace stdfs = std::filesystem;
+
+/// 1024^5 chunks of a mebibyte are more than there are disks.
+constexpr std::size_t kFileDepthMax = 6;
+/// Entries of one directory that are held in memory while it is listed.
+constexpr std::size_t kEntriesMax = 10'000'000;
+constexpr std::size_t kPrefetch = 32;
+
+Explained bad(const Cid& cid, std::string what) {
+  return {.what = "the data of " + cid.text() + " makes no sense: " + std::move(what),
+          .cause = "whoever made it wrote a wrong DAG; the bytes are what the id names",
+          .next = "tell whoever gave you the id"};
+}
+
+Result<DagNode, Explained> get_node(const Cid& cid, BlockSource& source) {
+  auto block = source.get(cid);
+  if (!block) return fail(block.error());
+  if (cid.codec == Codec::kRaw) {
+    DagNode node{.type = NodeType::kRaw};
+    node.filesize = block->size();
+    return node;
+  }
+  auto node = DagNode::decode(block->view());
+  if (!node) return fail(bad(cid, "it is no UnixFS node"));
+  return std::move(*node);
+}
+
+bool is_entry_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
+/// Links of a file that are still to do, with how many bytes each must yield.
+struct Pending {
+  std::vector<Link> links;
+  std::vector<std::uint64_t> sizes;
+  std::size_t next = 0;
+  std::size_t prefetched = 0;
+};
+
+void prefetch(Pending& level, BlockSource& source) {
+  if (level.next + kPrefetch / 2 < level.prefetched || level.prefetched == level.links.size())
+    return;
+  std::vector<Cid> cids;
+  const std::size_t end = std::min(level.links.size(), level.next + kPrefetch);
+  for (std::size_t i = level.prefetched; i < end; ++i) cids.push_back(level.links[i].cid);
+  level.prefetched = end;
+  source.prefetch(cids);
+}
+
+}  // namespace
+
+Result<std::uint64_t, Explained> read_file(const Cid& cid, BlockSource& source,
+                                           const ByteSink& sink) {
+  std::vector<Pending> levels;
+  levels.push_back({.links = {{.name = {}, .cid = cid}}, .sizes = {}});
+  std::uint64_t total = 0;
+  while (!levels.empty()) {
+    Pending& level = levels.back();
+    if (level.next == level.links.size()) {
+      levels.pop_back();
+      continue;
+    }
+    prefetch(level, source);
+    const std::size_t at = level.next++;
+    const Cid child = level.links[at].cid;
+    const std::optional<std::uint64_t> expected =
+        level.sizes.empty() ? std::nullopt : std::optional(level.sizes[at]);
+    auto block = source.get(child);
+    if (!block) return fail(block.error());
+    if (child.codec == Codec::kRaw) {
+      if (expected && *expected != block->size())
+        return fail(bad(child, "a piece has another length than was said"));
+      total += block->size();
+      if (auto written = sink(block->view()); !written) return fail(written.error());
+      continue;
+    }
+    auto node = DagNode::decode(block->view());
+    if (!node) return fail(bad(child, "it is no UnixFS node"));
+    if (node->type == NodeType::kDirectory || node->type == NodeType::kShard) {
+      return fail(
+          Explained{.what = child.text() + " is a directory",
+                    .cause = {},
+                    .next = "list it with `rosebud ls`, or fetch it whole with `rosebud get`"});
+    }
+    if (node->type == NodeType::kSymlink) return fail(bad(child, "it is a symbolic link"));
+    std::uint64_t sum = node->data.size();
+    for (std::uint64_t size : node->blocksizes) sum += size;
+    const bool is_sound = node->blocksizes.size() == node->links.size() && node->filesize == sum &&
+                          (!expected || *expected == sum) && levels.size() < kFileDepthMax;
+    if (!is_sound) return fail(bad(child, "its sizes contradict each other"));
+    if (!node->data.empty()) {
+      total += node->data.size();
+      if (auto written = sink(node->data); !written) return fail(written.error());
+    }
+    levels.push_back({.links = std::move(node->links), .sizes = std::move(node->blocksizes)});
+  }
+  return total;
+}
+
+Result<std::vector<DirectoryEntry>, Explained> list_directory(const Cid& cid, BlockSource& source) {
+  std::vector<DirectoryEntry> out;
+  std::vector<std::pair<Cid, std::size_t>> shards{{cid, 0}};
+  while (!shards.empty()) {
+    const auto [at, level] = shards.back();
+    shards.pop_back();
+    auto node = get_node(at, source);
+    if (!node) return fail(node.error());
+    const bool is_shard = node->type == NodeType::kShard;
+    if (!is_shard && (node->type != NodeType::kDirectory || level > 0)) {
+      return fail(
+          level > 0
+              ? bad(cid, "a shard is no shard")
+              : Explained{.what = at.text() + " is not a directory", .cause = {}, .next = {}});
+    }
+    if (is_shard && level >= kShardLevels) return fail(bad(cid, "its shards nest too deeply"));
+    for (Link& link : node->links) {
+      if (is_shard) {
+        if (link.name.size() < kSlotDigits) return fail(bad(cid, "a link of a shard has no slot"));
+        link.name.erase(0, kSlotDigits);
+        if (link.name.empty()) {
+          shards.emplace_back(link.cid, level + 1);
+          continue;
+        }
+      }
+      if (!is_entry_name(link.name)) return fail(bad(cid, "it holds a name that is none"));
+      if (out.size() >= kEntriesMax) return fail(bad(cid, "it has too many entries"));
+      out.push_back({.name = std::move(link.name), .cid = link.cid, .tsize = link.tsize});
+    }
+  }
+  std::ranges::sort(out, {}, &DirectoryEntry::name);
+  const auto twice = std::ranges::adjacent_find(out, {}, &DirectoryEntry::name);
+  if (twice != out.end()) return fail(bad(cid, "it holds a name twice"));
+  return out;
+}
+
+Result<Described, Explained> describe(const Cid& cid, BlockSource& source) {
+  auto node = get_node(cid, source);
+  if (!node) return fail(node.error());
+  switch (node->type) {
+    case NodeType::kDirectory:
+    case NodeType::kShard:
+      return Described{.kind = Kind::kDirectory};
+    case NodeType::kSymlink:
+      return Described{.kind = Kind::kSymlink, .target = std::string(as_text(node->data))};
+    case NodeType::kRaw:
+    case NodeType::kFile:
+      break;
+  }
+  return Described{.kind = Kind::kFile, .bytes = node->filesize.value_or(node->data.size())};
+}
+
+Result<Cid, Explained> resolve(std::string_view path, BlockSource& source) {
+  std::string_view rest = path;
+  if (rest.starts_with("ipfs://")) rest.remove_prefix(7);
+  if (rest.starts_with("/ipfs/")) rest.remove_prefix(6);
+  auto slash = rest.find('/');
+  auto cid = Cid::parse(rest.substr(0, slash));
+  if (!cid) return cid;
+  while (slash != std::string_view::npos) {
+    rest = rest.substr(slash + 1);
+    slash = rest.find('/');
+    const std::string_view name = rest.substr(0, slash);
+    if (name.empty()) continue;
+    const auto entries = list_directory(*cid, source);
+    if (!entries) return fail(entries.error());
+    const auto at = std::ranges::lower_bound(*entries, name, {}, &DirectoryEntry::name);
+    if (at == entries->end() || at->name != name) {
+      return fail(Explained{.what = "there is no '" + std::string(name) + "' in " + cid->text(),
+                            .cause = "the path is wrong",
+                            .next = "see what is there: rosebud ls " + cid->text()});
+    }
+    cid = at->cid;
+  }
+  return cid;
+}
+
+// ---- Onto a disk ----
+
+namespace {
+
+Explained about(const stdfs::path& path, std::string_view what, int error) {
+  return {.what = "cannot write " + path.string() + ": " + std::string(what) + ": " +
+                  std::generic_category().message(error),
+          .cause = error == ENOSPC                     ? "the file system is full"
+                   : error == EACCES || error == EROFS ? "this user may not write there"
+                                                       : "",
+          .next = error == ENOSPC
+                      ? "make room and run the same command again: what is whole is kept"
+                      : ""};
+}
+
+/// Counts and drops: to learn the id of what is on the disk.
+class NullSink final : public BlockSink {
+ public:
+  Status<Explained> put(const Cid&, Buffer) override { return {}; }
+};
+
+bool is_already_there(const stdfs::path& to, const Cid& cid) {
+  NullSink sink;
+  const auto imported = import_path(to, sink, {});
+  return imported && imported->cid == cid;
+}
+
+class Exporter {
+ public:
+  Exporter(BlockSource& source, const ExportOptions& options,
+           const std::function<void(std::uint64_t)>& on_bytes)
+      : source_(source), options_(options), on_bytes_(on_bytes) {}
+
+  Status<Explained> run(const Cid& cid, const stdfs::path& to) {
+    std::vector<std::tuple<Cid, stdfs::path, std::size_t>> todo{{cid, to, 0}};
+    while (!todo.empty()) {
+      const auto [at, path, depth] = todo.back();
+      todo.pop_back();
+      if (depth > kDepthMax) return fail(bad(cid, "its directories nest too deeply"));
+      const auto described = describe(at, source_);
+      if (!described) return fail(described.error());
+      if (described->kind == Kind::kDirectory) {
+        std::error_code error;
+        stdfs::create_directory(path, error);
+        if (error || !stdfs::is_directory(stdfs::symlink_status(path, error))) {
+          return fail(about(path, "making the directory failed", error ? error.value() : ENOTDIR));
+        }
+        auto entries = list_directory(at, source_);
+        if (!entries) return fail(entries.error());
+        for (const DirectoryEntry& entry : *entries)
+          todo.emplace_back(entry.cid, path / entry.name, depth + 1);
+      } else {
+        const auto done = described->kind == Kind::kSymlink
+                              ? write_symlink(described->target, path)
+                              : write_file(at, described->bytes, path);
+        if (!done) return done;
+      }
+    }
+    return {};
+  }
+
+ private:
+  Status<Explained> check_free(const stdfs::path& path) {
+    std::error_code error;
+    if (!stdfs::exists(stdfs::symlink_status(path, error)) || options_.may_overwrite) return {};
+    return fail(Explained{.what = path.string() + " exists and is something else",
+                          .cause = {},
+                          .next = "choose another target, or overwrite with --force"});
+  }
+
+  Status<Explained> write_symlink(const std::string& target, const stdfs::path& path) {
+    std::error_code error;
+    if (stdfs::is_symlink(path, error) && stdfs::read_symlink(path, error).string() == target)
+      return {};
+    if (auto free = check_free(path); !free) return free;
+    stdfs::remove(path, error);
+    stdfs::create_symlink(target, path, error);
+    if (error) return fail(about(path, "making the link failed", error.value()));
+    return {};
+  }
+
+  Status<Explained> write_file(const Cid& cid, std::uint64_t size, const stdfs::path& path) {
+    std::error_code error;
+    const bool is_file = stdfs::is_regular_file(stdfs::symlink_status(path, error));
+    if (is_file && stdfs::file_size(path, error) == size && is_already_there(path, cid)) {
+      if (on_bytes_) on_bytes_(size);
+      return {};
+    }
+    if (auto free = check_free(path); !free) return free;
+    // Named after its content: a second run finds what the first one left.
+    const stdfs::path part = path.parent_path() / ("." + cid.text().substr(0, 24) + ".part");
+    const int fd = ::open(part.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0) return fail(about(path, "making the file failed", errno));
+    const auto written = fill(fd, cid, path);
+    const bool is_closed = ::close(fd) == 0;
+    if (!written) return written;
+    if (!is_closed || ::rename(part.c_str(), path.c_str()) != 0)
+      return fail(about(path, "finishing failed", errno));
+    return {};
+  }
+
+  /// Writes over what an interrupted run left, byte by byte the same.
+  Status<Explained> fill(int fd, const Cid& cid, const stdfs::path& path) {
+    off_t offset = 0;
+    const auto read = read_file(cid, source_, [&](ByteView bytes) -> Status<Explained> {
+      for (ByteView rest = bytes; !rest.empty();) {
+        const ssize_t n = ::pwrite(fd, rest.data(), rest.size(), offset);
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) return fail(about(path, "writing failed", errno));
+        offset += n;
+        rest = rest.subspan(static_cast<std::size_t>(n));
+      }
+      if (on_bytes_) on_bytes_(bytes.size());
+      return {};
+    });
+    if (!read) return fail(read.error());
+    if (::ftruncate(fd, offset) != 0 || ::fsync(fd) != 0)
+      return fail(about(path, "syncing failed", errno));
+    return {};
+  }
+
+  BlockSource& source_;
+  const ExportOptions& options_;
+  const std::function<void(std::uint64_t)>& on_bytes_;
+};
+
+}  // namespace
+
+Status<Explained> export_path(const Cid& cid, BlockSource& source, const stdfs::path& to,
+                              const ExportOptions& options,
+                              const std::function<void(std::uint64_t)>& on_bytes) {
+  return Exporter(source, options, on_bytes).run(cid, to);
+}
+
+}  // namespace rosebud::fs

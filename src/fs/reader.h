@@ -1,0 +1,60 @@
+// Reading UnixFS DAGs: files in order, directories as lists, paths, and whole trees onto a disk.
+//
+// A BlockSource hands out verified blocks; everything in them is still checked, because whoever
+// made the DAG may have been careless or hostile: sizes must agree, depths are bounded, names must
+// be names.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+
+#include "fs/importer.h"
+
+namespace rosebud::fs {
+
+class BlockSource {
+ public:
+  virtual ~BlockSource() = default;
+  virtual Result<Buffer, Explained> get(const Cid& cid) = 0;
+  /// These will be asked for soon, in this order.
+  virtual void prefetch(std::span<const Cid> cids) { (void)cids; }
+};
+
+using ByteSink = std::function<Status<Explained>(ByteView)>;
+
+/// Streams a file from its first byte to its last. Returns its size. A directory is an error that
+/// says so.
+Result<std::uint64_t, Explained> read_file(const Cid& cid, BlockSource& source,
+                                           const ByteSink& sink);
+
+struct DirectoryEntry {
+  std::string name;
+  Cid cid;
+  std::uint64_t tsize = 0;
+};
+
+/// All entries of a directory, plain or sharded, ordered by name.
+Result<std::vector<DirectoryEntry>, Explained> list_directory(const Cid& cid, BlockSource& source);
+
+enum class Kind : std::uint8_t { kFile, kDirectory, kSymlink };
+struct Described {
+  Kind kind = Kind::kFile;
+  std::uint64_t bytes = 0;  // of a file
+  std::string target;       // of a symlink
+};
+Result<Described, Explained> describe(const Cid& cid, BlockSource& source);
+
+/// "ID", "ID/a/b": follows the names.
+Result<Cid, Explained> resolve(std::string_view path, BlockSource& source);
+
+struct ExportOptions {
+  bool may_overwrite = false;
+};
+/// Writes a file or tree to `to`. Each file is written beside its place and renamed when whole; one
+/// that is there already with the same id is kept, so an interrupted export that is run again moves
+/// only what is missing.
+Status<Explained> export_path(const Cid& cid, BlockSource& source, const std::filesystem::path& to,
+                              const ExportOptions& options,
+                              const std::function<void(std::uint64_t)>& on_bytes);
+
+}  // namespace rosebud::fs
