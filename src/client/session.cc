@@ -1,0 +1,331 @@
+#include "client/session.h"
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <future>
+#include <mutex>
+#include <thread>
+
+#include "membership/admission.h"
+#include "runtime/key_file.h"
+#include "runtime/links.h"
+
+namespace rosebud::client {
+namespace {
+
+namespace asio = boost::asio;
+
+Instant read_clock() {
+  return Instant(
+      std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now().time_since_epoch()));
+}
+
+std::uint64_t wall_seconds() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
+Random random_from_system() {
+  std::uint64_t seed = 0;
+  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
+  return Random(seed);
+}
+
+class LiveSession final : public Session {
+ public:
+  LiveSession(std::shared_ptr<const membership::Configuration> configuration, crypto::SecretKey key,
+              wire::SignedBytes admission, wire::AdmissionStatement statement)
+      : configuration_(std::move(configuration)),
+        key_(std::move(key)),
+        admission_(std::move(admission)),
+        statement_(std::move(statement)),
+        tls_(key_),
+        timer_(io_),
+        core_(objects::Verifier(configuration_, crypto::ed25519()), random_from_system()),
+        links_(io_, tls_,
+               wire::Hello{.cluster = configuration_->cluster(),
+                           .configuration = configuration_->number(),
+                           .role = wire::Role::kClient,
+                           .admission = admission_},
+               {.on_answer =
+                    [this](const wire::NodeKey& from, wire::Answer answer) {
+                      feed([&](objects::ClientEffects& out) {
+                        core_.on_answer(read_clock(), from, std::move(answer), out);
+                      });
+                    },
+                .on_unreachable =
+                    [this](const wire::NodeKey& node, const runtime::LinkProblem& problem) {
+                      {
+                        const std::lock_guard lock(mutex_);
+                        problems_[node] = problem;
+                      }
+                      feed([&](objects::ClientEffects& out) {
+                        core_.on_unreachable(read_clock(), node, out);
+                      });
+                    }}),
+        work_(asio::make_work_guard(io_)) {
+    links_.set_configuration(configuration_);
+    thread_ = std::thread([this] { io_.run(); });
+  }
+
+  ~LiveSession() override {
+    asio::post(io_, [this] {
+      links_.close();
+      timer_.cancel();
+      io_.stop();
+    });
+    thread_.join();
+  }
+
+  const membership::Configuration& configuration() const override { return *configuration_; }
+  const crypto::SecretKey& key() const override { return key_; }
+
+  void write_block(const wire::ObjectId& id, Buffer bytes, Duration timeout, Done done) override {
+    wire::Hold hold = make_hold(id, bytes.size());
+    // Asking first costs one small message; worth it where the bytes are many.
+    const bool is_offered_first = bytes.size() >= kOfferFrom;
+    start(std::move(done),
+          [=, this, bytes = std::move(bytes), hold = std::move(hold)](auto& out) mutable {
+            return core_.write_block(read_clock(), id, std::move(bytes), std::move(hold),
+                                     is_offered_first, read_clock() + timeout, out);
+          });
+  }
+  void read_block(const wire::ObjectId& id, Duration timeout, Done done) override {
+    start(std::move(done), [=, this](auto& out) {
+      return core_.read_block(read_clock(), id, read_clock() + timeout, out);
+    });
+  }
+  void write_record(const wire::ObjectId& id, wire::SignedRecord record, Duration timeout,
+                    Done done) override {
+    wire::Hold hold = make_hold(id, wire::kRecordValueSizeMax);
+    start(std::move(done),
+          [=, this, record = std::move(record), hold = std::move(hold)](auto& out) mutable {
+            return core_.write_record(read_clock(), id, std::move(record), std::move(hold),
+                                      read_clock() + timeout, out);
+          });
+  }
+  void read_record(const wire::ObjectId& id, Duration timeout, Done done) override {
+    start(std::move(done), [=, this](auto& out) {
+      return core_.read_record(read_clock(), id, read_clock() + timeout, out);
+    });
+  }
+
+  std::vector<Observed> observations() const override {
+    const std::lock_guard lock(mutex_);
+    std::vector<Observed> out;
+    for (const auto& [what, count] : observed_) {
+      out.push_back({.node = name_of(what.first), .observation = what.second, .count = count});
+    }
+    return out;
+  }
+  std::vector<std::string> problems() const override {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::string> out;
+    for (const auto& [node, problem] : problems_)
+      out.push_back(name_of(node) + ": " + problem.text());
+    return out;
+  }
+  std::optional<std::string> refusal() const override {
+    const std::lock_guard lock(mutex_);
+    std::optional<std::string> out;
+    std::size_t refused = 0;
+    for (const auto& [node, problem] : problems_) {
+      if (!problem.is_refusal()) continue;
+      ++refused;
+      out = std::string(wire::text_of(problem.verdict));
+    }
+    return refused > configuration_->f() ? out : std::nullopt;
+  }
+
+ private:
+  static constexpr std::size_t kOfferFrom = 16U << 10;
+
+  template <typename Begin>
+  void start(Done done, Begin begin) {
+    asio::post(io_, [this, done = std::move(done), begin = std::move(begin)]() mutable {
+      objects::ClientEffects effects;
+      const objects::OperationId id = begin(effects);
+      waiting_.emplace(id, std::move(done));
+      perform(std::move(effects));
+    });
+  }
+
+  template <typename Input>
+  void feed(Input input) {
+    objects::ClientEffects effects;
+    input(effects);
+    perform(std::move(effects));
+  }
+
+  void perform(objects::ClientEffects effects) {
+    for (objects::ClientEffect& effect : effects) {
+      if (auto* request = std::get_if<objects::SendRequest>(&effect)) {
+        links_.send(request->to, request->request);
+      } else if (auto* finish = std::get_if<objects::Finish>(&effect)) {
+        const auto at = waiting_.find(finish->operation);
+        if (at == waiting_.end()) continue;
+        const Done done = std::move(at->second);
+        waiting_.erase(at);
+        done(std::move(finish->result));
+      } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
+        const std::lock_guard lock(mutex_);
+        ++observed_[{report->peer, report->observation}];
+      }
+    }
+    const Instant next = core_.next_deadline();
+    if (next == Instant::max() || next >= timer_at_) return;
+    timer_at_ = next;
+    timer_.expires_after(std::max(next - read_clock(), Duration::zero()));
+    timer_.async_wait([this](const boost::system::error_code& error) {
+      if (error) return;
+      timer_at_ = Instant::max();
+      feed([&](objects::ClientEffects& out) { core_.on_time(read_clock(), out); });
+    });
+  }
+
+  wire::Hold make_hold(const wire::ObjectId& id, std::uint64_t size) {
+    // Serials grow with time, so that a later run of this client never falls behind an earlier one.
+    const std::uint64_t now =
+        static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(
+                                       std::chrono::system_clock::now().time_since_epoch())
+                                       .count());
+    std::uint64_t serial = last_serial_.load();
+    std::uint64_t next = 0;
+    do {
+      next = std::max(serial + 1, now);
+    } while (!last_serial_.compare_exchange_weak(serial, next));
+    const wire::HoldTree tree({wire::hold_leaf(id, size)});
+    const wire::HoldStatement statement{.cluster = configuration_->cluster(),
+                                        .holder = key_.public_key(),
+                                        .organisation = statement_.organisation,
+                                        .serial = next,
+                                        .expiry = statement_.not_after,
+                                        .root = tree.root(),
+                                        .count = 1};
+    return {.statement = wire::sign(crypto::ed25519(), key_, statement),
+            .admission = admission_,
+            .size = size};
+  }
+
+  std::string name_of(const wire::NodeKey& node) const {
+    const auto index = configuration_->node_index(node);
+    return index ? configuration_->nodes()[*index].name : "?";
+  }
+
+  std::shared_ptr<const membership::Configuration> configuration_;
+  crypto::SecretKey key_;
+  wire::SignedBytes admission_;
+  wire::AdmissionStatement statement_;
+  asio::io_context io_;
+  net::TlsContext tls_;
+  asio::steady_timer timer_;
+  Instant timer_at_ = Instant::max();
+  objects::Client core_;
+  runtime::Links links_;
+  std::map<objects::OperationId, Done> waiting_;
+  std::atomic<std::uint64_t> last_serial_{0};
+  mutable std::mutex mutex_;
+  std::map<std::pair<wire::NodeKey, objects::Observation>, std::uint64_t> observed_;
+  std::map<wire::NodeKey, runtime::LinkProblem> problems_;
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::thread thread_;
+};
+
+}  // namespace
+
+objects::OperationResult Session::wait(const std::function<void(Done)>& begin) {
+  std::promise<objects::OperationResult> promise;
+  auto future = promise.get_future();
+  begin([&promise](objects::OperationResult result) { promise.set_value(std::move(result)); });
+  return future.get();
+}
+
+Result<std::unique_ptr<Session>, Explained> Session::open(const ClusterFile& file) {
+  auto genesis = runtime::read_genesis(file.genesis);
+  if (!genesis) return fail(genesis.error());
+  auto configuration = membership::verify_genesis(*genesis, file.cluster, crypto::ed25519());
+  if (!configuration) return fail(configuration.error());
+  auto key = runtime::read_secret_key(file.key);
+  if (!key) return fail(key.error());
+  auto admission = runtime::read_statement(file.admission);
+  if (!admission) return fail(admission.error());
+  auto statement = membership::check_admission(**configuration, *admission, key->public_key(),
+                                               wire::Role::kClient, Timestamp(wall_seconds()),
+                                               crypto::ed25519());
+  if (!statement) {
+    return fail(Explained{
+        .what = std::string(membership::text_of(statement.error())) + " (" +
+                file.admission.string() + ")",
+        .cause = {},
+        .next =
+            "ask an organisation of the cluster for a new statement: rosebud org admit-client"});
+  }
+  return std::make_unique<LiveSession>(std::move(*configuration), std::move(*key),
+                                       std::move(*admission), std::move(*statement));
+}
+
+Failure failure_of(const objects::OperationResult& result, const std::string& doing,
+                   const Session& session) {
+  using enum objects::Outcome;
+  const std::string counts = std::to_string(result.answered) + " of " +
+                             std::to_string(result.group_size) + " replicas answered, " +
+                             std::to_string(result.needed) + " are needed";
+  std::string problems;
+  for (const std::string& problem : session.problems())
+    problems += (problems.empty() ? "" : ", ") + problem;
+  if (const auto refusal = session.refusal()) {
+    return {ExitCode::kDenied,
+            {.what = doing + " was denied: " + *refusal,
+             .cause = "the cluster's nodes do not let this client in",
+             .next = "ask your organisation for a new admission statement"}};
+  }
+  switch (result.outcome) {
+    case kDone:
+      break;
+    case kNotFound:
+      return {ExitCode::kNotFound,
+              {.what = doing + ": not found",
+               .cause =
+                   "no replica of its group keeps it; the id is wrong, or it was never stored here",
+               .next = "check the id and the cluster"}};
+    case kSuperseded:
+      return {ExitCode::kConflict,
+              {.what = doing + ": superseded by a newer version",
+               .cause = "the same key has written elsewhere",
+               .next = "read the newer version, then set again"}};
+    case kNoQuorum:
+      return {ExitCode::kNoQuorum,
+              {.what = doing + ": no quorum: " + counts,
+               .cause = problems.empty() ? "too many replicas are silent or refuse" : problems,
+               .next = "see `rosebud status`, and try again when enough nodes are back"}};
+    case kUnknown:
+      return {ExitCode::kTimeout,
+              {.what = doing + ": the outcome is unknown: " + counts + ", " +
+                       std::to_string(result.confirmed) + " confirmed in time",
+               .cause = "replicas were slow or disagreed",
+               .next = "run the same command again: it sends exactly the same once more"}};
+    case kDenied: {
+      const std::string why =
+          result.refusal ? std::string(wire::name_of(*result.refusal)) : "refused";
+      const bool is_quota = result.refusal == wire::RefusalReason::kQuota;
+      return {ExitCode::kDenied,
+              {.what = doing + " was denied: " + (is_quota ? "no space for you (quota)" : why),
+               .cause = {},
+               .next = is_quota ? "release something, or ask your organisation for a larger quota"
+                                : "see `rosebud status`"}};
+    }
+    case kNoSpace:
+      return {ExitCode::kNoQuorum,
+              {.what = doing + ": no space: more than f replicas are full",
+               .cause = "their disks have less free space than their reserve",
+               .next = "make room on the nodes that `rosebud status` shows"}};
+    case kCancelled:
+      return {ExitCode::kUsage, {.what = doing + ": cancelled"}};
+  }
+  return {ExitCode::kUsage, {.what = doing + ": done"}};
+}
+
+}  // namespace rosebud::client

@@ -1,0 +1,90 @@
+// A client's session with a cluster: the client core on a thread of its own, with connections, keys
+// and holds.
+//
+// Thread-safe: any thread may start operations; completions run on the session's thread and must
+// not block.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "base/result.h"
+#include "objects/client.h"
+
+namespace rosebud::client {
+
+/// Where a client's things are: what a rosebud.toml says, with absolute paths.
+struct ClusterFile {
+  std::filesystem::path file;
+  std::filesystem::path genesis;
+  std::optional<crypto::ClusterId> cluster;  // the trust anchor; checked against the genesis
+  std::filesystem::path key;
+  std::filesystem::path admission;
+  std::filesystem::path state;        // directory of the owner's notes
+  std::filesystem::path development;  // directory of a development cluster; empty otherwise
+};
+
+/// Reads a rosebud.toml. Errors name the file, the line and the key.
+Result<ClusterFile, Explained> read_cluster_file(const std::filesystem::path& path);
+/// --cluster, else ROSEBUD_CLUSTER, else a rosebud.toml here or above, else the user's default.
+Result<std::filesystem::path, Explained> find_cluster_file(const std::string& given);
+/// Where the user's default is kept: a file that holds the path of a rosebud.toml.
+std::filesystem::path default_cluster_pointer();
+
+class Session {
+ public:
+  using Done = std::function<void(objects::OperationResult)>;
+
+  static Result<std::unique_ptr<Session>, Explained> open(const ClusterFile& file);
+  virtual ~Session() = default;
+
+  virtual const membership::Configuration& configuration() const = 0;
+  virtual const crypto::SecretKey& key() const = 0;
+
+  virtual void write_block(const wire::ObjectId& id, Buffer bytes, Duration timeout, Done done) = 0;
+  virtual void read_block(const wire::ObjectId& id, Duration timeout, Done done) = 0;
+  virtual void write_record(const wire::ObjectId& id, wire::SignedRecord record, Duration timeout,
+                            Done done) = 0;
+  virtual void read_record(const wire::ObjectId& id, Duration timeout, Done done) = 0;
+
+  /// Starts one of the above and waits for its end.
+  objects::OperationResult wait(const std::function<void(Done)>& start);
+
+  struct Observed {
+    std::string node;
+    objects::Observation observation;
+    std::uint64_t count = 0;
+  };
+  virtual std::vector<Observed> observations() const = 0;
+  /// "node: problem" of every node that cannot be talked to.
+  virtual std::vector<std::string> problems() const = 0;
+  /// A reason that no node at all will talk to this client, if all refused it; waiting does not
+  /// help then.
+  virtual std::optional<std::string> refusal() const = 0;
+};
+
+/// Exit codes of design section 17.
+enum class ExitCode : int {
+  kDone = 0,
+  kUsage = 1,
+  kNotFound = 2,
+  kPartly = 3,
+  kConflict = 4,
+  kNoQuorum = 5,
+  kIntegrity = 6,
+  kDenied = 7,
+  kTimeout = 8,
+};
+
+/// An error with its exit code.
+struct Failure {
+  ExitCode code = ExitCode::kUsage;
+  Explained explained;
+};
+
+/// What a result that is not kDone means for a person. `doing`: "storing block bafk…".
+Failure failure_of(const objects::OperationResult& result, const std::string& doing,
+                   const Session& session);
+
+}  // namespace rosebud::client
