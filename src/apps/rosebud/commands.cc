@@ -1,0 +1,111 @@
+#include "apps/rosebud/commands.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
+#include <boost/beast/http.hpp>
+
+namespace rosebud::apps {
+
+void stop(ExitCode code, Explained explained) { throw Stop{{code, std::move(explained)}}; }
+
+std::unique_ptr<client::Session> open_session(const Globals& globals, client::ClusterFile* file) {
+  const auto path = or_stop(client::find_cluster_file(globals.cluster));
+  const auto cluster = or_stop(client::read_cluster_file(path));
+  if (file) *file = cluster;
+  return or_stop(client::Session::open(cluster));
+}
+
+void print(const Globals& globals, const nlohmann::json& json, const std::string& text) {
+  const std::string line =
+      globals.is_json ? json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) : text;
+  if (globals.is_json || !text.empty()) std::fprintf(stdout, "%s\n", line.c_str());
+}
+
+std::string human_bytes(double bytes) {
+  const char* unit = "B";
+  for (const char* next : {"KiB", "MiB", "GiB", "TiB"}) {
+    if (bytes < 1024) break;
+    bytes /= 1024;
+    unit = next;
+  }
+  return fmt::format("{:.{}f} {}", bytes, unit[0] == 'B' ? 0 : 1, unit);
+}
+
+Progress::Progress(const Globals& globals, std::string doing, std::uint64_t total_bytes)
+    : is_shown_(!globals.is_quiet && ::isatty(STDERR_FILENO) == 1),
+      doing_(std::move(doing)),
+      total_(total_bytes) {}
+
+Progress::~Progress() {
+  if (has_shown_) show(true);
+}
+
+double Progress::seconds() const {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - started_).count();
+}
+
+void Progress::add(std::uint64_t bytes) {
+  done_ += bytes;
+  const auto now = std::chrono::steady_clock::now();
+  if (!is_shown_ || now - started_ < std::chrono::seconds(2) ||
+      now - last_ < std::chrono::milliseconds(200))
+    return;
+  last_ = now;
+  show(false);
+}
+
+void Progress::show(bool is_last) {
+  has_shown_ = true;
+  const double rate = static_cast<double>(done_) / std::max(seconds(), 0.001);
+  std::string line = fmt::format("{} {}", doing_, human_bytes(static_cast<double>(done_)));
+  if (total_ > 0) line += fmt::format(" of {}", human_bytes(static_cast<double>(total_)));
+  line += fmt::format(", {}/s", human_bytes(rate));
+  if (total_ > done_ && rate > 0 && !is_last) {
+    line += fmt::format(", {:.0f} s left", static_cast<double>(total_ - done_) / rate);
+  }
+  std::fprintf(stderr, "\r\033[K%s%s", line.c_str(), is_last ? "\n" : "");
+}
+
+Result<std::string, Explained> admin_request(std::uint16_t port, const std::string& method,
+                                             const std::string& target) {
+  namespace http = boost::beast::http;
+  namespace asio = boost::asio;
+  asio::io_context io;
+  boost::beast::tcp_stream stream(io);
+  boost::system::error_code error;
+  const auto failed = [&](std::string what) {
+    return fail(Explained{.what = "127.0.0.1:" + std::to_string(port) + ": " + std::move(what)});
+  };
+  // A deadline works on asynchronous operations only: each runs the loop to its end.
+  const auto finish = [&](auto begin) {
+    stream.expires_after(std::chrono::seconds(5));
+    error = asio::error::would_block;
+    begin([&](const boost::system::error_code& ended, auto&&...) { error = ended; });
+    io.restart();
+    io.run();
+  };
+  const asio::ip::tcp::endpoint to(asio::ip::address_v4::loopback(), port);
+  finish([&](auto done) { stream.async_connect(to, done); });
+  if (error) return failed("cannot connect: " + error.message());
+  http::request<http::empty_body> request(method == "POST" ? http::verb::post : http::verb::get,
+                                          target, 11);
+  request.set(http::field::host, "127.0.0.1");
+  request.set(http::field::connection, "close");
+  request.prepare_payload();
+  finish([&](auto done) { http::async_write(stream, request, done); });
+  if (error) return failed("no answer: " + error.message());
+  boost::beast::flat_buffer buffer;
+  http::response<http::string_body> response;
+  finish([&](auto done) { http::async_read(stream, buffer, response, done); });
+  if (error) return failed("no answer: " + error.message());
+  if (response.result() != http::status::ok) return failed(response.body());
+  return response.body();
+}
+
+}  // namespace rosebud::apps

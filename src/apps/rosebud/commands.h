@@ -1,0 +1,80 @@
+// What all commands share: global options, printing, and how a failure ends the program.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <nlohmann/json.hpp>
+
+#include "client/session.h"
+
+namespace rosebud::apps {
+
+using client::ExitCode;
+using client::Failure;
+
+/// Options that every command takes.
+struct Globals {
+  bool is_json = false;
+  bool is_quiet = false;
+  double timeout_seconds = 30;
+  std::string cluster;
+
+  Duration timeout() const { return Duration(static_cast<std::int64_t>(timeout_seconds * 1e6)); }
+};
+
+/// Thrown inside commands only, and caught in main: ends the program with an explanation and an
+/// exit code.
+struct Stop {
+  Failure failure;
+};
+[[noreturn]] void stop(ExitCode code, Explained explained);
+
+/// The value, or the end of the program.
+template <typename T>
+T or_stop(Result<T, Explained> result, ExitCode code = ExitCode::kUsage) {
+  if (!result) stop(code, std::move(result.error()));
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+template <typename T>
+T or_stop(Result<T, Failure> result) {
+  if (!result) throw Stop{std::move(result.error())};
+  if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+std::unique_ptr<client::Session> open_session(const Globals& globals,
+                                              client::ClusterFile* file = nullptr);
+
+/// One JSON object a line with --json, else the text; nothing of the text with -q.
+void print(const Globals& globals, const nlohmann::json& json, const std::string& text);
+
+/// Rate and time left on standard error, when that is a terminal and more than two seconds passed.
+class Progress {
+ public:
+  Progress(const Globals& globals, std::string doing, std::uint64_t total_bytes);
+  ~Progress();
+  void add(std::uint64_t bytes);
+  double seconds() const;
+
+ private:
+  void show(bool is_last);
+  bool is_shown_;
+  std::string doing_;
+  std::uint64_t total_;
+  std::uint64_t done_ = 0;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point last_ = started_;
+  bool has_shown_ = false;
+};
+
+std::string human_bytes(double bytes);
+
+/// GET or POST on a node's admin listener. The body, or what went wrong.
+Result<std::string, Explained> admin_request(std::uint16_t port, const std::string& method,
+                                             const std::string& target);
+
+void add_file_commands(CLI::App& app, Globals& globals);
+void add_ref_commands(CLI::App& app, Globals& globals);
+void add_node_commands(CLI::App& app, Globals& globals);
+void add_identity_commands(CLI::App& app, Globals& globals);
+void add_dev_commands(CLI::App& app, Globals& globals);
+
+}  // namespace rosebud::apps

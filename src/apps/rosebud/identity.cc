@@ -1,0 +1,387 @@
+#include "apps/rosebud/identity.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+
+#include "apps/rosebud/commands.h"
+#include "disk/directory.h"
+#include "net/connection.h"
+#include "runtime/key_file.h"
+
+namespace rosebud::apps {
+namespace {
+
+namespace stdfs = std::filesystem;
+
+void make_folder(const stdfs::path& folder) {
+  std::error_code error;
+  stdfs::create_directories(folder, error);
+  if (error)
+    stop(ExitCode::kUsage, {.what = "cannot make " + folder.string() + ": " + error.message()});
+}
+
+void check_name(const std::string& name) {
+  if (wire::is_name(name)) return;
+  stop(ExitCode::kUsage, {.what = "'" + name + "' is no name",
+                          .cause = "names have 1 to 32 of a-z, 0-9 and '-' inside",
+                          .next = "choose another name"});
+}
+
+std::uint64_t wall_seconds() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
+
+crypto::Digest random_digest() {
+  crypto::Digest out;
+  crypto::fill_random(out.bytes);
+  return out;
+}
+
+}  // namespace
+
+crypto::SecretKey make_organisation(const stdfs::path& folder, const std::string& name) {
+  check_name(name);
+  make_folder(folder);
+  const auto key = crypto::SecretKey::generate();
+  or_stop(runtime::write_secret_key(folder / "authority.key", key));
+  or_stop(runtime::replace_file(
+      folder / "organisation.json",
+      nlohmann::json{{"name", name}, {"authority", to_hex(key.public_key().view())}}.dump() +
+          "\n"));
+  return key;
+}
+
+NodeRequest make_node(const stdfs::path& folder, const std::string& name,
+                      const std::string& address, std::uint64_t capacity_bytes) {
+  check_name(name);
+  if (!net::parse_address(address)) {
+    stop(ExitCode::kUsage, {.what = "'" + address + "' is no address",
+                            .cause = "an address is host:port",
+                            .next = {}});
+  }
+  make_folder(folder);
+  const auto key = crypto::SecretKey::generate();
+  or_stop(runtime::write_secret_key(folder / "node.key", key));
+  NodeRequest out{.name = name,
+                  .key = key.public_key(),
+                  .directory = disk::new_directory_id(),
+                  .address = address,
+                  .capacity_bytes = capacity_bytes};
+  or_stop(runtime::replace_file(folder / "node.request.json",
+                                nlohmann::json{{"name", name},
+                                               {"key", to_hex(out.key.view())},
+                                               {"directory", to_hex(out.directory.view())},
+                                               {"address", address},
+                                               {"capacity_bytes", capacity_bytes}}
+                                        .dump() +
+                                    "\n"));
+  return out;
+}
+
+NodeRequest read_node_request(const stdfs::path& file) {
+  const auto json =
+      nlohmann::json::parse(or_stop(runtime::read_text_file(file, 65536)), nullptr, false);
+  const auto text = [&](const char* name) {
+    return json.is_object() && json.contains(name) && json[name].is_string()
+               ? json[name].get<std::string>()
+               : std::string();
+  };
+  NodeRequest out{.name = text("name"), .address = text("address")};
+  const auto key = from_hex(text("key"));
+  const auto directory = from_hex(text("directory"));
+  const bool is_whole = json.is_object() && key && key->size() == 32 && directory &&
+                        directory->size() == 16 && json.contains("capacity_bytes") &&
+                        json["capacity_bytes"].is_number_unsigned();
+  if (!is_whole) {
+    stop(ExitCode::kUsage, {.what = file.string() + " is no node request",
+                            .cause = "it was changed, or another file was named",
+                            .next = "make one with `rosebud node new`"});
+  }
+  out.key = *wire::NodeKey::from(*key);
+  out.directory = *wire::DirectoryId::from(*directory);
+  out.capacity_bytes = json["capacity_bytes"].get<std::uint64_t>();
+  return out;
+}
+
+membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan,
+                                       const membership::Settings& settings,
+                                       const stdfs::path& epoch_keys) {
+  const std::size_t seats = 3 * settings.faults + 1;
+  std::size_t fillable = 0;
+  std::vector<std::uint64_t> capacities;
+  for (const auto& organisation : plan) {
+    fillable += std::min<std::size_t>(organisation.nodes.size(), settings.cap);
+    for (const auto& node : organisation.nodes) capacities.push_back(node.capacity_bytes);
+  }
+  if (fillable < seats) {
+    stop(ExitCode::kUsage,
+         {.what = fmt::format(
+              "f = {} needs {} replicas of every object with at most {} in one organisation; these "
+              "organisations fill {}",
+              settings.faults, seats, settings.cap, fillable),
+          .cause = "there are too few organisations, or some have too few nodes",
+          .next = fmt::format("have at least {} organisations",
+                              (seats + settings.cap - 1) / settings.cap)});
+  }
+  std::ranges::sort(capacities);
+  const std::uint64_t median = capacities[capacities.size() / 2];
+  membership::Genesis genesis{.start = Timestamp(wall_seconds()), .settings = settings};
+  make_folder(epoch_keys);
+  for (std::uint32_t i = 0; i < plan.size(); ++i) {
+    genesis.organisations.push_back({.name = plan[i].name,
+                                     .authority = plan[i].authority.public_key(),
+                                     .quota_bytes = plan[i].quota_bytes});
+    genesis.reveals.push_back(random_digest());
+    for (const NodeRequest& node : plan[i].nodes) {
+      genesis.nodes.push_back(
+          {.name = node.name,
+           .key = node.key,
+           .organisation = i,
+           .directory = node.directory,
+           .address = node.address,
+           .capacity_bytes = node.capacity_bytes,
+           .position_count = membership::position_count_for(node.capacity_bytes, median)});
+    }
+  }
+  // The first service: 3F+1 nodes, at most F of one organisation, in the order of the list.
+  const std::size_t members = 3 * settings.service_faults + 1;
+  std::map<std::uint32_t, std::size_t> taken;
+  for (std::uint32_t i = 0; i < genesis.nodes.size() && genesis.service.size() < members; ++i) {
+    if (++taken[genesis.nodes[i].organisation] > std::max<std::size_t>(settings.service_faults, 1))
+      continue;
+    const auto key = crypto::SecretKey::generate();
+    or_stop(runtime::write_secret_key(epoch_keys / (genesis.nodes[i].name + ".epoch-1.key"), key));
+    genesis.service.push_back({.node = i, .epoch_key = key.public_key()});
+  }
+  membership::SignedGenesis out{.genesis = genesis.encode()};
+  for (const auto& organisation : plan) {
+    out.signatures.push_back(
+        crypto::ed25519().sign(organisation.authority, membership::Genesis::kTag, out.genesis));
+  }
+  or_stop(membership::verify_genesis(out, std::nullopt, crypto::ed25519()));
+  return out;
+}
+
+wire::SignedBytes admit(const crypto::SecretKey& authority, const crypto::ClusterId& cluster,
+                        wire::Role role, const crypto::PublicKey& subject, const std::string& name,
+                        std::uint64_t capacity_bytes, const wire::DirectoryId& directory,
+                        std::uint64_t days) {
+  check_name(name);
+  const std::uint64_t now = wall_seconds();
+  return wire::sign(
+      crypto::ed25519(), authority,
+      wire::AdmissionStatement{.cluster = cluster,
+                               .organisation = authority.public_key(),
+                               .subject = subject,
+                               .role = role,
+                               .capacity_bytes = capacity_bytes,
+                               .directory = directory,
+                               // Clocks of machines differ by minutes, not by an hour.
+                               .not_before = Timestamp(now - 3600),
+                               .not_after = Timestamp(now + days * 86400),
+                               .name = name});
+}
+
+void write_client_folder(const stdfs::path& folder, const membership::SignedGenesis& genesis,
+                         const stdfs::path& genesis_file, const wire::SignedBytes& admission,
+                         const stdfs::path& key_file, const stdfs::path& development) {
+  make_folder(folder);
+  or_stop(runtime::write_statement(folder / "client.admission", admission));
+  std::string text = "# How a client finds its cluster. Paths are relative to this file.\n";
+  text += "cluster = \"" + to_hex(genesis.cluster().view()) + "\"\n";
+  text += "genesis = \"" + genesis_file.string() + "\"\n";
+  text += "key = \"" + key_file.string() + "\"\n";
+  text += "admission = \"client.admission\"\n";
+  text += "state = \"client-state\"\n";
+  if (!development.empty()) text += "development = \"" + development.string() + "\"\n";
+  or_stop(runtime::replace_file(folder / "rosebud.toml", text));
+}
+
+// ---- Commands ----
+
+namespace {
+
+struct IdentityOptions {
+  std::string name;
+  std::string folder = ".";
+  std::string address;
+  std::string organisation;
+  std::string genesis;
+  std::string request;
+  std::string key;
+  std::uint64_t capacity_gib = 100;
+  std::uint64_t quota_gib = 100;
+  std::uint64_t days = 365;
+  std::uint32_t faults = 1;
+  std::vector<std::string> organisations;
+};
+
+/// DIR or DIR:QUOTA_GIB; nodes are the requests below DIR/nodes.
+OrganisationPlan read_organisation(const std::string& folder, std::uint64_t quota_gib) {
+  const auto json = nlohmann::json::parse(
+      or_stop(runtime::read_text_file(stdfs::path(folder) / "organisation.json", 65536)), nullptr,
+      false);
+  if (!json.is_object() || !json.contains("name")) {
+    stop(ExitCode::kUsage, {.what = folder + " has no organisation",
+                            .cause = {},
+                            .next = "make one: rosebud org new NAME"});
+  }
+  OrganisationPlan out{
+      .name = json["name"].get<std::string>(),
+      .authority = or_stop(runtime::read_secret_key(stdfs::path(folder) / "authority.key")),
+      .quota_bytes = quota_gib << 30};
+  std::error_code error;
+  std::vector<stdfs::path> requests;
+  for (stdfs::recursive_directory_iterator it(stdfs::path(folder) / "nodes", error), end;
+       !error && it != end; it.increment(error)) {
+    if (it->path().filename() == "node.request.json") requests.push_back(it->path());
+  }
+  std::ranges::sort(requests);
+  for (const auto& path : requests) out.nodes.push_back(read_node_request(path));
+  return out;
+}
+
+}  // namespace
+
+void add_identity_commands(CLI::App& app, Globals& globals) {
+  auto options = std::make_shared<IdentityOptions>();
+  auto* org = app.add_subcommand("org", "Organisations: their authority and whom they admit");
+  org->require_subcommand(1);
+  auto* org_new = org->add_subcommand("new", "Make an organisation's authority in a folder");
+  org_new->add_option("name", options->name, "Name")->required();
+  org_new->add_option("--dir", options->folder, "Folder; default: the name");
+  org_new->callback([&globals, options] {
+    const stdfs::path folder = options->folder == "." ? options->name : options->folder;
+    const auto key = make_organisation(folder, options->name);
+    print(globals,
+          {{"name", options->name},
+           {"authority", to_hex(key.public_key().view())},
+           {"dir", folder.string()}},
+          fmt::format("organisation {} in {}: keep authority.key secret and backed up",
+                      options->name, folder.string()));
+  });
+  const auto add_admission = [&](const std::string& command, wire::Role role,
+                                 const std::string& what) {
+    auto* admit_command = org->add_subcommand(command, what);
+    admit_command->add_option("--org", options->organisation, "The organisation's folder")
+        ->required();
+    admit_command->add_option("--genesis", options->genesis, "The cluster's genesis file")
+        ->required();
+    admit_command->add_option("--name", options->name, "Name of the client or node")->required();
+    admit_command->add_option("--dir", options->folder, "Where to write");
+    admit_command->add_option("--days", options->days, "How long it is valid")
+        ->capture_default_str();
+    if (role == wire::Role::kClient) {
+      admit_command->add_option("--quota-gib", options->quota_gib, "Quota, GiB")
+          ->capture_default_str();
+    } else {
+      admit_command->add_option("--request", options->request, "The node's node.request.json")
+          ->required();
+    }
+    admit_command->callback([&globals, options, role] {
+      const auto authority =
+          or_stop(runtime::read_secret_key(stdfs::path(options->organisation) / "authority.key"));
+      const auto genesis = or_stop(runtime::read_genesis(options->genesis));
+      const stdfs::path folder = options->folder;
+      if (role == wire::Role::kNode) {
+        const NodeRequest node = read_node_request(options->request);
+        const auto statement = admit(authority, genesis.cluster(), role, node.key, options->name,
+                                     node.capacity_bytes, node.directory, options->days);
+        make_folder(folder);
+        or_stop(runtime::write_statement(folder / "node.admission", statement));
+        print(globals, {{"admission", (folder / "node.admission").string()}},
+              (folder / "node.admission").string());
+        return;
+      }
+      make_folder(folder);
+      const stdfs::path key_file = folder / "client.key";
+      std::error_code error;
+      const auto key = stdfs::exists(key_file, error) ? or_stop(runtime::read_secret_key(key_file))
+                                                      : crypto::SecretKey::generate();
+      if (!stdfs::exists(key_file, error)) or_stop(runtime::write_secret_key(key_file, key));
+      const auto statement = admit(authority, genesis.cluster(), role, key.public_key(),
+                                   options->name, options->quota_gib << 30, {}, options->days);
+      write_client_folder(folder, genesis, stdfs::absolute(options->genesis), statement,
+                          "client.key", {});
+      print(globals, {{"cluster_file", (folder / "rosebud.toml").string()}},
+            (folder / "rosebud.toml").string());
+    });
+  };
+  add_admission("admit-client", wire::Role::kClient,
+                "Admit a client; makes its key and rosebud.toml where they are missing");
+  add_admission("admit-node", wire::Role::kNode, "Admit a node by its request");
+
+  auto* node_new = app.get_subcommand("node")->add_subcommand(
+      "new", "Make a node's key and its request to be admitted");
+  node_new->add_option("name", options->name, "Name")->required();
+  node_new->add_option("--address", options->address, "host:port that others reach it by")
+      ->required();
+  node_new->add_option("--dir", options->folder, "Folder; by habit ORG/nodes/NAME");
+  node_new->add_option("--capacity-gib", options->capacity_gib, "Space it offers, GiB")
+      ->capture_default_str();
+  node_new->callback([&globals, options] {
+    const auto node =
+        make_node(options->folder, options->name, options->address, options->capacity_gib << 30);
+    print(globals, {{"name", node.name}, {"key", to_hex(node.key.view())}},
+          fmt::format("node {}: give {}/node.request.json to its organisation", node.name,
+                      options->folder));
+  });
+
+  auto* cluster = app.add_subcommand("cluster", "Clusters");
+  cluster->require_subcommand(1);
+  auto* init = cluster->add_subcommand(
+      "init", "Make and sign the genesis of a new cluster; the organisations' folders stand here");
+  init->add_option("--org", options->organisations,
+                   "Folder of an organisation, with its nodes' requests below nodes/")
+      ->required();
+  init->add_option("--faults", options->faults, "f: faulty replicas that every object bears")
+      ->capture_default_str();
+  init->add_option("--quota-gib", options->quota_gib, "Quota of each organisation, GiB")
+      ->capture_default_str();
+  init->add_option("--dir", options->folder, "Where to write genesis and data directories");
+  init->callback([&globals, options] {
+    std::vector<OrganisationPlan> plan;
+    for (const auto& folder : options->organisations)
+      plan.push_back(read_organisation(folder, options->quota_gib));
+    membership::Settings settings{.faults = options->faults,
+                                  .cap = std::max(options->faults, 1U),
+                                  .service_faults = options->faults};
+    const stdfs::path folder = options->folder;
+    make_folder(folder);
+    const auto genesis = make_genesis(plan, settings, folder / "epoch-keys");
+    or_stop(runtime::write_genesis(folder / "genesis", genesis));
+    const std::string id = to_hex(genesis.cluster().view());
+    print(globals, {{"cluster", id}, {"genesis", (folder / "genesis").string()}},
+          fmt::format("cluster {}\ngenesis in {}; next: rosebud node init on every node, then "
+                      "rosebud org admit-client",
+                      id, (folder / "genesis").string()));
+  });
+
+  auto* node_init = app.get_subcommand("node")->add_subcommand(
+      "init", "Make an admitted node's data directory and node.toml");
+  node_init
+      ->add_option("--dir", options->folder,
+                   "The node's folder, with node.key and node.request.json")
+      ->required();
+  node_init->add_option("--genesis", options->genesis, "The cluster's genesis file")->required();
+  node_init->callback([&globals, options] {
+    const stdfs::path folder = options->folder;
+    const auto request = read_node_request(folder / "node.request.json");
+    const auto genesis = or_stop(runtime::read_genesis(options->genesis));
+    or_stop(disk::create_directory(
+        folder / "data",
+        {.cluster = genesis.cluster(), .node = request.key, .directory = request.directory}));
+    or_stop(runtime::replace_file(
+        folder / "node.toml",
+        "genesis = \"" + stdfs::absolute(options->genesis).string() +
+            "\"\nkey = \"node.key\"\ndata = \"data\"\nadmin_port_file = \"admin.port\"\n"));
+    print(globals, {{"config", (folder / "node.toml").string()}},
+          "next: rosebud node run --config " + (folder / "node.toml").string());
+  });
+}
+
+}  // namespace rosebud::apps

@@ -1,0 +1,52 @@
+// Making organisations, nodes, clients and a genesis: keys and statements in files (design 3).
+#pragma once
+
+#include <filesystem>
+
+#include "membership/genesis.h"
+#include "wire/statement.h"
+
+namespace rosebud::apps {
+
+/// What an organisation keeps: its authority's key. Anyone with this file is the organisation.
+crypto::SecretKey make_organisation(const std::filesystem::path& folder, const std::string& name);
+
+/// What a node's operator hands to the organisation: everything public about it.
+struct NodeRequest {
+  std::string name;
+  wire::NodeKey key;
+  wire::DirectoryId directory;
+  std::string address;
+  std::uint64_t capacity_bytes = 0;
+};
+/// Makes a node's key and request in `folder`.
+NodeRequest make_node(const std::filesystem::path& folder, const std::string& name,
+                      const std::string& address, std::uint64_t capacity_bytes);
+NodeRequest read_node_request(const std::filesystem::path& file);
+
+struct OrganisationPlan {
+  std::string name;
+  crypto::SecretKey authority;
+  std::uint64_t quota_bytes = 0;
+  std::vector<NodeRequest> nodes;
+};
+/// Builds, signs and returns a genesis. Ends the program with an explanation when the plan cannot
+/// work.
+membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan,
+                                       const membership::Settings& settings,
+                                       const std::filesystem::path& epoch_keys);
+
+/// The statement that admits `subject`, signed by an organisation.
+wire::SignedBytes admit(const crypto::SecretKey& authority, const crypto::ClusterId& cluster,
+                        wire::Role role, const crypto::PublicKey& subject, const std::string& name,
+                        std::uint64_t capacity_bytes, const wire::DirectoryId& directory,
+                        std::uint64_t days);
+
+/// A folder with which a client finds its cluster: rosebud.toml, key, admission.
+void write_client_folder(const std::filesystem::path& folder,
+                         const membership::SignedGenesis& genesis,
+                         const std::filesystem::path& genesis_file,
+                         const wire::SignedBytes& admission, const std::filesystem::path& key_file,
+                         const std::filesystem::path& development);
+
+}  // namespace rosebud::apps

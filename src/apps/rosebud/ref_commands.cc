@@ -1,0 +1,134 @@
+// key new; ref set, get, watch: records.
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <thread>
+
+#include "apps/rosebud/commands.h"
+#include "client/record_writer.h"
+#include "runtime/key_file.h"
+
+namespace rosebud::apps {
+namespace {
+
+struct RefOptions {
+  std::string name;
+  std::string value;
+  std::optional<std::uint64_t> if_version;
+  double every_seconds = 1;
+  std::size_t count = 0;
+};
+
+/// "NAME" of this client, or "KEY/NAME" of another owner.
+std::pair<crypto::PublicKey, Bytes> owner_and_salt(const client::Session& session,
+                                                   const std::string& name) {
+  const auto slash = name.find('/');
+  const std::string salt = slash == std::string::npos ? name : name.substr(slash + 1);
+  if (salt.empty() || salt.size() > wire::kSaltSizeMax) {
+    stop(ExitCode::kUsage, {.what = "'" + name + "' is no name of a record",
+                            .cause = "a name has 1 to 64 bytes",
+                            .next = "give NAME, or KEY/NAME for another owner's"});
+  }
+  if (slash == std::string::npos) return {session.key().public_key(), to_bytes(as_bytes(salt))};
+  const auto bytes = from_hex(name.substr(0, slash));
+  const auto owner = bytes ? crypto::PublicKey::from(*bytes) : std::nullopt;
+  if (!owner) {
+    stop(ExitCode::kUsage, {.what = "'" + name.substr(0, slash) + "' is no public key",
+                            .cause = "a key has 64 hexadecimal digits",
+                            .next = "give KEY/NAME as `rosebud ref set` printed it"});
+  }
+  return {*owner, to_bytes(as_bytes(salt))};
+}
+
+void print_record(const Globals& globals, const std::string& name,
+                  const client::RecordView& record) {
+  const std::string value(as_text(record.value.view()));
+  print(globals,
+        {{"name", name},
+         {"version", record.version.value},
+         {"value", value},
+         {"phases", record.phases}},
+        globals.is_quiet ? value : fmt::format("{}  version {}", value, record.version.value));
+}
+
+void set(const Globals& globals, const RefOptions& options) {
+  client::ClusterFile file;
+  const auto session = open_session(globals, &file);
+  const auto [owner, salt] = owner_and_salt(*session, options.name);
+  if (owner != session->key().public_key()) {
+    stop(ExitCode::kDenied, {.what = "only the owner's key can set " + options.name,
+                             .cause = "this client has another key",
+                             .next = "use a rosebud.toml that names the owner's key"});
+  }
+  client::RecordWriter writer(*session, file.state, salt);
+  std::optional<wire::Version> expected;
+  if (options.if_version) expected = wire::Version{*options.if_version};
+  const auto written = or_stop(writer.write(as_bytes(options.value), expected, globals.timeout()));
+  const std::string full = to_hex(owner.view()) + "/" + options.name;
+  print(globals, {{"name", options.name}, {"ref", full}, {"version", written.version.value}},
+        globals.is_quiet ? full : fmt::format("{}  version {}", full, written.version.value));
+}
+
+void get(const Globals& globals, const RefOptions& options) {
+  const auto session = open_session(globals);
+  const auto [owner, salt] = owner_and_salt(*session, options.name);
+  print_record(globals, options.name,
+               or_stop(client::read_record(*session, owner, salt, globals.timeout())));
+}
+
+/// Prints every new version that a quorum shows, until it was told to stop.
+void watch(const Globals& globals, const RefOptions& options) {
+  const auto session = open_session(globals);
+  const auto [owner, salt] = owner_and_salt(*session, options.name);
+  wire::Version last;
+  std::size_t printed = 0;
+  while (options.count == 0 || printed < options.count) {
+    auto record = client::read_record(*session, owner, salt, globals.timeout());
+    if (!record && record.error().code != ExitCode::kNotFound) throw Stop{record.error()};
+    if (record && record->version > last) {
+      last = record->version;
+      ++printed;
+      print_record(globals, options.name, *record);
+      std::fflush(stdout);
+      continue;
+    }
+    std::this_thread::sleep_for(std::chrono::duration<double>(options.every_seconds));
+  }
+}
+
+}  // namespace
+
+void add_ref_commands(CLI::App& app, Globals& globals) {
+  auto* key = app.add_subcommand("key", "Keys");
+  key->require_subcommand(1);
+  auto path = std::make_shared<std::string>();
+  auto* key_new = key->add_subcommand("new", "Make a secret key in a file that only you can read");
+  key_new->add_option("file", *path, "The file")->required();
+  key_new->callback([&globals, path] {
+    const auto made = crypto::SecretKey::generate();
+    or_stop(runtime::write_secret_key(*path, made));
+    const std::string text = to_hex(made.public_key().view());
+    print(globals, {{"public_key", text}, {"file", *path}}, text);
+  });
+
+  auto* ref = app.add_subcommand("ref", "Records: names whose value their owner changes");
+  ref->require_subcommand(1);
+  auto options = std::make_shared<RefOptions>();
+  auto* set_command = ref->add_subcommand("set", "Publish a new value");
+  set_command->add_option("name", options->name, "Name")->required();
+  set_command->add_option("value", options->value, "Value, at most 64 KiB")->required();
+  set_command->add_option("--if-version", options->if_version,
+                          "Only when this is the newest version (0: none yet)");
+  set_command->callback([&globals, options] { set(globals, *options); });
+  auto* get_command = ref->add_subcommand("get", "Read the newest value");
+  get_command->add_option("name", options->name, "NAME, or KEY/NAME")->required();
+  get_command->callback([&globals, options] { get(globals, *options); });
+  auto* watch_command = ref->add_subcommand("watch", "Print every new version");
+  watch_command->add_option("name", options->name, "NAME, or KEY/NAME")->required();
+  watch_command->add_option("--every", options->every_seconds, "Seconds between two looks")
+      ->check(CLI::PositiveNumber);
+  watch_command->add_option("--count", options->count, "Stop after so many versions");
+  watch_command->callback([&globals, options] { watch(globals, *options); });
+}
+
+}  // namespace rosebud::apps
