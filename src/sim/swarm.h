@@ -1,0 +1,27 @@
+// One random run of the object store in virtual time: a workload, faults, then healing, and checkers that stand outside.
+//
+// Safety phase: clients write and read blocks and records while up to f organisations' worth of replicas misbehave, nodes
+// crash and restart, the network loses, duplicates and parts. Then everything is healed and progress is demanded.
+// Checked: acknowledged blocks are read again byte for byte; every record is linearizable (one writer, versions ordered);
+// healed operations end well; correct replicas of a group end with the same objects.
+#pragma once
+
+#include <string>
+
+#include "sim/world.h"
+
+namespace rosebud::sim {
+
+struct SwarmResult {
+  std::string violation;  // empty: none was found
+  crypto::Digest trace;
+  std::uint64_t events = 0;
+  std::uint64_t operations = 0;
+  std::uint64_t acknowledged = 0;
+  std::string story;  // what was chosen: for people
+};
+
+/// A seed fixes topology, faults, latencies and workload.
+SwarmResult run_seed(std::uint64_t seed);
+
+}  // namespace rosebud::sim
