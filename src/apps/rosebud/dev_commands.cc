@@ -89,16 +89,28 @@ std::vector<DevNode> nodes_in(const stdfs::path& folder) {
   return out;
 }
 
-/// Ports that nobody uses now. All are held until all are known, so none comes twice.
+/// Ports that nobody uses now, below the range from which the system takes ports for outgoing connections: a node that
+/// is down must find its port free again, and a dial to it must not meet itself.
 std::vector<std::uint16_t> free_ports(std::size_t count) {
+  constexpr std::uint32_t kFirst = 15'000;
+  constexpr std::uint32_t kCount = 17'000;
   boost::asio::io_context io;
-  std::vector<boost::asio::ip::tcp::acceptor> held;
+  std::vector<boost::asio::ip::tcp::acceptor> held;  // all are held until all are known, so none comes twice
   std::vector<std::uint16_t> out;
-  for (std::size_t i = 0; i < count; ++i) {
-    held.emplace_back(io,
-                      boost::asio::ip::tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0));
-    out.push_back(held.back().local_endpoint().port());
+  std::uint32_t start = 0;
+  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&start), sizeof start});
+  for (std::uint32_t i = 0; i < kCount && out.size() < count; ++i) {
+    const boost::asio::ip::tcp::endpoint at(boost::asio::ip::address_v4::loopback(),
+                                            static_cast<std::uint16_t>(kFirst + (start + i) % kCount));
+    boost::asio::ip::tcp::acceptor acceptor(io);
+    boost::system::error_code error;
+    acceptor.open(at.protocol(), error);
+    if (!error) acceptor.bind(at, error);
+    if (error) continue;
+    held.push_back(std::move(acceptor));
+    out.push_back(at.port());
   }
+  if (out.size() < count) stop(ExitCode::kUsage, {.what = "there are not enough free ports on this machine"});
   return out;
 }
 
