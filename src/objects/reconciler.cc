@@ -37,6 +37,7 @@ void Reconciler::begin_epoch(Instant now, const Verifier& next,
   pending_.clear();
   repairs_.clear();
   served_keys_.clear();
+  silent_since_.clear();
   exchanges_running_ = 0;
   ++begun_epochs_;
   const membership::Configuration& configuration = next.configuration();
@@ -268,6 +269,14 @@ void Reconciler::fail(Instant now, std::size_t index) {
   --exchanges_running_;
 }
 
+/// One time-out is weather; one report for each time of silence.
+void Reconciler::note_silence(Instant now, const wire::NodeKey& source, ReconcilerEffects& out) {
+  const auto [since, is_new] = silent_since_.emplace(source, now);
+  if (is_new || now - since->second < settings_.silence_reported) return;
+  out.reports.push_back({source, Observation::kSlow});
+  since->second = now;
+}
+
 void Reconciler::finish(Instant now, std::size_t index, ReconcilerEffects& out) {
   Exchange& exchange = exchanges_[index];
   exchange.stage = Stage::kDone;
@@ -372,6 +381,7 @@ void Reconciler::on_answer(Instant now, const wire::NodeKey& from, wire::Answer 
   if (at == pending_.end() || at->second.to != from) return;
   const Pending pending = at->second;
   pending_.erase(at);
+  silent_since_.erase(from);
   // Answers of another epoch count for nothing; the question is asked again after its time-out.
   if (answer.context.configuration != verifier_->configuration().number()) return;
   if (!pending.exchange) return on_repair_answer(now, pending, answer, out);
@@ -388,7 +398,7 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
     if (exchange.deadline > now) continue;
     if (exchange.stage == Stage::kAsked ||
         (exchange.stage == Stage::kFetching && exchange.fetching > 0)) {
-      out.reports.push_back({exchange.source, Observation::kSlow});
+      note_silence(now, exchange.source, out);
       fail(now, i);
     } else if (exchange.stage == Stage::kFailed) {
       exchange.stage = Stage::kWaiting;

@@ -67,6 +67,8 @@ struct ReconcilerSettings {
   Duration retry_delay = std::chrono::milliseconds(500);
   /// Between two rounds of comparing everything with everybody.
   Duration interval = std::chrono::seconds(60);
+  /// A source that answers nothing for so long is reported as slow.
+  Duration silence_reported = std::chrono::seconds(10);
   std::size_t exchanges_max = 16;     // under way at once: bounds scans and memory
   std::size_t fetches_max = 8;        // per exchange
   std::size_t key_repairs_max = 512;  // single objects asked for at once
@@ -167,6 +169,7 @@ class Reconciler {
   void matched_all(Instant now, std::size_t index, ReconcilerEffects& out);
   void fetch_more(Instant now, std::size_t index, ReconcilerEffects& out);
   void fail(Instant now, std::size_t index);
+  void note_silence(Instant now, const wire::NodeKey& source, ReconcilerEffects& out);
   void finish(Instant now, std::size_t index, ReconcilerEffects& out);
   void on_range_answer(Instant now, std::size_t index, const wire::Answer& answer,
                        ReconcilerEffects& out);
@@ -193,6 +196,8 @@ class Reconciler {
   std::map<wire::ObjectId, KeyRepair> repairs_;
   std::set<wire::ObjectId> served_keys_;  // single objects served before their arc is
   std::set<wire::ObjectId> damaged_;      // asked for again until whole
+  std::map<wire::NodeKey, Instant>
+      silent_since_;  // sources that let a question time out, until they answer
   Instant next_round_;
 };
 

@@ -12,25 +12,30 @@ using objects::Outcome;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
-/// History of one record: a register with one sequential writer whose versions only grow. A read is right when it returns a
-/// version that was begun before the read ended, no older than any write that ended, and no older than what any read that
-/// ended returned, before this read began. For such a register that is linearizability.
+/// History of one record: a register with one sequential writer whose versions only grow. A read is
+/// right when it returns a version that was begun before the read ended, no older than any write
+/// that ended, and no older than what any read that ended returned, before this read began. For
+/// such a register that is linearizability.
 class RecordChecker {
  public:
-  void begin_write(std::uint64_t version, std::string value) { written_[version] = std::move(value); }
+  void begin_write(std::uint64_t version, std::string value) {
+    written_[version] = std::move(value);
+  }
   void end_write(std::uint64_t version) { settled_ = std::max(settled_, version); }
 
   /// What every later read must at least return.
   std::uint64_t floor() const { return settled_; }
 
-  std::string end_read(std::uint64_t floor_at_begin, std::uint64_t version, std::string_view value) {
+  std::string end_read(std::uint64_t floor_at_begin, std::uint64_t version,
+                       std::string_view value) {
     if (version < floor_at_begin) {
       return "a read returned version " + std::to_string(version) + " after version " +
              std::to_string(floor_at_begin) + " was settled";
     }
     if (version > 0) {
       const auto at = written_.find(version);
-      if (at == written_.end()) return "a read returned version " + std::to_string(version) + ", never written";
+      if (at == written_.end())
+        return "a read returned version " + std::to_string(version) + ", never written";
       if (at->second != value) return "a read returned a value that was not written at its version";
     }
     settled_ = std::max(settled_, version);
@@ -54,7 +59,8 @@ class Run {
     choose_faults();
     for (std::size_t client = 0; client < kClients; ++client) next_operation(client);
     world_.at(kSafetyTime, [this] { is_stopping_ = true; });
-    if (!world_.run_until([this] { return is_stopping_ && under_way_ == 0; }, kSafetyTime + seconds(120))) {
+    if (!world_.run_until([this] { return is_stopping_ && under_way_ == 0; },
+                          kSafetyTime + seconds(120))) {
       fail("operations do not come to their end");
     }
     heal();
@@ -80,11 +86,14 @@ class Run {
     WorldOptions options{.seed = seed, .clients = kClients};
     options.faults = static_cast<std::uint32_t>(random_.chance(3, 4) ? 1 : random_.between(2, 3));
     options.organisations = 3 * options.faults + 1 + static_cast<std::uint32_t>(random_.below(2));
-    if (random_.chance(1, 2)) options.organisations = std::max<std::uint32_t>(4, options.organisations / 2);
+    if (random_.chance(1, 2))
+      options.organisations = std::max<std::uint32_t>(4, options.organisations / 2);
     options.nodes = std::max<std::uint32_t>(options.organisations * 2, 3 * options.faults + 1);
-    if (options.faults > 1) options.nodes = std::max(options.nodes, options.organisations * options.faults);
+    if (options.faults > 1)
+      options.nodes = std::max(options.nodes, options.organisations * options.faults);
     options.has_real_signatures = seed % 20 == 0;
-    result_.story = "f=" + std::to_string(options.faults) + " organisations=" + std::to_string(options.organisations) +
+    result_.story = "f=" + std::to_string(options.faults) +
+                    " organisations=" + std::to_string(options.organisations) +
                     " nodes=" + std::to_string(options.nodes);
     return options;
   }
@@ -97,18 +106,23 @@ class Run {
 
   void choose_faults() {
     const auto& nodes = world_.configuration().nodes();
-    const auto bad = static_cast<std::uint32_t>(random_.below(world_.configuration().organisations().size()));
+    const auto bad =
+        static_cast<std::uint32_t>(random_.below(world_.configuration().organisations().size()));
     for (std::size_t i = 0; i < nodes.size(); ++i) {
       if (nodes[i].organisation == bad) faulty_.push_back(i);
     }
-    world_.network().loss_per_mille = static_cast<std::uint32_t>(random_.chance(1, 2) ? random_.below(100) : 0);
-    world_.network().duplicate_per_mille = static_cast<std::uint32_t>(random_.chance(1, 2) ? random_.below(50) : 0);
+    world_.network().loss_per_mille =
+        static_cast<std::uint32_t>(random_.chance(1, 2) ? random_.below(100) : 0);
+    world_.network().duplicate_per_mille =
+        static_cast<std::uint32_t>(random_.chance(1, 2) ? random_.below(50) : 0);
     world_.network().latency_max = milliseconds(random_.between(1, 200));
-    constexpr adversary::Mode kModes[] = {adversary::Mode::kHonest,  adversary::Mode::kMute,  adversary::Mode::kLie,
-                                          adversary::Mode::kStale,   adversary::Mode::kGarbage, adversary::Mode::kEquivocate};
+    constexpr adversary::Mode kModes[] = {adversary::Mode::kHonest,  adversary::Mode::kMute,
+                                          adversary::Mode::kLie,     adversary::Mode::kStale,
+                                          adversary::Mode::kGarbage, adversary::Mode::kEquivocate};
     const auto mode = kModes[random_.below(std::size(kModes))];
     for (std::size_t node : faulty_) world_.misbehaviour(node).set_mode(mode);
-    result_.story += " organisation " + std::to_string(bad) + " " + std::string(adversary::name_of(mode));
+    result_.story +=
+        " organisation " + std::to_string(bad) + " " + std::string(adversary::name_of(mode));
     if (mode == adversary::Mode::kHonest && random_.chance(2, 3)) {
       schedule_crashes();
       result_.story += " crashes";
@@ -161,7 +175,8 @@ class Run {
   void part() {
     if (is_healed_) return;
     std::vector<int> sides;
-    for (std::size_t i = 0; i < world_.configuration().nodes().size(); ++i) sides.push_back(static_cast<int>(random_.below(2)));
+    for (std::size_t i = 0; i < world_.configuration().nodes().size(); ++i)
+      sides.push_back(static_cast<int>(random_.below(2)));
     world_.partition(std::move(sides));
     world_.at(seconds(random_.between(1, 5)), [this] { world_.partition({}); });
   }
@@ -190,10 +205,14 @@ class Run {
       world_.at(milliseconds(random_.below(50)), [this, client] { next_operation(client); });
     };
     switch (random_.below(4)) {
-      case 0: return write_block(client, then);
-      case 1: return read_block(client, then);
-      case 2: return write_record(client, then);
-      default: return read_record(client, then);
+      case 0:
+        return write_block(client, then);
+      case 1:
+        return read_block(client, then);
+      case 2:
+        return write_record(client, then);
+      default:
+        return read_record(client, then);
     }
   }
 
@@ -202,10 +221,11 @@ class Run {
     Bytes bytes(random_.below(300));
     for (auto& byte : bytes) byte = static_cast<std::uint8_t>(random_.next());
     const Buffer buffer(std::move(bytes));
-    world_.write_block(client, buffer, kTimeout, [this, buffer, then](const OperationResult& result) {
-      if (result.outcome == Outcome::kDone) blocks_.push_back(buffer);
-      then(result);
-    });
+    world_.write_block(client, buffer, kTimeout,
+                       [this, buffer, then](const OperationResult& result) {
+                         if (result.outcome == Outcome::kDone) blocks_.push_back(buffer);
+                         then(result);
+                       });
   }
 
   template <typename Then>
@@ -215,7 +235,8 @@ class Run {
     const auto id = wire::ObjectId::block(crypto::sha256(expected.view()));
     world_.read_block(client, id, kTimeout, [this, expected, then](const OperationResult& result) {
       if (result.outcome == Outcome::kNotFound) fail("an acknowledged block was not found");
-      if (result.outcome == Outcome::kDone && !(result.bytes == expected)) fail("wrong bytes were returned");
+      if (result.outcome == Outcome::kDone && !(result.bytes == expected))
+        fail("wrong bytes were returned");
       then(result);
     });
   }
@@ -225,20 +246,22 @@ class Run {
     Writer& writer = writers_[client];
     if (!writer.unconfirmed) {
       const std::string value = "value " + std::to_string(random_.next());
-      writer.unconfirmed = world_.make_record(client, as_bytes("r"), wire::Version{writer.next_version}, as_bytes(value));
+      writer.unconfirmed = world_.make_record(client, as_bytes("r"),
+                                              wire::Version{writer.next_version}, as_bytes(value));
       writer.checker.begin_write(writer.next_version, value);
     }
-    world_.write_record(client, *writer.unconfirmed, kTimeout, [this, client, then](const OperationResult& result) {
-      Writer& at = writers_[client];
-      if (result.outcome == Outcome::kDone) {
-        at.checker.end_write(at.next_version);
-        ++at.next_version;
-        at.unconfirmed.reset();
-      } else if (result.outcome == Outcome::kSuperseded) {
-        fail("the only writer of a record was superseded");
-      }
-      then(result);
-    });
+    world_.write_record(client, *writer.unconfirmed, kTimeout,
+                        [this, client, then](const OperationResult& result) {
+                          Writer& at = writers_[client];
+                          if (result.outcome == Outcome::kDone) {
+                            at.checker.end_write(at.next_version);
+                            ++at.next_version;
+                            at.unconfirmed.reset();
+                          } else if (result.outcome == Outcome::kSuperseded) {
+                            fail("the only writer of a record was superseded");
+                          }
+                          then(result);
+                        });
   }
 
   template <typename Then>
@@ -246,15 +269,19 @@ class Run {
     const std::size_t owner = random_.below(kClients);
     const auto id = wire::record_id(world_.client_key(owner), as_bytes("r"));
     const std::uint64_t floor = writers_[owner].checker.floor();
-    world_.read_record(client, id, kTimeout, [this, owner, floor, then](const OperationResult& result) {
-      if (result.outcome == Outcome::kNotFound) check(writers_[owner].checker.end_read(floor, 0, {}));
-      if (result.outcome == Outcome::kDone) {
-        const auto statement = wire::RecordStatement::decode(result.record->statement.statement);
-        CHECK(statement.has_value());
-        check(writers_[owner].checker.end_read(floor, statement->version.value, as_text(result.record->value.view())));
-      }
-      then(result);
-    });
+    world_.read_record(
+        client, id, kTimeout, [this, owner, floor, then](const OperationResult& result) {
+          if (result.outcome == Outcome::kNotFound)
+            check(writers_[owner].checker.end_read(floor, 0, {}));
+          if (result.outcome == Outcome::kDone) {
+            const auto statement =
+                wire::RecordStatement::decode(result.record->statement.statement);
+            CHECK(statement.has_value());
+            check(writers_[owner].checker.end_read(floor, statement->version.value,
+                                                   as_text(result.record->value.view())));
+          }
+          then(result);
+        });
   }
 
   void check(const std::string& violation) {
@@ -270,14 +297,16 @@ class Run {
       }
       return true;
     };
-    if (!world_.run_until(all_serve, seconds(120))) return fail("replicas do not come to serve after healing");
+    if (!world_.run_until(all_serve, seconds(120)))
+      return fail("replicas do not come to serve after healing");
     std::size_t left = 0;
     const auto expect_done = [&](const char* what) {
       ++left;
       return [this, what, &left](const OperationResult& result) {
         --left;
         if (result.outcome != Outcome::kDone) {
-          fail(std::string(what) + " after healing ended as " + std::string(objects::name_of(result.outcome)));
+          fail(std::string(what) + " after healing ended as " +
+               std::string(objects::name_of(result.outcome)));
         }
       };
     };
@@ -285,7 +314,8 @@ class Run {
       const auto then = expect_done("reading an acknowledged block");
       world_.read_block(0, wire::ObjectId::block(crypto::sha256(block.view())), seconds(60),
                         [this, block, then](const OperationResult& result) {
-                          if (result.outcome == Outcome::kDone && !(result.bytes == block)) fail("wrong bytes were returned");
+                          if (result.outcome == Outcome::kDone && !(result.bytes == block))
+                            fail("wrong bytes were returned");
                           then(result);
                         });
     }
@@ -296,23 +326,29 @@ class Run {
         if (result.outcome != Outcome::kDone) fail("writing a record after healing failed");
       });
     }
-    if (!world_.run_until([&] { return left == 0; }, seconds(120))) return fail("no progress after healing");
+    if (!world_.run_until([&] { return left == 0; }, seconds(120)))
+      return fail("no progress after healing");
     for (std::size_t owner = 0; owner < kClients; ++owner) {
       const std::uint64_t floor = writers_[owner].checker.floor();
-      world_.read_record(0, wire::record_id(world_.client_key(owner), as_bytes("r")), seconds(60),
-                         [this, owner, floor, then = expect_done("reading a record")](const OperationResult& result) {
-                           if (result.record) {
-                             const auto statement = wire::RecordStatement::decode(result.record->statement.statement);
-                             check(writers_[owner].checker.end_read(floor, statement->version.value,
-                                                                    as_text(result.record->value.view())));
-                           }
-                           then(result);
-                         });
+      world_.read_record(
+          0, wire::record_id(world_.client_key(owner), as_bytes("r")), seconds(60),
+          [this, owner, floor,
+           then = expect_done("reading a record")](const OperationResult& result) {
+            if (result.record) {
+              const auto statement =
+                  wire::RecordStatement::decode(result.record->statement.statement);
+              check(writers_[owner].checker.end_read(floor, statement->version.value,
+                                                     as_text(result.record->value.view())));
+            }
+            then(result);
+          });
     }
-    if (!world_.run_until([&] { return left == 0; }, seconds(120))) fail("no progress after healing");
+    if (!world_.run_until([&] { return left == 0; }, seconds(120)))
+      fail("no progress after healing");
   }
 
-  /// What 2f+1 hold soon stands on all 3f+1: two rounds of background reconciling later everybody has everything.
+  /// What 2f+1 hold soon stands on all 3f+1: two rounds of background reconciling later everybody
+  /// has everything.
   void compare_replicas() {
     world_.run_for(seconds(200));
     for (const Buffer& block : blocks_) {
@@ -320,7 +356,8 @@ class Run {
       for (std::uint32_t node : world_.configuration().group(id.placement)) {
         const auto& objects = world_.disk(node).objects();
         const auto at = objects.find(id);
-        if (at == objects.end() || at->second.is_damaged) fail("node " + std::to_string(node) + " did not fill its gaps");
+        if (at == objects.end() || at->second.is_damaged)
+          fail("node " + std::to_string(node) + " did not fill its gaps");
       }
     }
   }

@@ -1,9 +1,11 @@
-// One random run of the object store in virtual time: a workload, faults, then healing, and checkers that stand outside.
+// One random run of the object store in virtual time: a workload, faults, then healing, and
+// checkers that stand outside.
 //
-// Safety phase: clients write and read blocks and records while up to f organisations' worth of replicas misbehave, nodes
-// crash and restart, the network loses, duplicates and parts. Then everything is healed and progress is demanded.
-// Checked: acknowledged blocks are read again byte for byte; every record is linearizable (one writer, versions ordered);
-// healed operations end well; correct replicas of a group end with the same objects.
+// Safety phase: clients write and read blocks and records while up to f organisations' worth of
+// replicas misbehave, nodes crash and restart, the network loses, duplicates and parts. Then
+// everything is healed and progress is demanded. Checked: acknowledged blocks are read again byte
+// for byte; every record is linearizable (one writer, versions ordered); healed operations end
+// well; correct replicas of a group end with the same objects.
 #pragma once
 
 #include <string>

@@ -9,16 +9,42 @@
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+#include <map>
+
+#include "runtime/key_file.h"
 
 namespace rosebud::apps {
 
 void stop(ExitCode code, Explained explained) { throw Stop{{code, std::move(explained)}}; }
 
-std::unique_ptr<client::Session> open_session(const Globals& globals, client::ClusterFile* file) {
-  const auto path = or_stop(client::find_cluster_file(globals.cluster));
-  const auto cluster = or_stop(client::read_cluster_file(path));
-  if (file) *file = cluster;
-  return or_stop(client::Session::open(cluster));
+OpenSession::OpenSession(const Globals& globals)
+    : file_(
+          or_stop(client::read_cluster_file(or_stop(client::find_cluster_file(globals.cluster))))),
+      session_(or_stop(client::Session::open(file_))) {}
+
+OpenSession::~OpenSession() {
+  const auto seen = session_->observations();
+  if (seen.empty()) return;
+  std::map<std::pair<std::string, std::string>, std::uint64_t> counts;
+  for (const auto& one : kept_observations(file_.state)) {
+    counts[{one.value("node", ""), one.value("kind", "")}] += one.value("count", std::uint64_t{0});
+  }
+  for (const auto& one : seen)
+    counts[{one.node, std::string(objects::name_of(one.observation))}] += one.count;
+  nlohmann::json out = nlohmann::json::array();
+  for (const auto& [what, count] : counts) {
+    out.push_back({{"node", what.first}, {"kind", what.second}, {"count", count}});
+  }
+  std::error_code error;
+  std::filesystem::create_directories(file_.state, error);
+  // Observations are hints: not being able to keep them is no failure of the command.
+  (void)runtime::replace_file(file_.state / "observations.json", out.dump() + "\n", 0600);
+}
+
+nlohmann::json kept_observations(const std::filesystem::path& state) {
+  const auto text = runtime::read_text_file(state / "observations.json", 1U << 20);
+  const auto json = text ? nlohmann::json::parse(*text, nullptr, false) : nlohmann::json();
+  return json.is_array() ? json : nlohmann::json::array();
 }
 
 void print(const Globals& globals, const nlohmann::json& json, const std::string& text) {

@@ -40,8 +40,25 @@ T or_stop(Result<T, Failure> result) {
   if constexpr (!std::is_void_v<T>) return std::move(*result);
 }
 
-std::unique_ptr<client::Session> open_session(const Globals& globals,
-                                              client::ClusterFile* file = nullptr);
+/// A session whose observations of nodes (wrong bytes, old records) are added to what this client
+/// keeps, at its end.
+class OpenSession {
+ public:
+  explicit OpenSession(const Globals& globals);
+  ~OpenSession();
+  OpenSession(const OpenSession&) = delete;
+  OpenSession& operator=(const OpenSession&) = delete;
+
+  client::Session& operator*() const { return *session_; }
+  client::Session* operator->() const { return session_.get(); }
+  const client::ClusterFile& file() const { return file_; }
+
+ private:
+  client::ClusterFile file_;
+  std::unique_ptr<client::Session> session_;
+};
+/// What this client has seen nodes do: a list of {node, kind, count}.
+nlohmann::json kept_observations(const std::filesystem::path& state);
 
 /// One JSON object a line with --json, else the text; nothing of the text with -q.
 void print(const Globals& globals, const nlohmann::json& json, const std::string& text);

@@ -89,19 +89,22 @@ std::vector<DevNode> nodes_in(const stdfs::path& folder) {
   return out;
 }
 
-/// Ports that nobody uses now, below the range from which the system takes ports for outgoing connections: a node that
-/// is down must find its port free again, and a dial to it must not meet itself.
+/// Ports that nobody uses now, below the range from which the system takes ports for outgoing
+/// connections: a node that is down must find its port free again, and a dial to it must not meet
+/// itself.
 std::vector<std::uint16_t> free_ports(std::size_t count) {
   constexpr std::uint32_t kFirst = 15'000;
   constexpr std::uint32_t kCount = 17'000;
   boost::asio::io_context io;
-  std::vector<boost::asio::ip::tcp::acceptor> held;  // all are held until all are known, so none comes twice
+  std::vector<boost::asio::ip::tcp::acceptor>
+      held;  // all are held until all are known, so none comes twice
   std::vector<std::uint16_t> out;
   std::uint32_t start = 0;
   crypto::fill_random({reinterpret_cast<std::uint8_t*>(&start), sizeof start});
   for (std::uint32_t i = 0; i < kCount && out.size() < count; ++i) {
-    const boost::asio::ip::tcp::endpoint at(boost::asio::ip::address_v4::loopback(),
-                                            static_cast<std::uint16_t>(kFirst + (start + i) % kCount));
+    const boost::asio::ip::tcp::endpoint at(
+        boost::asio::ip::address_v4::loopback(),
+        static_cast<std::uint16_t>(kFirst + (start + i) % kCount));
     boost::asio::ip::tcp::acceptor acceptor(io);
     boost::system::error_code error;
     acceptor.open(at.protocol(), error);
@@ -110,7 +113,8 @@ std::vector<std::uint16_t> free_ports(std::size_t count) {
     held.push_back(std::move(acceptor));
     out.push_back(at.port());
   }
-  if (out.size() < count) stop(ExitCode::kUsage, {.what = "there are not enough free ports on this machine"});
+  if (out.size() < count)
+    stop(ExitCode::kUsage, {.what = "there are not enough free ports on this machine"});
   return out;
 }
 
@@ -296,14 +300,14 @@ void dev_status(const Globals& globals, const DevOptions& options) {
   }
 }
 
-/// Whom nodes suspect, by node and kind, with how many observers. Wrong bytes are proof; slowness
-/// is a suspicion.
-nlohmann::json suspects_in(const nlohmann::json& nodes) {
+/// Whom nodes and this client suspect, by node and kind, with how many observers. Wrong bytes are
+/// proof; slowness is a suspicion.
+nlohmann::json suspects_in(const nlohmann::json& observers) {
   std::map<std::pair<std::string, std::string>, std::pair<int, std::uint64_t>> seen;
-  for (const auto& node : nodes) {
-    for (const auto& suspect : node.value("suspects", nlohmann::json::array())) {
-      auto& [observers, count] = seen[{suspect.value("node", ""), suspect.value("kind", "")}];
-      ++observers;
+  for (const auto& observer : observers) {
+    for (const auto& suspect : observer.value("suspects", nlohmann::json::array())) {
+      auto& [observer_count, count] = seen[{suspect.value("node", ""), suspect.value("kind", "")}];
+      ++observer_count;
       count += suspect.value("count", std::uint64_t{0});
     }
   }
@@ -333,7 +337,9 @@ void status(const Globals& globals, const DevOptions& options) {
     for (std::uint32_t node : arc.group) up += serves[configuration->nodes()[node].name] ? 1 : 0;
     ++(up == configuration->group_size() ? ok : up >= configuration->quorum() ? degraded : below);
   }
-  const auto suspects = suspects_in(all);
+  auto observers = all;
+  observers.push_back({{"suspects", kept_observations(folder / "client-state")}});
+  const auto suspects = suspects_in(observers);
   const nlohmann::json json = {
       {"cluster", to_hex(configuration->cluster().view())},
       {"generation", configuration->number().generation.value},

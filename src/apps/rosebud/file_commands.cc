@@ -73,7 +73,7 @@ void add_one(const Globals& globals, client::Session& session, const std::string
 }
 
 void cat(const Globals& globals, const std::vector<std::string>& ids) {
-  const auto session = open_session(globals);
+  const OpenSession session(globals);
   for (const std::string& id : ids) {
     client::StoreSource source(*session, globals.timeout());
     const auto cid = fs::resolve(id, source);
@@ -92,7 +92,7 @@ void cat(const Globals& globals, const std::vector<std::string>& ids) {
 }
 
 void get(const Globals& globals, const std::string& id, std::string to, bool may_overwrite) {
-  const auto session = open_session(globals);
+  const OpenSession session(globals);
   client::StoreSource source(*session, globals.timeout());
   const auto cid = fs::resolve(id, source);
   if (!cid) stop_reading(source, cid.error());
@@ -113,7 +113,7 @@ void get(const Globals& globals, const std::string& id, std::string to, bool may
 }
 
 void ls(const Globals& globals, const std::string& id) {
-  const auto session = open_session(globals);
+  const OpenSession session(globals);
   client::StoreSource source(*session, globals.timeout());
   const auto cid = fs::resolve(id, source);
   if (!cid) stop_reading(source, cid.error());
@@ -136,7 +136,7 @@ void add_file_commands(CLI::App& app, Globals& globals) {
       app.add_subcommand("add", "Store files, directories or standard input (-); print their ids");
   add->add_option("path", *paths, "Files, directories, or -")->required();
   add->callback([&globals, paths] {
-    const auto session = open_session(globals);
+    const OpenSession session(globals);
     for (const std::string& path : *paths) add_one(globals, *session, path);
   });
 

@@ -52,15 +52,14 @@ void print_record(const Globals& globals, const std::string& name,
 }
 
 void set(const Globals& globals, const RefOptions& options) {
-  client::ClusterFile file;
-  const auto session = open_session(globals, &file);
+  const OpenSession session(globals);
   const auto [owner, salt] = owner_and_salt(*session, options.name);
   if (owner != session->key().public_key()) {
     stop(ExitCode::kDenied, {.what = "only the owner's key can set " + options.name,
                              .cause = "this client has another key",
                              .next = "use a rosebud.toml that names the owner's key"});
   }
-  client::RecordWriter writer(*session, file.state, salt);
+  client::RecordWriter writer(*session, session.file().state, salt);
   std::optional<wire::Version> expected;
   if (options.if_version) expected = wire::Version{*options.if_version};
   const auto written = or_stop(writer.write(as_bytes(options.value), expected, globals.timeout()));
@@ -70,7 +69,7 @@ void set(const Globals& globals, const RefOptions& options) {
 }
 
 void get(const Globals& globals, const RefOptions& options) {
-  const auto session = open_session(globals);
+  const OpenSession session(globals);
   const auto [owner, salt] = owner_and_salt(*session, options.name);
   print_record(globals, options.name,
                or_stop(client::read_record(*session, owner, salt, globals.timeout())));
@@ -78,7 +77,7 @@ void get(const Globals& globals, const RefOptions& options) {
 
 /// Prints every new version that a quorum shows, until it was told to stop.
 void watch(const Globals& globals, const RefOptions& options) {
-  const auto session = open_session(globals);
+  const OpenSession session(globals);
   const auto [owner, salt] = owner_and_salt(*session, options.name);
   wire::Version last;
   std::size_t printed = 0;

@@ -20,8 +20,10 @@ int run_one(std::uint64_t seed) {
   const auto result = sim::run_seed(seed);
   std::printf("seed %llu: %s\n  events %llu, operations %llu, acknowledged %llu\n  trace %s\n",
               static_cast<unsigned long long>(seed), result.story.c_str(),
-              static_cast<unsigned long long>(result.events), static_cast<unsigned long long>(result.operations),
-              static_cast<unsigned long long>(result.acknowledged), to_hex(result.trace.view()).c_str());
+              static_cast<unsigned long long>(result.events),
+              static_cast<unsigned long long>(result.operations),
+              static_cast<unsigned long long>(result.acknowledged),
+              to_hex(result.trace.view()).c_str());
   if (result.violation.empty()) return 0;
   print_failure(seed, result);
   return 6;
@@ -56,8 +58,10 @@ int run_swarm(std::uint64_t first, std::uint64_t last, unsigned jobs) {
   }
   for (auto& worker : workers) worker.join();
   std::printf("%llu seeds, %llu operations, %llu acknowledged, %llu violations\n",
-              static_cast<unsigned long long>(last - first + 1), static_cast<unsigned long long>(operations.load()),
-              static_cast<unsigned long long>(acknowledged.load()), static_cast<unsigned long long>(violations.load()));
+              static_cast<unsigned long long>(last - first + 1),
+              static_cast<unsigned long long>(operations.load()),
+              static_cast<unsigned long long>(acknowledged.load()),
+              static_cast<unsigned long long>(violations.load()));
   return violations == 0 ? 0 : 6;
 }
 
@@ -80,7 +84,8 @@ int main(int argc, char** argv) {
   unsigned long long first = 0;
   unsigned long long last = 0;
   if (std::sscanf(seeds.c_str(), "%llu..%llu", &first, &last) != 2 || first > last) {
-    std::fprintf(stderr, "rosebud-sim: '%s' is no range of seeds; give FIRST..LAST\n", seeds.c_str());
+    std::fprintf(stderr, "rosebud-sim: '%s' is no range of seeds; give FIRST..LAST\n",
+                 seeds.c_str());
     return 1;
   }
   return rosebud::run_swarm(first, last, jobs);
