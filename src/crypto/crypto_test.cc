@@ -40,7 +40,9 @@ TEST_P(Schemes, AcceptsOnlyExactlyWhatWasSigned) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, Schemes, testing::Values(&ed25519(), &model_scheme()),
-                         [](const auto& scheme) { return scheme.index == 0 ? "Ed25519" : "Model"; });
+                         [](const auto& scheme) {
+                           return scheme.index == 0 ? "Ed25519" : "Model";
+                         });
 
 // RFC 8032 section 7.1, test 1: the public key of a known seed.
 TEST(Ed25519, PublicKeyOfKnownSeed) {
