@@ -25,6 +25,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   check<membership::Genesis>(input);
   check<membership::SignedGenesis>(input);
   wire::StoredObject object;
-  if (wire::decode_object_meta(input, object) && !equal(wire::encode_object_meta(object), input)) std::abort();
+  if (wire::decode_object_meta(input, object) && !equal(wire::encode_object_meta(object), input))
+    std::abort();
   return 0;
 }

@@ -9,7 +9,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ByteView input(data, size);
   // The first two bytes say how much of the rest is header; what remains is bulk.
   if (size < 2) return 0;
-  const std::size_t header_size = std::min<std::size_t>((std::size_t{data[0]} << 8) | data[1], size - 2);
+  const std::size_t header_size =
+      std::min<std::size_t>((std::size_t{data[0]} << 8) | data[1], size - 2);
   const ByteView header = input.subspan(2, header_size);
   const Buffer bulk = Buffer::copy_of(input.subspan(2 + header_size));
   if (const auto message = wire::decode(header, bulk)) {
