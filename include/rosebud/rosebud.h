@@ -1,7 +1,8 @@
 // librosebud: files and records of a Rosebud cluster from C++.
 //
-// What comes back was verified here: bytes against their id, records against their owner's signature, "not found" by 2f+1
-// replicas. Every call waits until it is done or its timeout passed; calls from several threads at once are fine.
+// What comes back was verified here: bytes against their id, records against their owner's
+// signature, "not found" by 2f+1 replicas. Every call waits until it is done or its timeout passed;
+// calls from several threads at once are fine.
 #pragma once
 
 #include <chrono>
@@ -56,13 +57,17 @@ class Cluster {
   Outcome<std::string> add_path(const std::filesystem::path& path);
   /// A whole file. For large ones use read().
   Outcome<std::string> cat(std::string_view id);
-  /// Streams a file in order, with bounded memory; `take` returns false to stop early. Returns the bytes handed over.
-  Outcome<std::uint64_t> read(std::string_view id, const std::function<bool(std::span<const std::uint8_t>)>& take);
+  /// Streams a file in order, with bounded memory; `take` returns false to stop early. Returns the
+  /// bytes handed over.
+  Outcome<std::uint64_t> read(std::string_view id,
+                              const std::function<bool(std::span<const std::uint8_t>)>& take);
 
-  /// Publishes a new version of this client's record `name`; returns its version. `expected`: only when that is the newest.
+  /// Publishes a new version of this client's record `name`; returns its version. `expected`: only
+  /// when that is the newest.
   Outcome<std::uint64_t> set(std::string_view name, std::string_view value,
                              std::optional<std::uint64_t> expected = std::nullopt);
-  /// The newest version of a record: of this client, or of the owner with this public key (64 hexadecimal digits).
+  /// The newest version of a record: of this client, or of the owner with this public key (64
+  /// hexadecimal digits).
   Outcome<Record> get(std::string_view name, std::string_view owner = {});
 
   /// This client's public key, in hexadecimal digits.

@@ -47,7 +47,8 @@ Cluster::~Cluster() = default;
 Cluster::Cluster(Cluster&&) noexcept = default;
 Cluster& Cluster::operator=(Cluster&&) noexcept = default;
 
-Outcome<Cluster> Cluster::open(const std::filesystem::path& given, std::chrono::milliseconds timeout) {
+Outcome<Cluster> Cluster::open(const std::filesystem::path& given,
+                               std::chrono::milliseconds timeout) {
   const auto path = client::find_cluster_file(given.string());
   if (!path) return std::unexpected(local(path.error()));
   auto file = client::read_cluster_file(*path);
@@ -68,8 +69,8 @@ Outcome<std::string> Cluster::add_path(const std::filesystem::path& path) {
   return impl_->add([&](client::StoreSink& sink) { return fs::import_path(path, sink, {}); });
 }
 
-Outcome<std::uint64_t> Cluster::read(std::string_view id,
-                                     const std::function<bool(std::span<const std::uint8_t>)>& take) {
+Outcome<std::uint64_t> Cluster::read(
+    std::string_view id, const std::function<bool(std::span<const std::uint8_t>)>& take) {
   client::StoreSource source(*impl_->session, impl_->timeout);
   std::uint64_t taken = 0;
   bool is_stopped = false;
@@ -117,13 +118,16 @@ Outcome<Record> Cluster::get(std::string_view name, std::string_view owner) {
     key = bytes ? crypto::PublicKey::from(*bytes) : std::nullopt;
   }
   if (!key || name.empty() || name.size() > wire::kSaltSizeMax) {
-    return std::unexpected(Error{ErrorCode::kLocal, "a name has 1 to 64 bytes, an owner 64 hexadecimal digits"});
+    return std::unexpected(
+        Error{ErrorCode::kLocal, "a name has 1 to 64 bytes, an owner 64 hexadecimal digits"});
   }
   const auto record = client::read_record(*impl_->session, *key, as_bytes(name), impl_->timeout);
   if (!record) return std::unexpected(error_of(record.error()));
   return Record{std::string(as_text(record->value.view())), record->version.value};
 }
 
-std::string Cluster::public_key() const { return to_hex(impl_->session->key().public_key().view()); }
+std::string Cluster::public_key() const {
+  return to_hex(impl_->session->key().public_key().view());
+}
 
 }  // namespace rosebud

@@ -288,13 +288,19 @@ void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Requ
   const std::size_t size = size_of(request);
   ++metrics_.requests[std::string(wire::name_of(request.body))];
   from.bytes_in_work += size;
-  if (from.bytes_in_work > kConnectionBytesInWork) from.connection->pause_reading();
+  bytes_in_work_ += size;
+  // Together they may not take more than their share of the memory: then everybody goes frame by
+  // frame.
+  if (from.bytes_in_work > kConnectionBytesInWork || bytes_in_work_ > options_.memory_bytes / 4) {
+    from.connection->pause_reading();
+  }
   const objects::Sender sender{.connection = id, .key = from.connection->peer(), .role = from.role};
   asio::post(workers_, [this, sender, size, request = std::move(request),
                         verifier = replica_->verifier()]() mutable {
     const wire::MessageContext context = request.context;
     auto verified = verifier.request(std::move(request));
     asio::post(io_, [this, sender, size, context, verified = std::move(verified)]() mutable {
+      bytes_in_work_ -= size;
       const auto at = incoming_.find(sender.connection);
       if (at == incoming_.end() || is_stopping_) return;
       Incoming& source = at->second;
@@ -342,12 +348,26 @@ void Node::Impl::send_answer(objects::ConnectionId to, const wire::Answer& answe
   if (const auto* refused = std::get_if<wire::Refused>(&answer.body)) {
     ++metrics_.refusals[std::string(wire::name_of(refused->reason))];
   }
+  // Readers that are slow together must not fill the memory with blocks that wait for them.
+  constexpr std::size_t kLarge = 64U << 10;
+  const auto* block = std::get_if<wire::BlockFound>(&answer.body);
+  if (block && block->bytes.size() > kLarge && queued_bytes() > options_.memory_bytes / 4) {
+    return send_answer(
+        to, {.context = answer.context,
+             .body = wire::Refused{.reason = wire::RefusalReason::kBusy, .retry_after_ms = 200}});
+  }
   wire::EncodedMessage message = wire::encode(answer);
   metrics_.bytes_out += message.header.size() + message.bulk.size();
   // A peer that does not take its answers loses them, then its connection.
   if (!at->second.connection->send(std::move(message.header), std::move(message.bulk))) {
     reject(to, "does_not_read");
   }
+}
+
+std::size_t Node::Impl::queued_bytes() const {
+  std::size_t bytes = 0;
+  for (const auto& [id, from] : incoming_) bytes += from.connection->queued_bytes();
+  return bytes;
 }
 
 void Node::Impl::run_load(const objects::Load& load) {

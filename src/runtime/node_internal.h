@@ -62,6 +62,7 @@ class Node::Impl {
   void reject(objects::ConnectionId id, std::string_view why);
   void perform(objects::Effects effects);
   void send_answer(objects::ConnectionId to, const wire::Answer& answer);
+  std::size_t queued_bytes() const;
   void run_load(const objects::Load& load);
   void run_scan(const objects::Scan& scan);
   void run_persist(objects::Persist persist);
@@ -96,6 +97,7 @@ class Node::Impl {
   std::map<std::pair<wire::NodeKey, objects::Observation>, std::uint64_t> observations_;
   OperationMetrics metrics_;
   Instant started_;
+  std::size_t bytes_in_work_ = 0;  // of all connections
   bool is_stopping_ = false;
 };
 
