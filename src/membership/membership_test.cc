@@ -1,3 +1,4 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "base/random.h"
@@ -16,6 +17,8 @@ class MembershipTest : public testing::Test {
                                        .authority = authorities.back().public_key(),
                                        .quota_bytes = 1000});
       genesis.reveals.push_back(crypto::sha256(wire::Writer().u32(i).bytes()));
+      genesis.commitments.push_back(
+          commitment_of(authorities.back().public_key(), genesis.reveals.back()));
       for (std::uint32_t n = 0; n < 2; ++n) {
         Node node{.name = "node" + std::to_string(2 * i + n),
                   .key = crypto::SecretKey::generate().public_key(),
@@ -58,9 +61,6 @@ TEST_F(MembershipTest, SignedGenesisMakesTheFirstConfiguration) {
   EXPECT_EQ((*made)->cluster(), file.cluster());
   EXPECT_EQ((*made)->number(), (wire::ConfigurationNumber{wire::Generation(0), wire::Epoch(1)}));
   EXPECT_EQ((*made)->group({}).size(), 4U);
-  std::uint64_t shares = 0;
-  for (std::uint32_t i = 0; i < 8; ++i) shares += (*made)->own_share(i);
-  EXPECT_NEAR(static_cast<double>(shares) / (1ULL << 32), 4.0, 0.01);  // every key stands on four
 }
 
 TEST_F(MembershipTest, ChangedOrPartlySignedGenesis_IsRefused) {
@@ -97,6 +97,59 @@ TEST_F(MembershipTest, ContradictoryMembers_AreRefused) {
   genesis = good;
   genesis.settings.cap = 2;
   EXPECT_TRUE(refused());
+}
+
+TEST_F(MembershipTest, CommitmentThatTheRevealDoesNotOpen_IsRefused) {
+  genesis.reveals[3].bytes[0] ^= 1;
+  const auto refusal = verify_genesis(sign(), std::nullopt, crypto::ed25519());
+  ASSERT_FALSE(refusal.has_value());
+  EXPECT_NE(refusal.error().what.find("org3"), std::string::npos) << refusal.error().text();
+  // Another organisation's commitment and value, passed on as one's own.
+  genesis.reveals[3] = genesis.reveals[0];
+  genesis.commitments[3] = genesis.commitments[0];
+  EXPECT_FALSE(verify_genesis(sign(), std::nullopt, crypto::ed25519()));
+}
+
+TEST_F(MembershipTest, ServiceThatCouldNotAgree_IsRefused) {
+  const auto problem = [&] {
+    const auto made = verify_genesis(sign(), std::nullopt, crypto::ed25519());
+    return made ? std::string() : made.error().what;
+  };
+  using testing::HasSubstr;
+  const Genesis good = genesis;
+  genesis.service.pop_back();  // one vacant seat of four is allowed
+  EXPECT_EQ(problem(), "");
+  genesis.service.pop_back();
+  EXPECT_THAT(problem(), HasSubstr("has 2 members"));
+  genesis.service.clear();
+  EXPECT_THAT(problem(), HasSubstr("no configuration service"));
+  genesis = good;
+  genesis.service[1].node = genesis.service[0].node;
+  EXPECT_THAT(problem(), HasSubstr("two seats"));
+  genesis = good;
+  genesis.service[1].epoch_key = genesis.service[0].epoch_key;
+  EXPECT_THAT(problem(), HasSubstr("used elsewhere"));
+  genesis = good;
+  genesis.service[1].epoch_key = genesis.nodes[5].key;
+  EXPECT_THAT(problem(), HasSubstr("used elsewhere"));
+  genesis = good;
+  genesis.service[1].node = genesis.service[0].node + 1;
+  EXPECT_THAT(problem(), HasSubstr("more than F seats"));
+}
+
+TEST_F(MembershipTest, GroupsThatTheCapCannotFill_AreRefusedInTheGenesis) {
+  for (Node& node : genesis.nodes) node.organisation = std::min(node.organisation, 2U);
+  genesis.service.pop_back();
+  const auto refusal = verify_genesis(sign(), std::nullopt, crypto::ed25519());
+  ASSERT_FALSE(refusal.has_value());
+  EXPECT_THAT(refusal.error().what, testing::HasSubstr("3 of the 4 seats"));
+}
+
+TEST_F(MembershipTest, Shares_AddUpToWholeGroups) {
+  const auto at = configuration();
+  std::uint64_t shares = 0;
+  for (std::uint32_t i = 0; i < at->nodes().size(); ++i) shares += at->own_share(i);
+  EXPECT_EQ(shares, std::uint64_t{4} << 32);
 }
 
 TEST_F(MembershipTest, DamagedGenesis_NeverCrashes) {
