@@ -1,5 +1,4 @@
-// Four organisations with two nodes each, signed with the model scheme: what the tests of this
-// folder start from.
+// Four organisations with two nodes each: what the tests of this folder start from.
 #pragma once
 
 #include "membership/description.h"
@@ -13,7 +12,8 @@ inline crypto::SecretKey test_key(std::string_view name) {
 }
 
 struct TestCluster {
-  TestCluster() {
+  explicit TestCluster(const crypto::SignatureScheme& with = crypto::model_scheme())
+      : scheme(with) {
     for (std::uint32_t i = 0; i < 4; ++i) {
       const std::string name = "org" + std::to_string(i);
       authorities.push_back(test_key(name));
@@ -54,7 +54,7 @@ struct TestCluster {
     return *verify_genesis(sign(), std::nullopt, scheme);
   }
 
-  const crypto::SignatureScheme& scheme = crypto::model_scheme();
+  const crypto::SignatureScheme& scheme;
   Genesis genesis;
   std::vector<crypto::SecretKey> authorities;
   std::vector<SeatKey> epoch_keys;  // of epoch 1
