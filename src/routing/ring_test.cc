@@ -146,7 +146,7 @@ TEST(Ring, PositionsAtBothEndsOfTheLine_AreInsideArcs) {
 // No bound is asserted: the figure is for whoever chooses the number of positions.
 TEST(Ring, BalanceOfTheUsualPositions_IsPrinted) {
   constexpr std::size_t kNodes = 100;
-  for (const std::size_t positions_per_node : {1, 4, 16, 64}) {
+  for (const std::size_t positions_per_node : {1U, 4U, 16U, 64U}) {
     Random random(1);
     std::vector<Position> positions;
     for (std::uint32_t i = 0; i < kNodes; ++i) {
