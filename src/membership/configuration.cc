@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "base/check.h"
+#include "membership/parts_internal.h"
 
 namespace rosebud::membership {
 namespace {
@@ -19,12 +19,22 @@ std::uint64_t top_bits(const crypto::Digest& key) {
   return out;
 }
 
+/// Widths of neighbouring ranges add up: each ends where the next begins.
+std::uint64_t width_of(const wire::KeyRange& range) {
+  const bool is_last = range.last == wire::whole_key_range().last;
+  const std::uint64_t end =
+      is_last ? std::uint64_t{1} << 32 : top_bits(routing::key_after(range.last));
+  return end - top_bits(range.first);
+}
+
 std::optional<Explained> problem_of(const ConfigurationParts& parts) {
   const Settings& settings = parts.settings;
-  if (settings.faults > 20 || settings.service_faults > 20) return wrong("f or F is over 20");
+  if (settings.faults > kFaultsMax || settings.service_faults > kFaultsMax)
+    return wrong("f or F is over 20");
   if (settings.cap == 0 || settings.cap > std::max<std::uint32_t>(settings.faults, 1)) {
     return wrong("the cap must be between 1 and f");
   }
+  if (parts.end.value != 0 && parts.end <= parts.start) return wrong("it ends before it starts");
   if (parts.organisations.empty() || parts.organisations.size() > kOrganisationsMax) {
     return wrong("a configuration has 1 to 256 organisations");
   }
@@ -59,6 +69,15 @@ std::optional<Explained> problem_of(const ConfigurationParts& parts) {
       return wrong(who + " needs 1 to 64 positions");
     }
   }
+  const std::size_t quorum = 2 * std::size_t{settings.faults} + 1;
+  if (const std::size_t seats = fillable_seats(parts); seats < quorum) {
+    return wrong("with at most " + std::to_string(settings.cap) +
+                     " replicas in one organisation a group has only " + std::to_string(seats) +
+                     " members; f = " + std::to_string(settings.faults) + " needs " +
+                     std::to_string(quorum) + " to write anything",
+                 "add organisations with nodes, or plan for a smaller f");
+  }
+  if (!parts.service.empty()) return problem_of_service(parts);
   return std::nullopt;
 }
 
@@ -102,9 +121,10 @@ Configuration::Configuration(ConfigurationParts parts) : parts_(std::move(parts)
     organisation_of_.emplace(parts_.organisations[i].authority, i);
   }
   ring_ = routing::Ring(std::move(positions), group_size(), parts_.settings.cap);
+  filled_seats_ = fillable_seats(parts_);
   shares_.resize(parts_.nodes.size());
   for (const routing::Arc& arc : ring_.arcs()) {
-    const std::uint64_t width = top_bits(arc.range.last) - top_bits(arc.range.first);
+    const std::uint64_t width = width_of(arc.range);
     for (std::uint32_t node : arc.group) shares_[node] += width;
   }
 }

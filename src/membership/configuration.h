@@ -13,7 +13,7 @@
 
 namespace rosebud::membership {
 
-/// Fixed for the life of the configuration. All organisations sign them with the genesis.
+/// Fixed for the life of a configuration. All organisations sign the first ones with the genesis.
 struct Settings {
   std::uint32_t faults = 1;          // f: faulty replicas that a group bears
   std::uint32_t cap = 1;             // most members of one organisation in a group
@@ -22,6 +22,7 @@ struct Settings {
   std::uint64_t epoch_seconds = 0;     // length of an epoch; 0: it has no end
   std::uint32_t read_settle_ms = 100;  // how long mixed answers wait for the rest
   std::uint32_t hedge_ms = 50;         // when a block is asked of one more replica
+  std::uint64_t hold_seconds_max = 0;  // longest life of a hold; 0: as long as its admission
   std::uint64_t client_quota_floor_bytes = 64ULL << 20;
 
   friend bool operator==(const Settings&, const Settings&) = default;
@@ -48,6 +49,17 @@ struct Node {
   friend bool operator==(const Node&, const Node&) = default;
 };
 
+/// A seat of the configuration service in one epoch.
+struct ServiceMember {
+  std::uint32_t node = 0;       // index into nodes
+  crypto::PublicKey epoch_key;  // fresh each epoch; signs the next description
+  crypto::Digest commitment;    // to its share of the next randomness (design 8.3); zero: none yet
+
+  friend bool operator==(const ServiceMember&, const ServiceMember&) = default;
+};
+
+/// Largest f and F that a configuration may have.
+inline constexpr std::uint32_t kFaultsMax = 20;
 inline constexpr std::uint32_t kPositionsMax = 64;
 inline constexpr std::uint32_t kPositionsUsual = 16;
 inline constexpr std::size_t kAddressSizeMax = 128;
@@ -73,12 +85,16 @@ struct ConfigurationParts {
   Settings settings;
   std::vector<Organisation> organisations;
   std::vector<Node> nodes;
-  Buffer signed_description;  // the exact bytes that it was made from
+  Buffer signed_description;           // the exact bytes that it was made from
+  std::vector<ServiceMember> service;  // empty: no other configuration can follow
+  crypto::Digest header_hash;          // what the next description names as its predecessor
 };
 
 class Configuration {
  public:
-  /// Returns what is wrong, for a person, when the parts contradict each other or the bounds above.
+  /// Returns what is wrong, for a person, when the parts contradict each other or the bounds above,
+  /// or when the cap leaves fewer than 2f+1 seats of a group to fill, so that nothing could be
+  /// written. Up to f exposed seats are allowed (design 4). An empty service is left to the caller.
   static Result<std::shared_ptr<const Configuration>, Explained> make(ConfigurationParts parts);
 
   const crypto::ClusterId& cluster() const { return parts_.cluster; }
@@ -97,9 +113,17 @@ class Configuration {
   std::size_t group_size() const { return 3 * f() + 1; }
 
   std::span<const std::uint32_t> group(const crypto::Digest& key) const { return ring_.group(key); }
+  const std::vector<ServiceMember>& service() const { return parts_.service; }
+  /// Signatures of members of this service that make the next configuration: 2F+1.
+  std::size_t service_quorum() const { return 2 * std::size_t{parts_.settings.service_faults} + 1; }
+  const crypto::Digest& header_hash() const { return parts_.header_hash; }
+
+  /// Members that the group of a key has under the cap: group_size() unless seats are exposed.
+  std::size_t filled_seats() const { return filled_seats_; }
   std::optional<std::uint32_t> node_index(const wire::NodeKey& key) const;
   std::optional<std::uint32_t> organisation_index(const crypto::PublicKey& authority) const;
-  /// Part of the ring in whose groups the node is, in units of 2^-32; 2^32 is all of it.
+  /// Part of the ring in whose groups the node is, in units of 2^-32; 2^32 is all of it. The shares
+  /// of all nodes add up to filled_seats() times 2^32 exactly.
   std::uint64_t own_share(std::uint32_t node) const { return shares_[node]; }
 
  private:
@@ -110,6 +134,7 @@ class Configuration {
   std::map<wire::NodeKey, std::uint32_t> node_of_;
   std::map<crypto::PublicKey, std::uint32_t> organisation_of_;
   std::vector<std::uint64_t> shares_;
+  std::size_t filled_seats_ = 0;
 };
 
 }  // namespace rosebud::membership

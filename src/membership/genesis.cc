@@ -1,64 +1,25 @@
 #include "membership/genesis.h"
 
 #include "base/check.h"
+#include "membership/parts_internal.h"
 
 namespace rosebud::membership {
 namespace {
 
 constexpr std::uint8_t kLayout = 1;
 
-void write(wire::Writer& out, const Settings& settings) {
-  out.u32(settings.faults)
-      .u32(settings.cap)
-      .u32(settings.service_faults)
-      .u8(settings.has_leases ? 1 : 0)
-      .u64(settings.epoch_seconds)
-      .u32(settings.read_settle_ms)
-      .u32(settings.hedge_ms)
-      .u64(settings.client_quota_floor_bytes);
-}
-
-Settings read_settings(wire::Reader& in) {
-  Settings out;
-  out.faults = in.u32();
-  out.cap = in.u32();
-  out.service_faults = in.u32();
-  const std::uint8_t has_leases = in.u8();
-  if (has_leases > 1) in.fail();
-  out.has_leases = has_leases == 1;
-  out.epoch_seconds = in.u64();
-  out.read_settle_ms = in.u32();
-  out.hedge_ms = in.u32();
-  out.client_quota_floor_bytes = in.u64();
-  return out;
-}
-
-void write(wire::Writer& out, const Node& node) {
-  out.text(node.name)
-      .raw(node.key.view())
-      .u32(node.organisation)
-      .raw(node.directory.view())
-      .text(node.address)
-      .u64(node.capacity_bytes)
-      .u32(node.position_count);
-}
-
-Node read_node(wire::Reader& in) {
-  Node out;
-  out.name = in.text(wire::kNameSizeMax);
-  out.key = in.fixed<wire::NodeKey>();
-  out.organisation = in.u32();
-  out.directory = in.fixed<wire::DirectoryId>();
-  out.address = in.text(kAddressSizeMax);
-  out.capacity_bytes = in.u64();
-  out.position_count = in.u32();
-  return out;
-}
-
 Explained not_valid(std::string what) {
   return {.what = "the genesis is not valid: " + std::move(what),
           .cause = "it was changed after it was signed, or not all organisations signed the same",
           .next = "get the cluster's genesis file again from an organisation that you trust"};
+}
+
+/// All organisations signed it, and still it cannot work.
+Explained cannot_work(std::string what, std::string next) {
+  if (next.empty()) next = "correct what it lists and sign a new genesis";
+  return {.what = "the genesis is not valid: " + std::move(what),
+          .cause = "the organisations signed a plan that cannot work",
+          .next = std::move(next)};
 }
 
 }  // namespace
@@ -69,26 +30,30 @@ crypto::Digest Genesis::randomness() const {
   return hasher.finish();
 }
 
-crypto::Digest commitment_of(const crypto::Digest& reveal) {
-  return crypto::tagged_hash("rosebud commitment 1", reveal.view());
+crypto::Digest commitment_of(const crypto::PublicKey& authority, const crypto::Digest& reveal) {
+  return crypto::Hasher("rosebud commitment 1")
+      .update(authority.view())
+      .update(reveal.view())
+      .finish();
 }
 
 Bytes Genesis::encode() const {
+  CHECK(commitments.size() == organisations.size());
   CHECK(reveals.size() == organisations.size());
   wire::Writer out;
   out.u8(kLayout).u64(start.value).u64(end.value);
   write(out, settings);
   out.u16(static_cast<std::uint16_t>(organisations.size()));
   for (std::size_t i = 0; i < organisations.size(); ++i) {
-    out.text(organisations[i].name)
-        .raw(organisations[i].authority.view())
-        .u64(organisations[i].quota_bytes)
-        .raw(reveals[i].view());
+    write(out, organisations[i]);
+    out.raw(commitments[i].view()).raw(reveals[i].view());
   }
   out.u16(static_cast<std::uint16_t>(nodes.size()));
   for (const Node& node : nodes) write(out, node);
   out.u16(static_cast<std::uint16_t>(service.size()));
-  for (const ServiceMember& member : service) out.u32(member.node).raw(member.epoch_key.view());
+  for (const ServiceMember& member : service) {
+    out.u32(member.node).raw(member.epoch_key.view()).raw(member.commitment.view());
+  }
   return out.take();
 }
 
@@ -102,11 +67,8 @@ std::optional<Genesis> Genesis::decode(ByteView bytes) {
   const std::size_t organisation_count = in.u16();
   if (organisation_count > kOrganisationsMax) return std::nullopt;
   for (std::size_t i = 0; in.ok() && i < organisation_count; ++i) {
-    Organisation organisation;
-    organisation.name = in.text(wire::kNameSizeMax);
-    organisation.authority = in.fixed<crypto::PublicKey>();
-    organisation.quota_bytes = in.u64();
-    out.organisations.push_back(std::move(organisation));
+    out.organisations.push_back(read_organisation(in));
+    out.commitments.push_back(in.fixed<crypto::Digest>());
     out.reveals.push_back(in.fixed<crypto::Digest>());
   }
   const std::size_t node_count = in.u16();
@@ -118,11 +80,13 @@ std::optional<Genesis> Genesis::decode(ByteView bytes) {
     ServiceMember member;
     member.node = in.u32();
     member.epoch_key = in.fixed<crypto::PublicKey>();
+    member.commitment = in.fixed<crypto::Digest>();
     if (member.node >= node_count) in.fail();
     out.service.push_back(member);
   }
   if (!in.done()) return std::nullopt;
-  for (Node& node : out.nodes) node.admission_randomness = out.randomness();
+  const crypto::Digest randomness = out.randomness();
+  for (Node& node : out.nodes) node.admission_randomness = randomness;
   return out;
 }
 
@@ -171,16 +135,33 @@ Result<std::shared_ptr<const Configuration>, Explained> verify_genesis(
           not_valid("organisation '" + genesis->organisations[i].name + "' did not sign it"));
     }
   }
-  auto made = Configuration::make({.cluster = cluster,
-                                   .number = {wire::Generation(0), wire::Epoch(1)},
-                                   .start = genesis->start,
-                                   .end = genesis->end,
-                                   .randomness = genesis->randomness(),
-                                   .settings = genesis->settings,
-                                   .organisations = std::move(genesis->organisations),
-                                   .nodes = std::move(genesis->nodes),
-                                   .signed_description = Buffer(signed_genesis.encode())});
-  if (!made) return fail(not_valid(made.error().what));
+  for (std::size_t i = 0; i < genesis->organisations.size(); ++i) {
+    const Organisation& organisation = genesis->organisations[i];
+    if (genesis->commitments[i] != commitment_of(organisation.authority, genesis->reveals[i])) {
+      return fail(not_valid("organisation '" + organisation.name +
+                            "' opened another value than it had committed to"));
+    }
+  }
+  ConfigurationParts parts{.cluster = cluster,
+                           .number = {wire::Generation(0), wire::Epoch(1)},
+                           .start = genesis->start,
+                           .end = genesis->end,
+                           .randomness = genesis->randomness(),
+                           .settings = genesis->settings,
+                           .organisations = std::move(genesis->organisations),
+                           .nodes = std::move(genesis->nodes),
+                           .signed_description = Buffer(signed_genesis.encode()),
+                           .service = std::move(genesis->service),
+                           .header_hash = crypto::sha256(signed_genesis.genesis)};
+  if (parts.service.empty()) return fail(cannot_work("it has no configuration service", {}));
+  auto made = Configuration::make(std::move(parts));
+  if (!made) return fail(cannot_work(made.error().what, made.error().next));
+  if ((*made)->filled_seats() < (*made)->group_size()) {
+    return fail(cannot_work(
+        "its organisations fill only " + std::to_string((*made)->filled_seats()) + " of the " +
+            std::to_string((*made)->group_size()) + " seats of a group under the cap",
+        "add organisations with nodes, or choose a smaller f"));
+  }
   return std::move(*made);
 }
 

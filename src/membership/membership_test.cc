@@ -1,51 +1,18 @@
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <set>
 
 #include "base/random.h"
 #include "membership/admission.h"
-#include "membership/genesis.h"
+#include "membership/test_cluster.h"
 
 namespace rosebud::membership {
 namespace {
 
-class MembershipTest : public testing::Test {
+class MembershipTest : public testing::Test, protected TestCluster {
  protected:
-  MembershipTest() {
-    for (std::uint32_t i = 0; i < 4; ++i) {
-      authorities.push_back(crypto::SecretKey::generate());
-      genesis.organisations.push_back({.name = "org" + std::to_string(i),
-                                       .authority = authorities.back().public_key(),
-                                       .quota_bytes = 1000});
-      genesis.reveals.push_back(crypto::sha256(wire::Writer().u32(i).bytes()));
-      for (std::uint32_t n = 0; n < 2; ++n) {
-        Node node{.name = "node" + std::to_string(2 * i + n),
-                  .key = crypto::SecretKey::generate().public_key(),
-                  .organisation = i,
-                  .address = "127.0.0.1:" + std::to_string(1000 + 2 * i + n),
-                  .capacity_bytes = 1 << 30,
-                  .position_count = 16};
-        node.directory.bytes[0] = static_cast<std::uint8_t>(2 * i + n);
-        genesis.nodes.push_back(node);
-      }
-    }
-    for (Node& node : genesis.nodes) node.admission_randomness = genesis.randomness();
-    for (std::uint32_t i = 0; i < 4; ++i) {
-      genesis.service.push_back(
-          {.node = 2 * i, .epoch_key = crypto::SecretKey::generate().public_key()});
-    }
-  }
-  SignedGenesis sign() const {
-    SignedGenesis out{.genesis = genesis.encode()};
-    for (const auto& authority : authorities) {
-      out.signatures.push_back(crypto::ed25519().sign(authority, Genesis::kTag, out.genesis));
-    }
-    return out;
-  }
-  std::shared_ptr<const Configuration> configuration() const {
-    return *verify_genesis(sign(), std::nullopt, crypto::ed25519());
-  }
-
-  std::vector<crypto::SecretKey> authorities;
-  Genesis genesis;
+  MembershipTest() : TestCluster(crypto::ed25519()) {}
 };
 
 TEST_F(MembershipTest, SignedGenesisMakesTheFirstConfiguration) {
@@ -58,9 +25,6 @@ TEST_F(MembershipTest, SignedGenesisMakesTheFirstConfiguration) {
   EXPECT_EQ((*made)->cluster(), file.cluster());
   EXPECT_EQ((*made)->number(), (wire::ConfigurationNumber{wire::Generation(0), wire::Epoch(1)}));
   EXPECT_EQ((*made)->group({}).size(), 4U);
-  std::uint64_t shares = 0;
-  for (std::uint32_t i = 0; i < 8; ++i) shares += (*made)->own_share(i);
-  EXPECT_NEAR(static_cast<double>(shares) / (1ULL << 32), 4.0, 0.01);  // every key stands on four
 }
 
 TEST_F(MembershipTest, ChangedOrPartlySignedGenesis_IsRefused) {
@@ -99,6 +63,59 @@ TEST_F(MembershipTest, ContradictoryMembers_AreRefused) {
   EXPECT_TRUE(refused());
 }
 
+TEST_F(MembershipTest, CommitmentThatTheRevealDoesNotOpen_IsRefused) {
+  genesis.reveals[3].bytes[0] ^= 1;
+  const auto refusal = verify_genesis(sign(), std::nullopt, crypto::ed25519());
+  ASSERT_FALSE(refusal.has_value());
+  EXPECT_NE(refusal.error().what.find("org3"), std::string::npos) << refusal.error().text();
+  // Another organisation's commitment and value, passed on as one's own.
+  genesis.reveals[3] = genesis.reveals[0];
+  genesis.commitments[3] = genesis.commitments[0];
+  EXPECT_FALSE(verify_genesis(sign(), std::nullopt, crypto::ed25519()));
+}
+
+TEST_F(MembershipTest, ServiceThatCouldNotAgree_IsRefused) {
+  const auto problem = [&] {
+    const auto made = verify_genesis(sign(), std::nullopt, crypto::ed25519());
+    return made ? std::string() : made.error().what;
+  };
+  using testing::HasSubstr;
+  const Genesis good = genesis;
+  genesis.service.pop_back();  // one vacant seat of four is allowed
+  EXPECT_EQ(problem(), "");
+  genesis.service.pop_back();
+  EXPECT_THAT(problem(), HasSubstr("has 2 members"));
+  genesis.service.clear();
+  EXPECT_THAT(problem(), HasSubstr("no configuration service"));
+  genesis = good;
+  genesis.service[1].node = genesis.service[0].node;
+  EXPECT_THAT(problem(), HasSubstr("two seats"));
+  genesis = good;
+  genesis.service[1].epoch_key = genesis.service[0].epoch_key;
+  EXPECT_THAT(problem(), HasSubstr("used elsewhere"));
+  genesis = good;
+  genesis.service[1].epoch_key = genesis.nodes[5].key;
+  EXPECT_THAT(problem(), HasSubstr("used elsewhere"));
+  genesis = good;
+  genesis.service[1].node = genesis.service[0].node + 1;
+  EXPECT_THAT(problem(), HasSubstr("more than F seats"));
+}
+
+TEST_F(MembershipTest, GroupsThatTheCapCannotFill_AreRefusedInTheGenesis) {
+  for (Node& node : genesis.nodes) node.organisation = std::min(node.organisation, 2U);
+  genesis.service.pop_back();
+  const auto refusal = verify_genesis(sign(), std::nullopt, crypto::ed25519());
+  ASSERT_FALSE(refusal.has_value());
+  EXPECT_THAT(refusal.error().what, testing::HasSubstr("3 of the 4 seats"));
+}
+
+TEST_F(MembershipTest, Shares_AddUpToWholeGroups) {
+  const auto at = first();
+  std::uint64_t shares = 0;
+  for (std::uint32_t i = 0; i < at->nodes().size(); ++i) shares += at->own_share(i);
+  EXPECT_EQ(shares, std::uint64_t{4} << 32);
+}
+
 TEST_F(MembershipTest, DamagedGenesis_NeverCrashes) {
   const Bytes bytes = sign().encode();
   Random random(1);
@@ -115,7 +132,7 @@ TEST_F(MembershipTest, DamagedGenesis_NeverCrashes) {
 }
 
 TEST_F(MembershipTest, EveryReasonForRefusingAClient) {
-  const auto at = configuration();
+  const auto at = first();
   const auto key = crypto::SecretKey::generate();
   wire::AdmissionStatement statement{.cluster = at->cluster(),
                                      .organisation = authorities[0].public_key(),
@@ -148,6 +165,50 @@ TEST_F(MembershipTest, EveryReasonForRefusingAClient) {
   other = statement;
   other.role = wire::Role::kNode;
   EXPECT_EQ(check(other), AdmissionError::kOtherRole);
+  auto bytes = wire::sign(scheme, authorities[0], statement);
+  bytes.statement.pop_back();
+  EXPECT_EQ(
+      check_admission(*at, bytes, key.public_key(), wire::Role::kClient, Timestamp(150), scheme)
+          .error(),
+      AdmissionError::kMalformed);
+}
+
+TEST_F(MembershipTest, ChangedAdmission_IsNeverAccepted) {
+  const auto at = first();
+  const auto key = crypto::SecretKey::generate();
+  const auto good = wire::sign(scheme, authorities[0],
+                               wire::AdmissionStatement{.cluster = at->cluster(),
+                                                        .organisation = authorities[0].public_key(),
+                                                        .subject = key.public_key(),
+                                                        .not_after = Timestamp(200),
+                                                        .name = "alice"});
+  Random random(1);
+  for (int i = 0; i < 1000; ++i) {
+    auto changed = good;
+    auto& byte = changed.statement[random.below(changed.statement.size())];
+    byte = static_cast<std::uint8_t>(byte ^ random.between(1, 255));
+    EXPECT_FALSE(check_admission(*at, changed, key.public_key(), wire::Role::kClient,
+                                 Timestamp(150), scheme));
+  }
+}
+
+// A person who is refused must be able to tell the reasons apart.
+TEST(AdmissionTexts, AreThereAndDiffer) {
+  std::set<std::string_view> texts;
+  for (int i = 0; i <= static_cast<int>(AdmissionError::kExpired); ++i) {
+    const auto text = text_of(static_cast<AdmissionError>(i));
+    EXPECT_NE(text, "unknown");
+    EXPECT_TRUE(texts.insert(text).second) << text;
+  }
+}
+
+TEST(DescriptionTexts, AreThereAndDiffer) {
+  std::set<std::string_view> texts;
+  for (int i = 0; i <= static_cast<int>(DescriptionError::kImpossible); ++i) {
+    const auto text = text_of(static_cast<DescriptionError>(i));
+    EXPECT_NE(text, "unknown");
+    EXPECT_TRUE(texts.insert(text).second) << text;
+  }
 }
 
 TEST(Positions, GrowWithCapacityWithinBounds) {

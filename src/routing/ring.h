@@ -30,7 +30,8 @@ struct Arc {
 class Ring {
  public:
   Ring() = default;
-  /// Requires: group_size > 0, cap > 0; positions are distinct.
+  /// Requires: group_size > 0, cap > 0; positions are distinct. Costs about group_size steps per
+  /// position, also where the cap makes the walk long.
   Ring(std::vector<Position> positions, std::size_t group_size, std::size_t cap);
 
   /// Members of the group of `key`. Fewer than group_size where the cap leaves seats empty. Empty
@@ -43,8 +44,8 @@ class Ring {
   const std::vector<Position>& positions() const { return positions_; }
 
  private:
-  std::vector<std::uint32_t> walk_from(std::size_t index, std::size_t group_size,
-                                       std::size_t cap) const;
+  std::vector<std::vector<std::uint32_t>> groups_by_position(std::size_t group_size,
+                                                             std::size_t cap) const;
 
   std::vector<Position> positions_;  // ascending
   std::vector<Arc> arcs_;

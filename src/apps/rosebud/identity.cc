@@ -136,6 +136,8 @@ membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan
                                      .authority = plan[i].authority.public_key(),
                                      .quota_bytes = plan[i].quota_bytes});
     genesis.reveals.push_back(random_digest());
+    genesis.commitments.push_back(
+        membership::commitment_of(plan[i].authority.public_key(), genesis.reveals.back()));
     for (const NodeRequest& node : plan[i].nodes) {
       genesis.nodes.push_back(
           {.name = node.name,

@@ -1,0 +1,110 @@
+// Genesis, epoch descriptions and admissions made by strangers whose every signature is valid: what
+// the checks behind the signatures must bear. The first byte says which.
+#include <cstdlib>
+
+#include "membership/admission.h"
+#include "membership/test_cluster.h"
+
+namespace {
+
+using namespace rosebud;
+using namespace rosebud::membership;
+
+class BelievesEverything final : public crypto::SignatureScheme {
+ public:
+  crypto::Signature sign(const crypto::SecretKey&, std::string_view, ByteView) const override {
+    return {};
+  }
+  bool verify(const crypto::PublicKey&, std::string_view, ByteView,
+              const crypto::Signature&) const noexcept override {
+    return true;
+  }
+};
+
+void require(bool condition) {
+  if (!condition) std::abort();
+}
+
+template <typename T>
+std::optional<T> decode_canonical(ByteView input) {
+  auto decoded = T::decode(input);
+  if (decoded) require(equal(decoded->encode(), input));
+  return decoded;
+}
+
+/// What holds of every configuration, whoever made it.
+void check_configuration(const Configuration& made) {
+  std::uint64_t shares = 0;
+  for (std::uint32_t i = 0; i < made.nodes().size(); ++i) shares += made.own_share(i);
+  require(shares == std::uint64_t{made.filled_seats()} << 32);
+  require(made.filled_seats() >= made.quorum());
+  for (const routing::Arc& arc : made.ring().arcs()) {
+    require(arc.group.size() == made.filled_seats());
+  }
+}
+
+void fuzz_genesis(ByteView input, const crypto::SignatureScheme& scheme) {
+  (void)decode_canonical<Genesis>(input);
+  const auto signed_genesis = decode_canonical<SignedGenesis>(input);
+  if (!signed_genesis) return;
+  (void)decode_canonical<Genesis>(signed_genesis->genesis);
+  const auto made = verify_genesis(*signed_genesis, std::nullopt, scheme);
+  if (made) check_configuration(**made);
+}
+
+void fuzz_description(ByteView input, const Configuration& current,
+                      const crypto::SignatureScheme& scheme) {
+  if (const auto description = decode_canonical<SignedDescription>(input)) {
+    (void)decode_canonical<DescriptionHeader>(description->header);
+    (void)decode_canonical<DescriptionBody>(description->body);
+  }
+  const auto made = apply(current, input, scheme);
+  if (made) check_configuration(**made);
+}
+
+/// Any body, under a header that fits it: hashes do not stop the fuzzer here.
+void fuzz_body(ByteView input, const Configuration& current,
+               const crypto::SignatureScheme& scheme) {
+  auto body = decode_canonical<DescriptionBody>(input);
+  if (!body) return;
+  NextEpoch next = same_again(current);
+  next.body = std::move(*body);
+  std::erase_if(next.service,
+                [&](const ServiceMember& member) { return member.node >= next.body.nodes.size(); });
+  std::vector<SeatKey> keys(current.service().size());
+  for (std::size_t i = 0; i < keys.size(); ++i) keys[i].seat = static_cast<std::uint16_t>(i);
+  const auto made = apply(current, make_description(current, next, keys, scheme), scheme);
+  if (made) check_configuration(**made);
+}
+
+void fuzz_admission(ByteView input, const Configuration& current,
+                    const crypto::SignatureScheme& scheme) {
+  const auto statement = decode_canonical<wire::AdmissionStatement>(input);
+  const auto checked =
+      check_admission(current, {.statement = to_bytes(input)}, test_key("client").public_key(),
+                      wire::Role::kClient, Timestamp(2000), scheme);
+  if (checked) require(statement && statement->cluster == current.cluster());
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const BelievesEverything scheme;
+  static const auto current = TestCluster().first();
+  if (size == 0) return 0;
+  const ByteView input(data + 1, size - 1);
+  switch (data[0] % 4) {
+    case 0:
+      fuzz_genesis(input, scheme);
+      break;
+    case 1:
+      fuzz_description(input, *current, scheme);
+      break;
+    case 2:
+      fuzz_body(input, *current, scheme);
+      break;
+    default:
+      fuzz_admission(input, *current, scheme);
+  }
+  return 0;
+}

@@ -1,0 +1,134 @@
+// Epoch descriptions: how one configuration makes the next (design 7).
+//
+// A description is a header, a body, and signatures over the header by members of the *previous*
+// configuration service with their epoch keys. The header alone links to its predecessor, so a
+// chain of headers can be verified without bodies. The body is for now the full list of settings,
+// organisations and nodes, not the changes; the header has the root of a Merkle tree over the same,
+// so that this can change. Layout: docs/format/statements.md.
+//
+// Invariants of what apply() returns:
+// 1. 2F+1 members of the current service signed its header, F being that of the current settings.
+// 2. It is the next one: same generation, next epoch, current header as predecessor.
+// 3. Body, root and header say the same.
+// 4. Whoever was a node stays at its positions: it keeps the randomness of its admission.
+//
+// Not here: whether the changes are allowed (the service decides that before it signs), and
+// recovery into a higher generation (design 8.6), whose descriptions organisations sign.
+#pragma once
+
+#include "membership/configuration.h"
+
+namespace rosebud::membership {
+
+/// A seat as the header names it: without the body, an index into the nodes would mean nothing.
+struct Seat {
+  wire::NodeKey node;
+  crypto::PublicKey epoch_key;
+  crypto::Digest commitment;
+
+  friend bool operator==(const Seat&, const Seat&) = default;
+};
+
+struct DescriptionHeader {
+  static constexpr std::string_view kTag = "rosebud epoch header 1";
+
+  crypto::ClusterId cluster;
+  wire::ConfigurationNumber number;
+  Timestamp start;
+  Timestamp end;                // 0: none
+  crypto::Digest previous;      // hash_of the header before; of epoch 2: the cluster id
+  crypto::Digest members_root;  // DescriptionBody::root
+  crypto::Digest state;         // digest of the service's state; it is handed over with the epoch
+  crypto::Digest body;          // DescriptionBody::hash of the encoded body
+  crypto::Digest randomness;    // R
+  std::vector<Seat> seats;      // of this epoch's service
+
+  Bytes encode() const;
+  static std::optional<DescriptionHeader> decode(ByteView bytes);
+  /// What the next header names as `previous`.
+  static crypto::Digest hash_of(ByteView encoded);
+  friend bool operator==(const DescriptionHeader&, const DescriptionHeader&) = default;
+};
+
+struct DescriptionBody {
+  Settings settings;
+  std::vector<Organisation> organisations;
+  std::vector<Node> nodes;
+
+  Bytes encode() const;
+  static std::optional<DescriptionBody> decode(ByteView bytes);
+  static crypto::Digest hash_of(ByteView encoded);
+  /// Merkle root over settings, organisations and nodes, each with its place.
+  crypto::Digest root() const;
+  friend bool operator==(const DescriptionBody&, const DescriptionBody&) = default;
+};
+
+/// A signature by the member in seat `seat` of the previous service.
+struct SeatSignature {
+  std::uint16_t seat = 0;
+  crypto::Signature signature;
+  friend bool operator==(const SeatSignature&, const SeatSignature&) = default;
+};
+
+/// As it travels and is kept.
+struct SignedDescription {
+  Bytes header;
+  Bytes body;
+  std::vector<SeatSignature> signatures;  // ascending by seat, each seat at most once
+
+  Bytes encode() const;
+  static std::optional<SignedDescription> decode(ByteView bytes);
+  friend bool operator==(const SignedDescription&, const SignedDescription&) = default;
+};
+
+inline constexpr std::size_t kDescriptionBodySizeMax = 2U << 20;
+inline constexpr std::size_t kSeatsMax = 3 * std::size_t{kFaultsMax} + 1;
+/// Longest encoded header: its fixed part and all seats.
+inline constexpr std::size_t kDescriptionHeaderSizeMax = 1 + 6 * 32 + 12 + 16 + 2 + kSeatsMax * 96;
+
+enum class DescriptionError : std::uint8_t {
+  kMalformed,         // not a description of a known layout
+  kOtherCluster,      // it describes another cluster
+  kOtherGeneration,   // only a recovery leads there
+  kNotNewer,          // this epoch is already known; nothing to do
+  kGap,               // descriptions between are missing: fetch them first
+  kOtherHistory,      // it follows another configuration than ours of the same number: evidence
+  kTooFewSignatures,  // fewer than 2F+1 valid ones of the current service
+  kBodyMismatch,      // the body is not the one that was signed: fetch it elsewhere
+  kImpossible,        // signed, but it contradicts itself or its predecessor
+};
+/// For a person.
+std::string_view text_of(DescriptionError error);
+
+/// Checks a description against its predecessor and makes the configuration. Constant work before
+/// signatures were checked, besides decoding. A description whose predecessor has no service is
+/// refused with kTooFewSignatures.
+Result<std::shared_ptr<const Configuration>, DescriptionError> apply(
+    const Configuration& current, ByteView signed_description,
+    const crypto::SignatureScheme& scheme);
+
+/// What the epoch after `current` shall be.
+struct NextEpoch {
+  Timestamp start;
+  Timestamp end;  // 0: none
+  crypto::Digest randomness;
+  crypto::Digest state;
+  DescriptionBody body;
+  std::vector<ServiceMember> service;  // `node` is an index into body.nodes
+};
+
+/// Everything of `current` carried over: members, settings, the service with its keys.
+NextEpoch same_again(const Configuration& current);
+
+/// An epoch key of the member in seat `seat` of a service.
+struct SeatKey {
+  std::uint16_t seat = 0;
+  crypto::SecretKey key;
+};
+
+/// Builds and signs a description as the service does, for the simulator and for tests, which also
+/// make bad ones with it: nothing is checked. Requires: service members are nodes of the body.
+Bytes make_description(const Configuration& current, const NextEpoch& next,
+                       std::span<const SeatKey> keys, const crypto::SignatureScheme& scheme);
+
+}  // namespace rosebud::membership

@@ -1,0 +1,180 @@
+// Layouts of epoch descriptions, field by field as in docs/format/statements.md.
+#include "base/check.h"
+#include "membership/description.h"
+#include "membership/parts_internal.h"
+
+namespace rosebud::membership {
+namespace {
+
+constexpr std::uint8_t kLayout = 1;
+
+enum class Leaf : std::uint8_t { kSettings = 0, kOrganisation = 1, kNode = 2 };
+
+crypto::Digest leaf_of(Leaf kind, std::size_t index, const wire::Writer& content) {
+  return crypto::Hasher("rosebud configuration leaf 1")
+      .update_u64(static_cast<std::uint64_t>(kind))
+      .update_u64(index)
+      .update(content.bytes())
+      .finish();
+}
+
+crypto::Digest merkle_root(std::vector<crypto::Digest> level) {
+  CHECK(!level.empty());
+  while (level.size() > 1) {
+    std::vector<crypto::Digest> above;
+    for (std::size_t i = 0; i + 1 < level.size(); i += 2) {
+      above.push_back(crypto::Hasher("rosebud configuration node 1")
+                          .update(level[i].view())
+                          .update(level[i + 1].view())
+                          .finish());
+    }
+    if (level.size() % 2 == 1) above.push_back(level.back());
+    level = std::move(above);
+  }
+  return level.front();
+}
+
+void write_admitted(wire::Writer& out, const Node& node) {
+  write(out, node);
+  out.raw(node.admission_randomness.view());
+}
+
+}  // namespace
+
+Bytes DescriptionHeader::encode() const {
+  CHECK(seats.size() <= kSeatsMax);
+  wire::Writer out;
+  out.u8(kLayout)
+      .raw(cluster.view())
+      .u32(number.generation.value)
+      .u64(number.epoch.value)
+      .u64(start.value)
+      .u64(end.value)
+      .raw(previous.view())
+      .raw(members_root.view())
+      .raw(state.view())
+      .raw(body.view())
+      .raw(randomness.view())
+      .u16(static_cast<std::uint16_t>(seats.size()));
+  for (const Seat& seat : seats) {
+    out.raw(seat.node.view()).raw(seat.epoch_key.view()).raw(seat.commitment.view());
+  }
+  return out.take();
+}
+
+std::optional<DescriptionHeader> DescriptionHeader::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  DescriptionHeader out;
+  if (in.u8() != kLayout) return std::nullopt;
+  out.cluster = in.fixed<crypto::ClusterId>();
+  out.number.generation = wire::Generation(in.u32());
+  out.number.epoch = wire::Epoch(in.u64());
+  out.start = Timestamp(in.u64());
+  out.end = Timestamp(in.u64());
+  out.previous = in.fixed<crypto::Digest>();
+  out.members_root = in.fixed<crypto::Digest>();
+  out.state = in.fixed<crypto::Digest>();
+  out.body = in.fixed<crypto::Digest>();
+  out.randomness = in.fixed<crypto::Digest>();
+  const std::size_t count = in.u16();
+  if (count > kSeatsMax) return std::nullopt;
+  for (std::size_t i = 0; in.ok() && i < count; ++i) {
+    Seat seat;
+    seat.node = in.fixed<wire::NodeKey>();
+    seat.epoch_key = in.fixed<crypto::PublicKey>();
+    seat.commitment = in.fixed<crypto::Digest>();
+    out.seats.push_back(seat);
+  }
+  if (!in.done()) return std::nullopt;
+  return out;
+}
+
+crypto::Digest DescriptionHeader::hash_of(ByteView encoded) {
+  return crypto::tagged_hash("rosebud epoch header hash 1", encoded);
+}
+
+Bytes DescriptionBody::encode() const {
+  CHECK(organisations.size() <= kOrganisationsMax);
+  CHECK(nodes.size() <= kNodesMax);
+  wire::Writer out;
+  out.u8(kLayout);
+  write(out, settings);
+  out.u16(static_cast<std::uint16_t>(organisations.size()));
+  for (const Organisation& organisation : organisations) write(out, organisation);
+  out.u16(static_cast<std::uint16_t>(nodes.size()));
+  for (const Node& node : nodes) write_admitted(out, node);
+  return out.take();
+}
+
+std::optional<DescriptionBody> DescriptionBody::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  DescriptionBody out;
+  if (in.u8() != kLayout) return std::nullopt;
+  out.settings = read_settings(in);
+  const std::size_t organisation_count = in.u16();
+  if (organisation_count > kOrganisationsMax) return std::nullopt;
+  for (std::size_t i = 0; in.ok() && i < organisation_count; ++i) {
+    out.organisations.push_back(read_organisation(in));
+  }
+  const std::size_t node_count = in.u16();
+  if (node_count > kNodesMax) return std::nullopt;
+  for (std::size_t i = 0; in.ok() && i < node_count; ++i) {
+    out.nodes.push_back(read_node(in));
+    out.nodes.back().admission_randomness = in.fixed<crypto::Digest>();
+  }
+  if (!in.done()) return std::nullopt;
+  return out;
+}
+
+crypto::Digest DescriptionBody::hash_of(ByteView encoded) {
+  return crypto::tagged_hash("rosebud epoch body 1", encoded);
+}
+
+crypto::Digest DescriptionBody::root() const {
+  std::vector<crypto::Digest> leaves;
+  wire::Writer first;
+  write(first, settings);
+  // The numbers of leaves fix the shape of the tree.
+  first.u64(organisations.size()).u64(nodes.size());
+  leaves.push_back(leaf_of(Leaf::kSettings, 0, first));
+  for (std::size_t i = 0; i < organisations.size(); ++i) {
+    wire::Writer out;
+    write(out, organisations[i]);
+    leaves.push_back(leaf_of(Leaf::kOrganisation, i, out));
+  }
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    wire::Writer out;
+    write_admitted(out, nodes[i]);
+    leaves.push_back(leaf_of(Leaf::kNode, i, out));
+  }
+  return merkle_root(std::move(leaves));
+}
+
+Bytes SignedDescription::encode() const {
+  CHECK(signatures.size() <= kSeatsMax);
+  wire::Writer out;
+  out.bytes16(header).bytes32(body).u16(static_cast<std::uint16_t>(signatures.size()));
+  for (const SeatSignature& one : signatures) out.u16(one.seat).raw(one.signature.view());
+  return out.take();
+}
+
+std::optional<SignedDescription> SignedDescription::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  SignedDescription out;
+  out.header = to_bytes(in.bytes16(kDescriptionHeaderSizeMax));
+  out.body = to_bytes(in.bytes32(kDescriptionBodySizeMax));
+  const std::size_t count = in.u16();
+  if (count > kSeatsMax) return std::nullopt;
+  for (std::size_t i = 0; in.ok() && i < count; ++i) {
+    SeatSignature one;
+    one.seat = in.u16();
+    one.signature = in.fixed<crypto::Signature>();
+    // A seat that stood twice would be verified twice and must not count twice.
+    if (i > 0 && one.seat <= out.signatures.back().seat) in.fail();
+    out.signatures.push_back(one);
+  }
+  if (!in.done()) return std::nullopt;
+  return out;
+}
+
+}  // namespace rosebud::membership
