@@ -17,7 +17,8 @@ std::uint64_t size_of(const std::vector<wire::StorageWrite>& writes) {
 
 }  // namespace
 
-GroupCommitter::GroupCommitter(Store& store) : store_(store), thread_([this] { run(); }) {}
+GroupCommitter::GroupCommitter(Store& store, std::uint64_t queue_bytes_max)
+    : store_(store), queue_bytes_max_(queue_bytes_max), thread_([this] { run(); }) {}
 
 GroupCommitter::~GroupCommitter() {
   {
@@ -28,12 +29,18 @@ GroupCommitter::~GroupCommitter() {
   thread_.join();
 }
 
-void GroupCommitter::submit(std::vector<wire::StorageWrite> writes, Done done) {
+bool GroupCommitter::try_submit(std::vector<wire::StorageWrite>&& writes, Done&& done) {
+  const std::uint64_t bytes = size_of(writes);
   {
     const std::lock_guard lock(mutex_);
-    queue_.push_back({std::move(writes), std::move(done)});
+    const bool is_full =
+        queue_bytes_ + bytes > queue_bytes_max_ || queue_.size() >= kQueueBatchesMax;
+    if (is_full && !queue_.empty()) return false;
+    queue_bytes_ += bytes;
+    queue_.push_back({std::move(writes), std::move(done), bytes});
   }
   changed_.notify_one();
+  return true;
 }
 
 void GroupCommitter::run() {
@@ -44,28 +51,43 @@ void GroupCommitter::run() {
       changed_.wait(lock, [&] { return is_ending_ || !queue_.empty(); });
       if (queue_.empty()) return;
       std::uint64_t bytes = 0;
-      while (!queue_.empty() && bytes < kTogetherBytesMax) {
-        bytes += size_of(queue_.front().writes);
+      while (!queue_.empty() &&
+             (together.empty() || bytes + queue_.front().bytes <= kTogetherBytesMax)) {
+        bytes += queue_.front().bytes;
         together.push_back(std::move(queue_.front()));
         queue_.pop_front();
       }
-      ++statistics_.commits;
+      queue_bytes_ -= bytes;
       statistics_.batches += together.size();
+      statistics_.bytes += bytes;
     }
     commit(together);
   }
 }
 
+Status<wire::StorageError> GroupCommitter::commit_timed(
+    const std::vector<const std::vector<wire::StorageWrite>*>& batches) {
+  const auto begin = std::chrono::steady_clock::now();
+  const auto status = store_.commit(batches);
+  const auto took = std::chrono::duration_cast<Duration>(std::chrono::steady_clock::now() - begin);
+  const std::lock_guard lock(mutex_);
+  ++statistics_.commits;
+  statistics_.commit_time += took;
+  return status;
+}
+
 void GroupCommitter::commit(std::vector<Waiting>& together) {
   std::vector<const std::vector<wire::StorageWrite>*> batches;
   for (const Waiting& one : together) batches.push_back(&one.writes);
-  const auto status = store_.commit(batches);
-  if (status || together.size() == 1) {
+  const auto status = commit_timed(batches);
+  const bool is_shared_refusal =
+      !status && status.error() == wire::StorageError::kNoSpace && together.size() > 1;
+  if (!is_shared_refusal) {
     for (Waiting& one : together) one.done(status);
     return;
   }
-  // Nothing of it was written. Small writes may still fit where the whole did not.
-  for (Waiting& one : together) one.done(store_.commit({&one.writes}));
+  // Nothing of it was written. Deletes and small writes may still fit where the whole did not.
+  for (Waiting& one : together) one.done(commit_timed({&one.writes}));
 }
 
 GroupCommitter::Statistics GroupCommitter::statistics() const {

@@ -3,6 +3,7 @@
 #include <rocksdb/cache.h>
 #include <rocksdb/db.h>
 #include <rocksdb/filter_policy.h>
+#include <rocksdb/listener.h>
 #include <rocksdb/table.h>
 #include <sys/statvfs.h>
 
@@ -17,6 +18,8 @@ namespace {
 using wire::StorageError;
 
 constexpr std::uint8_t kLayout = 1;
+/// Room in a batch for what is not content.
+constexpr std::size_t kBatchSlackBytes = 16U << 10;
 enum Family : std::size_t { kDefault, kIndex, kMeta, kContent, kNotes, kFamilies };
 constexpr const char* kFamilyNames[kFamilies] = {"default", "index", "meta", "content", "notes"};
 
@@ -53,6 +56,58 @@ StorageError error_of(const rocksdb::Status& status) {
   return StorageError::kIo;
 }
 
+/// Keeps one bad sector from stopping all writes. RocksDB goes read-only when a compaction meets a
+/// byte that fails its checksum, and then not even the mark could be written that gets the object
+/// healed. A failed compaction has changed nothing, so it is enough to count it: RocksDB tries
+/// again, and succeeds when the object was overwritten or deleted. A full disk is not our case:
+/// commit() resumes from that.
+class CompactionFailures : public rocksdb::EventListener {
+ public:
+  void OnBackgroundError(rocksdb::BackgroundErrorReason reason, rocksdb::Status* error) override {
+    if (reason != rocksdb::BackgroundErrorReason::kCompaction || error->ok()) return;
+    if (error_of(*error) == StorageError::kNoSpace) return;
+    ++count_;
+    *error = rocksdb::Status::OK();
+  }
+  std::uint64_t count() const { return count_; }
+
+ private:
+  std::atomic<std::uint64_t> count_{0};
+};
+
+/// One state of the database for several reads.
+class Snapshot {
+ public:
+  explicit Snapshot(rocksdb::DB& db) : db_(db), snapshot_(db.GetSnapshot()) {}
+  ~Snapshot() { db_.ReleaseSnapshot(snapshot_); }
+  Snapshot(const Snapshot&) = delete;
+  Snapshot& operator=(const Snapshot&) = delete;
+  const rocksdb::Snapshot* get() const { return snapshot_; }
+
+ private:
+  rocksdb::DB& db_;
+  const rocksdb::Snapshot* snapshot_;
+};
+
+/// What a commit adds, for the reserve and for the size of the batch.
+struct Weight {
+  std::uint64_t content_bytes = 0;
+  bool adds_object = false;  // anything of an object that is not a damage mark
+};
+
+Weight weight_of(const std::vector<const std::vector<wire::StorageWrite>*>& batches) {
+  Weight out;
+  for (const auto* writes : batches) {
+    for (const wire::StorageWrite& write : *writes) {
+      const auto* put = std::get_if<wire::PutObject>(&write);
+      if (!put || put->object.is_damaged) continue;
+      out.adds_object = true;
+      if (!put->is_content_unchanged) out.content_bytes += put->object.content.size();
+    }
+  }
+  return out;
+}
+
 /// The bytes that a PinnableSlice holds, shared without copying.
 Buffer shared(std::unique_ptr<rocksdb::PinnableSlice> pinned) {
   const std::shared_ptr<rocksdb::PinnableSlice> owner(std::move(pinned));
@@ -71,6 +126,7 @@ bool is_content_right(const wire::StoredObject& object) {
 
 struct Store::State {
   StoreOptions options;
+  std::shared_ptr<CompactionFailures> failures = std::make_shared<CompactionFailures>();
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
 
@@ -96,6 +152,9 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
   base.create_if_missing = true;
   base.create_missing_column_families = true;
   base.paranoid_checks = true;
+  // A log file that is missing or shorter than it was synced is an error, not an older state.
+  base.track_and_verify_wals_in_manifest = true;
+  base.listeners.push_back(state->failures);
   base.max_background_jobs = 2;
   base.max_open_files = 512;
   base.keep_log_file_num = 3;
@@ -116,6 +175,10 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
   content.blob_file_size = 64U << 20;
   content.enable_blob_garbage_collection = true;
   content.blob_garbage_collection_force_threshold = 0.5;
+  // Its tables hold only references, so many small ones cost little; writing does not stop while
+  // compactions fail on a bad object that the scrubber has not reached yet.
+  content.level0_slowdown_writes_trigger = 200;
+  content.level0_stop_writes_trigger = 400;
   rocksdb::DB* db = nullptr;
   const rocksdb::Status status =
       rocksdb::DB::Open(base, options.path.string(), descriptors, &state->families, &db);
@@ -133,6 +196,9 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
 wire::Loaded Store::load(const wire::ObjectId& id, wire::LoadPart part) const {
   const auto key = id.encode();
   rocksdb::ReadOptions read;
+  // Meta of one version with content of another would look like damage.
+  std::optional<Snapshot> snapshot;
+  if (part == wire::LoadPart::kAll) read.snapshot = snapshot.emplace(*state_->db).get();
   rocksdb::PinnableSlice meta;
   rocksdb::Status status = state_->db->Get(read, state_->families[kMeta], slice(key.view()), &meta);
   if (status.IsNotFound()) return std::optional<wire::StoredObject>();
@@ -157,7 +223,7 @@ Result<wire::Scanned, StorageError> Store::scan(const wire::KeyRange& range,
   wire::Scanned out{.is_whole = true};
   const std::unique_ptr<rocksdb::Iterator> it(
       state_->db->NewIterator(rocksdb::ReadOptions(), state_->families[kIndex]));
-  if (after) {
+  if (after && after->placement >= range.first) {
     it->Seek(slice(after->encode().view()));
     if (it->Valid() && equal(view(it->key()), after->encode().view())) it->Next();
   } else {
@@ -181,8 +247,16 @@ Result<wire::Scanned, StorageError> Store::scan(const wire::KeyRange& range,
 
 Status<StorageError> Store::commit(
     const std::vector<const std::vector<wire::StorageWrite>*>& batches) {
-  rocksdb::WriteBatch batch;
-  std::uint64_t content_bytes = 0;
+  const Weight weight = weight_of(batches);
+  if (weight.adds_object) {
+    const std::uint64_t free_bytes = state_->options.free_bytes();
+    const std::uint64_t reserve = state_->options.reserve_bytes;
+    const bool is_content_refused =
+        weight.content_bytes > 0 && free_bytes < reserve + weight.content_bytes;
+    if (is_content_refused || free_bytes < reserve / 2) return fail(StorageError::kNoSpace);
+  }
+  // The whole in one allocation: growing it would copy the content again.
+  rocksdb::WriteBatch batch(weight.content_bytes + kBatchSlackBytes);
   const auto check = [](const rocksdb::Status& status) { CHECK(status.ok()); };  // memory only
   for (const auto* writes : batches) {
     for (const wire::StorageWrite& write : *writes) {
@@ -194,7 +268,6 @@ Status<StorageError> Store::commit(
         check(batch.Put(state_->families[kMeta], slice(key.view()),
                         slice(encode_object_meta(put->object))));
         if (!put->is_content_unchanged) {
-          content_bytes += put->object.content.size();
           check(batch.Put(state_->families[kContent], slice(key.view()),
                           slice(put->object.content.view())));
         }
@@ -212,10 +285,6 @@ Status<StorageError> Store::commit(
       }
     }
   }
-  if (content_bytes > 0 &&
-      state_->options.free_bytes() < state_->options.reserve_bytes + content_bytes) {
-    return fail(StorageError::kNoSpace);
-  }
   rocksdb::WriteOptions options;
   options.sync = true;
   rocksdb::Status status = state_->db->Write(options, &batch);
@@ -227,14 +296,29 @@ Status<StorageError> Store::commit(
   return {};
 }
 
-std::vector<std::pair<Bytes, Bytes>> Store::notes(std::string_view prefix) const {
+Result<std::vector<std::pair<Bytes, Bytes>>, StorageError> Store::notes(
+    std::string_view prefix) const {
   std::vector<std::pair<Bytes, Bytes>> out;
   const std::unique_ptr<rocksdb::Iterator> it(
       state_->db->NewIterator(rocksdb::ReadOptions(), state_->families[kNotes]));
   for (it->Seek(prefix); it->Valid() && it->key().starts_with(prefix); it->Next()) {
     out.emplace_back(to_bytes(view(it->key())), to_bytes(view(it->value())));
   }
+  if (!it->status().ok()) return fail(error_of(it->status()));
   return out;
+}
+
+Status<StorageError> Store::compact() {
+  rocksdb::CompactRangeOptions options;
+  options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
+  options.blob_garbage_collection_age_cutoff = 1.0;
+  for (Family family : {kIndex, kMeta, kContent, kNotes}) {
+    const auto status =
+        state_->db->CompactRange(options, state_->families[family], nullptr, nullptr);
+    if (!status.ok()) return fail(error_of(status));
+  }
+  return {};
 }
 
 std::size_t Store::damage(std::uint64_t seed, std::uint64_t one_in) {
@@ -266,6 +350,7 @@ Store::Statistics Store::statistics() const {
     add(family, "rocksdb.cur-size-all-mem-tables", out.bytes);
   }
   out.free_bytes = state_->options.free_bytes();
+  out.failed_compactions = state_->failures->count();
   return out;
 }
 

@@ -16,8 +16,8 @@ namespace rosebud::disk {
 
 struct StoreOptions {
   std::filesystem::path path;
-  /// Below this much free space content is refused with kNoSpace, so that deletes and recovery stay
-  /// possible.
+  /// Below this much free space content is refused with kNoSpace, below half of it every object
+  /// that is not a damage mark too. Deletes and notes stay possible, and so does recovery.
   std::uint64_t reserve_bytes = 256ULL << 20;
   /// Memory for cached index, meta and content blocks, and for what is not yet in sorted files.
   std::size_t cache_bytes = 64U << 20;
@@ -33,7 +33,8 @@ class Store {
   Store(const Store&) = delete;
   Store& operator=(const Store&) = delete;
 
-  /// kAll checks the bytes: a block against its id, a record's value against its statement.
+  /// One state of the object, whatever is committed meanwhile. kAll checks the bytes: a block
+  /// against its id, a record's value against its statement.
   wire::Loaded load(const wire::ObjectId& id, wire::LoadPart part) const;
   Result<wire::Scanned, wire::StorageError> scan(const wire::KeyRange& range,
                                                  const std::optional<wire::ObjectId>& after,
@@ -41,8 +42,14 @@ class Store {
   /// Atomic and synced. Several writers' batches may be given at once: they share the sync.
   Status<wire::StorageError> commit(
       const std::vector<const std::vector<wire::StorageWrite>*>& batches);
-  /// Notes whose name starts with `prefix`, in order.
-  std::vector<std::pair<Bytes, Bytes>> notes(std::string_view prefix) const;
+  /// Notes whose name starts with `prefix`, in order; all of them or an error, since a node that
+  /// forgets a note breaks promises that it made.
+  Result<std::vector<std::pair<Bytes, Bytes>>, wire::StorageError> notes(
+      std::string_view prefix) const;
+
+  /// Rewrites the files so that the space of everything deleted is given back. Takes long. kCorrupt
+  /// when stored bytes that are still in use are bad; then they must be overwritten or deleted.
+  Status<wire::StorageError> compact();
 
   /// Flips bits in the stored content of about every `one_in`-th object: how a dying disk looks.
   /// For tests and development clusters. Returns how many.
@@ -52,6 +59,9 @@ class Store {
     std::uint64_t objects = 0;  // estimate
     std::uint64_t bytes = 0;    // of all files
     std::uint64_t free_bytes = 0;
+    /// Compactions that met bad bytes or a failing device. They are tried again; space of deleted
+    /// objects is not given back before the bad ones were found and fetched anew.
+    std::uint64_t failed_compactions = 0;
   };
   Statistics statistics() const;
 

@@ -95,8 +95,16 @@ Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
                                   .cache_bytes = options.memory_bytes / 8,
                                   .write_buffer_bytes = options.memory_bytes / 8});
   if (!store) return fail(store.error());
-  auto impl = std::make_unique<Impl>(std::move(options), *key, *configuration,
-                                     std::move(*directory), std::move(*store));
+  auto notes = (*store)->notes(objects::RecoveredNotes::kPrefix);
+  if (!notes) {
+    return fail(
+        Explained{.what = "cannot read what the node noted in " + options.data.string(),
+                  .cause = "files of the database are damaged",
+                  .next = "have the node's organisation admit it again with a new directory"});
+  }
+  auto impl =
+      std::make_unique<Impl>(std::move(options), *key, *configuration, std::move(*directory),
+                             std::move(*store), objects::RecoveredNotes{std::move(*notes)});
   if (auto listening = impl->listen(); !listening) return fail(listening.error());
   return std::unique_ptr<Node>(new Node(std::move(impl)));
 }
@@ -113,7 +121,8 @@ void Node::stop() { impl_->stop(); }
 
 Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
                  std::shared_ptr<const membership::Configuration> configuration,
-                 disk::DataDirectory directory, std::unique_ptr<disk::Store> store)
+                 disk::DataDirectory directory, std::unique_ptr<disk::Store> store,
+                 objects::RecoveredNotes notes)
     : options_(std::move(options)),
       key_(std::move(key)),
       configuration_(std::move(configuration)),
@@ -145,8 +154,7 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
   limits.scrub_interval = std::chrono::milliseconds(options_.scrub_interval_ms);
   replica_ = std::make_unique<objects::Replica>(
       objects::ReplicaIdentity{.key = key_, .directory = directory_.identity().directory},
-      objects::Verifier(configuration_, crypto::ed25519()), crypto::ed25519(),
-      objects::RecoveredNotes{store_->notes(objects::RecoveredNotes::kPrefix)},
+      objects::Verifier(configuration_, crypto::ed25519()), crypto::ed25519(), std::move(notes),
       random_from_system(), limits);
 }
 
@@ -393,14 +401,14 @@ void Node::Impl::run_scan(const objects::Scan& scan) {
 }
 
 void Node::Impl::run_persist(objects::Persist persist) {
-  committer_->submit(std::move(persist.writes),
-                     [this, token = persist.token](Status<wire::StorageError> status) {
-                       asio::post(io_, [this, token, status] {
-                         feed([&](objects::Effects& out) {
-                           replica_->on_persisted(read_clock(), token, status, out);
-                         });
-                       });
-                     });
+  const auto tell = [this, token = persist.token](Status<wire::StorageError> status) {
+    asio::post(io_, [this, token, status] {
+      feed(
+          [&](objects::Effects& out) { replica_->on_persisted(read_clock(), token, status, out); });
+    });
+  };
+  // The replica answers "busy" to whoever waits for a write that found the queue full.
+  if (!committer_->try_submit(std::move(persist.writes), tell)) tell(fail(wire::StorageError::kIo));
 }
 
 void Node::Impl::wake_at(Instant deadline) {

@@ -185,6 +185,16 @@ std::string Node::Impl::metrics_text() const {
   Family("rosebud_commit_batches_total", "Writes that shared those commits.", kCounter)
       .add(count(commits.batches))
       .into(out);
+  Family("rosebud_commit_bytes_total", "Bytes of content in those commits.", kCounter)
+      .add(count(commits.bytes))
+      .into(out);
+  Family("rosebud_commit_seconds_total", "Time spent in synced commits.", kCounter)
+      .add(count(commits.commit_time.count()) / 1e6)
+      .into(out);
+  Family("rosebud_store_failed_compactions_total",
+         "Compactions that met bad stored bytes and will be tried again.", kCounter)
+      .add(count(disk.failed_compactions))
+      .into(out);
   std::ostringstream stream;
   prometheus::TextSerializer().Serialize(stream, out);
   return stream.str();

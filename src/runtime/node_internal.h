@@ -41,7 +41,8 @@ class Node::Impl {
  public:
   Impl(NodeOptions options, crypto::SecretKey key,
        std::shared_ptr<const membership::Configuration> configuration,
-       disk::DataDirectory directory, std::unique_ptr<disk::Store> store);
+       disk::DataDirectory directory, std::unique_ptr<disk::Store> store,
+       objects::RecoveredNotes notes);
   ~Impl();
 
   Status<Explained> listen();
