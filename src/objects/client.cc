@@ -115,11 +115,17 @@ void Client::begin_phase(Instant now, Operation& operation) {
       operation.seats[seat].is_wanted = false;
       read->order.push_back(seat);
     }
+    // Nearest first; who is equally near (or unknown) by lot.
     random_.shuffle(read->order);
-    std::ranges::stable_sort(read->order, {}, [&](Seat seat) {
-      const auto at = latency_.find(operation.seats[seat].node);
-      return at == latency_.end() ? Duration::zero() : at->second;
-    });
+    std::vector<std::pair<Duration, std::size_t>> by_latency;
+    for (std::size_t i = 0; i < read->order.size(); ++i) {
+      const auto known = latency_.find(operation.seats[read->order[i]].node);
+      by_latency.emplace_back(known == latency_.end() ? Duration::zero() : known->second, i);
+    }
+    std::ranges::sort(by_latency);
+    const std::vector<Seat> shuffled = read->order;
+    for (std::size_t i = 0; i < by_latency.size(); ++i)
+      read->order[i] = shuffled[by_latency[i].second];
     read->asked = 0;
     read->hedge_at = now;
     hedge(now, operation, *read);
