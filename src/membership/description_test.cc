@@ -179,9 +179,13 @@ TEST_F(DescriptionTest, ExposedSeatsAreAllowed_WhileAQuorumIsLeft) {
   ASSERT_TRUE(after.has_value()) << text_of(after.error());
   EXPECT_EQ((*after)->filled_seats(), 3U);
   EXPECT_EQ((*after)->group({}).size(), 3U);
+  // Two of four seats: nothing could be written. The service alone would be possible.
   next.body.nodes.resize(4);
-  next.service.resize(2);
+  next.body.settings.service_faults = 0;
+  next.service.resize(1);
   EXPECT_EQ(refusal(), DescriptionError::kImpossible);
+  next.body.nodes = current->nodes();
+  EXPECT_EQ(refusal(), std::nullopt);
 }
 
 TEST_F(DescriptionTest, ConfigurationWithoutService_IsFollowedByNothing) {
