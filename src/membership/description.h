@@ -2,7 +2,7 @@
 //
 // A description is a header, a body, and signatures over the header by members of the *previous*
 // configuration service with their epoch keys. The header alone links to its predecessor, so a
-// chain of headers can be verified without bodies. The body is for now the full list of settings,
+// chain of headers can be verified without bodies. The body is the full list of settings,
 // organisations and nodes, not the changes; the header has the root of a Merkle tree over the same,
 // so that this can change. Layout: docs/format/statements.md.
 //
