@@ -5,6 +5,8 @@ namespace {
 
 /// A development cluster's stale node must not grow without bound either.
 constexpr std::size_t kFirstShownMax = 10'000;
+/// A liar says that it is complete for whatever it is asked about.
+constexpr wire::Epoch kAnyEpoch(~std::uint64_t{0});
 
 Buffer with_a_flipped_byte(const Buffer& content) {
   Bytes bytes = to_bytes(content.view());
@@ -92,7 +94,7 @@ void Misbehaviour::lie(wire::AnswerBody& body) {
     body = wire::Stored{};
   } else if (std::holds_alternative<wire::RangeSplit>(body) ||
              std::holds_alternative<wire::RangeEntries>(body)) {
-    body = wire::RangeEqual{.state = {.has_entered = true, .is_complete = true}};
+    body = wire::RangeEqual{.state = {.has_entered = true, .complete_for = kAnyEpoch}};
   }
 }
 
@@ -101,9 +103,10 @@ void Misbehaviour::show_stale(wire::AnswerBody& body) {
     const auto statement = wire::RecordStatement::decode(record->record.statement.statement);
     if (!statement || first_shown_.size() >= kFirstShownMax) return;
     body = first_shown_.emplace(statement->id().placement, *record).first->second;
-  } else if (std::holds_alternative<wire::BlockFound>(body) ||
-             std::holds_alternative<wire::ObjectFound>(body)) {
+  } else if (std::holds_alternative<wire::BlockFound>(body)) {
     body = wire::Absent{};
+  } else if (std::holds_alternative<wire::ObjectFound>(body)) {
+    body = wire::ObjectAbsent{.complete_for = kAnyEpoch};
   } else if (auto* entries = std::get_if<wire::RangeEntries>(&body)) {
     entries->entries.clear();
   }

@@ -16,8 +16,17 @@ constexpr int kRepairRounds = 5;
 /// half-bytes.
 constexpr std::size_t kTodoMax = wire::kRangePartsMax * 64;
 
+constexpr wire::ConfigurationNumber kFirstConfiguration{wire::Generation(0), wire::Epoch(1)};
+
 bool contains(const std::vector<wire::NodeKey>& keys, const wire::NodeKey& key) {
   return std::ranges::find(keys, key) != keys.end();
+}
+
+std::vector<wire::NodeKey> keys_of(const membership::Configuration& configuration,
+                                   std::span<const std::uint32_t> group) {
+  std::vector<wire::NodeKey> keys;
+  for (const std::uint32_t node : group) keys.push_back(configuration.nodes()[node].key);
+  return keys;
 }
 
 }  // namespace
@@ -27,9 +36,28 @@ Reconciler::Reconciler(wire::NodeKey self, Random random, ReconcilerSettings set
 
 // ---- Arcs ----
 
-void Reconciler::begin_epoch(Instant now, const Verifier& next,
-                             const std::shared_ptr<const membership::Configuration>& previous,
+void Reconciler::start(Instant now, const Verifier& verifier, const History& history,
+                       std::optional<Tenure> tenure, ReconcilerEffects& out) {
+  if (tenure) {
+    tenure_ = std::move(*tenure);
+  } else if (verifier.configuration().number() == kFirstConfiguration) {
+    // Before the first epoch nothing was written: its members are complete and have always served.
+    for (const auto& arc : verifier.configuration().ring().arcs()) {
+      if (!contains(keys_of(verifier.configuration(), arc.group), self_)) continue;
+      tenure_.complete.raise(arc.range, kFirstConfiguration.epoch);
+      tenure_.served.raise(arc.range, kFirstConfiguration.epoch);
+    }
+  }
+  take_arcs(now, verifier, history, true, out);
+}
+
+void Reconciler::begin_epoch(Instant now, const Verifier& next, const History& history,
                              ReconcilerEffects& out) {
+  take_arcs(now, next, history, false, out);
+}
+
+void Reconciler::take_arcs(Instant now, const Verifier& next, const History& history, bool is_start,
+                           ReconcilerEffects& out) {
   const std::vector<Arc> before = std::move(arcs_);
   arcs_.clear();
   verifier_ = next;
@@ -39,51 +67,102 @@ void Reconciler::begin_epoch(Instant now, const Verifier& next,
   served_keys_.clear();
   silent_since_.clear();
   exchanges_running_ = 0;
-  ++begun_epochs_;
+  arcs_served_ = 0;
+  ++era_;
   const membership::Configuration& configuration = next.configuration();
-  const auto keys_of = [](const membership::Configuration& in,
-                          std::span<const std::uint32_t> group) {
-    std::vector<wire::NodeKey> keys;
-    for (std::uint32_t node : group) keys.push_back(in.nodes()[node].key);
-    return keys;
-  };
-  const auto add = [&](const wire::KeyRange& range, const std::vector<wire::NodeKey>& group) {
-    const bool was_member =
-        !previous || contains(keys_of(*previous, previous->group(range.first)), self_);
-    Arc arc{.range = range};
-    arc.sources = was_member ? group : keys_of(*previous, previous->group(range.first));
-    std::erase(arc.sources, self_);
-    arc.sources_needed = was_member ? 2 * configuration.f() : 2 * configuration.f() + 1;
-    const bool was_served = std::ranges::any_of(before, [&](const Arc& old) {
-      return old.is_served && old.range.first <= range.first && range.last <= old.range.last;
-    });
-    arc.is_served = (previous && was_member && was_served) || arc.sources_needed == 0;
+  const wire::Epoch epoch = configuration.number().epoch;
+  // Pieces on which every known epoch has one group.
+  std::set<crypto::Digest> cuts;
+  for (const auto& earlier : history) {
+    for (const auto& arc : earlier->ring().arcs()) cuts.insert(arc.range.first);
+  }
+  const auto add = [&](const wire::KeyRange& range) {
+    Arc arc{.range = range, .groups = groups_of(range.first, history)};
+    if (is_start) {
+      arc.is_kept = tenure_.served.lowest(range) >= epoch;
+    } else {
+      // Who was still reconciling after a start enters the next epoch as a gainer.
+      arc.is_kept =
+          contains(arc.groups[1].members, self_) &&
+          std::ranges::all_of(before, [&](const Arc& old) {
+            return old.is_served || old.range.last < range.first || range.last < old.range.first;
+          });
+      arc.is_served = arc.is_kept;
+    }
+    arc.completion = new_completion(arc);
+    if (arc.is_served) raise(tenure_.served, range);
+    arcs_served_ += arc.is_served ? 1 : 0;
     arcs_.push_back(std::move(arc));
   };
   for (const auto& arc : configuration.ring().arcs()) {
-    const auto group = keys_of(configuration, arc.group);
-    if (!contains(group, self_)) continue;
-    if (!previous) {
-      add(arc.range, group);
-      continue;
+    if (!contains(keys_of(configuration, arc.group), self_)) continue;
+    crypto::Digest first = arc.range.first;
+    for (auto cut = cuts.upper_bound(first); cut != cuts.end() && *cut <= arc.range.last; ++cut) {
+      add({first, routing::key_before(*cut)});
+      first = *cut;
     }
-    // Cut where the previous epoch's arcs end, so that each piece has one group of sources.
-    for (const auto& old : previous->ring().arcs()) {
-      const wire::KeyRange piece{std::max(arc.range.first, old.range.first),
-                                 std::min(arc.range.last, old.range.last)};
-      if (piece.first <= piece.last) add(piece, group);
-    }
+    add({first, arc.range.last});
   }
-  arcs_served_ = static_cast<std::size_t>(std::ranges::count_if(arcs_, &Arc::is_served));
   for (std::size_t arc = 0; arc < arcs_.size(); ++arc) {
-    for (const wire::NodeKey& source : arcs_[arc].sources) {
-      // Scans and answers of an earlier epoch must not be taken for this one's.
-      exchanges_.push_back({.arc = arc, .source = source, .round = begun_epochs_ << 32});
-    }
+    add_sources(arc);
+    judge(arc);
   }
   random_.shuffle(exchanges_);
+  std::ranges::partition(exchanges_,
+                         [&](const Exchange& one) { return !arcs_[one.arc].is_served; });
   next_round_ = now + settings_.interval;
   on_time(now, out);
+}
+
+std::vector<EpochGroup> Reconciler::groups_of(const crypto::Digest& key,
+                                              const History& history) const {
+  const auto group_in = [&](const membership::Configuration& configuration) {
+    return EpochGroup{.epoch = configuration.number().epoch,
+                      .members = keys_of(configuration, configuration.group(key))};
+  };
+  std::vector<EpochGroup> out{group_in(verifier_->configuration())};
+  for (const auto& earlier : history) out.push_back(group_in(*earlier));
+  return out;
+}
+
+Completion Reconciler::new_completion(const Arc& arc) const {
+  return {verifier_->configuration().f(), self_, tenure_.complete.lowest(arc.range), arc.groups};
+}
+
+void Reconciler::add_sources(std::size_t index) {
+  Arc& arc = arcs_[index];
+  for (const wire::NodeKey& source : arc.completion.sources()) {
+    // Scans and answers of an earlier epoch must not be taken for this one's.
+    if (arc.sources.insert(source).second) {
+      exchanges_.push_back({.arc = index, .source = source, .round = era_ << 32});
+    }
+  }
+}
+
+bool Reconciler::is_compared_enough(const Arc& arc, const std::set<wire::NodeKey>& with) const {
+  const auto count =
+      std::ranges::count_if(arc.groups.front().members,
+                            [&](const wire::NodeKey& member) { return with.contains(member); });
+  return std::cmp_greater_equal(count, 2 * verifier_->configuration().f());
+}
+
+void Reconciler::raise(IntervalEpochs& what, const wire::KeyRange& range) {
+  const wire::Epoch epoch = verifier_->configuration().number().epoch;
+  if (what.lowest(range) >= epoch) return;
+  what.raise(range, epoch);
+  ++tenure_revision_;
+}
+
+void Reconciler::judge(std::size_t index) {
+  Arc& arc = arcs_[index];
+  const bool is_complete = arc.completion.is_complete();
+  if (is_complete) raise(tenure_.complete, arc.range);
+  if (arc.is_served || !(arc.is_kept ? is_compared_enough(arc, arc.compared) : is_complete)) return;
+  arc.is_served = true;
+  ++arcs_served_;
+  raise(tenure_.served, arc.range);
+  std::erase_if(served_keys_,
+                [&](const wire::ObjectId& id) { return arc.range.contains(id.placement); });
 }
 
 const Reconciler::Arc* Reconciler::arc_of(const crypto::Digest& key) const {
@@ -100,15 +179,6 @@ bool Reconciler::is_served(const wire::ObjectId& id) const {
   return arc && (arc->is_served || served_keys_.contains(id));
 }
 
-wire::RangeState Reconciler::state_of(const wire::KeyRange& range) const {
-  const bool is_first_epoch = verifier_->configuration().number() ==
-                              wire::ConfigurationNumber{wire::Generation(0), wire::Epoch(1)};
-  const bool is_served = std::ranges::any_of(arcs_, [&](const Arc& arc) {
-    return arc.is_served && arc.range.first <= range.first && range.last <= arc.range.last;
-  });
-  return {.has_entered = true, .is_complete = is_first_epoch || is_served};
-}
-
 // ---- Exchanges ----
 
 void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
@@ -117,6 +187,7 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
     if (exchanges_[i].stage != Stage::kWaiting) continue;
     ++exchanges_running_;
     exchanges_[i].todo = {arcs_[exchanges_[i].arc].range};
+    exchanges_[i].claim = wire::Epoch(~std::uint64_t{0});
     next_range(now, i, out);
   }
 }
@@ -183,7 +254,10 @@ void Reconciler::on_range_answer(Instant now, std::size_t index, const wire::Ans
                                  ReconcilerEffects& out) {
   Exchange& exchange = exchanges_[index];
   if (exchange.stage != Stage::kAsked) return;
-  const auto counts = [](const wire::RangeState& state) { return state.has_entered; };
+  const auto counts = [&](const wire::RangeState& state) {
+    exchange.claim = std::min(exchange.claim, state.complete_for);
+    return state.has_entered;
+  };
   if (const auto* equal = std::get_if<wire::RangeEqual>(&answer.body)) {
     return counts(equal->state) ? next_range(now, index, out) : fail(now, index);
   }
@@ -244,17 +318,21 @@ void Reconciler::on_fetched(Instant now, const Pending& pending, wire::Answer& a
   Exchange& exchange = exchanges_[index];
   if (exchange.stage != Stage::kFetching || exchange.round != pending.round) return;
   --exchange.fetching;
-  auto* found = std::get_if<wire::ObjectFound>(&answer.body);
-  if (found && is_valid(pending.id, answer)) {
+  if (auto* found = std::get_if<wire::ObjectFound>(&answer.body);
+      found && is_valid(pending.id, answer)) {
     exchange.merging.insert(pending.id);
-    ReconcilerEffects::Merge merge{.id = pending.id};
+    ReconcilerEffects::Merge merge{.id = pending.id, .era = era_};
     merge.found.push_back(std::move(found->object));
     out.merges.push_back(std::move(merge));
+  } else if (std::holds_alternative<wire::Refused>(answer.body)) {
+    return fail(now, index);  // busy, or damaged there: it says nothing about the object
   } else {
-    // Listed, but not shown: nothing waits for it here. A client that asks for it makes it be asked
-    // for singly.
+    // Listed, but not shown: who else has it?
     out.reports.push_back(
         {pending.to, found ? Observation::kInvalidAnswer : Observation::kEmptyListing});
+    repair(now, pending.id, out);
+    if (!repairs_.contains(pending.id)) return fail(now, index);
+    exchange.merging.insert(pending.id);
   }
   fetch_more(now, index, out);
 }
@@ -281,14 +359,12 @@ void Reconciler::finish(Instant now, std::size_t index, ReconcilerEffects& out) 
   Exchange& exchange = exchanges_[index];
   exchange.stage = Stage::kDone;
   --exchanges_running_;
-  Arc& arc = arcs_[exchange.arc];
-  arc.done.insert(exchange.source);
-  if (!arc.is_served && arc.done.size() >= arc.sources_needed) {
-    arc.is_served = true;
-    ++arcs_served_;
-    std::erase_if(served_keys_,
-                  [&](const wire::ObjectId& id) { return arc.range.contains(id.placement); });
-  }
+  const std::size_t index_of_arc = exchange.arc;
+  Arc& arc = arcs_[index_of_arc];
+  arc.compared.insert(exchange.source);
+  arc.completion.on_told(exchange.source, exchange.claim);
+  judge(index_of_arc);
+  add_sources(index_of_arc);  // `exchange` may be gone now
   start_waiting(now, out);
 }
 
@@ -299,6 +375,7 @@ void Reconciler::repair(Instant now, const wire::ObjectId& id, ReconcilerEffects
   if (!arc || repairs_.contains(id) || repairs_.size() >= settings_.key_repairs_max) return;
   KeyRepair& repair = repairs_[id];
   repair.arc = static_cast<std::size_t>(arc - arcs_.data());
+  repair.completion = new_completion(*arc);
   repair.rounds_left = kRepairRounds;
   send_repair(now, id, repair, out);
 }
@@ -312,7 +389,7 @@ void Reconciler::send_repair(Instant now, const wire::ObjectId& id, KeyRepair& r
                              ReconcilerEffects& out) {
   --repair.rounds_left;
   repair.deadline = now + settings_.request_timeout;
-  for (const wire::NodeKey& source : arcs_[repair.arc].sources) {
+  for (const wire::NodeKey& source : repair.completion.sources()) {
     if (!repair.answered.contains(source))
       send(now, source, wire::FetchObject{id}, {.id = id}, out);
   }
@@ -320,29 +397,48 @@ void Reconciler::send_repair(Instant now, const wire::ObjectId& id, KeyRepair& r
 
 void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Answer& answer,
                                   ReconcilerEffects& out) {
-  (void)now;
   const auto at = repairs_.find(pending.id);
   if (at == repairs_.end() || at->second.is_merging) return;
   KeyRepair& repair = at->second;
+  if (repair.answered.contains(pending.to)) return;
+  wire::Epoch claim;
   if (auto* found = std::get_if<wire::ObjectFound>(&answer.body)) {
     if (!is_valid(pending.id, answer)) {
       out.reports.push_back({pending.to, Observation::kInvalidAnswer});
       return;
     }
+    claim = found->complete_for;
     repair.found.push_back(std::move(found->object));
-  } else if (!std::holds_alternative<wire::Absent>(answer.body)) {
+  } else if (const auto* absent = std::get_if<wire::ObjectAbsent>(&answer.body)) {
+    claim = absent->complete_for;
+  } else {
     return;  // busy or refused: asked again at the deadline
   }
   repair.answered.insert(pending.to);
+  repair.completion.on_told(pending.to, claim);
   const Arc& arc = arcs_[repair.arc];
-  if (repair.answered.size() < arc.sources_needed) return;
-  repair.is_merging = true;
-  out.merges.push_back({.id = pending.id, .found = std::move(repair.found), .is_key_done = true});
+  const bool is_enough =
+      arc.is_kept ? is_compared_enough(arc, repair.answered) : repair.completion.is_complete();
+  if (is_enough) {
+    repair.is_merging = true;
+    out.merges.push_back(
+        {.id = pending.id, .found = std::move(repair.found), .is_key_done = true, .era = era_});
+    return;
+  }
+  for (const wire::NodeKey& source : repair.completion.sources()) {
+    const bool is_asked = std::ranges::any_of(pending_, [&](const auto& one) {
+      return one.second.to == source && !one.second.exchange && one.second.id == pending.id;
+    });
+    if (!is_asked && !repair.answered.contains(source)) {
+      send(now, source, wire::FetchObject{pending.id}, {.id = pending.id}, out);
+    }
+  }
 }
 
 void Reconciler::on_merged(Instant now, const wire::ObjectId& id, bool is_key_done, bool is_whole,
-                           ReconcilerEffects& out) {
+                           std::uint64_t era, ReconcilerEffects& out) {
   if (is_whole) damaged_.erase(id);
+  if (era != era_) return;
   if (is_key_done) {
     repairs_.erase(id);
     const Arc* arc = arc_of(id.placement);
@@ -350,11 +446,13 @@ void Reconciler::on_merged(Instant now, const wire::ObjectId& id, bool is_key_do
       if (served_keys_.size() >= kServedKeysMax) served_keys_.clear();
       served_keys_.insert(id);
     }
-    return;
   }
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
-    if (exchanges_[i].merging.erase(id) > 0 && exchanges_[i].stage == Stage::kFetching) {
+    if (exchanges_[i].merging.erase(id) == 0 || exchanges_[i].stage != Stage::kFetching) continue;
+    if (is_whole) {
       fetch_more(now, i, out);
+    } else {
+      fail(now, i);
     }
   }
 }
@@ -391,6 +489,12 @@ void Reconciler::on_answer(Instant now, const wire::NodeKey& from, wire::Answer 
   on_fetched(now, pending, answer, out);
 }
 
+/// Members of earlier groups are asked until the arc is complete, and not again.
+bool Reconciler::is_still_source(const Exchange& exchange) const {
+  const Arc& arc = arcs_[exchange.arc];
+  return contains(arc.groups.front().members, exchange.source) || !arc.completion.is_complete();
+}
+
 void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
   std::erase_if(pending_, [&](const auto& one) { return one.second.deadline <= now; });
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
@@ -401,7 +505,7 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
       note_silence(now, exchange.source, out);
       fail(now, i);
     } else if (exchange.stage == Stage::kFailed) {
-      exchange.stage = Stage::kWaiting;
+      exchange.stage = is_still_source(exchange) ? Stage::kWaiting : Stage::kDone;
     }
   }
   for (auto at = repairs_.begin(); at != repairs_.end();) {
@@ -409,6 +513,10 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
     if (repair.is_merging || repair.deadline > now) {
       ++at;
     } else if (repair.rounds_left == 0) {
+      for (std::size_t i = 0; i < exchanges_.size(); ++i) {
+        const bool is_waiting = exchanges_[i].merging.erase(id) > 0;
+        if (is_waiting && exchanges_[i].stage == Stage::kFetching) fail(now, i);
+      }
       at = repairs_.erase(at);
     } else {
       send_repair(now, id, repair, out);
@@ -421,7 +529,9 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
     // Those that are not done yet go on: a dead source must not keep the others from being compared
     // again.
     for (Exchange& exchange : exchanges_) {
-      if (exchange.stage == Stage::kDone) exchange.stage = Stage::kWaiting;
+      if (exchange.stage == Stage::kDone && is_still_source(exchange)) {
+        exchange.stage = Stage::kWaiting;
+      }
     }
   }
   start_waiting(now, out);

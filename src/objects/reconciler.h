@@ -8,8 +8,10 @@
 // came to their end:
 //
 //     kept arc:   2f others of its group (with oneself 2f+1)          — after a start
-//     gained arc: 2f+1 members of its group in the previous epoch     — who have entered this one
-//     (design 10.3)
+//     gained arc: when it is complete                                 — completion.h
+//
+// A kept arc that was served in the epoch before goes on being served, and completes beside it.
+// What the replica is complete for and serves is durable (`tenure`), so a restart cancels neither.
 //
 //   exchange:  kWaiting ─▶ kScanning ─▶ kAsked ─▶ (equal: next range | split: more ranges |
 //   entries:)
@@ -17,15 +19,18 @@
 //                 └───────── kFailed (retry later) ◀── time-out, refusal, nonsense
 //
 // A lying source can make an exchange long but not large: ranges to do are a stack of bounded
-// depth, and the others go on beside it. What a source lists and nobody can show does not hold
-// anything up: the key is asked for singly.
+// depth, and the others go on beside it. What a source lists and does not show is asked of all
+// others before its exchange goes on, so a liar holds up its own exchange alone, and a correct
+// source that is busy or damaged makes nobody believe that an object is not there.
 #pragma once
 
 #include <map>
 #include <set>
 
 #include "base/random.h"
+#include "objects/completion.h"
 #include "objects/effects.h"
+#include "objects/interval_epochs.h"
 #include "objects/range_digest.h"
 #include "objects/verify.h"
 
@@ -55,6 +60,7 @@ struct ReconcilerEffects {
     wire::ObjectId id;
     std::vector<wire::StoredObject> found;
     bool is_key_done = false;
+    std::uint64_t era = 0;  // repeated by on_merged
   };
   std::vector<Request> requests;
   std::vector<RangeScan> scans;
@@ -76,23 +82,40 @@ struct ReconcilerSettings {
 
 inline constexpr std::size_t kScanLimit = 1024;
 
+/// What a replica may claim of the past, kept durably (design 10).
+struct Tenure {
+  IntervalEpochs complete;  // it holds every write acknowledged before that epoch
+  IntervalEpochs served;    // it answered clients in that epoch
+  friend bool operator==(const Tenure&, const Tenure&) = default;
+};
+
+/// Configurations before the one in force, newest first.
+using History = std::vector<std::shared_ptr<const membership::Configuration>>;
+
 class Reconciler {
  public:
   Reconciler(wire::NodeKey self, Random random, ReconcilerSettings settings);
 
-  /// Takes over the arcs of `next`. `previous` is nothing after a start: then every arc is a kept
-  /// one. Arcs that were served and are kept go on being served.
-  void begin_epoch(Instant now, const Verifier& next,
-                   const std::shared_ptr<const membership::Configuration>& previous,
+  /// Begins after a start. `tenure`: what an earlier run left; nothing in a new data directory.
+  void start(Instant now, const Verifier& verifier, const History& history,
+             std::optional<Tenure> tenure, ReconcilerEffects& out);
+  /// Takes over the arcs of `next`; `history` begins with the configuration that was in force.
+  void begin_epoch(Instant now, const Verifier& next, const History& history,
                    ReconcilerEffects& out);
+
+  const Tenure& tenure() const { return tenure_; }
+  /// Grows with every change of it.
+  std::uint64_t tenure_revision() const { return tenure_revision_; }
 
   /// True when clients may be answered about this object.
   bool is_served(const wire::ObjectId& id) const;
   bool is_everything_served() const { return arcs_served_ == arcs_.size(); }
   std::size_t arc_count() const { return arcs_.size(); }
   std::size_t arcs_served() const { return arcs_served_; }
-  /// For answers about an interval.
-  wire::RangeState state_of(const wire::KeyRange& range) const;
+  /// The newest epoch for which this replica is complete in the whole interval.
+  wire::Epoch complete_for(const wire::KeyRange& range) const {
+    return tenure_.complete.lowest(range);
+  }
 
   /// Asks the sources about one object at once, ahead of everything. Repeated calls do nothing.
   void repair(Instant now, const wire::ObjectId& id, ReconcilerEffects& out);
@@ -106,7 +129,7 @@ class Reconciler {
   /// A merge came to its end; `is_whole` says that the object is durable and undamaged now (or
   /// nobody has it).
   void on_merged(Instant now, const wire::ObjectId& id, bool is_key_done, bool is_whole,
-                 ReconcilerEffects& out);
+                 std::uint64_t era, ReconcilerEffects& out);
 
   void on_time(Instant now, ReconcilerEffects& out);
   Instant next_deadline() const;
@@ -115,9 +138,11 @@ class Reconciler {
  private:
   struct Arc {
     wire::KeyRange range;
-    std::vector<wire::NodeKey> sources;
-    std::size_t sources_needed = 0;
-    std::set<wire::NodeKey> done;  // sources whose exchange came to its end since the arc began
+    std::vector<EpochGroup> groups;    // of this epoch, then of those before
+    bool is_kept = false;              // clients were answered here before the start or the epoch
+    Completion completion;             // from exchanges that came to their end
+    std::set<wire::NodeKey> compared;  // the others of the group among them
+    std::set<wire::NodeKey> sources;   // with whom there is an exchange
     bool is_served = false;
   };
   enum class Stage : std::uint8_t {
@@ -141,9 +166,10 @@ class Reconciler {
     std::map<wire::ObjectId, wire::RangeEntry>
         listed;  // kMatching: what the source has and we may lack
     std::vector<wire::ObjectId> to_fetch;
-    std::set<wire::ObjectId> merging;
+    std::set<wire::ObjectId> merging;  // being made durable, or asked of everybody
     std::size_t fetching = 0;
-    Instant deadline;  // kAsked, kFetching: time-out; kFailed: retry
+    wire::Epoch claim;  // for which epoch the source is complete, by the lowest of its answers
+    Instant deadline;   // kAsked, kFetching: time-out; kFailed: retry
   };
   struct Pending {
     std::optional<std::size_t> exchange;
@@ -154,6 +180,7 @@ class Reconciler {
   };
   struct KeyRepair {
     std::size_t arc = 0;
+    Completion completion;
     std::set<wire::NodeKey> answered;
     std::vector<wire::StoredObject> found;
     bool is_merging = false;
@@ -161,6 +188,15 @@ class Reconciler {
     int rounds_left = 0;
   };
 
+  void take_arcs(Instant now, const Verifier& next, const History& history, bool is_start,
+                 ReconcilerEffects& out);
+  std::vector<EpochGroup> groups_of(const crypto::Digest& key, const History& history) const;
+  Completion new_completion(const Arc& arc) const;
+  void add_sources(std::size_t arc);
+  /// Looks whether the arc is complete, and whether it may be served.
+  void judge(std::size_t arc);
+  void raise(IntervalEpochs& what, const wire::KeyRange& range);
+  bool is_compared_enough(const Arc& arc, const std::set<wire::NodeKey>& with) const;
   const Arc* arc_of(const crypto::Digest& key) const;
   void start_waiting(Instant now, ReconcilerEffects& out);
   void next_range(Instant now, std::size_t index, ReconcilerEffects& out);
@@ -173,6 +209,7 @@ class Reconciler {
   void finish(Instant now, std::size_t index, ReconcilerEffects& out);
   void on_range_answer(Instant now, std::size_t index, const wire::Answer& answer,
                        ReconcilerEffects& out);
+  bool is_still_source(const Exchange& exchange) const;
   void on_fetched(Instant now, const Pending& pending, wire::Answer& answer,
                   ReconcilerEffects& out);
   void on_repair_answer(Instant now, const Pending& pending, wire::Answer& answer,
@@ -191,7 +228,9 @@ class Reconciler {
   std::size_t arcs_served_ = 0;
   std::vector<Exchange> exchanges_;
   std::size_t exchanges_running_ = 0;
-  std::uint64_t begun_epochs_ = 0;
+  std::uint64_t era_ = 0;  // raised with every epoch: what is left of an earlier one is ignored
+  Tenure tenure_;
+  std::uint64_t tenure_revision_ = 1;
   std::map<wire::Nonce, Pending> pending_;
   std::map<wire::ObjectId, KeyRepair> repairs_;
   std::set<wire::ObjectId> served_keys_;  // single objects served before their arc is

@@ -10,10 +10,33 @@ namespace {
 using wire::RefusalReason;
 
 constexpr std::string_view kQuotaNote = "objects/quota/";
-constexpr std::string_view kEnteredNote = "objects/entered";
+constexpr std::string_view kTenureNote = "objects/tenure";
 /// Descriptions kept for peers that are behind; who is further behind takes them from a node's
 /// chain (issue 5).
 constexpr std::size_t kDescriptionsKept = wire::kDescriptionsMax;
+/// Earlier configurations kept in memory for completing from their groups.
+constexpr std::size_t kHistoryMax = 8;
+
+/// The epoch that was entered last stands before the intervals, for a person who looks at the disk.
+Bytes encode_tenure(const wire::ConfigurationNumber& entered, const Tenure& tenure) {
+  return wire::Writer()
+      .u32(entered.generation.value)
+      .u64(entered.epoch.value)
+      .bytes32(tenure.complete.encode())
+      .bytes32(tenure.served.encode())
+      .take();
+}
+
+std::optional<Tenure> decode_tenure(ByteView bytes) {
+  wire::Reader in(bytes);
+  in.u32();
+  in.u64();
+  constexpr std::size_t kSizeMax = 64U << 20;
+  auto complete = IntervalEpochs::decode(in.bytes32(kSizeMax));
+  auto served = IntervalEpochs::decode(in.bytes32(kSizeMax));
+  if (!in.done() || !complete || !served) return std::nullopt;
+  return Tenure{.complete = std::move(*complete), .served = std::move(*served)};
+}
 
 std::size_t bulk_size(const wire::Request& request) {
   if (const auto* put = std::get_if<wire::PutBlock>(&request.body)) return put->bytes.size();
@@ -49,15 +72,18 @@ std::string_view name_of(Observation observation) {
 }
 
 Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::SignatureScheme& scheme,
-                 RecoveredNotes recovered, Random random, ReplicaLimits limits)
+                 RecoveredNotes recovered, Random random, ReplicaLimits limits, History history)
     : identity_(std::move(identity)),
       verifier_(std::move(verifier)),
       scheme_(&scheme),
       limits_(limits),
+      history_(std::move(history)),
       reconciler_(identity_.key.public_key(), random,
                   ReconcilerSettings{.interval = limits.reconcile_interval}) {
   for (const auto& [name, value] : recovered.notes) {
     const std::string_view text = as_text(name);
+    // A note that cannot be read is none: everything is completed anew.
+    if (text == kTenureNote) recovered_tenure_ = decode_tenure(value).value_or(Tenure{});
     if (!text.starts_with(kQuotaNote)) continue;
     const auto holder = crypto::PublicKey::from(ByteView(name).subspan(kQuotaNote.size()));
     wire::Reader in(value);
@@ -69,57 +95,69 @@ Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::Sign
 void Replica::start(Instant now, Effects& out) noexcept {
   last_instant_ = now;
   descriptions_.push_back(verifier_.configuration().signed_description());
+  for (const auto& earlier : history_) {
+    if (descriptions_.size() == kDescriptionsKept) break;
+    descriptions_.push_front(earlier->signed_description());
+  }
   next_scrub_ = now + limits_.scrub_interval;
   ReconcilerEffects asked;
-  reconciler_.begin_epoch(now, verifier_, nullptr, asked);
-  enter(now, out);
+  reconciler_.start(now, verifier_, history_, std::move(recovered_tenure_), asked);
+  enter(out);
   perform(asked, out);
 }
 
 /// Makes "entered" durable; until then nothing is answered (design 10.1).
-void Replica::enter(Instant now, Effects& out) {
-  (void)now;
+void Replica::enter(Effects& out) {
   is_entering_ = true;
-  const wire::ConfigurationNumber number = verifier_.configuration().number();
+  tenure_persist_.reset();  // what an earlier epoch still writes says nothing of this one
+  write_tenure(out);
+}
+
+/// One write at a time; what changed meanwhile follows. After a failure on_time() tries again.
+void Replica::write_tenure(Effects& out) {
+  const bool is_durable = durable_revision_ == reconciler_.tenure_revision() && !is_entering_;
+  if (tenure_persist_ || is_durable) return;
+  written_revision_ = reconciler_.tenure_revision();
+  tenure_persist_ = next_token();
   wire::PutNote note{
-      .name = to_bytes(as_bytes(kEnteredNote)),
-      .value = wire::Writer().u32(number.generation.value).u64(number.epoch.value).take()};
-  persist({}, {std::move(note)}, out);
+      .name = to_bytes(as_bytes(kTenureNote)),
+      .value = encode_tenure(verifier_.configuration().number(), reconciler_.tenure())};
+  persists_.emplace(*tenure_persist_, AfterPersist{});
+  out.push_back(Persist{.token = *tenure_persist_, .writes = {std::move(note)}});
 }
 
 // ---- Requests ----
 
-std::optional<wire::Refused> Replica::refusal_of(const Sender& sender,
-                                                 const wire::Request& request) {
+std::optional<RefusalReason> Replica::refusal_of(const Sender& sender,
+                                                 const wire::Request& request) const {
   const membership::Configuration& configuration = verifier_.configuration();
-  const auto refused = [](RefusalReason reason) { return wire::Refused{.reason = reason}; };
   const bool is_busy = is_entering_ || operations_ >= limits_.operations_max ||
                        operation_bytes_ + bulk_size(request) > limits_.operation_bytes_max;
-  if (is_busy) return refused(RefusalReason::kBusy);
+  if (is_busy) return RefusalReason::kBusy;
   if (sender.role == wire::Role::kNode && !configuration.node_index(sender.key)) {
-    return refused(RefusalReason::kNotAllowed);
+    return RefusalReason::kNotAllowed;
   }
   const wire::ConfigurationNumber asked = request.context.configuration;
   // The bytes of a block prove themselves in whatever epoch; everything else belongs to one.
   if (!std::holds_alternative<wire::GetBlock>(request.body) && asked != configuration.number()) {
-    if (asked > configuration.number()) return refused(RefusalReason::kBusy);
-    wire::Refused out = refused(RefusalReason::kWrongEpoch);
-    out.descriptions = {descriptions_.begin(), descriptions_.end()};
-    return out;
+    return asked > configuration.number() ? RefusalReason::kBusy : RefusalReason::kWrongEpoch;
   }
   const auto object = client_object(request.body);
   if (!object && sender.role != wire::Role::kNode &&
       !std::holds_alternative<wire::GetDescriptions>(request.body)) {
-    return refused(RefusalReason::kNotAllowed);
+    return RefusalReason::kNotAllowed;
   }
-  if (object) {
-    const auto group = configuration.group(object->placement);
-    const auto self = configuration.node_index(identity_.key.public_key());
-    if (!self || std::ranges::find(group, *self) == group.end()) {
-      return refused(RefusalReason::kNotInGroup);
-    }
+  if (object && !std::holds_alternative<wire::GetBlock>(request.body) &&
+      !is_in_group(object->placement)) {
+    return RefusalReason::kNotInGroup;
   }
   return std::nullopt;
+}
+
+bool Replica::is_in_group(const crypto::Digest& placement) const {
+  const auto group = verifier_.configuration().group(placement);
+  const auto self = verifier_.configuration().node_index(identity_.key.public_key());
+  return self && std::ranges::find(group, *self) != group.end();
 }
 
 void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Request> verified,
@@ -128,9 +166,7 @@ void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Reque
   wire::Request request = std::move(verified).take();
   ++statistics_.requests;
   if (auto refusal = refusal_of(sender, request)) {
-    ++statistics_.refused;
-    if (refusal->reason == RefusalReason::kBusy) refusal->retry_after_ms = limits_.retry_after_ms;
-    return answer(sender, request.context, std::move(*refusal), out);
+    return refuse(sender, request.context, *refusal, out);
   }
   if (const auto* compare = std::get_if<wire::CompareRange>(&request.body)) {
     return begin_range_answer(sender, request.context, *compare, out);
@@ -141,7 +177,9 @@ void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Reque
                   out);
   }
   if (const auto* asked = std::get_if<wire::GetCompleteness>(&request.body)) {
-    if (!reconciler_.state_of(asked->range).is_complete) {
+    const bool is_durable = durable_revision_ == reconciler_.tenure_revision();
+    const wire::Epoch epoch = verifier_.configuration().number().epoch;
+    if (!is_durable || reconciler_.complete_for(asked->range) < epoch) {
       return refuse(sender, request.context, RefusalReason::kBusy, out);
     }
     const wire::CompletenessStatement statement{.cluster = verifier_.configuration().cluster(),
@@ -160,7 +198,7 @@ void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Reque
             ->id;  // answered before this replica serves: a power cut of everybody heals (design 6)
   } else {
     id = *client_object(request.body);
-    if (!reconciler_.is_served(id)) {
+    if (!std::holds_alternative<wire::GetBlock>(request.body) && !reconciler_.is_served(id)) {
       ReconcilerEffects asked;
       reconciler_.repair(now, id, asked);
       perform(asked, out);
@@ -187,6 +225,10 @@ void Replica::refuse(const Sender& sender, const wire::MessageContext& context,
   ++statistics_.refused;
   wire::Refused refused{.reason = reason};
   if (reason == RefusalReason::kBusy) refused.retry_after_ms = limits_.retry_after_ms;
+  const bool is_behind = context.configuration < verifier_.configuration().number();
+  if (reason == RefusalReason::kWrongEpoch && is_behind) {
+    refused.descriptions = {descriptions_.begin(), descriptions_.end()};
+  }
   answer(sender, context, std::move(refused), out);
 }
 
@@ -262,7 +304,7 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
     }
     if (auto* merge = std::get_if<MergeOperation>(&front)) {
       ReconcilerEffects asked;
-      reconciler_.on_merged(now, id, merge->is_key_done, false, asked);
+      reconciler_.on_merged(now, id, merge->is_key_done, false, merge->era, asked);
       perform(asked, out);
     }
     return finish_front(id, out);
@@ -277,7 +319,7 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
     }
     return finish_front(id, out);
   }
-  if (const auto* client = std::get_if<ClientOperation>(&front)) return run(*client, held, out);
+  if (const auto* client = std::get_if<ClientOperation>(&front)) return run(id, *client, held, out);
   if (auto* merge = std::get_if<MergeOperation>(&front)) return run_merge(id, *merge, held, out);
   ++statistics_.scrubbed;
   finish_front(id, out);
@@ -296,13 +338,13 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
   if (at == persists_.end()) return;
   AfterPersist after = std::move(at->second);
   persists_.erase(at);
-  if (!after.id) {  // the "entered" note
-    if (status) {
-      is_entering_ = false;
-    } else {
-      enter(now, out);
-    }
-    return;
+  if (!after.id) {
+    if (token != tenure_persist_) return;  // of an epoch that was left before it was durable
+    tenure_persist_.reset();
+    if (!status) return;
+    is_entering_ = false;
+    durable_revision_ = written_revision_;
+    return write_tenure(out);
   }
   const Operation& front = queues_.at(*after.id).operations.front();
   if (const auto* client = std::get_if<ClientOperation>(&front)) {
@@ -326,7 +368,8 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
   } else if (const auto* merge = std::get_if<MergeOperation>(&front)) {
     if (status && after.was_healed) ++statistics_.healed;
     ReconcilerEffects asked;
-    reconciler_.on_merged(now, *after.id, merge->is_key_done, status.has_value(), asked);
+    reconciler_.on_merged(now, *after.id, merge->is_key_done, status.has_value(), merge->era,
+                          asked);
     finish_front(*after.id, out);
     return perform(asked, out);
   }
@@ -338,13 +381,14 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
 void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcept {
   last_instant_ = now;
   if (next.configuration().number() <= verifier_.configuration().number()) return;
-  const auto previous = verifier_.shared();
+  history_.insert(history_.begin(), verifier_.shared());
+  if (history_.size() > kHistoryMax) history_.pop_back();
   verifier_ = std::move(next);
   descriptions_.push_back(verifier_.configuration().signed_description());
   if (descriptions_.size() > kDescriptionsKept) descriptions_.pop_front();
   ReconcilerEffects asked;
-  reconciler_.begin_epoch(now, verifier_, previous, asked);
-  enter(now, out);
+  reconciler_.begin_epoch(now, verifier_, history_, asked);
+  enter(out);
   perform(asked, out);
 }
 
@@ -353,6 +397,7 @@ void Replica::on_time(Instant now, Effects& out) noexcept {
   ReconcilerEffects asked;
   reconciler_.on_time(now, asked);
   perform(asked, out);
+  write_tenure(out);
   if (now >= next_scrub_) {
     next_scrub_ = now + limits_.scrub_interval;
     scrub_next(out);

@@ -16,9 +16,8 @@
 //  2. Operations on one object are serialised; operations on different objects never wait for each
 //  other.
 //  3. No acknowledgement of an epoch leaves after the next one was learnt (design 10.1).
-//  4. Before a key is served in an epoch, it was reconciled with 2f other members of its group (6),
-//  or completed from the
-//     group of the previous epoch (10.3).
+//  4. Before a key is served in an epoch, it was reconciled with 2f other members of its group
+//  (6), or completed (completion.h).
 //  5. Everything is bounded: see ReplicaLimits.
 //
 // Not here: which configuration is right (membership/), what is signed well (verify.h), rates of
@@ -72,8 +71,9 @@ struct Sender {
 
 class Replica {
  public:
+  /// `history`: configurations before the verifier's, newest first, as far back as they are known.
   Replica(ReplicaIdentity identity, Verifier verifier, const crypto::SignatureScheme& scheme,
-          RecoveredNotes recovered, Random random, ReplicaLimits limits = {});
+          RecoveredNotes recovered, Random random, ReplicaLimits limits = {}, History history = {});
 
   /// Begins reconciling every arc. Call once, before anything else.
   void start(Instant now, Effects& out) noexcept;
@@ -124,6 +124,7 @@ class Replica {
   struct MergeOperation {
     std::vector<wire::StoredObject> found;  // verified; what peers hold
     bool is_key_done = false;               // serve the key afterwards
+    std::uint64_t era = 0;                  // the reconciler's
   };
   struct ScrubOperation {};
   using Operation = std::variant<ClientOperation, MergeOperation, ScrubOperation>;
@@ -136,7 +137,7 @@ class Replica {
     wire::ObjectId id;
   };
   struct AfterPersist {
-    std::optional<wire::ObjectId> id;  // nothing: the "entered" note
+    std::optional<wire::ObjectId> id;  // nothing: the note of the tenure
     std::optional<wire::Answer> answer;
     bool is_answered = false;  // the client was told before
     bool was_healed = false;
@@ -153,7 +154,9 @@ class Replica {
   using AfterScan = std::variant<AnswerScan, ReconcilerScan, ScrubOperation>;
 
   // replica.cc: entry and the queue of a key
-  std::optional<wire::Refused> refusal_of(const Sender& sender, const wire::Request& request);
+  std::optional<wire::RefusalReason> refusal_of(const Sender& sender,
+                                                const wire::Request& request) const;
+  bool is_in_group(const crypto::Digest& placement) const;
   bool enqueue(const wire::ObjectId& id, Operation operation, Effects& out);
   void begin_front(const wire::ObjectId& id, Effects& out);
   void finish_front(const wire::ObjectId& id, Effects& out);
@@ -162,11 +165,15 @@ class Replica {
   void refuse(const Sender& sender, const wire::MessageContext& context, wire::RefusalReason reason,
               Effects& out);
   void persist(AfterPersist after, std::vector<wire::StorageWrite> writes, Effects& out);
-  void enter(Instant now, Effects& out);
+  void enter(Effects& out);
+  void write_tenure(Effects& out);
   Token next_token() { return Token(++tokens_); }
 
   // replica_requests.cc: what clients ask
-  void run(const ClientOperation& operation, wire::StoredObject* held, Effects& out);
+  void run(const wire::ObjectId& id, const ClientOperation& operation, wire::StoredObject* held,
+           Effects& out);
+  void get_block(const wire::ObjectId& id, const ClientOperation& operation,
+                 wire::StoredObject* held, Effects& out);
   void put_block(const ClientOperation& operation, const wire::PutBlock& put,
                  wire::StoredObject* held, Effects& out);
   void offer_block(const ClientOperation& operation, const wire::OfferBlock& offer,
@@ -190,8 +197,13 @@ class Replica {
   Verifier verifier_;
   const crypto::SignatureScheme* scheme_;
   ReplicaLimits limits_;
-  std::deque<Buffer> descriptions_;  // of the newest epochs, for peers that are behind
-  bool is_entering_ = false;         // the "entered" note is not durable yet
+  History history_;
+  std::optional<Tenure> recovered_tenure_;  // taken by start()
+  std::deque<Buffer> descriptions_;         // of the newest epochs, for peers that are behind
+  bool is_entering_ = false;                // that this epoch was entered is not durable yet
+  std::optional<Token> tenure_persist_;     // under way
+  std::uint64_t written_revision_ = 0;      // of the tenure that it writes
+  std::uint64_t durable_revision_ = 0;
   Reconciler reconciler_;
 
   std::uint64_t tokens_ = 0;

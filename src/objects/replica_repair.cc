@@ -22,9 +22,13 @@ void Replica::perform(ReconcilerEffects& asked, Effects& out) {
   }
   for (Report& report : asked.reports) out.push_back(report);
   for (auto& merge : asked.merges) {
-    enqueue(merge.id,
-            MergeOperation{.found = std::move(merge.found), .is_key_done = merge.is_key_done}, out);
+    enqueue(
+        merge.id,
+        MergeOperation{
+            .found = std::move(merge.found), .is_key_done = merge.is_key_done, .era = merge.era},
+        out);
   }
+  write_tenure(out);
 }
 
 void Replica::on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,
@@ -92,7 +96,8 @@ void Replica::begin_range_answer(const Sender& sender, const wire::MessageContex
 
 void Replica::finish_range_answer(AnswerScan scan, Effects& out) {
   RangeDigest::Summary mine = scan.digest.finish();
-  const wire::RangeState state = reconciler_.state_of(scan.range);
+  const wire::RangeState state{.has_entered = true,
+                               .complete_for = reconciler_.complete_for(scan.range)};
   wire::AnswerBody body;
   if (mine.fingerprint == scan.fingerprint) {
     body = wire::RangeEqual{state};
@@ -117,15 +122,17 @@ void Replica::run_merge(const wire::ObjectId& id, MergeOperation& operation,
     ReconcilerEffects asked;
     const bool is_whole = !was_damaged;
     const bool is_key_done = operation.is_key_done;
+    const std::uint64_t era = operation.era;
     finish_front(id, out);
-    reconciler_.on_merged(last_instant_, id, is_key_done, is_whole, asked);
+    reconciler_.on_merged(last_instant_, id, is_key_done, is_whole, era, asked);
     return perform(asked, out);
   }
   if (object.is_damaged || object.holds.empty()) {
     ReconcilerEffects asked;
     const bool is_key_done = operation.is_key_done;
+    const std::uint64_t era = operation.era;
     finish_front(id, out);
-    reconciler_.on_merged(last_instant_, id, is_key_done, false, asked);
+    reconciler_.on_merged(last_instant_, id, is_key_done, false, era, asked);
     return perform(asked, out);
   }
   AfterPersist after{.id = id, .was_healed = true};

@@ -42,8 +42,9 @@ std::optional<RefusalReason> Replica::charge(const wire::Hold& hold, HoldChange 
   const membership::Configuration& configuration = verifier_.configuration();
   const auto organisation = configuration.organisation_index(admission->organisation);
   const auto self = configuration.node_index(identity_.key.public_key());
-  CHECK(organisation.has_value());
-  CHECK(self.has_value());
+  CHECK(self.has_value());  // it is in the object's group
+  // The hold may have been verified just before its organisation left.
+  if (!organisation) return RefusalReason::kBadHold;
   const std::uint64_t share = configuration.own_share(*self);
   const std::uint64_t floor = configuration.settings().client_quota_floor_bytes;
   const std::pair<crypto::PublicKey, std::uint64_t> charged[] = {
@@ -62,9 +63,17 @@ std::optional<RefusalReason> Replica::charge(const wire::Hold& hold, HoldChange 
   return std::nullopt;
 }
 
-void Replica::run(const ClientOperation& operation, wire::StoredObject* held, Effects& out) {
+void Replica::run(const wire::ObjectId& id, const ClientOperation& operation,
+                  wire::StoredObject* held, Effects& out) {
   const wire::RequestBody& body = operation.request.body;
-  const auto finish_with = [&](const wire::ObjectId& id, wire::AnswerBody what) {
+  // The epoch may have changed while the disk was read (design 10.1).
+  const bool is_same_epoch =
+      operation.request.context.configuration == verifier_.configuration().number();
+  if (!is_same_epoch && !std::holds_alternative<wire::GetBlock>(body)) {
+    refuse(operation.sender, operation.request.context, RefusalReason::kWrongEpoch, out);
+    return finish_front(id, out);
+  }
+  const auto finish_with = [&](wire::AnswerBody what) {
     answer(operation.sender, operation.request.context, std::move(what), out);
     finish_front(id, out);
   };
@@ -74,19 +83,40 @@ void Replica::run(const ClientOperation& operation, wire::StoredObject* held, Ef
     offer_block(operation, *offer, held, out);
   } else if (const auto* put_rec = std::get_if<wire::PutRecord>(&body)) {
     put_record(operation, *put_rec, held, out);
-  } else if (const auto* get = std::get_if<wire::GetBlock>(&body)) {
-    const wire::ObjectId id = get->id;
-    if (held) return finish_with(id, wire::BlockFound{std::move(held->content)});
-    finish_with(id, wire::Absent{});
-  } else if (const auto* get_record = std::get_if<wire::GetRecord>(&body)) {
-    const wire::ObjectId id = get_record->id;
-    if (held) return finish_with(id, record_held(*held));
-    finish_with(id, wire::Absent{});
-  } else if (const auto* fetch = std::get_if<wire::FetchObject>(&body)) {
-    const wire::ObjectId id = fetch->id;
-    if (held) return finish_with(id, wire::ObjectFound{std::move(*held)});
-    finish_with(id, wire::Absent{});
+  } else if (std::holds_alternative<wire::GetBlock>(body)) {
+    get_block(id, operation, held, out);
+  } else if (std::holds_alternative<wire::GetRecord>(body)) {
+    if (held) return finish_with(record_held(*held));
+    finish_with(wire::Absent{});
+  } else if (std::holds_alternative<wire::FetchObject>(body)) {
+    const wire::Epoch complete_for = reconciler_.complete_for({id.placement, id.placement});
+    if (!held) return finish_with(wire::ObjectAbsent{complete_for});
+    finish_with(wire::ObjectFound{.object = std::move(*held), .complete_for = complete_for});
   }
+}
+
+/// Bytes prove themselves, so whoever has them shows them: in any epoch, before it was reconciled,
+/// and after it left the group. That there are none is only said by who serves the key.
+void Replica::get_block(const wire::ObjectId& id, const ClientOperation& operation,
+                        wire::StoredObject* held, Effects& out) {
+  const wire::MessageContext& context = operation.request.context;
+  if (held) {
+    answer(operation.sender, context, wire::BlockFound{std::move(held->content)}, out);
+  } else if (context.configuration < verifier_.configuration().number()) {
+    refuse(operation.sender, context, RefusalReason::kWrongEpoch, out);
+  } else if (context.configuration > verifier_.configuration().number()) {
+    refuse(operation.sender, context, RefusalReason::kBusy, out);
+  } else if (!is_in_group(id.placement)) {
+    refuse(operation.sender, context, RefusalReason::kNotInGroup, out);
+  } else if (!reconciler_.is_served(id)) {
+    ReconcilerEffects asked;
+    reconciler_.repair(last_instant_, id, asked);
+    refuse(operation.sender, context, RefusalReason::kBusy, out);
+    perform(asked, out);
+  } else {
+    answer(operation.sender, context, wire::Absent{}, out);
+  }
+  finish_front(id, out);
 }
 
 /// [one phase] Durable block and hold, then the acknowledgement (design 6).

@@ -73,6 +73,7 @@ class Run {
 
  private:
   static constexpr std::size_t kClients = 3;
+  static constexpr std::uint64_t kChangesMax = 3;
   static constexpr Duration kSafetyTime = seconds(20);
   static constexpr Duration kTimeout = seconds(8);
 
@@ -91,6 +92,7 @@ class Run {
     options.nodes = std::max<std::uint32_t>(options.organisations * 2, 3 * options.faults + 1);
     if (options.faults > 1)
       options.nodes = std::max(options.nodes, options.organisations * options.faults);
+    options.spares = static_cast<std::uint32_t>(random_.between(0, 4));
     options.has_real_signatures = seed % 20 == 0;
     result_.story = "f=" + std::to_string(options.faults) +
                     " organisations=" + std::to_string(options.organisations) +
@@ -105,11 +107,10 @@ class Run {
   // ---- Faults: all at the nodes of one organisation, which is never more than f of a group ----
 
   void choose_faults() {
-    const auto& nodes = world_.configuration().nodes();
     const auto bad =
         static_cast<std::uint32_t>(random_.below(world_.configuration().organisations().size()));
-    for (std::size_t i = 0; i < nodes.size(); ++i) {
-      if (nodes[i].organisation == bad) faulty_.push_back(i);
+    for (std::size_t i = 0; i < world_.node_count(); ++i) {
+      if (world_.organisation_of(i) == bad) faulty_.push_back(i);
     }
     world_.network().loss_per_mille =
         static_cast<std::uint32_t>(random_.chance(1, 2) ? random_.below(100) : 0);
@@ -126,6 +127,13 @@ class Run {
     if (mode == adversary::Mode::kHonest && random_.chance(2, 3)) {
       schedule_crashes();
       result_.story += " crashes";
+    }
+    if (random_.chance(1, 2)) {
+      const auto changes = random_.between(1, kChangesMax);
+      for (std::uint64_t i = 0; i < changes; ++i) {
+        world_.at(milliseconds(random_.between(500, 18'000)), [this] { change_membership(); });
+      }
+      result_.story += " epochs";
     }
     if (random_.chance(1, 4)) {
       world_.at(seconds(random_.between(1, 15)), [this] { cut_power(); });
@@ -162,20 +170,42 @@ class Run {
   /// Everybody at once; disks keep what was synced.
   void cut_power() {
     if (is_healed_) return;
-    for (std::size_t i = 0; i < world_.configuration().nodes().size(); ++i) {
+    for (std::size_t i = 0; i < world_.node_count(); ++i) {
       if (world_.is_up(i)) world_.crash(i);
     }
     world_.at(milliseconds(random_.between(10, 2000)), [this] {
-      for (std::size_t i = 0; i < world_.configuration().nodes().size(); ++i) {
+      for (std::size_t i = 0; i < world_.node_count(); ++i) {
         if (!world_.is_up(i)) world_.restart(i);
       }
     });
   }
 
+  /// Members leave and others come, returning ones among them. Who left answers on.
+  void change_membership() {
+    if (is_healed_) return;
+    std::vector<std::size_t> inside;
+    std::vector<std::size_t> outside;
+    for (std::size_t i = 0; i < world_.node_count(); ++i) {
+      (world_.is_member(i) ? inside : outside).push_back(i);
+    }
+    const auto move_some = [&](std::vector<std::size_t>& from, std::vector<std::size_t>& to,
+                               std::size_t count) {
+      for (; count > 0 && !from.empty(); --count) {
+        const auto at = from.begin() + static_cast<std::ptrdiff_t>(random_.below(from.size()));
+        to.push_back(*at);
+        from.erase(at);
+      }
+    };
+    std::vector<std::size_t> leaving;
+    move_some(inside, leaving, random_.below(3));
+    move_some(outside, inside, random_.below(3));
+    if (world_.change_membership(inside, milliseconds(random_.between(1, 3000)))) ++result_.epochs;
+  }
+
   void part() {
     if (is_healed_) return;
     std::vector<int> sides;
-    for (std::size_t i = 0; i < world_.configuration().nodes().size(); ++i)
+    for (std::size_t i = 0; i < world_.node_count(); ++i)
       sides.push_back(static_cast<int>(random_.below(2)));
     world_.partition(std::move(sides));
     world_.at(seconds(random_.between(1, 5)), [this] { world_.partition({}); });
@@ -187,7 +217,7 @@ class Run {
     world_.network().loss_per_mille = 0;
     world_.network().duplicate_per_mille = 0;
     world_.run_for(seconds(3));
-    for (std::size_t i = 0; i < world_.configuration().nodes().size(); ++i) {
+    for (std::size_t i = 0; i < world_.node_count(); ++i) {
       world_.misbehaviour(i).set_mode(adversary::Mode::kHonest);
       if (!world_.is_up(i)) world_.restart(i);
     }
@@ -292,7 +322,7 @@ class Run {
 
   void demand_progress() {
     const auto all_serve = [this] {
-      for (std::size_t i = 0; i < world_.configuration().nodes().size(); ++i) {
+      for (std::size_t i = 0; i < world_.node_count(); ++i) {
         if (!world_.replica(i)->is_serving_everything()) return false;
       }
       return true;
@@ -323,7 +353,12 @@ class Run {
       ++left;
       write_record(client, [this, &left](const OperationResult& result) {
         --left;
-        if (result.outcome != Outcome::kDone) fail("writing a record after healing failed");
+        if (result.outcome != Outcome::kDone) {
+          fail("writing a record after healing ended as " +
+               std::string(objects::name_of(result.outcome)) + ", " +
+               std::to_string(result.answered) + " answered, " + std::to_string(result.confirmed) +
+               " confirmed");
+        }
       });
     }
     if (!world_.run_until([&] { return left == 0; }, seconds(120)))
@@ -353,7 +388,7 @@ class Run {
     world_.run_for(seconds(200));
     for (const Buffer& block : blocks_) {
       const auto id = wire::ObjectId::block(crypto::sha256(block.view()));
-      for (std::uint32_t node : world_.configuration().group(id.placement)) {
+      for (const std::size_t node : world_.group_of(id)) {
         const auto& objects = world_.disk(node).objects();
         const auto at = objects.find(id);
         if (at == objects.end() || at->second.is_damaged)

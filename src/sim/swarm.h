@@ -18,6 +18,7 @@ struct SwarmResult {
   std::string violation;  // empty: none was found
   crypto::Digest trace;
   std::uint64_t events = 0;
+  std::uint64_t epochs = 0;  // changes of membership
   std::uint64_t operations = 0;
   std::uint64_t acknowledged = 0;
   std::string story;  // what was chosen: for people

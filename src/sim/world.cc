@@ -1,6 +1,7 @@
 #include "sim/world.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 
@@ -8,6 +9,7 @@ namespace rosebud::sim {
 namespace {
 
 constexpr Timestamp kExpiry{4'000'000'000};
+constexpr std::uint16_t kServiceSeats = 4;
 
 crypto::SecretKey random_key(Random& random) {
   FixedBytes<32, struct crypto::SeedTag> seed;
@@ -31,22 +33,28 @@ World::World(const WorldOptions& options)
                                    .authority = authorities_.back().public_key(),
                                    .quota_bytes = 1ULL << 40});
   }
-  nodes_.resize(options.nodes);
-  for (std::uint32_t i = 0; i < options.nodes; ++i) {
+  nodes_.resize(options.nodes + options.spares);
+  for (std::uint32_t i = 0; i < nodes_.size(); ++i) {
     nodes_[i].key = random_key(random_);
     nodes_[i].misbehaviour = adversary::Misbehaviour(random_.fork());
     nodes_[i].directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
-    parts.nodes.push_back({.name = "node" + std::to_string(i),
-                           .key = nodes_[i].key.public_key(),
-                           .organisation = i % options.organisations,
-                           .directory = nodes_[i].directory,
-                           .address = "10.0.0." + std::to_string(i) + ":1",
-                           .capacity_bytes = 1ULL << 40,
-                           .position_count = 4});
+    nodes_[i].member = {.name = "node" + std::to_string(i),
+                        .key = nodes_[i].key.public_key(),
+                        .organisation = i % options.organisations,
+                        .directory = nodes_[i].directory,
+                        .address = "10.0.0." + std::to_string(i) + ":1",
+                        .capacity_bytes = 1ULL << 40,
+                        .position_count = 4};
+    endpoint_of_.emplace(nodes_[i].member.key, i);
+    if (i < options.nodes) parts.nodes.push_back(nodes_[i].member);
+  }
+  for (std::uint16_t seat = 0; seat < kServiceSeats; ++seat) {
+    service_keys_.push_back({.seat = seat, .key = random_key(random_)});
+    parts.service.push_back({.node = seat, .epoch_key = service_keys_[seat].key.public_key()});
   }
   auto made = membership::Configuration::make(std::move(parts));
   CHECK(made.has_value());
-  configuration_ = *made;
+  chain_.push_back(*made);
   for (std::uint32_t i = 0; i < options.clients; ++i) {
     SimClient client{.key = random_key(random_)};
     const std::uint32_t organisation = i % options.organisations;
@@ -58,7 +66,7 @@ World::World(const WorldOptions& options)
                                             .capacity_bytes = 1ULL << 40,
                                             .not_after = kExpiry,
                                             .name = "client" + std::to_string(i)});
-    client.core = std::make_unique<objects::Client>(objects::Verifier(configuration_, *scheme_),
+    client.core = std::make_unique<objects::Client>(objects::Verifier(chain_.back(), *scheme_),
                                                     random_.fork());
     clients_.push_back(std::move(client));
   }
@@ -105,9 +113,9 @@ void World::note(std::string_view what, ByteView details) {
 // ---- Network ----
 
 World::Endpoint World::endpoint_of(const wire::NodeKey& key) const {
-  const auto index = configuration_->node_index(key);
-  CHECK(index.has_value());
-  return *index;
+  const auto at = endpoint_of_.find(key);
+  CHECK(at != endpoint_of_.end());
+  return at->second;
 }
 
 void World::transmit(Endpoint from, Endpoint to, wire::EncodedMessage message) {
@@ -164,6 +172,65 @@ void World::deliver(Endpoint from, Endpoint to, const wire::EncodedMessage& mess
   perform(client, std::move(effects));
 }
 
+// ---- Epochs ----
+
+std::vector<std::size_t> World::group_of(const wire::ObjectId& id) const {
+  std::vector<std::size_t> out;
+  for (const std::uint32_t node : configuration().group(id.placement)) {
+    out.push_back(endpoint_of(configuration().nodes()[node].key));
+  }
+  return out;
+}
+
+bool World::change_membership(const std::vector<std::size_t>& members, Duration spread) {
+  membership::NextEpoch next = membership::same_again(configuration());
+  next.body.nodes.clear();
+  std::size_t seats = 0;
+  std::set<std::uint32_t> seated;  // organisations: at most F seats each
+  for (const std::size_t node : members) {
+    next.body.nodes.push_back(nodes_[node].member);
+    if (seats < next.service.size() && seated.insert(organisation_of(node)).second) {
+      next.service[seats++].node = static_cast<std::uint32_t>(next.body.nodes.size() - 1);
+    }
+  }
+  if (seats < next.service.size()) return false;
+  const Bytes description =
+      membership::make_description(configuration(), next, service_keys_, *scheme_);
+  auto made = membership::apply(configuration(), description, *scheme_);
+  if (!made || (*made)->filled_seats() < (*made)->group_size()) return false;
+  note("epoch", description);
+  chain_.push_back(std::move(*made));
+  for (std::size_t node = 0; node < nodes_.size(); ++node) {
+    if (is_up(node)) learn_later(node, spread);
+  }
+  return true;
+}
+
+objects::Verifier World::next_verifier(std::size_t known, ByteView description) const {
+  auto next = membership::apply(*chain_[known], description, *scheme_);
+  CHECK(next.has_value());
+  return {std::move(*next), *scheme_};
+}
+
+void World::learn_later(std::size_t node, Duration spread) {
+  const Duration delay(
+      static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(spread.count()) + 1)));
+  schedule(now_ + delay, [this, node, life = nodes_[node].life] {
+    if (nodes_[node].life == life && nodes_[node].replica) learn(node);
+  });
+}
+
+void World::learn(std::size_t node) {
+  SimNode& at = nodes_[node];
+  while (at.known + 1 < chain_.size()) {
+    objects::Effects effects;
+    const Buffer description = chain_[at.known + 1]->signed_description();
+    at.replica->on_configuration(now_, next_verifier(at.known, description.view()), effects);
+    ++at.known;
+    perform(node, std::move(effects));
+  }
+}
+
 // ---- Nodes ----
 
 void World::crash(std::size_t node) {
@@ -179,11 +246,13 @@ void World::restart(std::size_t node) {
   CHECK(!at.replica);
   at.replica = std::make_unique<objects::Replica>(
       objects::ReplicaIdentity{.key = at.key, .directory = at.directory},
-      objects::Verifier(configuration_, *scheme_), *scheme_,
-      objects::RecoveredNotes{at.disk.notes()}, random_.fork());
+      objects::Verifier(chain_[at.known], *scheme_), *scheme_,
+      objects::RecoveredNotes{at.disk.notes()}, random_.fork(), objects::ReplicaLimits{},
+      objects::History(chain_.rend() - static_cast<std::ptrdiff_t>(at.known), chain_.rend()));
   objects::Effects effects;
   at.replica->start(now_, effects);
   perform(node, std::move(effects));
+  if (at.known + 1 < chain_.size()) learn_later(node, std::chrono::seconds(1));
 }
 
 void World::perform(std::size_t index, objects::Effects effects) {
@@ -258,6 +327,15 @@ void World::perform(std::size_t index, objects::ClientEffects effects) {
       transmit(nodes_.size() + index, endpoint_of(request->to), wire::encode(request->request));
     } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
       ++observations_[{endpoint_of(report->peer), report->observation}];
+    } else if (const auto* learnt = std::get_if<objects::LearnDescriptions>(&effect)) {
+      for (const Buffer& description : learnt->descriptions) {
+        if (client.known + 1 == chain_.size()) break;
+        if (chain_[client.known + 1]->signed_description() != description) continue;
+        objects::ClientEffects follow;
+        client.core->on_configuration(now_, next_verifier(client.known++, description.view()),
+                                      follow);
+        perform(index, std::move(follow));
+      }
     } else if (auto* finish = std::get_if<objects::Finish>(&effect)) {
       note("finish", as_bytes(objects::name_of(finish->result.outcome)));
       const auto at = client.waiting.find(finish->operation);
@@ -290,7 +368,7 @@ wire::Hold World::make_hold(std::size_t index, const wire::ObjectId& id, std::ui
   SimClient& client = clients_[index];
   const auto admission = wire::AdmissionStatement::decode(client.admission.statement);
   const wire::HoldTree tree({wire::hold_leaf(id, size)});
-  const wire::HoldStatement statement{.cluster = configuration_->cluster(),
+  const wire::HoldStatement statement{.cluster = configuration().cluster(),
                                       .holder = client.key.public_key(),
                                       .organisation = admission->organisation,
                                       .serial = ++client.serial,
@@ -304,7 +382,7 @@ wire::Hold World::make_hold(std::size_t index, const wire::ObjectId& id, std::ui
 
 wire::SignedRecord World::make_record(std::size_t client, ByteView salt, wire::Version version,
                                       ByteView value) {
-  const wire::RecordStatement statement{.cluster = configuration_->cluster(),
+  const wire::RecordStatement statement{.cluster = configuration().cluster(),
                                         .owner = clients_[client].key.public_key(),
                                         .salt = to_bytes(salt),
                                         .version = version,

@@ -12,6 +12,7 @@
 #include <queue>
 
 #include "adversary/misbehaviour.h"
+#include "membership/description.h"
 #include "objects/client.h"
 #include "objects/replica.h"
 #include "sim/disk.h"
@@ -30,7 +31,8 @@ struct WorldOptions {
   std::uint64_t seed = 1;
   std::uint32_t faults = 1;
   std::uint32_t organisations = 4;
-  std::uint32_t nodes = 8;
+  std::uint32_t nodes = 8;   // members of the first epoch
+  std::uint32_t spares = 0;  // machines that may join later
   std::uint32_t clients = 3;
   bool has_real_signatures = false;
 };
@@ -41,6 +43,7 @@ struct SimClient {
   wire::SignedBytes admission;
   std::uint64_t serial = 0;
   std::unique_ptr<objects::Client> core;
+  std::size_t known = 0;  // the newest configuration that it has learnt
   std::optional<Instant> wake_at;
   std::map<objects::OperationId, std::function<void(const objects::OperationResult&)>> waiting;
 };
@@ -48,10 +51,25 @@ struct SimClient {
 class World {
  public:
   explicit World(const WorldOptions& options);
+  World(const World&) = delete;  // events point to it
+  World& operator=(const World&) = delete;
 
   Instant now() const { return now_; }
   Random& random() { return random_; }
-  const membership::Configuration& configuration() const { return *configuration_; }
+  /// The newest one, whoever knows it.
+  const membership::Configuration& configuration() const { return *chain_.back(); }
+  std::size_t node_count() const { return nodes_.size(); }
+  std::uint32_t organisation_of(std::size_t node) const { return nodes_[node].member.organisation; }
+  bool is_member(std::size_t node) const {
+    return configuration().node_index(nodes_[node].key.public_key()).has_value();
+  }
+  std::vector<std::size_t> group_of(const wire::ObjectId& id) const;
+
+  // ---- Epochs ----
+  /// The next epoch, with these nodes as members, signed by the service of the newest one. Nodes
+  /// learn it one by one within `spread`, those that are down after their restart; clients when a
+  /// replica tells them. False when such a configuration cannot be.
+  bool change_membership(const std::vector<std::size_t>& members, Duration spread);
   NetworkFaults& network() { return network_; }
 
   // ---- Faults ----
@@ -94,6 +112,8 @@ class World {
  private:
   struct SimNode {
     crypto::SecretKey key;
+    membership::Node member;  // as configurations name it
+    std::size_t known = 0;    // the newest configuration that it has learnt
     wire::DirectoryId directory;
     Disk disk;
     adversary::Misbehaviour misbehaviour{Random(0)};
@@ -122,6 +142,10 @@ class World {
   void wake_node(std::size_t node);
   void wake_client(std::size_t client);
   Endpoint endpoint_of(const wire::NodeKey& key) const;
+  /// Verifies what follows configuration `known`, as a peer would.
+  objects::Verifier next_verifier(std::size_t known, ByteView description) const;
+  void learn_later(std::size_t node, Duration spread);
+  void learn(std::size_t node);
 
   Random random_;
   const crypto::SignatureScheme* scheme_;
@@ -132,7 +156,9 @@ class World {
   NetworkFaults network_;
   std::vector<int> sides_;
   std::vector<crypto::SecretKey> authorities_;
-  std::shared_ptr<const membership::Configuration> configuration_;
+  std::vector<membership::SeatKey> service_keys_;
+  std::vector<std::shared_ptr<const membership::Configuration>> chain_;
+  std::map<wire::NodeKey, Endpoint> endpoint_of_;
   std::vector<SimNode> nodes_;
   std::vector<SimClient> clients_;
   std::map<std::pair<std::size_t, objects::Observation>, std::uint64_t> observations_;

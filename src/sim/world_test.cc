@@ -11,6 +11,8 @@ using std::chrono::seconds;
 
 class Story : public testing::Test {
  protected:
+  explicit Story(const WorldOptions& options = {}) : world(options) {}
+
   objects::OperationResult put(const Buffer& bytes, Duration timeout = seconds(30)) {
     return wait([&](World::Done done) { world.write_block(0, bytes, timeout, std::move(done)); });
   }
@@ -36,7 +38,7 @@ class Story : public testing::Test {
     return out.value_or(objects::OperationResult{});
   }
 
-  World world{WorldOptions{}};
+  World world;
   const Buffer hello = Buffer::copy_of(as_bytes("hello"));
 };
 
@@ -117,7 +119,7 @@ TEST_F(Story, OrganisationWasAway_FillsItsGaps) {
   world.run_for(seconds(120));
   for (const Buffer& block : blocks) {
     const auto id = wire::ObjectId::block(crypto::sha256(block.view()));
-    for (std::uint32_t node : world.configuration().group(id.placement)) {
+    for (const std::size_t node : world.group_of(id)) {
       EXPECT_TRUE(world.disk(node).objects().contains(id)) << "node " << node;
     }
   }
@@ -148,6 +150,133 @@ TEST_F(Story, DiskFull_ClientIsToldAndReadsGoOn) {
   EXPECT_EQ(get(hello).bytes, hello);
   for (std::size_t node = 0; node < 8; ++node) world.disk(node).set_full(false);
   EXPECT_EQ(put(Buffer::copy_of(as_bytes("more"))).outcome, Outcome::kDone);
+}
+
+// ---- Epochs (design 10) ----
+
+class EpochStory : public Story {
+ protected:
+  EpochStory() : Story({.spares = 8}) {}
+
+  bool all_serve() {
+    for (std::size_t node = 0; node < world.node_count(); ++node) {
+      if (!world.replica(node) || !world.replica(node)->is_serving_everything()) return false;
+      if (world.replica(node)->verifier().configuration().number() !=
+          world.configuration().number()) {
+        return false;
+      }
+    }
+    return true;
+  }
+  void fill() {
+    for (int i = 0; i < 20; ++i) {
+      blocks.push_back(Buffer::copy_of(as_bytes("block " + std::to_string(i))));
+      ASSERT_EQ(put(blocks.back()).outcome, Outcome::kDone);
+    }
+    ASSERT_EQ(set(7, "seven").outcome, Outcome::kDone);
+  }
+  void expect_everything() {
+    for (const Buffer& block : blocks) {
+      const auto got = get(block);
+      ASSERT_EQ(got.outcome, Outcome::kDone) << objects::name_of(got.outcome);
+      EXPECT_TRUE(got.bytes == block);
+    }
+    const auto result = read();
+    ASSERT_EQ(result.outcome, Outcome::kDone) << objects::name_of(result.outcome);
+    EXPECT_EQ(as_text(result.record->value.view()), "seven");
+  }
+
+  std::vector<Buffer> blocks;
+};
+
+TEST_F(EpochStory, NodesAreReplaced_NothingIsLostAndGapsAreFilled) {
+  fill();
+  ASSERT_TRUE(world.change_membership({0, 1, 2, 3, 4, 5, 10, 11}, seconds(2)));
+  expect_everything();
+  ASSERT_TRUE(world.run_until([&] { return all_serve(); }, seconds(60)));
+  for (const Buffer& block : blocks) {
+    const auto id = wire::ObjectId::block(crypto::sha256(block.view()));
+    for (const std::size_t node : world.group_of(id)) {
+      EXPECT_TRUE(world.disk(node).objects().contains(id)) << "node " << node;
+    }
+  }
+}
+
+TEST_F(EpochStory, EverybodyIsReplacedAtOnce_NewGroupsHoldEverything) {
+  fill();
+  ASSERT_TRUE(world.change_membership({8, 9, 10, 11, 12, 13, 14, 15}, seconds(2)));
+  ASSERT_TRUE(world.run_until([&] { return all_serve(); }, seconds(60)));
+  expect_everything();
+  for (std::size_t node = 0; node < 8; ++node) world.crash(node);
+  expect_everything();
+}
+
+TEST_F(EpochStory, TwoEpochsInARow_AreCompletedFromTheFirst) {
+  fill();
+  // Nobody can complete for the second epoch before the third begins.
+  for (std::size_t node = 8; node < 16; ++node)
+    world.misbehaviour(node).set_mode(adversary::Mode::kMute);
+  ASSERT_TRUE(world.change_membership({8, 9, 10, 11, 12, 13, 14, 15}, Duration(0)));
+  world.run_for(std::chrono::milliseconds(1));
+  for (std::size_t node = 8; node < 16; ++node)
+    world.misbehaviour(node).set_mode(adversary::Mode::kHonest);
+  ASSERT_TRUE(world.change_membership({0, 1, 2, 3, 12, 13, 14, 15}, Duration(0)));
+  expect_everything();
+  EXPECT_TRUE(world.run_until([&] { return all_serve(); }, seconds(60)));
+}
+
+TEST_F(EpochStory, GainersLosePowerWhileTheyComplete_NothingIsLost) {
+  fill();
+  ASSERT_TRUE(world.change_membership({8, 9, 10, 11, 12, 13, 14, 15}, Duration(0)));
+  for (int round = 0; round < 5; ++round) {
+    world.run_for(std::chrono::milliseconds(15));
+    for (std::size_t node = 8; node < 16; ++node) world.crash(node);
+    for (std::size_t node = 8; node < 16; ++node) world.restart(node);
+  }
+  expect_everything();
+  EXPECT_TRUE(world.run_until([&] { return all_serve(); }, seconds(60)));
+}
+
+TEST_F(EpochStory, FormerHoldersGone_MissingIsNeverSaidToBeAbsent) {
+  fill();
+  ASSERT_TRUE(world.change_membership({8, 9, 10, 11, 12, 13, 14, 15}, Duration(0)));
+  world.run_for(std::chrono::milliseconds(1));  // they entered, and hold nothing yet
+  for (std::size_t node = 0; node < 8; ++node) world.crash(node);
+  EXPECT_EQ(get(blocks[0]).outcome, Outcome::kNoQuorum);
+  EXPECT_EQ(read().outcome, Outcome::kNoQuorum);
+  for (std::size_t node = 0; node < 8; ++node) world.restart(node);
+  expect_everything();
+}
+
+class EpochWithALiar : public EpochStory, public testing::WithParamInterface<adversary::Mode> {};
+
+TEST_P(EpochWithALiar, NothingIsLost) {
+  fill();
+  for (std::size_t node = 1; node < 16; node += 4) world.misbehaviour(node).set_mode(GetParam());
+  ASSERT_TRUE(world.change_membership({0, 1, 8, 9, 10, 11, 14, 15}, seconds(1)));
+  expect_everything();
+}
+INSTANTIATE_TEST_SUITE_P(Modes, EpochWithALiar,
+                         testing::Values(adversary::Mode::kLie, adversary::Mode::kStale,
+                                         adversary::Mode::kGarbage, adversary::Mode::kMute,
+                                         adversary::Mode::kEquivocate),
+                         [](const auto& one) {
+                           return std::string(adversary::name_of(one.param));
+                         });
+
+TEST_F(EpochStory, WritesGoOnWhileTheEpochChanges) {
+  ASSERT_EQ(set(1, "1").outcome, Outcome::kDone);
+  for (std::uint64_t version = 2; version < 12; ++version) {
+    if (version % 3 == 0) {
+      const bool is_even = version % 2 == 0;
+      const std::vector<std::size_t> some{0, 1, 2, 3, 4, 5, 6, 7};
+      const std::vector<std::size_t> others{2, 3, 4, 5, 8, 9, 14, 15};
+      ASSERT_TRUE(world.change_membership(is_even ? some : others, seconds(1)));
+    }
+    const std::string value = std::to_string(version);
+    ASSERT_EQ(set(version, value).outcome, Outcome::kDone) << version;
+    EXPECT_EQ(as_text(read().record->value.view()), value);
+  }
 }
 
 }  // namespace

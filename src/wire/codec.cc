@@ -106,7 +106,7 @@ struct BodyEncoder {
   proto::RangeAnswer& range_answer(const RangeState& state) const {
     auto& body = *out.mutable_range_answer();
     body.set_has_entered(state.has_entered);
-    body.set_is_complete(state.is_complete);
+    body.set_complete_for(state.complete_for.value);
     return body;
   }
   Buffer operator()(const RangeEqual& m) const {
@@ -137,7 +137,12 @@ struct BodyEncoder {
     auto& body = *out.mutable_object_found();
     body.set_id(encoded(m.object.id));
     body.set_meta(text_of(encode_object_meta(m.object)));
+    body.set_complete_for(m.complete_for.value);
     return m.object.content;
+  }
+  Buffer operator()(const ObjectAbsent& m) const {
+    out.mutable_object_absent()->set_complete_for(m.complete_for.value);
+    return {};
   }
   Buffer operator()(const Descriptions& m) const {
     auto& body = *out.mutable_descriptions();
@@ -241,7 +246,7 @@ SignedRecord record_of(Fields& fields, const proto::Signed& in, Buffer& bulk) {
 }
 
 AnswerBody range_answer_of(Fields& fields, const proto::RangeAnswer& in) {
-  const RangeState state{.has_entered = in.has_entered(), .is_complete = in.is_complete()};
+  const RangeState state{.has_entered = in.has_entered(), .complete_for = Epoch(in.complete_for())};
   if (in.is_equal()) {
     if (in.parts_size() + in.entries_size() > 0) fields.fail(DecodeError::kOutOfRange);
     return RangeEqual{state};
@@ -273,7 +278,7 @@ AnswerBody range_answer_of(Fields& fields, const proto::RangeAnswer& in) {
 }
 
 AnswerBody object_found_of(Fields& fields, const proto::ObjectFound& in, Buffer& bulk) {
-  ObjectFound out;
+  ObjectFound out{.complete_for = Epoch(in.complete_for())};
   out.object.id = fields.id(in.id(), std::nullopt);
   if (!decode_object_meta(as_bytes(in.meta()), out.object)) fields.fail(DecodeError::kWrongLength);
   out.object.content = fields.bulk(
@@ -342,6 +347,8 @@ Body body_of(Fields& fields, const proto::Message& in, Buffer& bulk) {
       return range_answer_of(fields, in.range_answer());
     case proto::Message::kObjectFound:
       return object_found_of(fields, in.object_found(), bulk);
+    case proto::Message::kObjectAbsent:
+      return AnswerBody(ObjectAbsent{.complete_for = Epoch(in.object_absent().complete_for())});
     case proto::Message::kDescriptions:
       return AnswerBody(
           Descriptions{.descriptions = fields.descriptions(in.descriptions().descriptions())});

@@ -40,10 +40,11 @@ std::vector<Message> one_of_each() {
   for (AnswerBody body : std::initializer_list<AnswerBody>{
            Refused{RefusalReason::kWrongEpoch, 250, {Buffer::copy_of(as_bytes("description"))}},
            Stored{}, Missing{}, BlockFound{Buffer::copy_of(as_bytes("block"))}, BlockFound{},
-           Absent{}, RecordHeld{signed_record, some_hold()}, RangeEqual{{true, true}},
-           RangeSplit{{true, false}, {{range, digest_of(1), 7}, {range, digest_of(2), 8}}},
-           RangeEntries{{false, false}, {{block, digest_of(5), true}}}, RangeEntries{},
-           ObjectFound{stored}, Descriptions{{Buffer::copy_of(as_bytes("one"))}}, Completeness{}}) {
+           Absent{}, RecordHeld{signed_record, some_hold()}, RangeEqual{{true, Epoch(3)}},
+           RangeSplit{{true, Epoch(0)}, {{range, digest_of(1), 7}, {range, digest_of(2), 8}}},
+           RangeEntries{{false, Epoch(0)}, {{block, digest_of(5), true}}}, RangeEntries{},
+           ObjectFound{stored, Epoch(7)}, ObjectAbsent{Epoch(7)},
+           Descriptions{{Buffer::copy_of(as_bytes("one"))}}, Completeness{}}) {
     out.push_back(Answer{context, body});
   }
   return out;

@@ -24,6 +24,7 @@ struct NameOf {
   std::string_view operator()(const RangeEntries&) const { return "range_entries"; }
   std::string_view operator()(const ObjectFound&) const { return "object_found"; }
   std::string_view operator()(const Descriptions&) const { return "descriptions"; }
+  std::string_view operator()(const ObjectAbsent&) const { return "object_absent"; }
   std::string_view operator()(const Completeness&) const { return "completeness"; }
 };
 

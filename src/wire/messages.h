@@ -53,8 +53,8 @@ struct CompareRange {
   KeyRange range;
   crypto::Digest fingerprint;
 };
-/// Between replicas: everything about one object. Answered: ObjectFound, Absent, Refused (busy:
-/// listed, but damaged).
+/// Between replicas: everything about one object. Answered: ObjectFound, ObjectAbsent, Refused
+/// (busy: listed, but damaged).
 struct FetchObject {
   ObjectId id;
 };
@@ -113,7 +113,7 @@ struct RecordHeld {
 /// Stands in every answer about an interval (design 10.3).
 struct RangeState {
   bool has_entered = false;  // the sender has entered the epoch of its answer
-  bool is_complete = false;  // the sender is complete for the whole interval in that epoch
+  Epoch complete_for;        // the newest epoch for which it is complete in the whole interval
   friend bool operator==(const RangeState&, const RangeState&) = default;
 };
 struct RangeEqual {
@@ -138,8 +138,13 @@ struct RangeEntries {
   RangeState state;
   std::vector<RangeEntry> entries;  // all of the interval, in order, at most kRangeEntriesMax
 };
+/// `complete_for`: the newest epoch for which the sender is complete where the object belongs.
 struct ObjectFound {
   StoredObject object;
+  Epoch complete_for;
+};
+struct ObjectAbsent {
+  Epoch complete_for;
 };
 struct Descriptions {
   std::vector<Buffer> descriptions;
@@ -150,7 +155,7 @@ struct Completeness {
 
 using AnswerBody =
     std::variant<Refused, Stored, Missing, BlockFound, Absent, RecordHeld, RangeEqual, RangeSplit,
-                 RangeEntries, ObjectFound, Descriptions, Completeness>;
+                 RangeEntries, ObjectFound, ObjectAbsent, Descriptions, Completeness>;
 
 struct Answer {
   MessageContext context;

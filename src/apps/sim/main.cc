@@ -18,12 +18,13 @@ void print_failure(std::uint64_t seed, const sim::SwarmResult& result) {
 
 int run_one(std::uint64_t seed) {
   const auto result = sim::run_seed(seed);
-  std::printf("seed %llu: %s\n  events %llu, operations %llu, acknowledged %llu\n  trace %s\n",
-              static_cast<unsigned long long>(seed), result.story.c_str(),
-              static_cast<unsigned long long>(result.events),
-              static_cast<unsigned long long>(result.operations),
-              static_cast<unsigned long long>(result.acknowledged),
-              to_hex(result.trace.view()).c_str());
+  std::printf(
+      "seed %llu: %s\n  events %llu, epochs %llu, operations %llu, acknowledged %llu\n  trace %s\n",
+      static_cast<unsigned long long>(seed), result.story.c_str(),
+      static_cast<unsigned long long>(result.events),
+      static_cast<unsigned long long>(result.epochs),
+      static_cast<unsigned long long>(result.operations),
+      static_cast<unsigned long long>(result.acknowledged), to_hex(result.trace.view()).c_str());
   if (result.violation.empty()) return 0;
   print_failure(seed, result);
   return 6;
@@ -31,6 +32,7 @@ int run_one(std::uint64_t seed) {
 
 int run_swarm(std::uint64_t first, std::uint64_t last, unsigned jobs) {
   std::atomic<std::uint64_t> next = first;
+  std::atomic<std::uint64_t> epochs = 0;
   std::atomic<std::uint64_t> operations = 0;
   std::atomic<std::uint64_t> acknowledged = 0;
   std::atomic<std::uint64_t> violations = 0;
@@ -42,6 +44,7 @@ int run_swarm(std::uint64_t first, std::uint64_t last, unsigned jobs) {
         const auto result = sim::run_seed(seed);
         // One seed in twenty runs twice: the same seed is the same run.
         const bool is_same = seed % 20 != 1 || sim::run_seed(seed).trace == result.trace;
+        epochs += result.epochs;
         operations += result.operations;
         acknowledged += result.acknowledged;
         const std::lock_guard lock(printing);
@@ -57,11 +60,13 @@ int run_swarm(std::uint64_t first, std::uint64_t last, unsigned jobs) {
     });
   }
   for (auto& worker : workers) worker.join();
-  std::printf("%llu seeds, %llu operations, %llu acknowledged, %llu violations\n",
-              static_cast<unsigned long long>(last - first + 1),
-              static_cast<unsigned long long>(operations.load()),
-              static_cast<unsigned long long>(acknowledged.load()),
-              static_cast<unsigned long long>(violations.load()));
+  std::printf(
+      "%llu seeds, %llu epoch changes, %llu operations, %llu acknowledged, %llu violations\n",
+      static_cast<unsigned long long>(last - first + 1),
+      static_cast<unsigned long long>(epochs.load()),
+      static_cast<unsigned long long>(operations.load()),
+      static_cast<unsigned long long>(acknowledged.load()),
+      static_cast<unsigned long long>(violations.load()));
   return violations == 0 ? 0 : 6;
 }
 

@@ -1,0 +1,118 @@
+#include "objects/completion.h"
+
+#include <gtest/gtest.h>
+
+#include "objects/interval_epochs.h"
+
+namespace rosebud::objects {
+namespace {
+
+using wire::Epoch;
+
+wire::NodeKey node(std::uint8_t number) {
+  wire::NodeKey key;
+  key.bytes[0] = number;
+  return key;
+}
+
+EpochGroup group(std::uint64_t epoch, std::initializer_list<std::uint8_t> members) {
+  EpochGroup out{.epoch = Epoch(epoch)};
+  for (const std::uint8_t member : members) out.members.push_back(node(member));
+  return out;
+}
+
+TEST(Completion, GainerNeedsAQuorumOfTheGroupBefore) {
+  Completion gainer(1, node(9), Epoch(0), {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
+  gainer.on_told(node(1), Epoch(0));
+  gainer.on_told(node(4), Epoch(0));
+  gainer.on_told(node(8), Epoch(2));  // of neither group
+  EXPECT_FALSE(gainer.is_complete());
+  gainer.on_told(node(2), Epoch(0));
+  EXPECT_TRUE(gainer.is_complete());  // members of epoch 1 are complete for it
+}
+
+TEST(Completion, KeeperCountsItself) {
+  Completion keeper(1, node(1), Epoch(1), {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
+  keeper.on_told(node(2), Epoch(1));
+  EXPECT_FALSE(keeper.is_complete());
+  keeper.on_told(node(4), Epoch(1));
+  EXPECT_TRUE(keeper.is_complete());
+}
+
+TEST(Completion, TooFewCompleteTellers_GoesBackAnEpoch) {
+  Completion gainer(1, node(9), Epoch(0),
+                    {group(3, {1, 2, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {3, 4, 5, 6})});
+  for (const std::uint8_t teller : std::initializer_list<std::uint8_t>{1, 2, 8}) gainer.on_told(node(teller), Epoch(0));
+  EXPECT_FALSE(gainer.is_complete());
+  const auto asked = gainer.sources();
+  EXPECT_NE(std::ranges::find(asked, node(6)), asked.end()) << "the first group is asked too";
+  for (const std::uint8_t teller : std::initializer_list<std::uint8_t>{4, 5, 6}) gainer.on_told(node(teller), Epoch(1));
+  EXPECT_TRUE(gainer.is_complete());
+}
+
+TEST(Completion, OneLiarCompletesNothing) {
+  Completion gainer(1, node(9), Epoch(0),
+                    {group(3, {1, 2, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {3, 4, 5, 6})});
+  gainer.on_told(node(1), Epoch(99));
+  gainer.on_told(node(2), Epoch(0));
+  gainer.on_told(node(3), Epoch(1));
+  EXPECT_FALSE(gainer.is_complete());
+  gainer.on_told(node(8), Epoch(2));  // with the liar f+1, one of them correct
+  EXPECT_TRUE(gainer.is_complete());
+}
+
+TEST(Completion, FromTheOwnGroupOnceItIsComplete) {
+  Completion gainer(1, node(9), Epoch(0), {group(5, {1, 2, 8, 9}), group(4, {3, 4, 5, 6})});
+  gainer.on_told(node(1), Epoch(5));
+  EXPECT_FALSE(gainer.is_complete());
+  gainer.on_told(node(2), Epoch(4));
+  EXPECT_FALSE(gainer.is_complete());
+  gainer.on_told(node(8), Epoch(6));
+  EXPECT_TRUE(gainer.is_complete());
+}
+
+TEST(Completion, HistoryTooShort_WaitsForTheOwnGroup) {
+  Completion gainer(1, node(9), Epoch(0), {group(5, {1, 2, 8, 9})});
+  EXPECT_FALSE(gainer.is_complete());
+}
+
+crypto::Digest key(std::uint8_t first) {
+  crypto::Digest out;
+  out.bytes[0] = first;
+  return out;
+}
+
+TEST(IntervalEpochs, RaisesAndFindsTheLowest) {
+  IntervalEpochs epochs;
+  EXPECT_EQ(epochs.lowest(wire::whole_key_range()), Epoch(0));
+  epochs.raise({key(10), key(20)}, Epoch(3));
+  epochs.raise({key(15), key(30)}, Epoch(2));
+  EXPECT_EQ(epochs.lowest({key(10), key(20)}), Epoch(3));
+  EXPECT_EQ(epochs.lowest({key(12), key(25)}), Epoch(2));
+  EXPECT_EQ(epochs.lowest({key(12), key(31)}), Epoch(0));
+  EXPECT_EQ(epochs.lowest({key(9), key(12)}), Epoch(0));
+  epochs.raise(wire::whole_key_range(), Epoch(1));
+  EXPECT_EQ(epochs.lowest({key(9), key(12)}), Epoch(1));
+  EXPECT_EQ(epochs.lowest({key(16), key(18)}), Epoch(3));
+}
+
+TEST(IntervalEpochs, SurvivesTheDisk) {
+  IntervalEpochs epochs;
+  epochs.raise({key(10), key(20)}, Epoch(3));
+  EXPECT_EQ(IntervalEpochs::decode(epochs.encode()), epochs);
+  Bytes bytes = epochs.encode();
+  bytes.pop_back();
+  EXPECT_FALSE(IntervalEpochs::decode(bytes));
+  EXPECT_FALSE(IntervalEpochs::decode({}));
+}
+
+TEST(IntervalEpochs, EqualNeighboursAreOnePiece) {
+  IntervalEpochs epochs;
+  epochs.raise({key(10), key(20)}, Epoch(3));
+  const Bytes once = epochs.encode();
+  epochs.raise({key(12), key(14)}, Epoch(3));
+  EXPECT_EQ(epochs.encode(), once);
+}
+
+}  // namespace
+}  // namespace rosebud::objects

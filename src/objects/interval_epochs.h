@@ -1,0 +1,34 @@
+// For every key, the newest epoch for which something is known of it: what a replica is complete
+// for, and what it serves (design 10). Piecewise constant over the ring, so it stays as small as
+// the changes of membership made it.
+#pragma once
+
+#include <map>
+#include <optional>
+
+#include "wire/ids.h"
+#include "wire/object.h"
+
+namespace rosebud::objects {
+
+class IntervalEpochs {
+ public:
+  IntervalEpochs();
+
+  /// From now on at least `epoch` in the whole interval. Never lowers.
+  void raise(const wire::KeyRange& range, wire::Epoch epoch);
+  /// The lowest epoch in the interval; 0: nothing is known of some key in it.
+  wire::Epoch lowest(const wire::KeyRange& range) const;
+
+  Bytes encode() const;
+  static std::optional<IntervalEpochs> decode(ByteView bytes);
+  friend bool operator==(const IntervalEpochs&, const IntervalEpochs&) = default;
+
+ private:
+  /// Makes a piece begin at `key`.
+  void cut(const crypto::Digest& key);
+
+  std::map<crypto::Digest, wire::Epoch> begins_;  // first key of each piece; key 0 is always there
+};
+
+}  // namespace rosebud::objects
