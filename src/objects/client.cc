@@ -86,7 +86,7 @@ OperationId Client::write_record(Instant now, const wire::ObjectId& id, wire::Si
 
 OperationId Client::read_record(Instant now, const wire::ObjectId& id, Instant deadline,
                                 ClientEffects& out) {
-  return start(now, id, ReadRecord{.tally = RecordRead(faults())}, deadline, out);
+  return start(now, id, ReadRecord{.tally = RecordRead(faults(), verifier_.configuration().filled_seats())}, deadline, out);
 }
 
 OperationId Client::start(Instant now, const wire::ObjectId& id, Kind kind, Instant deadline,
@@ -147,7 +147,7 @@ void Client::reset_tally(Operation& operation) {
       read_record->write_back.emplace(faults(), read_record->written_back->order,
                                       RecordWrite::Kind::kWriteBack);
     } else {
-      read_record->tally = RecordRead(faults());
+      read_record->tally = RecordRead(faults(), verifier_.configuration().filled_seats());
       read_record->answers.clear();
       read_record->settle_at.reset();
     }
@@ -321,8 +321,8 @@ std::optional<OperationResult> Client::verdict(Instant now, Operation& operation
       if (held) {
         result.record = held->record;
         result.hold = held->hold;
+        report_stale(operation, *read_record, *held, out);
       }
-      report_stale(operation, *read_record, out);
       return result;
     };
     if (read_record->written_back) {

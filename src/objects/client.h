@@ -179,7 +179,8 @@ class Client {
   std::optional<OperationResult> verdict(Instant now, Operation& operation, ClientEffects& out);
   OperationResult counted(const Operation& operation, Outcome outcome) const;
   void finish(OperationId id, OperationResult result, ClientEffects& out);
-  void report_stale(const Operation& operation, const ReadRecord& read, ClientEffects& out) const;
+  void report_stale(const Operation& operation, const ReadRecord& read, const HeldAnswer& returned,
+                    ClientEffects& out) const;
   std::size_t faults() const { return verifier_.configuration().f(); }
 
   Verifier verifier_;

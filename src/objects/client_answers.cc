@@ -66,6 +66,7 @@ void Client::take(Instant now, OperationId id, Operation& operation, const Asked
   if (auto* write = std::get_if<WriteBlock>(&operation.kind)) {
     if (std::holds_alternative<wire::Stored>(answer.body)) {
       seat.has_answered = seat.is_settled = true;
+      seat.refusal.reset();
       write->tally.on_stored(asked.seat);
     } else if (std::holds_alternative<wire::Missing>(answer.body) && !seat.needs_bytes) {
       seat.has_answered = seat.needs_bytes = true;
@@ -115,6 +116,7 @@ void Client::take_record(Instant now, Operation& operation, Seat index, wire::An
     return;
   }
   seat.has_answered = true;
+  seat.refusal.reset();
   if (auto* write = std::get_if<WriteRecord>(&operation.kind)) {
     if (!held) return;  // "nothing" in answer to a write says nothing: asked again
     const std::size_t before = write->tally.held().count();
@@ -141,13 +143,11 @@ void Client::take_record(Instant now, Operation& operation, Seat index, wire::An
 
 /// Who answered with an older record than what is returned: a suspicion, not a proof.
 void Client::report_stale(const Operation& operation, const ReadRecord& read,
-                          ClientEffects& out) const {
-  const auto newest = read.tally.newest_seat();
-  if (!newest) return;
+                          const HeldAnswer& returned, ClientEffects& out) const {
   for (Seat seat = 0; seat < read.answers.size(); ++seat) {
     if (!read.tally.answered().has(seat) || seat >= operation.seats.size()) continue;
     const auto& held = read.answers[seat];
-    if (!held || held->order < read.answers[*newest]->order) {
+    if (!held || held->order < returned.order) {
       out.push_back(Report{operation.seats[seat].node, Observation::kStaleRecord});
     }
   }

@@ -1,19 +1,22 @@
-// The rules of one-phase writes and reads, as pure types: what may be concluded from which answers
-// (design 6).
+// The rules of one-phase writes and reads, as pure types: what may be concluded from which answers.
+// They are those of Byzantine quorums with self-verifying data ([MR98], [TDSC12];
+// docs/references.md), with a writer that remembers its version, so that one phase is enough.
 //
 // A group has 3f+1 replicas, at most f of them faulty; a quorum is 2f+1, so two quorums share f+1
 // replicas, one of them correct. Every answer counted here was verified and came from one epoch; a
-// type is made anew when the epoch changes. Replicas are named by their seat in the group, 0 to 3f.
-// A replica that answers twice counts once.
+// type is made anew when the epoch changes. Replicas are named by their seat in the group, 0 to 3f;
+// where the cap leaves seats empty, nobody answers for them. A replica that answers twice counts
+// once.
 //
-//   a block is written   when 2f+1 replicas say that it and the hold are durable there;
-//   a record is written  when 2f+1 replicas hold exactly it; one newer record signed by the owner
-//   supersedes it; a record is read     when 2f+1 answers are equal, or the newest of 2f+1 answers
-//   was written back to 2f+1; "not there"          needs 2f+1 replicas, like everything that is not
-//   proven by its own bytes.
+//   a block is written    when 2f+1 replicas say that it and the hold are durable there;
+//   a record is written   when 2f+1 replicas hold exactly it; one newer record signed by the owner
+//                         supersedes it;
+//   a record is read      when 2f+1 answers are equal, or the newest of 2f+1 answers was written
+//                         back to 2f+1;
+//   "not there"           needs 2f+1 replicas, like everything that its own bytes do not prove.
 //
-// The state machines that send and retry are in client_*.cc; how a replica answers is in
-// replica_*.cc.
+// The state machine that sends and retries is client.cc, what it makes of each answer is in
+// client_answers.cc; how a replica answers is in replica_requests.cc.
 #pragma once
 
 #include <optional>
@@ -102,16 +105,24 @@ class RecordWrite {
 };
 
 /// First phase of reading a record.
+///
+/// What 2f+1 answers agree on is returned even when another replica shows something newer: were the
+/// newer one written, or returned by a read, f+1 correct replicas would hold it, and one of them
+/// would be among any 2f+1 that answered.
 class RecordRead {
  public:
   enum class Verdict : std::uint8_t {
     kWaiting,
-    kAgreed,  // 2f+1 equal answers: return the newest, done in one phase
+    kAgreed,  // 2f+1 equal answers: return that record, done in one phase
     kMixed,   // 2f+1 answers without agreement: after `read_settle`, write the newest back
   };
 
-  explicit RecordRead(std::size_t faults)
-      : faults_(faults), answers_(group_size_of(faults)), is_answered_(faults) {}
+  /// `members`: seats of the group that somebody has; fewer than 3f+1 where some are exposed.
+  RecordRead(std::size_t faults, std::size_t members)
+      : faults_(faults),
+        members_(members),
+        answers_(group_size_of(faults)),
+        is_answered_(faults) {}
 
   /// `held` is nothing for "no record". Only a replica's first answer counts.
   void on_answer(Seat seat, std::optional<RecordOrder> held) {
@@ -124,7 +135,7 @@ class RecordRead {
     if (agreed_seat()) return Verdict::kAgreed;
     return is_answered_.is_quorum() ? Verdict::kMixed : Verdict::kWaiting;
   }
-  bool has_everyone_answered() const { return is_answered_.count() == answers_.size(); }
+  bool has_everyone_answered() const { return is_answered_.count() >= members_; }
   const Votes& answered() const { return is_answered_; }
 
   /// A seat whose answer 2f+1 replicas gave.
@@ -157,6 +168,7 @@ class RecordRead {
   }
 
   std::size_t faults_;
+  std::size_t members_;
   std::vector<std::optional<RecordOrder>> answers_;
   Votes is_answered_;
 };

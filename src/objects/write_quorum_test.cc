@@ -55,7 +55,7 @@ TEST(RecordWrite, WriteBackIsContentWithNewer) {
 }
 
 TEST(RecordRead, OneLiarWithAnOldVersionCannotForceASecondPhase) {
-  RecordRead read(1);
+  RecordRead read(1, 4);
   read.on_answer(0, order(1));
   read.on_answer(1, order(2));
   read.on_answer(2, order(2));
@@ -66,7 +66,7 @@ TEST(RecordRead, OneLiarWithAnOldVersionCannotForceASecondPhase) {
 }
 
 TEST(RecordRead, NoneNeedsAQuorumToo) {
-  RecordRead read(1);
+  RecordRead read(1, 4);
   read.on_answer(0, std::nullopt);
   read.on_answer(1, std::nullopt);
   EXPECT_EQ(read.verdict(), RecordRead::Verdict::kWaiting);
@@ -77,12 +77,29 @@ TEST(RecordRead, NoneNeedsAQuorumToo) {
 }
 
 TEST(RecordRead, NewestOfAMixedQuorum) {
-  RecordRead read(1);
+  RecordRead read(1, 4);
   read.on_answer(3, order(2));
   read.on_answer(1, std::nullopt);
   read.on_answer(0, order(3));
   EXPECT_EQ(read.verdict(), RecordRead::Verdict::kMixed);
   EXPECT_EQ(*read.newest_seat(), 0U);
+}
+
+TEST(RecordRead, AgreementIsReturnedBesideSomethingNewer) {
+  // An unfinished write reached one replica: nobody has read it, and it was not acknowledged.
+  RecordRead read(1, 4);
+  read.on_answer(0, order(2));
+  for (Seat seat = 1; seat < 4; ++seat) read.on_answer(seat, order(1));
+  EXPECT_EQ(read.verdict(), RecordRead::Verdict::kAgreed);
+  EXPECT_EQ(read.agreed_seat(), 1U);
+}
+
+TEST(RecordRead, ExposedSeatsAreNotWaitedFor) {
+  RecordRead read(2, 6);
+  for (Seat seat = 0; seat < 5; ++seat) read.on_answer(seat, order(seat));
+  EXPECT_FALSE(read.has_everyone_answered());
+  read.on_answer(5, order(5));
+  EXPECT_TRUE(read.has_everyone_answered());
 }
 
 }  // namespace
