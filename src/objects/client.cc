@@ -86,7 +86,9 @@ OperationId Client::write_record(Instant now, const wire::ObjectId& id, wire::Si
 
 OperationId Client::read_record(Instant now, const wire::ObjectId& id, Instant deadline,
                                 ClientEffects& out) {
-  return start(now, id, ReadRecord{.tally = RecordRead(faults(), verifier_.configuration().filled_seats())}, deadline, out);
+  return start(now, id,
+               ReadRecord{.tally = RecordRead(faults(), verifier_.configuration().filled_seats())},
+               deadline, out);
 }
 
 OperationId Client::start(Instant now, const wire::ObjectId& id, Kind kind, Instant deadline,

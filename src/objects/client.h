@@ -5,12 +5,12 @@
 // sends, retries, hedges, verifies and counts (write_quorum.h), and ends every operation with
 // exactly one Finish, at the latest at its deadline.
 //
-//   write_block    PutBlock or OfferBlock to all seats ─▶ 2f+1 Stored ─▶ kDone
-//   read_block     GetBlock to one seat, after `hedge` to one more … ─▶ bytes that hash to the id
-//   ─▶ kDone write_record   PutRecord to all seats ─▶ 2f+1 hold exactly it ─▶ kDone;  one newer ─▶
-//   kSuperseded read_record    GetRecord to all seats ─▶ 2f+1 equal ─▶ kDone / kNotFound
-//                                         └▶ mixed, settled ─▶ PutRecord of the newest to all ─▶
-//                                         2f+1 ─▶ kDone
+//   write_block    PutBlock or OfferBlock to all ─▶ 2f+1 Stored ─▶ kDone
+//   read_block     GetBlock to one, after `hedge` to one more … ─▶ bytes that hash to the id ─▶
+//   kDone write_record   PutRecord to all ─┬▶ 2f+1 hold exactly it ─▶ kDone
+//                                    └▶ one holds a newer one ─▶ kSuperseded
+//   read_record    GetRecord to all ─┬▶ 2f+1 equal ─▶ kDone or kNotFound
+//                                    └▶ mixed: PutRecord of the newest to all ─▶ 2f+1 ─▶ kDone
 //
 // Invariants:
 //  1. Bytes leave here only when they hash to the id; records only when their owner signed them.

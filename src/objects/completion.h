@@ -2,9 +2,9 @@
 // write that was acknowledged there before the epoch began.
 //
 //   10.3  2f+1 members of the group of the epoch before, who have entered this one, told what they
-//   hold. Their quorum meets every write quorum of that epoch. If f+1 of them were complete for that
-//   epoch, one correct member had everything older too; otherwise the same is asked of the group of
-//   the epoch before that, and so on back to the first, whose members are complete for it.
+//   hold. Their quorum meets every write quorum of that epoch. If f+1 of them were complete for
+//   that epoch, one correct member had everything older too; otherwise the same is asked of the
+//   group of the epoch before that, and so on back to the first, whose members are complete for it.
 //   10.4  Or f+1 members of this epoch's own group, who are complete for it, told what they hold.
 //
 // Pure; one for each interval and one for each single object that a client waits for. How telling

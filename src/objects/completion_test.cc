@@ -42,11 +42,13 @@ TEST(Completion, KeeperCountsItself) {
 TEST(Completion, TooFewCompleteTellers_GoesBackAnEpoch) {
   Completion gainer(1, node(9), Epoch(0),
                     {group(3, {1, 2, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {3, 4, 5, 6})});
-  for (const std::uint8_t teller : std::initializer_list<std::uint8_t>{1, 2, 8}) gainer.on_told(node(teller), Epoch(0));
+  for (const std::uint8_t teller : std::initializer_list<std::uint8_t>{1, 2, 8})
+    gainer.on_told(node(teller), Epoch(0));
   EXPECT_FALSE(gainer.is_complete());
   const auto asked = gainer.sources();
   EXPECT_NE(std::ranges::find(asked, node(6)), asked.end()) << "the first group is asked too";
-  for (const std::uint8_t teller : std::initializer_list<std::uint8_t>{4, 5, 6}) gainer.on_told(node(teller), Epoch(1));
+  for (const std::uint8_t teller : std::initializer_list<std::uint8_t>{4, 5, 6})
+    gainer.on_told(node(teller), Epoch(1));
   EXPECT_TRUE(gainer.is_complete());
 }
 

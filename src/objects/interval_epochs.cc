@@ -46,8 +46,8 @@ std::optional<IntervalEpochs> IntervalEpochs::decode(ByteView bytes) {
   while (in.ok() && in.left() > 0) {
     const auto first = in.fixed<crypto::Digest>();
     const wire::Epoch epoch(in.u64());
-    const bool is_ascending = out.begins_.empty() ? first == crypto::Digest{}
-                                                  : out.begins_.rbegin()->first < first;
+    const bool is_ascending =
+        out.begins_.empty() ? first == crypto::Digest{} : out.begins_.rbegin()->first < first;
     if (!is_ascending) return std::nullopt;
     out.begins_.emplace(first, epoch);
   }

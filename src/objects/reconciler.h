@@ -13,10 +13,10 @@
 // A kept arc that was served in the epoch before goes on being served, and completes beside it.
 // What the replica is complete for and serves is durable (`tenure`), so a restart cancels neither.
 //
-//   exchange:  kWaiting ─▶ kScanning ─▶ kAsked ─▶ (equal: next range | split: more ranges |
-//   entries:)
-//                 ▲                                 kMatching ─▶ kFetching ─▶ next range … kDone
-//                 └───────── kFailed (retry later) ◀── time-out, refusal, nonsense
+//   kWaiting ─▶ kScanning ─▶ kAsked ─▶ equal: next range … kDone
+//      ▲                        │ ├──▶ split: its parts are next
+//      │                        │ └──▶ entries: kMatching ─▶ kFetching ─▶ next range … kDone
+//      └── kFailed, later ◀─────┴── time-out, refusal, nonsense
 //
 // A lying source can make an exchange long but not large: ranges to do are a stack of bounded
 // depth, and the others go on beside it. What a source lists and does not show is asked of all

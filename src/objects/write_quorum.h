@@ -119,10 +119,7 @@ class RecordRead {
 
   /// `members`: seats of the group that somebody has; fewer than 3f+1 where some are exposed.
   RecordRead(std::size_t faults, std::size_t members)
-      : faults_(faults),
-        members_(members),
-        answers_(group_size_of(faults)),
-        is_answered_(faults) {}
+      : faults_(faults), members_(members), answers_(group_size_of(faults)), is_answered_(faults) {}
 
   /// `held` is nothing for "no record". Only a replica's first answer counts.
   void on_answer(Seat seat, std::optional<RecordOrder> held) {

@@ -15,8 +15,11 @@ int run(int argc, char** argv) {
   app.set_version_flag("--version", "rosebud 0.1.0");
   app.add_flag("--json", globals.is_json, "Print JSON: one object, or one per line");
   app.add_flag("-q,--quiet", globals.is_quiet, "Print ids and values only");
-  app.add_option("--timeout", globals.timeout_seconds, "Seconds until an operation gives up")
-      ->check(CLI::PositiveNumber)
+  const std::map<std::string, double> units{{"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}};
+  app.add_option("--timeout", globals.timeout_seconds,
+                 "Until an operation gives up: seconds, or 500ms, 10s, 2m, 1h")
+      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE))
+      ->check(CLI::Range(0.001, 86'400.0))
       ->capture_default_str();
   app.add_option("--cluster", globals.cluster, "A rosebud.toml, or the folder that has it");
   app.require_subcommand(1);
