@@ -232,5 +232,42 @@ TEST(Cid, TextRoundTripsAndRefusals) {
   EXPECT_FALSE(Cid::parse(cid.text().substr(0, 30)));
 }
 
+/// Gives out so many blocks, then fails; counts.
+class Interrupted final : public BlockSource {
+ public:
+  Interrupted(BlockSource& source, int left) : source_(source), left_(left) {}
+  Result<Buffer, Explained> get(const Cid& cid) override {
+    if (left_-- == 0) return fail(Explained{.what = "interrupted", .cause = {}, .next = {}});
+    ++given;
+    return source_.get(cid);
+  }
+  int given = 0;
+
+ private:
+  BlockSource& source_;
+  int left_;
+};
+
+TEST(Export, InterruptedFileIsContinued) {
+  std::string name = (stdfs::temp_directory_path() / "rosebud-fs-XXXXXX").string();
+  const stdfs::path folder = ::mkdtemp(name.data());
+  std::string content(5 * kChunkSize + 7, 'x');
+  for (std::size_t i = 0; i < content.size(); ++i)
+    content[i] = static_cast<char>(i / kChunkSize + i);
+  std::ofstream(folder / "in") << content;
+  Blocks blocks;
+  const auto imported = import_path(folder / "in", blocks, {});
+  ASSERT_TRUE(imported);
+
+  Interrupted first(blocks, 6);  // described, the root again, then four leaves
+  EXPECT_FALSE(export_path(imported->cid, first, folder / "out", {}, {}));
+  Interrupted second(blocks, 100);
+  ASSERT_TRUE(export_path(imported->cid, second, folder / "out", {}, {}));
+  EXPECT_EQ(second.given, 2 + 2) << "the root twice and the two leaves that were missing";
+  std::ifstream out(folder / "out");
+  EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(out), {}) == content);
+  stdfs::remove_all(folder);
+}
+
 }  // namespace
 }  // namespace rosebud::fs

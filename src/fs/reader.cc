@@ -1,6 +1,7 @@
 #include "fs/reader.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -215,6 +216,50 @@ bool is_already_there(const stdfs::path& to, const Cid& cid) {
   return imported && imported->cid == cid;
 }
 
+/// Takes the leaves that an interrupted run left in the file, and the rest from `source`. What it
+/// left is believed when it hashes to the leaf's id.
+class ResumingSource final : public BlockSource {
+ public:
+  /// `offset` is where the next leaf belongs; it moves as the file is written.
+  ResumingSource(BlockSource& source, int fd, const off_t& offset)
+      : source_(source), fd_(fd), offset_(offset) {
+    struct stat status{};
+    if (::fstat(fd, &status) == 0) left_ = status.st_size;
+  }
+
+  Result<Buffer, Explained> get(const Cid& cid) override {
+    if (cid.codec == Codec::kRaw && offset_ < left_) {
+      if (auto leaf = left_leaf(cid)) return std::move(*leaf);
+    }
+    auto block = source_.get(cid);
+    if (block && cid.codec == Codec::kRaw) leaf_size_ = std::max<std::size_t>(block->size(), 1);
+    return block;
+  }
+  void prefetch(std::span<const Cid> cids) override {
+    if (offset_ >= left_) source_.prefetch(cids);
+  }
+
+ private:
+  std::optional<Buffer> left_leaf(const Cid& cid) const {
+    Bytes bytes(std::min(leaf_size_, static_cast<std::size_t>(left_ - offset_)));
+    for (std::size_t done = 0; done < bytes.size();) {
+      const ssize_t n = ::pread(fd_, bytes.data() + done, bytes.size() - done,
+                                offset_ + static_cast<off_t>(done));
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) return std::nullopt;
+      done += static_cast<std::size_t>(n);
+    }
+    if (crypto::sha256(bytes) != cid.digest) return std::nullopt;
+    return Buffer(std::move(bytes));
+  }
+
+  BlockSource& source_;
+  int fd_;
+  const off_t& offset_;
+  off_t left_ = 0;
+  std::size_t leaf_size_ = kChunkSize;  // other implementations' files teach another
+};
+
 class Exporter {
  public:
   Exporter(BlockSource& source, const ExportOptions& options,
@@ -289,10 +334,10 @@ class Exporter {
     return {};
   }
 
-  /// Writes over what an interrupted run left, byte by byte the same.
   Status<Explained> fill(int fd, const Cid& cid, const stdfs::path& path) {
     off_t offset = 0;
-    const auto read = read_file(cid, source_, [&](ByteView bytes) -> Status<Explained> {
+    ResumingSource source(source_, fd, offset);
+    const auto read = read_file(cid, source, [&](ByteView bytes) -> Status<Explained> {
       for (ByteView rest = bytes; !rest.empty();) {
         const ssize_t n = ::pwrite(fd, rest.data(), rest.size(), offset);
         if (n < 0 && errno == EINTR) continue;

@@ -51,8 +51,8 @@ struct ExportOptions {
   bool may_overwrite = false;
 };
 /// Writes a file or tree to `to`. Each file is written beside its place and renamed when whole; one
-/// that is there already with the same id is kept, so an interrupted export that is run again moves
-/// only what is missing.
+/// that is there already with the same id is kept, and of a part file the leaves that are right, so
+/// an interrupted export that is run again moves only what is missing.
 Status<Explained> export_path(const Cid& cid, BlockSource& source, const std::filesystem::path& to,
                               const ExportOptions& options,
                               const std::function<void(std::uint64_t)>& on_bytes);
