@@ -73,7 +73,7 @@ wire::SignedRecord RecordWriter::make(wire::Version version, ByteView value,
                                   .value_size = static_cast<std::uint32_t>(value.size()),
                                   .value_hash = wire::record_value_hash(value)};
   if (parent) statement.parent = wire::record_statement_hash(parent->statement.statement);
-  return {.statement = wire::sign(crypto::ed25519(), session_.key(), statement),
+  return {.statement = wire::sign(session_.scheme(), session_.key(), statement),
           .value = Buffer::copy_of(value)};
 }
 

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <thread>
 
+#include "crypto/remembering_scheme.h"
 #include "membership/admission.h"
 #include "runtime/key_file.h"
 #include "runtime/links.h"
@@ -44,7 +45,7 @@ class LiveSession final : public Session {
         statement_(std::move(statement)),
         tls_(key_),
         timer_(io_),
-        core_(objects::Verifier(configuration_, crypto::ed25519()), random_from_system()),
+        core_(objects::Verifier(configuration_, scheme_), random_from_system()),
         links_(io_, tls_,
                wire::Hello{.cluster = configuration_->cluster(),
                            .configuration = configuration_->number(),
@@ -82,6 +83,7 @@ class LiveSession final : public Session {
 
   const membership::Configuration& configuration() const override { return *configuration_; }
   const crypto::SecretKey& key() const override { return key_; }
+  const crypto::SignatureScheme& scheme() const override { return scheme_; }
 
   void write_block(const wire::ObjectId& id, Buffer bytes, Duration timeout, Done done) override {
     wire::Hold hold = make_hold(id, bytes.size());
@@ -100,7 +102,7 @@ class LiveSession final : public Session {
   }
   void write_record(const wire::ObjectId& id, wire::SignedRecord record, Duration timeout,
                     Done done) override {
-    wire::Hold hold = make_hold(id, wire::kRecordValueSizeMax);
+    wire::Hold hold = record_hold(id);
     start(std::move(done),
           [=, this, record = std::move(record), hold = std::move(hold)](auto& out) mutable {
             return core_.write_record(read_clock(), id, std::move(record), std::move(hold),
@@ -142,6 +144,8 @@ class LiveSession final : public Session {
 
  private:
   static constexpr std::size_t kOfferFrom = 16U << 10;
+  /// Holds kept for the next version of their record, of about 1 KB each.
+  static constexpr std::size_t kRecordHoldsMax = 16'384;
 
   template <typename Begin>
   void start(Done done, Begin begin) {
@@ -186,6 +190,16 @@ class LiveSession final : public Session {
     });
   }
 
+  /// One hold serves all versions of a record (design 5): signed once, verified once by everybody.
+  wire::Hold record_hold(const wire::ObjectId& id) {
+    const std::lock_guard lock(mutex_);
+    if (record_holds_.size() >= kRecordHoldsMax) record_holds_.clear();
+    auto at = record_holds_.find(id);
+    if (at == record_holds_.end())
+      at = record_holds_.emplace(id, make_hold(id, wire::kRecordValueSizeMax)).first;
+    return at->second;
+  }
+
   wire::Hold make_hold(const wire::ObjectId& id, std::uint64_t size) {
     // Serials grow with time, so that a later run of this client never falls behind an earlier one.
     const std::uint64_t now =
@@ -205,9 +219,8 @@ class LiveSession final : public Session {
                                         .expiry = statement_.not_after,
                                         .root = tree.root(),
                                         .count = 1};
-    return {.statement = wire::sign(crypto::ed25519(), key_, statement),
-            .admission = admission_,
-            .size = size};
+    return {
+        .statement = wire::sign(scheme_, key_, statement), .admission = admission_, .size = size};
   }
 
   std::string name_of(const wire::NodeKey& node) const {
@@ -217,6 +230,7 @@ class LiveSession final : public Session {
 
   std::shared_ptr<const membership::Configuration> configuration_;
   crypto::SecretKey key_;
+  crypto::RememberingScheme scheme_{crypto::ed25519()};
   wire::SignedBytes admission_;
   wire::AdmissionStatement statement_;
   asio::io_context io_;
@@ -230,6 +244,7 @@ class LiveSession final : public Session {
   mutable std::mutex mutex_;
   std::map<std::pair<wire::NodeKey, objects::Observation>, std::uint64_t> observed_;
   std::map<wire::NodeKey, runtime::LinkProblem> problems_;
+  std::map<wire::ObjectId, wire::Hold> record_holds_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::thread thread_;
 };

@@ -41,6 +41,8 @@ class Session {
 
   virtual const membership::Configuration& configuration() const = 0;
   virtual const crypto::SecretKey& key() const = 0;
+  /// With which statements are signed; it remembers what it verified and signed.
+  virtual const crypto::SignatureScheme& scheme() const = 0;
 
   virtual void write_block(const wire::ObjectId& id, Buffer bytes, Duration timeout, Done done) = 0;
   virtual void read_block(const wire::ObjectId& id, Duration timeout, Done done) = 0;

@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/hash.h"
+#include "crypto/remembering_scheme.h"
 #include "crypto/signature.h"
 
 namespace rosebud::crypto {
@@ -39,10 +40,73 @@ TEST_P(Schemes, AcceptsOnlyExactlyWhatWasSigned) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Schemes, testing::Values(&ed25519(), &model_scheme()),
-                         [](const auto& scheme) {
-                           return scheme.index == 0 ? "Ed25519" : "Model";
-                         });
+const SignatureScheme* remembering() {
+  static const RememberingScheme scheme(ed25519());
+  return &scheme;
+}
+std::string scheme_name(const testing::TestParamInfo<const SignatureScheme*>& scheme) {
+  constexpr const char* kNames[] = {"Ed25519", "Model", "Remembering"};
+  return kNames[scheme.index];
+}
+INSTANTIATE_TEST_SUITE_P(All, Schemes, testing::Values(&ed25519(), &model_scheme(), remembering()),
+                         scheme_name);
+
+/// Counts what reaches the scheme below.
+class CountingScheme final : public SignatureScheme {
+ public:
+  Signature sign(const SecretKey& key, std::string_view tag, ByteView message) const override {
+    return model_scheme().sign(key, tag, message);
+  }
+  bool verify(const PublicKey& key, std::string_view tag, ByteView message,
+              const Signature& signature) const noexcept override {
+    ++verified;
+    return model_scheme().verify(key, tag, message, signature);
+  }
+  mutable int verified = 0;
+};
+
+TEST(RememberingScheme, VerifiesTheSameOnce) {
+  const CountingScheme inner;
+  const RememberingScheme scheme(inner);
+  const SecretKey key = SecretKey::generate();
+  const Signature signature = inner.sign(key, "tag", as_bytes("message"));
+  EXPECT_TRUE(scheme.verify(key.public_key(), "tag", as_bytes("message"), signature));
+  EXPECT_TRUE(scheme.verify(key.public_key(), "tag", as_bytes("message"), signature));
+  EXPECT_EQ(inner.verified, 1);
+  const Signature own = scheme.sign(key, "tag", as_bytes("another"));
+  EXPECT_TRUE(scheme.verify(key.public_key(), "tag", as_bytes("another"), own));
+  EXPECT_EQ(inner.verified, 1);
+}
+
+TEST(RememberingScheme, RemembersNoMoreThanWhatWasVerified) {
+  const CountingScheme inner;
+  const RememberingScheme scheme(inner);
+  const SecretKey key = SecretKey::generate();
+  Signature signature = scheme.sign(key, "ab", as_bytes("c"));
+  EXPECT_TRUE(scheme.verify(key.public_key(), "ab", as_bytes("c"), signature));
+  EXPECT_FALSE(scheme.verify(key.public_key(), "a", as_bytes("bc"), signature));
+  EXPECT_FALSE(scheme.verify(SecretKey::generate().public_key(), "ab", as_bytes("c"), signature));
+  signature.bytes[3] ^= 1;
+  EXPECT_FALSE(scheme.verify(key.public_key(), "ab", as_bytes("c"), signature));
+  EXPECT_FALSE(scheme.verify(key.public_key(), "ab", as_bytes("c"), signature));
+  EXPECT_EQ(inner.verified, 4);
+}
+
+TEST(RememberingScheme, FullOfOthers_VerifiesAgain) {
+  const CountingScheme inner;
+  const RememberingScheme scheme(inner, RememberingScheme::kStripes);
+  const SecretKey key = SecretKey::generate();
+  const auto verify_number = [&](int number) {
+    const std::string message = std::to_string(number);
+    return scheme.verify(key.public_key(), "tag", as_bytes(message),
+                         inner.sign(key, "tag", as_bytes(message)));
+  };
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 1000; ++i) EXPECT_TRUE(verify_number(i));
+  }
+  // 16 slots for 1000: nearly all were taken over before they came again.
+  EXPECT_GE(inner.verified, 1900);
+}
 
 // RFC 8032 section 7.1, test 1: the public key of a known seed.
 TEST(Ed25519, PublicKeyOfKnownSeed) {

@@ -154,8 +154,8 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
   limits.scrub_interval = std::chrono::milliseconds(options_.scrub_interval_ms);
   replica_ = std::make_unique<objects::Replica>(
       objects::ReplicaIdentity{.key = key_, .directory = directory_.identity().directory},
-      objects::Verifier(configuration_, crypto::ed25519()), crypto::ed25519(), std::move(notes),
-      random_from_system(), limits);
+      objects::Verifier(configuration_, scheme_), scheme_, std::move(notes), random_from_system(),
+      limits);
 }
 
 Node::Impl::~Impl() {
@@ -274,7 +274,7 @@ void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes&
   } else {
     const auto admitted =
         membership::check_admission(*configuration_, hello->admission, from.connection->peer(),
-                                    wire::Role::kClient, wall_time(), crypto::ed25519());
+                                    wire::Role::kClient, wall_time(), scheme_);
     if (!admitted) answer.verdict = verdict_of(admitted.error());
     if (admitted) from.name = admitted->name;
   }

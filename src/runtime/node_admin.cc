@@ -2,6 +2,7 @@
 // in development.
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
+#include <sys/resource.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
@@ -51,6 +52,16 @@ std::string value_in(const std::string& query, const std::string& name) {
 
 net::HttpResponse text(unsigned status, std::string body) {
   return {.status = status, .content_type = "text/plain", .body = std::move(body)};
+}
+
+/// User and system time of this process so far.
+double processor_seconds() {
+  rusage used{};
+  ::getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
 }  // namespace
@@ -130,6 +141,9 @@ std::string Node::Impl::metrics_text() const {
       .into(out);
   Family("rosebud_uptime_seconds", "Time since the node started.", kGauge)
       .add(count((read_clock() - started_).count()) / 1e6)
+      .into(out);
+  Family("process_cpu_seconds_total", "User and system processor time.", kCounter)
+      .add(processor_seconds())
       .into(out);
   Family("rosebud_requests_total", "Requests received, by kind.", kCounter)
       .add_all(metrics_.requests, "kind")

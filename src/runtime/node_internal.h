@@ -6,6 +6,7 @@
 #include <boost/asio/thread_pool.hpp>
 
 #include "adversary/misbehaviour.h"
+#include "crypto/remembering_scheme.h"
 #include "disk/directory.h"
 #include "disk/group_commit.h"
 #include "net/admin_http.h"
@@ -77,6 +78,7 @@ class Node::Impl {
 
   NodeOptions options_;
   crypto::SecretKey key_;
+  crypto::RememberingScheme scheme_{crypto::ed25519()};
   std::shared_ptr<const membership::Configuration> configuration_;
   std::uint32_t self_ = 0;
   disk::DataDirectory directory_;

@@ -29,6 +29,7 @@ int run(int argc, char** argv) {
   add_node_commands(app, globals);
   add_identity_commands(app, globals);
   add_dev_commands(app, globals);
+  add_bench_commands(app, globals);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
