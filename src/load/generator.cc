@@ -35,7 +35,8 @@ class Run {
     if (plan_.per_second) {
       pace();
     } else {
-      for (std::size_t lane = 0; lane < plan_.in_flight; ++lane) begin_operation(lane, Clock::now());
+      for (std::size_t lane = 0; lane < plan_.in_flight; ++lane)
+        begin_operation(lane, Clock::now());
     }
     watch.join();
     std::unique_lock lock(mutex_);
@@ -51,7 +52,8 @@ class Run {
       const std::lock_guard lock(mutex_);
       ++under_way_;
     }
-    start_(lane, [this, lane, due](std::string_view failure) { end_operation(lane, due, failure); });
+    start_(lane,
+           [this, lane, due](std::string_view failure) { end_operation(lane, due, failure); });
   }
 
   void end_operation(std::size_t lane, Clock::time_point due, std::string_view failure) {

@@ -83,9 +83,8 @@ class Workload {
     // A run's own objects: nothing that somebody stored is touched.
     const Bytes run = random_bytes(16, random);
     const bool is_records = options.work.starts_with("record");
-    const std::size_t count = options.work == "record-write"
-                                  ? options.in_flight * kRecordsPerLane
-                                  : options.objects;
+    const std::size_t count =
+        options.work == "record-write" ? options.in_flight * kRecordsPerLane : options.objects;
     for (std::size_t i = 0; is_records && i < count; ++i) {
       Bytes salt = run;
       for (int shift = 24; shift >= 0; shift -= 8)
@@ -203,8 +202,8 @@ NodeCosts costs_of_nodes(const stdfs::path& development) {
   for (const auto& folder : stdfs::directory_iterator(development / "nodes", error)) {
     const auto port = runtime::read_text_file(folder.path() / "admin.port", 16);
     if (!port) continue;
-    const auto text = admin_request(static_cast<std::uint16_t>(std::strtoul(port->c_str(), nullptr, 10)),
-                                    "GET", "/metrics");
+    const auto text = admin_request(
+        static_cast<std::uint16_t>(std::strtoul(port->c_str(), nullptr, 10)), "GET", "/metrics");
     if (!text) continue;
     ++out.nodes;
     std::istringstream lines(*text);
@@ -257,10 +256,10 @@ void report(const Globals& globals, const BenchOptions& options, const load::Mea
                          {"latency_ms", milliseconds_json(measured.latency)}};
   const double own_us = (after.own_seconds - before.own_seconds) * 1e6 / operations;
   json["client_processor_us_per_operation"] = own_us;
-  std::string text =
-      fmt::format("{}: {:.0f}/s, {:.1f} MiB/s of user data, {} done, {} failed\n", options.work,
-                  rate, mebibytes, measured.latency.count(), failed);
-  for (const auto& [name, count] : measured.failures) text += fmt::format("  {}: {}\n", name, count);
+  std::string text = fmt::format("{}: {:.0f}/s, {:.1f} MiB/s of user data, {} done, {} failed\n",
+                                 options.work, rate, mebibytes, measured.latency.count(), failed);
+  for (const auto& [name, count] : measured.failures)
+    text += fmt::format("  {}: {}\n", name, count);
   const auto& ms = json["latency_ms"];
   text += fmt::format(
       "  latency ms: p50 {:.3f}, p90 {:.3f}, p99 {:.3f}, p99.9 {:.3f}, greatest {:.3f}\n",
@@ -284,8 +283,8 @@ void report(const Globals& globals, const BenchOptions& options, const load::Mea
 
 void bench(const Globals& globals, const BenchOptions& options) {
   if (options.work.starts_with("record") && options.size > wire::kRecordValueSizeMax) {
-    stop(ExitCode::kUsage, {.what = "a record's value takes at most 65536 bytes",
-                            .next = "give a smaller --size"});
+    stop(ExitCode::kUsage,
+         {.what = "a record's value takes at most 65536 bytes", .next = "give a smaller --size"});
   }
   const OpenSession session(globals);
   Workload workload(*session, options, globals.timeout());
@@ -322,8 +321,7 @@ void add_bench_commands(CLI::App& app, Globals& globals) {
   auto options = std::make_shared<BenchOptions>();
   auto* command = app.add_subcommand(
       "bench", "Load the cluster and measure: rates, percentiles, what an operation costs");
-  command
-      ->add_option("work", options->work, "record-read, record-write, block-read or block-write")
+  command->add_option("work", options->work, "record-read, record-write, block-read or block-write")
       ->required()
       ->check(CLI::IsMember({"record-read", "record-write", "block-read", "block-write"}));
   command->add_option("--size", options->size, "Bytes of a value or block, also 4kb, 1mb")
@@ -347,7 +345,8 @@ void add_bench_commands(CLI::App& app, Globals& globals) {
   command->add_option("--objects", options->objects, "Objects to read from; made before measuring")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
-  command->footer("What it writes stays in the cluster, under names of its own, and counts in your quota.");
+  command->footer(
+      "What it writes stays in the cluster, under names of its own, and counts in your quota.");
   command->callback([&globals, options] { bench(globals, *options); });
 }
 

@@ -25,6 +25,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   add_file_commands(app, globals);
+  add_car_commands(app, globals);
   add_ref_commands(app, globals);
   add_node_commands(app, globals);
   add_identity_commands(app, globals);
