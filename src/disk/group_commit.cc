@@ -46,6 +46,9 @@ bool GroupCommitter::try_submit(std::vector<wire::StorageWrite>&& writes, Done&&
 void GroupCommitter::run() {
   while (true) {
     std::vector<Waiting> together;
+    // In quiet moments, step by step: whoever comes meanwhile waits for one step.
+    while (is_idle() && store_.reclaim()) {
+    }
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return is_ending_ || !queue_.empty(); });
@@ -63,6 +66,11 @@ void GroupCommitter::run() {
     }
     commit(together);
   }
+}
+
+bool GroupCommitter::is_idle() const {
+  const std::lock_guard lock(mutex_);
+  return queue_.empty() && !is_ending_;
 }
 
 Status<wire::StorageError> GroupCommitter::commit_timed(

@@ -46,6 +46,7 @@ class GroupCommitter {
     std::uint64_t bytes = 0;
   };
   void run();
+  bool is_idle() const;
   Status<wire::StorageError> commit_timed(
       const std::vector<const std::vector<wire::StorageWrite>*>& batches);
   void commit(std::vector<Waiting>& together);

@@ -8,9 +8,11 @@
 #include <sys/statvfs.h>
 
 #include <atomic>
+#include <mutex>
 
 #include "base/check.h"
 #include "base/random.h"
+#include "disk/placed_internal.h"
 
 namespace rosebud::disk {
 namespace {
@@ -20,8 +22,18 @@ using wire::StorageError;
 constexpr std::uint8_t kLayout = 1;
 /// Room in a batch for what is not content.
 constexpr std::size_t kBatchSlackBytes = 16U << 10;
-enum Family : std::size_t { kDefault, kIndex, kMeta, kContent, kNotes, kFamilies };
-constexpr const char* kFamilyNames[kFamilies] = {"default", "index", "meta", "content", "notes"};
+enum Family : std::size_t {
+  kDefault,
+  kIndex,
+  kMeta,
+  kContent,
+  kNotes,
+  kPlaces,
+  kSegments,
+  kFamilies
+};
+constexpr const char* kFamilyNames[kFamilies] = {"default", "index",  "meta",    "content",
+                                                 "notes",   "places", "segments"};
 
 rocksdb::Slice slice(ByteView bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -92,7 +104,8 @@ class Snapshot {
 /// What a commit adds, for the reserve and for the size of the batch.
 struct Weight {
   std::uint64_t content_bytes = 0;
-  bool adds_object = false;  // anything of an object that is not a damage mark
+  std::uint64_t placed_bytes = 0;  // of those, what goes to segments
+  bool adds_object = false;        // anything of an object that is not a damage mark
 };
 
 Weight weight_of(const std::vector<const std::vector<wire::StorageWrite>*>& batches) {
@@ -103,6 +116,20 @@ Weight weight_of(const std::vector<const std::vector<wire::StorageWrite>*>& batc
       if (!put || put->object.is_damaged) continue;
       out.adds_object = true;
       if (!put->is_content_unchanged) out.content_bytes += put->object.content.size();
+      if (PlacedContents::is_placed(*put)) out.placed_bytes += put->object.content.size();
+    }
+  }
+  return out;
+}
+
+std::vector<SegmentContent> placed_contents(
+    const std::vector<const std::vector<wire::StorageWrite>*>& batches) {
+  std::vector<SegmentContent> out;
+  for (const auto* writes : batches) {
+    for (const wire::StorageWrite& write : *writes) {
+      const auto* put = std::get_if<wire::PutObject>(&write);
+      if (put && PlacedContents::is_placed(*put))
+        out.push_back({.id = put->object.id, .bytes = put->object.content.view()});
     }
   }
   return out;
@@ -122,6 +149,32 @@ bool is_content_right(const wire::StoredObject& object) {
   return statement && statement->value_hash == wire::record_value_hash(object.content.view());
 }
 
+/// One write of a commit, into its batch.
+void add_to(rocksdb::WriteBatch& batch, PlacedContents::Change& change,
+            const std::vector<rocksdb::ColumnFamilyHandle*>& families,
+            const wire::StorageWrite& write) {
+  const auto check = [](const rocksdb::Status& status) { CHECK(status.ok()); };  // memory only
+  if (const auto* put = std::get_if<wire::PutObject>(&write)) {
+    const auto key = put->object.id.encode();
+    wire::IndexEntry entry = put->object.entry();
+    entry.content_size = put->content_size;
+    check(batch.Put(families[kIndex], slice(key.view()), slice(encode_entry(entry))));
+    check(batch.Put(families[kMeta], slice(key.view()), slice(encode_object_meta(put->object))));
+    if (put->is_content_unchanged) return;
+    if (PlacedContents::is_placed(*put)) return change.put_next(put->object.id);
+    change.forget(put->object.id);
+    check(batch.Put(families[kContent], slice(key.view()), slice(put->object.content.view())));
+  } else if (const auto* gone = std::get_if<wire::DeleteObject>(&write)) {
+    const auto key = gone->id.encode();
+    change.forget(gone->id);
+    for (Family family : {kIndex, kMeta, kContent})
+      check(batch.Delete(families[family], slice(key.view())));
+  } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
+    check(note->value.empty() ? batch.Delete(families[kNotes], slice(note->name))
+                              : batch.Put(families[kNotes], slice(note->name), slice(note->value)));
+  }
+}
+
 }  // namespace
 
 struct Store::State {
@@ -129,8 +182,11 @@ struct Store::State {
   std::shared_ptr<CompactionFailures> failures = std::make_shared<CompactionFailures>();
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
+  std::unique_ptr<PlacedContents> placed;
+  std::mutex committing;  // one commit or step of reclaiming at a time
 
   ~State() {
+    placed.reset();
     for (auto* family : families) db->DestroyColumnFamilyHandle(family);
     if (db) db->Close();
   }
@@ -189,6 +245,12 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
         .next = "if the data is lost, have the organisation admit the node with a new directory"});
   }
   state->db.reset(db);
+  if (options.segments.empty()) options.segments = options.path.parent_path() / "segments";
+  auto placed = PlacedContents::open(
+      *state->db, {.places = state->families[kPlaces], .segments = state->families[kSegments]},
+      options.segments, options.segment_bytes);
+  if (!placed) return fail(placed.error());
+  state->placed = std::move(*placed);
   state->options = std::move(options);
   return std::unique_ptr<Store>(new Store(std::move(state)));
 }
@@ -208,6 +270,15 @@ wire::Loaded Store::load(const wire::ObjectId& id, wire::LoadPart part) const {
   if (part == wire::LoadPart::kMeta || object.is_damaged) return std::optional(std::move(object));
   // Blocks of a megabyte would push everything else out of the cache.
   read.fill_cache = false;
+  if (id.type == wire::ObjectType::kBlock) {
+    auto placed = state_->placed->read(read, id);
+    if (!placed) return fail(placed.error());
+    if (*placed) {
+      // Its checksum was right, so these are the bytes that were hashed when they came.
+      object.content = std::move(**placed);
+      return std::optional(std::move(object));
+    }
+  }
   auto pinned = std::make_unique<rocksdb::PinnableSlice>();
   status = state_->db->Get(read, state_->families[kContent], slice(key.view()), pinned.get());
   if (status.IsNotFound()) return fail(StorageError::kCorrupt);
@@ -255,36 +326,15 @@ Status<StorageError> Store::commit(
         weight.content_bytes > 0 && free_bytes < reserve + weight.content_bytes;
     if (is_content_refused || free_bytes < reserve / 2) return fail(StorageError::kNoSpace);
   }
+  const std::lock_guard lock(state_->committing);
   // The whole in one allocation: growing it would copy the content again.
-  rocksdb::WriteBatch batch(weight.content_bytes + kBatchSlackBytes);
-  const auto check = [](const rocksdb::Status& status) { CHECK(status.ok()); };  // memory only
+  rocksdb::WriteBatch batch(weight.content_bytes - weight.placed_bytes + kBatchSlackBytes);
+  PlacedContents::Change change(*state_->placed, batch);
+  if (auto appended = change.append(placed_contents(batches)); !appended) return appended;
   for (const auto* writes : batches) {
-    for (const wire::StorageWrite& write : *writes) {
-      if (const auto* put = std::get_if<wire::PutObject>(&write)) {
-        const auto key = put->object.id.encode();
-        wire::IndexEntry entry = put->object.entry();
-        entry.content_size = put->content_size;
-        check(batch.Put(state_->families[kIndex], slice(key.view()), slice(encode_entry(entry))));
-        check(batch.Put(state_->families[kMeta], slice(key.view()),
-                        slice(encode_object_meta(put->object))));
-        if (!put->is_content_unchanged) {
-          check(batch.Put(state_->families[kContent], slice(key.view()),
-                          slice(put->object.content.view())));
-        }
-      } else if (const auto* gone = std::get_if<wire::DeleteObject>(&write)) {
-        const auto key = gone->id.encode();
-        for (Family family : {kIndex, kMeta, kContent}) {
-          check(batch.Delete(state_->families[family], slice(key.view())));
-        }
-      } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
-        if (note->value.empty()) {
-          check(batch.Delete(state_->families[kNotes], slice(note->name)));
-        } else {
-          check(batch.Put(state_->families[kNotes], slice(note->name), slice(note->value)));
-        }
-      }
-    }
+    for (const wire::StorageWrite& write : *writes) add_to(batch, change, state_->families, write);
   }
+  change.finish();
   rocksdb::WriteOptions options;
   options.sync = true;
   rocksdb::Status status = state_->db->Write(options, &batch);
@@ -293,7 +343,14 @@ Status<StorageError> Store::commit(
     if (state_->db->Resume().ok()) status = state_->db->Write(options, &batch);
   }
   if (!status.ok()) return fail(error_of(status));
+  change.apply();
   return {};
+}
+
+bool Store::reclaim() {
+  constexpr unsigned kHalf = 50;
+  const std::lock_guard lock(state_->committing);
+  return state_->placed->reclaim(kHalf);
 }
 
 Result<std::vector<std::pair<Bytes, Bytes>>, StorageError> Store::notes(
@@ -313,7 +370,13 @@ Status<StorageError> Store::compact() {
   options.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
   options.blob_garbage_collection_policy = rocksdb::BlobGarbageCollectionPolicy::kForce;
   options.blob_garbage_collection_age_cutoff = 1.0;
-  for (Family family : {kIndex, kMeta, kContent, kNotes}) {
+  {
+    const std::lock_guard lock(state_->committing);
+    constexpr unsigned kAll = 100;
+    while (state_->placed->reclaim(kAll)) {
+    }
+  }
+  for (Family family : {kIndex, kMeta, kContent, kNotes, kPlaces, kSegments}) {
     const auto status =
         state_->db->CompactRange(options, state_->families[family], nullptr, nullptr);
     if (!status.ok()) return fail(error_of(status));
@@ -323,7 +386,7 @@ Status<StorageError> Store::compact() {
 
 std::size_t Store::damage(std::uint64_t seed, std::uint64_t one_in) {
   Random random(seed);
-  std::size_t damaged = 0;
+  std::size_t damaged = state_->placed->damage(seed, one_in);
   rocksdb::ReadOptions read;
   read.fill_cache = false;
   const std::unique_ptr<rocksdb::Iterator> it(
@@ -344,7 +407,8 @@ Store::Statistics Store::statistics() const {
     if (state_->db->GetIntProperty(state_->families[family], property, &value)) to += value;
   };
   add(kIndex, "rocksdb.estimate-num-keys", out.objects);
-  for (Family family : {kIndex, kMeta, kContent, kNotes}) {
+  out.bytes = state_->placed->bytes();
+  for (Family family : {kIndex, kMeta, kContent, kNotes, kPlaces, kSegments}) {
     add(family, "rocksdb.total-sst-files-size", out.bytes);
     add(family, "rocksdb.total-blob-file-size", out.bytes);
     add(family, "rocksdb.cur-size-all-mem-tables", out.bytes);

@@ -1,8 +1,9 @@
 // Objects and notes on RocksDB (docs/format/disk.md).
 //
-// Four column families: index (object id -> fixed entry, ordered by placement key), meta (record
-// statement and holds), content (in blob files), notes. Everything of one commit is one atomic
-// write batch, synced before it is acknowledged. Thread-safe. Exceptions of the library never
+// Column families: index (object id -> fixed entry, ordered by placement key), meta (record
+// statement and holds), content (of records and small blocks), places (where large contents lie in
+// segments.h), notes. Everything of one commit is one atomic write batch, synced before it is
+// acknowledged, after the contents that it names. Thread-safe. Exceptions of the library never
 // leave.
 #pragma once
 
@@ -16,6 +17,9 @@ namespace rosebud::disk {
 
 struct StoreOptions {
   std::filesystem::path path;
+  /// Contents of large blocks (segments.h). Default: "segments" beside `path`.
+  std::filesystem::path segments;
+  std::uint64_t segment_bytes = 256ULL << 20;
   /// Below this much free space content is refused with kNoSpace, below half of it every object
   /// that is not a damage mark too. Deletes and notes stay possible, and so does recovery.
   std::uint64_t reserve_bytes = 256ULL << 20;
@@ -46,6 +50,10 @@ class Store {
   /// forgets a note breaks promises that it made.
   Result<std::vector<std::pair<Bytes, Bytes>>, wire::StorageError> notes(
       std::string_view prefix) const;
+
+  /// Gives back the space of one segment that is little used, or moves some of what is used in it.
+  /// False when there is nothing to do. Takes as long as a commit.
+  bool reclaim();
 
   /// Rewrites the files so that the space of everything deleted is given back. Takes long. kCorrupt
   /// when stored bytes that are still in use are bad; then they must be overwritten or deleted.

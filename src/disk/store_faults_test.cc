@@ -4,8 +4,10 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <thread>
 
 #include "base/random.h"
+#include "disk/segments.h"
 #include "disk/test_support.h"
 
 namespace rosebud::disk {
@@ -14,14 +16,17 @@ namespace {
 class FaultTest : public DiskTest {
  protected:
   /// Content of its own for every `i`, long enough for a blob file.
-  static std::string text(int i) { return std::string(50'000, static_cast<char>('a' + i)); }
+  static std::string text(int i) { return std::string(20'000, static_cast<char>('a' + i)); }
+  /// The same, long enough for a segment.
+  static std::string large(int i) { return std::string(100'000, static_cast<char>('a' + i)); }
 
   /// Opening writes what only the log holds into tables and blob files.
   void settle() { open(); }
 
   /// Flips one bit in the first file with this ending that holds `pattern`.
-  bool rot(std::string_view ending, std::string_view pattern) const {
-    for (const auto& entry : fs::directory_iterator(path / "db")) {
+  bool rot(std::string_view ending, std::string_view pattern,
+           std::string_view folder = "db") const {
+    for (const auto& entry : fs::directory_iterator(path / folder)) {
       if (entry.path().extension() != ending) continue;
       std::fstream file(entry.path(), std::ios::in | std::ios::out | std::ios::binary);
       const std::string bytes((std::istreambuf_iterator<char>(file)),
@@ -78,6 +83,126 @@ TEST_F(FaultTest, CompactionMeetsRot_WritesGoOnAndTheObjectHeals) {
   for (int i = 0; i < 10; ++i) {
     EXPECT_EQ(*store->load(block(text(i)).id, wire::LoadPart::kAll), block(text(i))) << i;
   }
+}
+
+TEST_F(FaultTest, RottenSegment_IsSeenOthersStillReadAndItHeals) {
+  {
+    const auto store = open();
+    for (int i = 0; i < 10; ++i) ASSERT_TRUE(commit(*store, put(block(large(i)))));
+  }
+  ASSERT_TRUE(rot(".segment", large(4).substr(0, 1000), "segments"));
+  const auto store = open();
+  for (int i = 0; i < 10; ++i) {
+    const auto loaded = store->load(block(large(i)).id, wire::LoadPart::kAll);
+    if (i == 4) {
+      EXPECT_EQ(loaded.error(), wire::StorageError::kCorrupt);
+    } else {
+      EXPECT_EQ(*loaded, block(large(i))) << i;
+    }
+  }
+  const auto id = block(large(4)).id;
+  ASSERT_TRUE(commit(*store, {wire::PutObject{.object = {.id = id, .is_damaged = true}}}));
+  EXPECT_TRUE((*store->load(id, wire::LoadPart::kAll))->is_damaged);
+  ASSERT_TRUE(commit(*store, put(block(large(4)))));
+  EXPECT_EQ(*store->load(id, wire::LoadPart::kAll), block(large(4)));
+}
+
+TEST_F(FaultTest, SegmentCutOrGone_IsSeen) {
+  {
+    const auto store = open();
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(commit(*store, put(block(large(i)))));
+  }
+  fs::resize_file(path / "segments/1.segment", 250'000);
+  auto store = open();
+  EXPECT_EQ(*store->load(block(large(0)).id, wire::LoadPart::kAll), block(large(0)));
+  EXPECT_EQ(store->load(block(large(2)).id, wire::LoadPart::kAll).error(),
+            wire::StorageError::kCorrupt);
+  store.reset();
+  fs::remove(path / "segments/1.segment");
+  store = open();
+  EXPECT_EQ(store->load(block(large(0)).id, wire::LoadPart::kAll).error(),
+            wire::StorageError::kCorrupt);
+  ASSERT_TRUE(commit(*store, put(block(large(0)))));
+  EXPECT_EQ(*store->load(block(large(0)).id, wire::LoadPart::kAll), block(large(0)));
+}
+
+std::uint64_t bytes_in(const fs::path& folder) {
+  std::uint64_t out = 0;
+  for (const auto& entry : fs::directory_iterator(folder)) out += entry.file_size();
+  return out;
+}
+
+// A crash after the contents were synced and before the batch that names them.
+TEST_F(FaultTest, ContentsThatNothingNames_GoAtTheNextStart) {
+  {
+    const auto store = open();
+    ASSERT_TRUE(commit(*store, put(block(large(0)))));
+  }
+  {
+    auto segments = *Segments::open(path / "segments");
+    const auto lost = large(1);
+    ASSERT_TRUE(segments->append({{.id = block(lost).id, .bytes = as_bytes(lost)}}));
+  }
+  EXPECT_GT(bytes_in(path / "segments"), 200'000U);
+  const auto store = open();
+  while (store->reclaim()) {
+  }
+  EXPECT_LT(bytes_in(path / "segments"), 110'000U);
+  EXPECT_EQ(*store->load(block(large(0)).id, wire::LoadPart::kAll), block(large(0)));
+  EXPECT_FALSE(store->load(block(large(1)).id, wire::LoadPart::kAll)->has_value());
+}
+
+TEST_F(FaultTest, SpaceOfDeletedContents_ComesBackAndTheRestStays) {
+  auto store = open();
+  constexpr int kCount = 26;
+  for (int i = 0; i < kCount; ++i) ASSERT_TRUE(commit(*store, put(block(large(i)))));
+  for (int i = 0; i < kCount; ++i) {
+    if (i % 5 == 0) continue;
+    ASSERT_TRUE(commit(*store, {wire::DeleteObject{block(large(i)).id}}));
+  }
+  while (store->reclaim()) {
+  }
+  // Six are left; a segment that is open or half used keeps its garbage.
+  EXPECT_LT(bytes_in(path / "segments"), 1'300'000U);
+  store.reset();
+  store = open();
+  for (int i = 0; i < kCount; ++i) {
+    const auto loaded = store->load(block(large(i)).id, wire::LoadPart::kAll);
+    ASSERT_TRUE(loaded.has_value());
+    if (i % 5 == 0) {
+      EXPECT_EQ(**loaded, block(large(i)));
+    } else {
+      EXPECT_FALSE(loaded->has_value());
+    }
+  }
+  ASSERT_TRUE(store->compact());
+  EXPECT_LT(bytes_in(path / "segments"), 1'000'000U);
+}
+
+TEST_F(FaultTest, ReaderBesideReclaiming_SeesEveryContent) {
+  const auto store = open();
+  const auto kept = block(large(0));
+  ASSERT_TRUE(commit(*store, put(kept)));
+  std::atomic<bool> is_ending{false};
+  std::thread mover([&] {
+    for (int i = 1; i < 25 && !is_ending; ++i) {
+      // Each round leaves the kept one alone in a segment that is closed.
+      for (int j = 1; j < 4; ++j) {
+        if (!commit(*store, put(block(large(j))))) return;
+        if (!commit(*store, {wire::DeleteObject{block(large(j)).id}})) return;
+      }
+      while (store->reclaim()) {
+      }
+    }
+    is_ending = true;
+  });
+  int wrong = 0;
+  while (!is_ending) {
+    const auto loaded = store->load(kept.id, wire::LoadPart::kAll);
+    if (!loaded || !*loaded || **loaded != kept) ++wrong;
+  }
+  mover.join();
+  EXPECT_EQ(wrong, 0);
 }
 
 TEST_F(FaultTest, RottenNote_IsAnErrorAndNotAShorterList) {
@@ -199,7 +324,9 @@ class ModelTest : public DiskTest, public testing::WithParamInterface<std::uint6
  protected:
   wire::StorageWrite random_write(Random& random, const Model& model) {
     const std::string name = std::to_string(random.below(30));
-    const wire::StoredObject fresh = block(std::string(random.below(2) * 9000, 'x') + name);
+    // Content of the log, of a blob file, of a segment.
+    constexpr std::size_t kSizes[] = {0, 9000, 70'000};
+    const wire::StoredObject fresh = block(std::string(kSizes[random.below(3)], 'x') + name);
     const auto held = model.objects.find(fresh.id);
     switch (random.below(6)) {
       case 0:
@@ -247,6 +374,8 @@ TEST_P(ModelTest, RandomWritesAndReopenings_AgreeWithAMap) {
     }
     if (random.chance(1, 40)) {
       EXPECT_TRUE(store->compact().has_value());
+    }
+    while (random.chance(1, 2) && store->reclaim()) {
     }
     if (step % 20 == 19) {
       ASSERT_NO_FATAL_FAILURE(model.expect_same(*store)) << "step " << step;

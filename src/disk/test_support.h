@@ -23,9 +23,10 @@ class DiskTest : public testing::Test {
   ~DiskTest() override { fs::remove_all(path); }
 
   std::unique_ptr<Store> open() {
-    auto store = Store::open({.path = path / "db", .reserve_bytes = 1000, .free_bytes = [this] {
-                                return free_bytes.load();
-                              }});
+    auto store = Store::open({.path = path / "db",
+                              .segment_bytes = 300'000,
+                              .reserve_bytes = 1000,
+                              .free_bytes = [this] { return free_bytes.load(); }});
     EXPECT_TRUE(store.has_value()) << (store ? "" : store.error().text());
     return std::move(*store);
   }

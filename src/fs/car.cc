@@ -102,8 +102,8 @@ Result<std::vector<Cid>, Explained> decode_header(ByteView bytes) {
     if (!cid) return fail(bad("a root is no CIDv1 with sha2-256 of raw or dag-pb"));
     roots.push_back(*cid);
   }
-  const bool is_whole = roots.size() == count && in.is_text("version") && in.is(0x01) &&
-                        in.is_whole();
+  const bool is_whole =
+      roots.size() == count && in.is_text("version") && in.is(0x01) && in.is_whole();
   if (!is_whole) return fail(bad("its header is cut off or of an unknown kind"));
   if (roots.empty()) return fail(bad("it names no root"));
   return roots;
@@ -238,8 +238,10 @@ Result<ImportedCar, Explained> import_car(ByteSource& source, BlockSink& sink, B
     if (!section) return fail(section.error());
     if (!*section) break;
     const ByteView bytes(**section);
-    const auto cid = bytes.size() < kCidSize ? std::nullopt : Cid::from_binary(bytes.first(kCidSize));
-    if (!cid) return fail(bad("it has a block under another id than CIDv1, sha2-256, raw or dag-pb"));
+    const auto cid =
+        bytes.size() < kCidSize ? std::nullopt : Cid::from_binary(bytes.first(kCidSize));
+    if (!cid)
+      return fail(bad("it has a block under another id than CIDv1, sha2-256, raw or dag-pb"));
     const ByteView block = bytes.subspan(kCidSize);
     if (Cid::of(cid->codec, block) != *cid) {
       return fail(Explained{.what = "the bytes of " + cid->text() + " do not hash to it",

@@ -1,3 +1,5 @@
+#include "fs/car.h"
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -6,7 +8,6 @@
 #include <set>
 
 #include "base/random.h"
-#include "fs/car.h"
 #include "fs/node.h"
 
 namespace rosebud::fs {
@@ -104,7 +105,9 @@ std::vector<Section> sections_of(const Bytes& car) {
       if (byte < 0x80) break;
     }
     if (!is_header)
-      out.push_back({.cid = *Cid::from_binary(ByteView(car).subspan(at, 36)), .begin = begin, .end = at + size});
+      out.push_back({.cid = *Cid::from_binary(ByteView(car).subspan(at, 36)),
+                     .begin = begin,
+                     .end = at + size});
     at += size;
   }
   return out;
@@ -183,7 +186,8 @@ TEST_F(CarTest, CutAnywhere_IsRefused) {
   std::vector<std::size_t> cuts;
   for (std::size_t i = 0; i < 300; ++i) cuts.push_back(i);
   for (const Section& section : sections_of(car)) {
-    cuts.insert(cuts.end(), {section.begin, section.begin + 1, section.begin + 20, section.end - 1});
+    cuts.insert(cuts.end(),
+                {section.begin, section.begin + 1, section.begin + 20, section.end - 1});
   }
   for (const std::size_t cut : cuts)
     EXPECT_FALSE(import(Bytes(car.begin(), car.begin() + static_cast<std::ptrdiff_t>(cut)))) << cut;

@@ -57,9 +57,9 @@ Status<Explained> write_all(int fd, ByteView bytes) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
-      return fail(Explained{.what = "writing the CAR file failed: " +
-                                    std::generic_category().message(errno),
-                            .cause = errno == ENOSPC ? "the file system is full" : ""});
+      return fail(Explained{
+          .what = "writing the CAR file failed: " + std::generic_category().message(errno),
+          .cause = errno == ENOSPC ? "the file system is full" : ""});
     }
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
@@ -99,7 +99,10 @@ void export_to(const Globals& globals, const std::string& id, std::string to, bo
   if (::fsync(file.fd()) != 0 || ::rename(part.c_str(), to.c_str()) != 0)
     stop_with_errno("finishing " + to + " failed");
   print(globals,
-        {{"id", cid->text()}, {"path", to}, {"blocks", done->blocks}, {"bytes", done->bytes},
+        {{"id", cid->text()},
+         {"path", to},
+         {"blocks", done->blocks},
+         {"bytes", done->bytes},
          {"seconds", progress.seconds()}},
         globals.is_quiet ? ""
                          : fmt::format("{} blocks, {}  {}", done->blocks,
@@ -123,20 +126,21 @@ void import_from(const Globals& globals, const std::string& path) {
   if (const auto failure = sink.finish()) throw Stop{*failure};
   if (!imported) {
     // Silence of the cluster is no fault of the file.
-    const bool is_unreachable =
-        store.failure() && store.failure()->code != ExitCode::kNotFound;
+    const bool is_unreachable = store.failure() && store.failure()->code != ExitCode::kNotFound;
     if (is_unreachable) throw Stop{*store.failure()};
     stop(ExitCode::kIntegrity, imported.error());
   }
   for (const fs::Cid& root : imported->roots) {
     print(globals,
-          {{"id", root.text()}, {"path", path}, {"blocks", imported->totals.blocks},
-           {"bytes", imported->totals.bytes}, {"seconds", progress.seconds()}},
-          globals.is_quiet ? root.text()
-                           : fmt::format("{}  {} blocks, {}  {}", root.text(),
-                                         imported->totals.blocks,
-                                         human_bytes(static_cast<double>(imported->totals.bytes)),
-                                         path));
+          {{"id", root.text()},
+           {"path", path},
+           {"blocks", imported->totals.blocks},
+           {"bytes", imported->totals.bytes},
+           {"seconds", progress.seconds()}},
+          globals.is_quiet
+              ? root.text()
+              : fmt::format("{}  {} blocks, {}  {}", root.text(), imported->totals.blocks,
+                            human_bytes(static_cast<double>(imported->totals.bytes)), path));
   }
 }
 
