@@ -64,12 +64,12 @@ std::optional<CheckedHold> Verifier::hold(const wire::ObjectId& id, std::uint64_
   // never by a clock.
   if (statement->expiry > admission->not_after) return std::nullopt;
   if (!may_be_expired && statement->expiry <= configuration.start()) return std::nullopt;
-  // A block is charged for what it is; a record for the most that it may become.
-  const bool is_size_right =
-      id.type == ObjectType::kBlock
-          ? hold.size == content_size
-          : content_size <= hold.size && hold.size <= wire::kRecordValueSizeMax;
-  if (!is_size_right) return std::nullopt;
+  // A block is charged for what it is; a record for the most that it may become. Were a record's
+  // size a matter of its value, anybody could hold it at its size of today and so take it from its
+  // owner, whose longer value of tomorrow would come with an invalid hold.
+  if (hold.size != (id.type == ObjectType::kBlock ? content_size : wire::kRecordValueSizeMax)) {
+    return std::nullopt;
+  }
   if (!wire::hold_path_leads(wire::hold_leaf(id, hold.size), hold.index, statement->count,
                              hold.path, statement->root)) {
     return std::nullopt;

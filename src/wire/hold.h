@@ -10,8 +10,8 @@ namespace rosebud::wire {
 inline constexpr std::uint32_t kHoldLeavesMax = 1U << 16;
 inline constexpr std::size_t kHoldPathMax = 16;
 
-/// The Merkle leaf: SHA-256(tag ‖ object id ‖ size). For a record, `size` is the most that its
-/// values may take.
+/// The Merkle leaf: SHA-256(tag ‖ object id ‖ size). For a record, `size` is kRecordValueSizeMax,
+/// whatever its value: its hold names it once for all versions.
 crypto::Digest hold_leaf(const ObjectId& id, std::uint64_t size);
 
 /// A binary Merkle tree over leaves; a node without a sibling is carried up unchanged.
