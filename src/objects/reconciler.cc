@@ -67,6 +67,7 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
   served_keys_.clear();
   silent_since_.clear();
   exchanges_running_ = 0;
+  next_exchange_ = 0;
   arcs_served_ = 0;
   ++era_;
   const membership::Configuration& configuration = next.configuration();
@@ -182,19 +183,37 @@ bool Reconciler::is_served(const wire::ObjectId& id) const {
 // ---- Exchanges ----
 
 void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
-  for (std::size_t i = 0; i < exchanges_.size(); ++i) {
+  for (std::size_t looked_at = 0; looked_at < exchanges_.size(); ++looked_at) {
     if (exchanges_running_ >= settings_.exchanges_max) return;
-    if (exchanges_[i].stage != Stage::kWaiting) continue;
+    const std::size_t index = next_exchange_ % exchanges_.size();
+    next_exchange_ = index + 1;
+    Exchange& exchange = exchanges_[index];
+    if (exchange.stage != Stage::kWaiting) continue;
     ++exchanges_running_;
-    exchanges_[i].todo = {arcs_[exchanges_[i].arc].range};
-    exchanges_[i].claim = wire::Epoch(~std::uint64_t{0});
-    next_range(now, i, out);
+    exchange.turn_ends = now + settings_.turn;
+    if (exchange.todo.empty()) {
+      exchange.todo = {arcs_[exchange.arc].range};
+      exchange.claim = wire::Epoch(~std::uint64_t{0});
+    }
+    next_range(now, index, out);
   }
+}
+
+bool Reconciler::must_make_room(Instant now, const Exchange& exchange) const {
+  return now >= exchange.turn_ends && std::ranges::any_of(exchanges_, [](const Exchange& other) {
+           return other.stage == Stage::kWaiting;
+         });
 }
 
 void Reconciler::next_range(Instant now, std::size_t index, ReconcilerEffects& out) {
   Exchange& exchange = exchanges_[index];
   if (exchange.todo.empty()) return finish(now, index, out);
+  if (must_make_room(now, exchange)) {
+    exchange.stage = Stage::kWaiting;
+    ++exchange.round;
+    --exchanges_running_;
+    return start_waiting(now, out);
+  }
   exchange.range = exchange.todo.back();
   exchange.todo.pop_back();
   exchange.stage = Stage::kScanning;
@@ -301,7 +320,8 @@ void Reconciler::matched_all(Instant now, std::size_t index, ReconcilerEffects& 
 void Reconciler::fetch_more(Instant now, std::size_t index, ReconcilerEffects& out) {
   Exchange& exchange = exchanges_[index];
   while (!exchange.to_fetch.empty() &&
-         exchange.fetching + exchange.merging.size() < settings_.fetches_max) {
+         exchange.fetching + exchange.merging.size() < settings_.fetches_max &&
+         !must_make_room(now, exchange)) {
     const wire::ObjectId id = exchange.to_fetch.back();
     exchange.to_fetch.pop_back();
     ++exchange.fetching;
@@ -309,7 +329,11 @@ void Reconciler::fetch_more(Instant now, std::size_t index, ReconcilerEffects& o
          {.exchange = index, .round = exchange.round, .id = id}, out);
   }
   exchange.deadline = now + settings_.request_timeout;
-  if (exchange.fetching == 0 && exchange.merging.empty()) next_range(now, index, out);
+  if (exchange.fetching > 0 || !exchange.merging.empty()) return;
+  // What is left of this range when the turn is over is found again in the next one.
+  if (!exchange.to_fetch.empty()) exchange.todo.push_back(exchange.range);
+  exchange.to_fetch.clear();
+  next_range(now, index, out);
 }
 
 void Reconciler::on_fetched(Instant now, const Pending& pending, wire::Answer& answer,
@@ -408,7 +432,12 @@ void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Ans
       return;
     }
     claim = found->complete_for;
-    repair.found.push_back(std::move(found->object));
+    // Merged at once, so that the copies of many sources take the memory of one.
+    if (repair.found.empty()) {
+      repair.found.push_back(std::move(found->object));
+    } else {
+      merge(repair.found.front(), found->object);
+    }
   } else if (const auto* absent = std::get_if<wire::ObjectAbsent>(&answer.body)) {
     claim = absent->complete_for;
   } else {
@@ -417,8 +446,10 @@ void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Ans
   repair.answered.insert(pending.to);
   repair.completion.on_told(pending.to, claim);
   const Arc& arc = arcs_[repair.arc];
-  const bool is_enough =
-      arc.is_kept ? is_compared_enough(arc, repair.answered) : repair.completion.is_complete();
+  // Where clients are answered already, an object is repaired because its bytes were bad: that the
+  // interval is complete says nothing of it any more, and one liar's answer must not end it.
+  const bool is_enough = arc.is_kept || arc.is_served ? is_compared_enough(arc, repair.answered)
+                                                      : repair.completion.is_complete();
   if (is_enough) {
     repair.is_merging = true;
     out.merges.push_back(
@@ -555,6 +586,8 @@ void Reconciler::check_invariants() const {
   for (const Exchange& exchange : exchanges_) {
     CHECK(exchange.arc < arcs_.size());
     CHECK(exchange.todo.size() <= kTodoMax);
+    if (exchange.stage == Stage::kDone || exchange.stage == Stage::kFailed)
+      CHECK(exchange.todo.empty());
     const bool is_running = exchange.stage != Stage::kWaiting && exchange.stage != Stage::kDone &&
                             exchange.stage != Stage::kFailed;
     if (is_running) ++running;

@@ -19,9 +19,11 @@
 //      └── kFailed, later ◀─────┴── time-out, refusal, nonsense
 //
 // A lying source can make an exchange long but not large: ranges to do are a stack of bounded
-// depth, and the others go on beside it. What a source lists and does not show is asked of all
-// others before its exchange goes on, so a liar holds up its own exchange alone, and a correct
-// source that is busy or damaged makes nobody believe that an object is not there.
+// depth. Only some exchanges are under way at once, so one that takes long gives its place to one
+// that waits (kWaiting with ranges still to do) and goes on later: liars that find differences
+// without end do not keep the others from being heard. What a source lists and does not show is
+// asked of all others before its exchange goes on, so a liar holds up its own exchange alone, and a
+// correct source that is busy or damaged makes nobody believe that an object is not there.
 #pragma once
 
 #include <map>
@@ -75,7 +77,9 @@ struct ReconcilerSettings {
   Duration interval = std::chrono::seconds(60);
   /// A source that answers nothing for so long is reported as slow.
   Duration silence_reported = std::chrono::seconds(10);
-  std::size_t exchanges_max = 16;     // under way at once: bounds scans and memory
+  std::size_t exchanges_max = 16;  // under way at once: bounds scans and memory
+  /// How long an exchange keeps its place while others wait for one.
+  Duration turn = std::chrono::seconds(2);
   std::size_t fetches_max = 8;        // per exchange
   std::size_t key_repairs_max = 512;  // single objects asked for at once
 };
@@ -170,6 +174,7 @@ class Reconciler {
     std::size_t fetching = 0;
     wire::Epoch claim;  // for which epoch the source is complete, by the lowest of its answers
     Instant deadline;   // kAsked, kFetching: time-out; kFailed: retry
+    Instant turn_ends;
   };
   struct Pending {
     std::optional<std::size_t> exchange;
@@ -182,7 +187,7 @@ class Reconciler {
     std::size_t arc = 0;
     Completion completion;
     std::set<wire::NodeKey> answered;
-    std::vector<wire::StoredObject> found;
+    std::vector<wire::StoredObject> found;  // at most one: what all answers together show
     bool is_merging = false;
     Instant deadline;  // ask again those who did not answer
     int rounds_left = 0;
@@ -199,6 +204,7 @@ class Reconciler {
   bool is_compared_enough(const Arc& arc, const std::set<wire::NodeKey>& with) const;
   const Arc* arc_of(const crypto::Digest& key) const;
   void start_waiting(Instant now, ReconcilerEffects& out);
+  bool must_make_room(Instant now, const Exchange& exchange) const;
   void next_range(Instant now, std::size_t index, ReconcilerEffects& out);
   void ask_scan(std::size_t index, std::optional<wire::ObjectId> after, ReconcilerEffects& out);
   void scanned_all(Instant now, std::size_t index, ReconcilerEffects& out);
@@ -228,6 +234,7 @@ class Reconciler {
   std::size_t arcs_served_ = 0;
   std::vector<Exchange> exchanges_;
   std::size_t exchanges_running_ = 0;
+  std::size_t next_exchange_ = 0;  // whose turn is next, if it waits
   std::uint64_t era_ = 0;  // raised with every epoch: what is left of an earlier one is ignored
   Tenure tenure_;
   std::uint64_t tenure_revision_ = 1;
