@@ -148,6 +148,8 @@ void Client::reset_tally(Operation& operation) {
     if (read_record->written_back) {
       read_record->write_back.emplace(faults(), read_record->written_back->order,
                                       RecordWrite::Kind::kWriteBack);
+      read_record->answers
+          .clear();  // by seats of a group that is no more: nobody is accused by them
     } else {
       read_record->tally = RecordRead(faults(), verifier_.configuration().filled_seats());
       read_record->answers.clear();
@@ -233,6 +235,12 @@ void Client::settle_read(Instant now, Operation& operation, ReadRecord& read) {
   const auto newest = read.tally.newest_seat();
   if (!newest) return;
   read.written_back = read.answers[*newest];
+  // A hold names the record once for all its versions. Suppose the newest was shown with one that
+  // has expired or will not be accepted, by a liar or by chance: the one that lives longest serves.
+  for (const auto& answer : read.answers) {
+    if (answer && expiry_of(answer->hold) > expiry_of(read.written_back->hold))
+      read.written_back->hold = answer->hold;
+  }
   read.write_back.emplace(faults(), read.written_back->order, RecordWrite::Kind::kWriteBack);
   for (wire::Nonce nonce : operation.nonces) asked_.erase(nonce);
   operation.nonces.clear();

@@ -68,9 +68,10 @@ void Client::take(Instant now, OperationId id, Operation& operation, const Asked
       seat.has_answered = seat.is_settled = true;
       seat.refusal.reset();
       write->tally.on_stored(asked.seat);
-    } else if (std::holds_alternative<wire::Missing>(answer.body) && !seat.needs_bytes) {
+    } else if (std::holds_alternative<wire::Missing>(answer.body)) {
+      // A second one answers an offer that was repeated: the bytes are on their way already.
+      if (!seat.needs_bytes) seat.send_at = now;
       seat.has_answered = seat.needs_bytes = true;
-      seat.send_at = now;
     } else {
       out.push_back(Report{seat.node, Observation::kInvalidAnswer});
     }

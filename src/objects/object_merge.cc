@@ -45,6 +45,10 @@ HoldChange add_hold(wire::StoredObject& object, const wire::Hold& hold) {
   return HoldChange::kReplaced;
 }
 
+Timestamp expiry_of(const wire::Hold& hold) { return statement_of(hold).expiry; }
+
+crypto::PublicKey holder_of(const wire::Hold& hold) { return statement_of(hold).holder; }
+
 const wire::Hold* find_hold(const wire::StoredObject& object, const crypto::PublicKey& holder) {
   for (const wire::Hold& hold : object.holds) {
     if (statement_of(hold).holder == holder) return &hold;

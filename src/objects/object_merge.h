@@ -21,6 +21,10 @@ enum class HoldChange : std::uint8_t { kAdded, kReplaced, kUnchanged, kTooMany }
 /// Per holder the highest serial wins, then the greater statement hash.
 HoldChange add_hold(wire::StoredObject& object, const wire::Hold& hold);
 
+/// Require: a verified hold, as all of a stored object are.
+Timestamp expiry_of(const wire::Hold& hold);
+crypto::PublicKey holder_of(const wire::Hold& hold);
+
 /// The hold of `holder`, or nothing.
 const wire::Hold* find_hold(const wire::StoredObject& object, const crypto::PublicKey& holder);
 
