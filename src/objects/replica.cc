@@ -11,10 +11,8 @@ using wire::RefusalReason;
 
 constexpr std::string_view kQuotaNote = "objects/quota/";
 constexpr std::string_view kTenureNote = "objects/tenure";
-/// Descriptions kept for peers that are behind; who is further behind takes them from a node's
-/// chain (issue 5).
-constexpr std::size_t kDescriptionsKept = wire::kDescriptionsMax;
-/// Earlier configurations kept in memory for completing from their groups.
+/// Earlier configurations kept in memory, for completing from their groups and for peers that are
+/// behind; who is further behind takes them from a node's chain (issue 5).
 constexpr std::size_t kHistoryMax = 8;
 
 /// The epoch that was entered last stands before the intervals, for a person who looks at the disk.
@@ -36,6 +34,12 @@ std::optional<Tenure> decode_tenure(ByteView bytes) {
   auto served = IntervalEpochs::decode(in.bytes32(kSizeMax));
   if (!in.done() || !complete || !served) return std::nullopt;
   return Tenure{.complete = std::move(*complete), .served = std::move(*served)};
+}
+
+wire::PutNote quota_note(const crypto::PublicKey& who, std::uint64_t bytes) {
+  Bytes name = to_bytes(as_bytes(kQuotaNote));
+  name.insert(name.end(), who.bytes.begin(), who.bytes.end());
+  return {.name = std::move(name), .value = wire::Writer().u64(bytes).take()};
 }
 
 std::size_t bulk_size(const wire::Request& request) {
@@ -94,11 +98,6 @@ Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::Sign
 
 void Replica::start(Instant now, Effects& out) noexcept {
   last_instant_ = now;
-  descriptions_.push_back(verifier_.configuration().signed_description());
-  for (const auto& earlier : history_) {
-    if (descriptions_.size() == kDescriptionsKept) break;
-    descriptions_.push_front(earlier->signed_description());
-  }
   next_scrub_ = now + limits_.scrub_interval;
   ReconcilerEffects asked;
   reconciler_.start(now, verifier_, history_, std::move(recovered_tenure_), asked);
@@ -171,10 +170,9 @@ void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Reque
   if (const auto* compare = std::get_if<wire::CompareRange>(&request.body)) {
     return begin_range_answer(sender, request.context, *compare, out);
   }
-  if (std::holds_alternative<wire::GetDescriptions>(request.body)) {
+  if (const auto* asked = std::get_if<wire::GetDescriptions>(&request.body)) {
     return answer(sender, request.context,
-                  wire::Descriptions{.descriptions = {descriptions_.begin(), descriptions_.end()}},
-                  out);
+                  wire::Descriptions{.descriptions = descriptions_after(asked->after)}, out);
   }
   if (const auto* asked = std::get_if<wire::GetCompleteness>(&request.body)) {
     const bool is_durable = durable_revision_ == reconciler_.tenure_revision();
@@ -211,6 +209,34 @@ void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Reque
   }
 }
 
+void Replica::on_rejected(Instant now, const Sender& sender, const wire::MessageContext& context,
+                          RefusalReason reason, Effects& out) noexcept {
+  last_instant_ = now;
+  ++statistics_.requests;
+  const wire::ConfigurationNumber own = verifier_.configuration().number();
+  if (context.configuration > own) {
+    reason = RefusalReason::kBusy;
+  } else if (context.configuration < own) {
+    reason = RefusalReason::kWrongEpoch;
+  } else if (reason == RefusalReason::kWrongEpoch) {
+    reason = RefusalReason::kBusy;  // this epoch was entered since the request was judged
+  }
+  refuse(sender, context, reason, out);
+}
+
+/// What follows `known`, oldest first, so that a peer that is far behind comes nearer with each
+/// answer.
+std::vector<Buffer> Replica::descriptions_after(const wire::ConfigurationNumber& known) const {
+  std::vector<Buffer> out;
+  const auto add = [&](const membership::Configuration& one) {
+    if (one.number() > known && out.size() < wire::kDescriptionsMax)
+      out.push_back(one.signed_description());
+  };
+  for (auto earlier = history_.rbegin(); earlier != history_.rend(); ++earlier) add(**earlier);
+  add(verifier_.configuration());
+  return out;
+}
+
 void Replica::answer(const Sender& sender, const wire::MessageContext& context,
                      wire::AnswerBody body, Effects& out) {
   out.push_back(SendAnswer{
@@ -225,9 +251,8 @@ void Replica::refuse(const Sender& sender, const wire::MessageContext& context,
   ++statistics_.refused;
   wire::Refused refused{.reason = reason};
   if (reason == RefusalReason::kBusy) refused.retry_after_ms = limits_.retry_after_ms;
-  const bool is_behind = context.configuration < verifier_.configuration().number();
-  if (reason == RefusalReason::kWrongEpoch && is_behind) {
-    refused.descriptions = {descriptions_.begin(), descriptions_.end()};
+  if (reason == RefusalReason::kWrongEpoch) {
+    refused.descriptions = descriptions_after(context.configuration);
   }
   answer(sender, context, std::move(refused), out);
 }
@@ -320,12 +345,19 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
     return finish_front(id, out);
   }
   if (const auto* client = std::get_if<ClientOperation>(&front)) return run(id, *client, held, out);
-  if (auto* merge = std::get_if<MergeOperation>(&front)) return run_merge(id, *merge, held, out);
+  if (auto* merge = std::get_if<MergeOperation>(&front)) {
+    return run_merge(id, *merge, held, is_corrupt, out);
+  }
   ++statistics_.scrubbed;
   finish_front(id, out);
 }
 
-void Replica::persist(AfterPersist after, std::vector<wire::StorageWrite> writes, Effects& out) {
+/// The object, and with it what its new holds were charged.
+void Replica::persist(AfterPersist after, wire::PutObject write, Effects& out) {
+  std::vector<wire::StorageWrite> writes;
+  writes.emplace_back(std::move(write));
+  for (const auto& [who, bytes] : after.charged)
+    writes.emplace_back(quota_note(who, charged_bytes_[who]));
   const Token token = next_token();
   persists_.emplace(token, std::move(after));
   out.push_back(Persist{.token = token, .writes = std::move(writes)});
@@ -346,6 +378,7 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
     durable_revision_ = written_revision_;
     return write_tenure(out);
   }
+  if (!status) take_back(after);
   const Operation& front = queues_.at(*after.id).operations.front();
   if (const auto* client = std::get_if<ClientOperation>(&front)) {
     const bool is_same_epoch =
@@ -353,9 +386,6 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
     if (after.is_answered) {
       // Told to come back when the damage was found.
     } else if (!status) {
-      for (const auto& [holder, bytes] : after.charged) {
-        charged_bytes_[holder] -= static_cast<std::uint64_t>(bytes);
-      }
       refuse(client->sender, client->request.context,
              status.error() == wire::StorageError::kNoSpace ? RefusalReason::kNoSpace
                                                             : RefusalReason::kBusy,
@@ -384,8 +414,6 @@ void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcep
   history_.insert(history_.begin(), verifier_.shared());
   if (history_.size() > kHistoryMax) history_.pop_back();
   verifier_ = std::move(next);
-  descriptions_.push_back(verifier_.configuration().signed_description());
-  if (descriptions_.size() > kDescriptionsKept) descriptions_.pop_front();
   ReconcilerEffects asked;
   reconciler_.begin_epoch(now, verifier_, history_, asked);
   enter(out);

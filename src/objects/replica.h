@@ -41,8 +41,10 @@ struct ReplicaLimits {
   std::size_t operation_bytes_max = 256U << 20;
   /// One key's queue, so that one hot object cannot take all of operations_max.
   std::size_t operations_per_key_max = 64;
-  /// Comparisons answered at once, ours included: each is a scan.
-  std::size_t range_answers_max = 64;
+  /// Comparisons answered at once: each is a scan. One peer gets as many as a correct one asks for
+  /// (ReconcilerSettings::exchanges_max), so that it does not take the places of the others.
+  std::size_t range_answers_max = 256;
+  std::size_t range_answers_per_peer_max = 16;
   /// Asked to wait this long when busy.
   std::uint32_t retry_after_ms = 100;
   /// How often the replicas of a group compare what they hold, and how long between two objects
@@ -80,6 +82,10 @@ class Replica {
 
   void on_request(Instant now, const Sender& sender, Verified<wire::Request> request,
                   Effects& out) noexcept;
+  /// A request that did not pass the second gate for `reason`. The epoch is judged first: another
+  /// one's configuration says nothing of a hold.
+  void on_rejected(Instant now, const Sender& sender, const wire::MessageContext& context,
+                   wire::RefusalReason reason, Effects& out) noexcept;
   /// An answer to one of the replica's own requests, from the authenticated node `from`.
   void on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,
                  Effects& out) noexcept;
@@ -110,6 +116,10 @@ class Replica {
     std::size_t arcs_serving = 0;
   };
   Statistics statistics() const;
+  /// The newest epoch for which it is complete in the whole interval.
+  wire::Epoch complete_for(const wire::KeyRange& range) const {
+    return reconciler_.complete_for(range);
+  }
   bool is_serving_everything() const { return reconciler_.is_everything_served(); }
 
   /// CHECKs that the bookkeeping agrees with itself. For tests and simulation.
@@ -141,7 +151,7 @@ class Replica {
     std::optional<wire::Answer> answer;
     bool is_answered = false;  // the client was told before
     bool was_healed = false;
-    std::vector<std::pair<crypto::PublicKey, std::int64_t>>
+    std::vector<std::pair<crypto::PublicKey, std::uint64_t>>
         charged;  // taken back when the disk refuses
   };
   struct AnswerScan {
@@ -149,6 +159,10 @@ class Replica {
     wire::MessageContext context;
     wire::KeyRange range;
     crypto::Digest fingerprint;
+    /// What may be claimed of the entries: taken before the first is read. Suppose it were taken
+    /// after the last: an object that came while the scan was beyond it would make the interval
+    /// complete, and the answer would say so without listing it.
+    wire::RangeState state;
     RangeDigest digest;
   };
   using AfterScan = std::variant<AnswerScan, ReconcilerScan, ScrubOperation>;
@@ -164,7 +178,8 @@ class Replica {
               Effects& out);
   void refuse(const Sender& sender, const wire::MessageContext& context, wire::RefusalReason reason,
               Effects& out);
-  void persist(AfterPersist after, std::vector<wire::StorageWrite> writes, Effects& out);
+  void persist(AfterPersist after, wire::PutObject write, Effects& out);
+  std::vector<Buffer> descriptions_after(const wire::ConfigurationNumber& known) const;
   void enter(Effects& out);
   void write_tenure(Effects& out);
   Token next_token() { return Token(++tokens_); }
@@ -180,12 +195,14 @@ class Replica {
                    wire::StoredObject* held, Effects& out);
   void put_record(const ClientOperation& operation, const wire::PutRecord& put,
                   wire::StoredObject* held, Effects& out);
+  void count(const wire::Hold& hold, AfterPersist& after);
+  void take_back(const AfterPersist& after);
   std::optional<wire::RefusalReason> charge(const wire::Hold& hold, HoldChange change,
-                                            std::uint64_t size, AfterPersist& after);
+                                            AfterPersist& after);
 
   // replica_repair.cc: what other replicas ask, healing, scrubbing
   void run_merge(const wire::ObjectId& id, MergeOperation& operation, wire::StoredObject* held,
-                 Effects& out);
+                 bool is_corrupt, Effects& out);
   void mark_damaged(const wire::ObjectId& id, Effects& out);
   void begin_range_answer(const Sender& sender, const wire::MessageContext& context,
                           const wire::CompareRange& compare, Effects& out);
@@ -199,7 +216,6 @@ class Replica {
   ReplicaLimits limits_;
   History history_;
   std::optional<Tenure> recovered_tenure_;  // taken by start()
-  std::deque<Buffer> descriptions_;         // of the newest epochs, for peers that are behind
   bool is_entering_ = false;                // that this epoch was entered is not durable yet
   std::optional<Token> tenure_persist_;     // under way
   std::uint64_t written_revision_ = 0;      // of the tenure that it writes

@@ -1,5 +1,8 @@
 // What other replicas ask, and what heals: answering comparisons, merging what was fetched, damage,
 // scrubbing.
+#include <algorithm>
+#include <set>
+
 #include "base/check.h"
 #include "objects/replica.h"
 
@@ -80,47 +83,67 @@ void Replica::on_scanned(Instant now, Token token,
 
 void Replica::begin_range_answer(const Sender& sender, const wire::MessageContext& context,
                                  const wire::CompareRange& compare, Effects& out) {
-  // A scan costs us more than the question costs a peer: only so many at once.
-  if (scans_.size() >= limits_.range_answers_max) {
+  // A scan costs us more than the question costs a peer: about its own arcs alone, and only so many
+  // at once.
+  const membership::Configuration& configuration = verifier_.configuration();
+  const auto asker = configuration.node_index(sender.key);
+  const routing::Arc* arc = configuration.ring().arc(compare.range.first);
+  const bool is_its_arc = asker && arc && arc->range.contains(compare.range.last) &&
+                          std::ranges::find(arc->group, *asker) != arc->group.end();
+  if (!is_its_arc) return refuse(sender, context, wire::RefusalReason::kNotAllowed, out);
+  std::size_t answers = 0;
+  std::size_t of_sender = 0;
+  for (const auto& [token, after] : scans_) {
+    const auto* other = std::get_if<AnswerScan>(&after);
+    answers += other ? 1 : 0;
+    of_sender += other && other->sender.key == sender.key ? 1 : 0;
+  }
+  if (answers >= limits_.range_answers_max || of_sender >= limits_.range_answers_per_peer_max) {
     return refuse(sender, context, wire::RefusalReason::kBusy, out);
   }
   const Token token = next_token();
-  scans_.emplace(token, AnswerScan{.sender = sender,
-                                   .context = context,
-                                   .range = compare.range,
-                                   .fingerprint = compare.fingerprint,
-                                   .digest = RangeDigest(compare.range)});
+  scans_.emplace(token,
+                 AnswerScan{.sender = sender,
+                            .context = context,
+                            .range = compare.range,
+                            .fingerprint = compare.fingerprint,
+                            .state = {.has_entered = true,
+                                      .complete_for = reconciler_.complete_for(compare.range)},
+                            .digest = RangeDigest(compare.range)});
   out.push_back(
       Scan{.token = token, .range = compare.range, .after = std::nullopt, .limit = kScanLimit});
 }
 
 void Replica::finish_range_answer(AnswerScan scan, Effects& out) {
+  if (scan.context.configuration != verifier_.configuration().number()) {
+    return refuse(scan.sender, scan.context, wire::RefusalReason::kWrongEpoch, out);
+  }
   RangeDigest::Summary mine = scan.digest.finish();
-  const wire::RangeState state{.has_entered = true,
-                               .complete_for = reconciler_.complete_for(scan.range)};
   wire::AnswerBody body;
   if (mine.fingerprint == scan.fingerprint) {
-    body = wire::RangeEqual{state};
+    body = wire::RangeEqual{scan.state};
   } else if (mine.has_all_entries()) {
-    body = wire::RangeEntries{.state = state, .entries = std::move(mine.entries)};
+    body = wire::RangeEntries{.state = scan.state, .entries = std::move(mine.entries)};
   } else {
-    body = wire::RangeSplit{.state = state, .parts = std::move(mine.parts)};
+    body = wire::RangeSplit{.state = scan.state, .parts = std::move(mine.parts)};
   }
   answer(scan.sender, scan.context, std::move(body), out);
 }
 
-/// `held` is nothing when the object is not here or its bytes are bad.
+/// `held` is nothing when the object is not here or its bytes are bad (`is_corrupt`).
 void Replica::run_merge(const wire::ObjectId& id, MergeOperation& operation,
-                        wire::StoredObject* held, Effects& out) {
-  const bool was_damaged = held && held->is_damaged;
+                        wire::StoredObject* held, bool is_corrupt, Effects& out) {
+  const bool is_healing = is_corrupt || (held && held->is_damaged);
   wire::StoredObject object =
       held ? std::move(*held) : wire::StoredObject{.id = id, .is_damaged = true};
+  std::set<crypto::PublicKey> holders;
+  for (const wire::Hold& hold : object.holds) holders.insert(holder_of(hold));
   bool is_changed = false;
   for (const wire::StoredObject& found : operation.found) is_changed |= merge(object, found);
   if (!is_changed) {
     // Nothing new. An object that nobody showed and that is not here is simply not there.
     ReconcilerEffects asked;
-    const bool is_whole = !was_damaged;
+    const bool is_whole = !is_healing;
     const bool is_key_done = operation.is_key_done;
     const std::uint64_t era = operation.era;
     finish_front(id, out);
@@ -136,20 +159,21 @@ void Replica::run_merge(const wire::ObjectId& id, MergeOperation& operation,
     return perform(asked, out);
   }
   AfterPersist after{.id = id, .was_healed = true};
+  // What reached a quorum is taken whatever its holder has here, but it is counted like everything
+  // else. The holds of an object that is healed were counted when it was stored.
+  for (const wire::Hold& hold : object.holds) {
+    if (!is_healing && !holders.contains(holder_of(hold))) count(hold, after);
+  }
   wire::PutObject write{.object = std::move(object)};
   write.content_size = write.object.content.size();
-  std::vector<wire::StorageWrite> writes;
-  writes.emplace_back(std::move(write));
-  persist(std::move(after), std::move(writes), out);
+  persist(std::move(after), std::move(write), out);
 }
 
 /// The durable mark: no content, no holds; other replicas have both. Runs as the front operation of
 /// the object.
 void Replica::mark_damaged(const wire::ObjectId& id, Effects& out) {
-  wire::PutObject write{.object = {.id = id, .is_damaged = true}};
-  std::vector<wire::StorageWrite> writes;
-  writes.emplace_back(std::move(write));
-  persist({.id = id, .is_answered = true}, std::move(writes), out);
+  persist({.id = id, .is_answered = true},
+          wire::PutObject{.object = {.id = id, .is_damaged = true}}, out);
 }
 
 /// Reads one object after the other; a load checks the bytes, and bad ones are healed like any

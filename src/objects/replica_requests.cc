@@ -1,4 +1,6 @@
 // What clients ask of a replica: the state check of each request, then its effects.
+#include <algorithm>
+
 #include "base/check.h"
 #include "objects/replica.h"
 
@@ -7,13 +9,9 @@ namespace {
 
 using wire::RefusalReason;
 
-constexpr std::string_view kQuotaNote = "objects/quota/";
-
-wire::PutNote quota_note(const crypto::PublicKey& who, std::uint64_t bytes) {
-  Bytes name = to_bytes(as_bytes(kQuotaNote));
-  name.insert(name.end(), who.bytes.begin(), who.bytes.end());
-  return {.name = std::move(name), .value = wire::Writer().u64(bytes).take()};
-}
+/// What a hold takes beside the content that it pays for: statement, admission, path, index entry.
+/// Without it, a quota of a gibibyte would buy a billion holds of empty blocks.
+constexpr std::uint64_t kBytesPerHold = 1024;
 
 /// quota × own share of the ring × 2 + floor (design 5).
 std::uint64_t allowance(std::uint64_t quota_bytes, std::uint64_t share_of_2_32,
@@ -24,17 +22,33 @@ std::uint64_t allowance(std::uint64_t quota_bytes, std::uint64_t share_of_2_32,
   return bytes > kMax ? kMax : static_cast<std::uint64_t>(bytes);
 }
 
+/// With the hold that expires last: whoever writes the record back needs one that is still valid.
 wire::RecordHeld record_held(const wire::StoredObject& held) {
   CHECK(!held.holds.empty());
-  return {.record = held.signed_record(), .hold = held.holds.front()};
+  return {.record = held.signed_record(),
+          .hold = *std::ranges::max_element(held.holds, {}, expiry_of)};
 }
 
 }  // namespace
 
-/// Counts a new hold's bytes against its holder and its organisation, or says why not. `after`
-/// remembers what to take back when the disk refuses.
+/// Counts a new hold against its holder and its organisation. `after` remembers what to take back
+/// when the disk refuses.
+void Replica::count(const wire::Hold& hold, AfterPersist& after) {
+  const auto admission = wire::AdmissionStatement::decode(hold.admission.statement);
+  CHECK(admission.has_value());  // verified
+  for (const crypto::PublicKey& who : {admission->subject, admission->organisation}) {
+    charged_bytes_[who] += hold.size + kBytesPerHold;
+    after.charged.emplace_back(who, hold.size + kBytesPerHold);
+  }
+}
+
+void Replica::take_back(const AfterPersist& after) {
+  for (const auto& [who, bytes] : after.charged) charged_bytes_[who] -= bytes;
+}
+
+/// Counts what a client brings, or says why not.
 std::optional<RefusalReason> Replica::charge(const wire::Hold& hold, HoldChange change,
-                                             std::uint64_t size, AfterPersist& after) {
+                                             AfterPersist& after) {
   if (change == HoldChange::kTooMany) return RefusalReason::kTooManyHolds;
   if (change != HoldChange::kAdded) return std::nullopt;  // charged when it was added
   const auto admission = wire::AdmissionStatement::decode(hold.admission.statement);
@@ -54,12 +68,10 @@ std::optional<RefusalReason> Replica::charge(const wire::Hold& hold, HoldChange 
     const auto at = charged_bytes_.find(who);
     const std::uint64_t used = at == charged_bytes_.end() ? 0 : at->second;
     const std::uint64_t allowed = allowance(quota, share, floor);
+    const std::uint64_t size = hold.size + kBytesPerHold;
     if (size > allowed || used > allowed - size) return RefusalReason::kQuota;
   }
-  for (const auto& [who, quota] : charged) {
-    charged_bytes_[who] += size;
-    after.charged.emplace_back(who, static_cast<std::int64_t>(size));
-  }
+  count(hold, after);
   return std::nullopt;
 }
 
@@ -137,16 +149,12 @@ void Replica::put_block(const ClientOperation& operation, const wire::PutBlock& 
     return finish_front(id, out);
   }
   AfterPersist after{.id = id, .answer = wire::Answer{.body = wire::Stored{}}};
-  if (const auto refusal = charge(put.hold, change, put.hold.size, after)) {
+  if (const auto refusal = charge(put.hold, change, after)) {
     refuse(operation.sender, operation.request.context, *refusal, out);
     return finish_front(id, out);
   }
   ++statistics_.blocks_stored;
-  std::vector<wire::StorageWrite> writes;
-  writes.emplace_back(std::move(write));
-  for (const auto& [who, bytes] : after.charged)
-    writes.emplace_back(quota_note(who, charged_bytes_[who]));
-  persist(std::move(after), std::move(writes), out);
+  persist(std::move(after), std::move(write), out);
 }
 
 void Replica::offer_block(const ClientOperation& operation, const wire::OfferBlock& offer,
@@ -166,14 +174,10 @@ void Replica::offer_block(const ClientOperation& operation, const wire::OfferBlo
   const HoldChange change = add_hold(write.object, offer.hold);
   if (change == HoldChange::kUnchanged) return finish_with(wire::Stored{});
   AfterPersist after{.id = id, .answer = wire::Answer{.body = wire::Stored{}}};
-  if (const auto refusal = charge(offer.hold, change, offer.hold.size, after)) {
+  if (const auto refusal = charge(offer.hold, change, after)) {
     return finish_with(wire::Refused{.reason = *refusal});
   }
-  std::vector<wire::StorageWrite> writes;
-  writes.emplace_back(std::move(write));
-  for (const auto& [who, bytes] : after.charged)
-    writes.emplace_back(quota_note(who, charged_bytes_[who]));
-  persist(std::move(after), std::move(writes), out);
+  persist(std::move(after), std::move(write), out);
 }
 
 /// [one phase] Keeps the record if it is newer, and answers with what is durably held then (design
@@ -191,19 +195,25 @@ void Replica::put_record(const ClientOperation& operation, const wire::PutRecord
     return finish_front(id, out);
   }
   AfterPersist after{.id = id};
-  if (const auto refusal = charge(put.hold, change, put.hold.size, after)) {
-    refuse(operation.sender, operation.request.context, *refusal, out);
-    return finish_front(id, out);
+  if (const auto refusal = charge(put.hold, change, after)) {
+    // Who writes back what it read brings a hold that it was shown. That this one's holder may not
+    // have more here must not keep a newer record out that other holds keep alive.
+    const bool is_holder = holder_of(put.hold) == operation.sender.key;
+    std::erase(object.holds, put.hold);
+    if (is_holder || object.holds.empty()) {
+      refuse(operation.sender, operation.request.context, *refusal, out);
+      return finish_front(id, out);
+    }
+    if (!is_newer) {
+      answer(operation.sender, operation.request.context, record_held(object), out);
+      return finish_front(id, out);
+    }
   }
   if (is_newer) ++statistics_.records_stored;
   after.answer = wire::Answer{.body = record_held(object)};
   wire::PutObject write{.object = std::move(object)};
   write.content_size = write.object.content.size();
-  std::vector<wire::StorageWrite> writes;
-  writes.emplace_back(std::move(write));
-  for (const auto& [who, bytes] : after.charged)
-    writes.emplace_back(quota_note(who, charged_bytes_[who]));
-  persist(std::move(after), std::move(writes), out);
+  persist(std::move(after), std::move(write), out);
 }
 
 }  // namespace rosebud::objects

@@ -13,6 +13,14 @@ Verifier::Verifier(std::shared_ptr<const membership::Configuration> configuratio
     : configuration_(std::move(configuration)), scheme_(&scheme) {}
 
 Result<Verified<wire::Request>, RefusalReason> Verifier::request(wire::Request request) const {
+  // A hold means nothing under another epoch's configuration: whose organisation has just come
+  // would be denied by a replica that is a little behind.
+  const bool has_hold = std::holds_alternative<wire::PutBlock>(request.body) ||
+                        std::holds_alternative<wire::OfferBlock>(request.body) ||
+                        std::holds_alternative<wire::PutRecord>(request.body);
+  if (has_hold && request.context.configuration != configuration_->number()) {
+    return fail(RefusalReason::kWrongEpoch);
+  }
   if (const auto* put = std::get_if<wire::PutBlock>(&request.body)) {
     if (crypto::sha256(put->bytes.view()) != put->id.placement)
       return fail(RefusalReason::kBadBlock);

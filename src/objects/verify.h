@@ -41,7 +41,8 @@ class Verifier {
   const std::shared_ptr<const membership::Configuration>& shared() const { return configuration_; }
 
   /// For a request: hash of a block, signature and size of a record, validity of a hold for exactly
-  /// this object.
+  /// this object, which is judged in the asker's epoch alone. What is refused goes to
+  /// Replica::on_rejected.
   Result<Verified<wire::Request>, wire::RefusalReason> request(wire::Request request) const;
 
   /// True when `record` is signed by the owner whose record `id` is, in this cluster, and the value

@@ -109,11 +109,16 @@ std::vector<std::vector<std::uint32_t>> Ring::groups_by_position(std::size_t gro
   return groups;
 }
 
-std::span<const std::uint32_t> Ring::group(const crypto::Digest& key) const {
+const Arc* Ring::arc(const crypto::Digest& key) const {
   const auto after =
-      std::ranges::upper_bound(arcs_, key, {}, [](const Arc& arc) { return arc.range.first; });
-  if (after == arcs_.begin()) return {};
-  return std::prev(after)->group;
+      std::ranges::upper_bound(arcs_, key, {}, [](const Arc& one) { return one.range.first; });
+  return after == arcs_.begin() ? nullptr : &*std::prev(after);
+}
+
+std::span<const std::uint32_t> Ring::group(const crypto::Digest& key) const {
+  const Arc* at = arc(key);
+  if (!at) return {};
+  return at->group;
 }
 
 }  // namespace rosebud::routing

@@ -38,6 +38,9 @@ class Ring {
   /// on an empty ring.
   std::span<const std::uint32_t> group(const crypto::Digest& key) const;
 
+  /// The arc with that key; nothing on an empty ring.
+  const Arc* arc(const crypto::Digest& key) const;
+
   /// Covers the whole line without gaps, in order; the arc through zero is two. Neighbours with one
   /// group are merged.
   const std::vector<Arc>& arcs() const { return arcs_; }

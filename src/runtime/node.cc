@@ -316,10 +316,9 @@ void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Requ
       if (source.bytes_in_work <= kConnectionBytesInWork / 2) source.connection->resume_reading();
       if (!verified) {
         ++metrics_.rejected[std::string(wire::name_of(verified.error()))];
-        return send_answer(
-            sender.connection,
-            {.context = {.configuration = configuration_->number(), .nonce = context.nonce},
-             .body = wire::Refused{.reason = verified.error()}});
+        return feed([&](objects::Effects& out) {
+          replica_->on_rejected(read_clock(), sender, context, verified.error(), out);
+        });
       }
       feed([&](objects::Effects& out) {
         replica_->on_request(read_clock(), sender, std::move(*verified), out);

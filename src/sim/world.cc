@@ -8,8 +8,8 @@
 namespace rosebud::sim {
 namespace {
 
-constexpr Timestamp kExpiry{4'000'000'000};
 constexpr std::uint16_t kServiceSeats = 4;
+constexpr std::uint64_t kEpochSeconds = 3600;
 
 crypto::SecretKey random_key(Random& random) {
   FixedBytes<32, struct crypto::SeedTag> seed;
@@ -44,7 +44,7 @@ World::World(const WorldOptions& options)
                         .directory = nodes_[i].directory,
                         .address = "10.0.0." + std::to_string(i) + ":1",
                         .capacity_bytes = 1ULL << 40,
-                        .position_count = 4};
+                        .position_count = options.positions};
     endpoint_of_.emplace(nodes_[i].member.key, i);
     if (i < options.nodes) parts.nodes.push_back(nodes_[i].member);
   }
@@ -153,9 +153,7 @@ void World::deliver(Endpoint from, Endpoint to, const wire::EncodedMessage& mess
       if (verified) {
         node.replica->on_request(now_, sender, std::move(*verified), effects);
       } else {
-        effects.push_back(objects::SendAnswer{
-            .to = sender.connection,
-            .answer = {.context = context, .body = wire::Refused{.reason = verified.error()}}});
+        node.replica->on_rejected(now_, sender, context, verified.error(), effects);
       }
     } else {
       CHECK(from < nodes_.size());
@@ -184,6 +182,7 @@ std::vector<std::size_t> World::group_of(const wire::ObjectId& id) const {
 
 bool World::change_membership(const std::vector<std::size_t>& members, Duration spread) {
   membership::NextEpoch next = membership::same_again(configuration());
+  next.start = Timestamp(configuration().start().value + kEpochSeconds);
   next.body.nodes.clear();
   std::size_t seats = 0;
   std::set<std::uint32_t> seated;  // organisations: at most F seats each
@@ -364,7 +363,8 @@ void World::wake_client(std::size_t index) {
   });
 }
 
-wire::Hold World::make_hold(std::size_t index, const wire::ObjectId& id, std::uint64_t size) {
+wire::Hold World::make_hold(std::size_t index, const wire::ObjectId& id, std::uint64_t size,
+                            Timestamp expiry) {
   SimClient& client = clients_[index];
   const auto admission = wire::AdmissionStatement::decode(client.admission.statement);
   const wire::HoldTree tree({wire::hold_leaf(id, size)});
@@ -372,7 +372,7 @@ wire::Hold World::make_hold(std::size_t index, const wire::ObjectId& id, std::ui
                                       .holder = client.key.public_key(),
                                       .organisation = admission->organisation,
                                       .serial = ++client.serial,
-                                      .expiry = kExpiry,
+                                      .expiry = expiry,
                                       .root = tree.root(),
                                       .count = 1};
   return {.statement = wire::sign(*scheme_, client.key, statement),
@@ -413,10 +413,17 @@ void World::write_record(std::size_t client, const wire::SignedRecord& record, D
                          Done done) {
   const auto statement = wire::RecordStatement::decode(record.statement.statement);
   CHECK(statement.has_value());
-  const wire::ObjectId id = statement->id();
+  write_record(client, record, make_hold(client, statement->id(), wire::kRecordValueSizeMax),
+               timeout, std::move(done));
+}
+
+void World::write_record(std::size_t client, const wire::SignedRecord& record, wire::Hold hold,
+                         Duration timeout, Done done) {
+  const auto statement = wire::RecordStatement::decode(record.statement.statement);
+  CHECK(statement.has_value());
   objects::ClientEffects effects;
   const auto operation = clients_[client].core->write_record(
-      now_, id, record, make_hold(client, id, wire::kRecordValueSizeMax), now_ + timeout, effects);
+      now_, statement->id(), record, std::move(hold), now_ + timeout, effects);
   clients_[client].waiting.emplace(operation, std::move(done));
   perform(client, std::move(effects));
 }

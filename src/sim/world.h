@@ -34,6 +34,7 @@ struct WorldOptions {
   std::uint32_t nodes = 8;   // members of the first epoch
   std::uint32_t spares = 0;  // machines that may join later
   std::uint32_t clients = 3;
+  std::uint32_t positions = 4;  // of each node on the ring
   bool has_real_signatures = false;
 };
 
@@ -88,6 +89,9 @@ class World {
   void read_block(std::size_t client, const wire::ObjectId& id, Duration timeout, Done done);
   void write_record(std::size_t client, const wire::SignedRecord& record, Duration timeout,
                     Done done);
+  /// Under a hold of the caller's choice.
+  void write_record(std::size_t client, const wire::SignedRecord& record, wire::Hold hold,
+                    Duration timeout, Done done);
   void read_record(std::size_t client, const wire::ObjectId& id, Duration timeout, Done done);
   /// A signed record of this client's own.
   wire::SignedRecord make_record(std::size_t client, ByteView salt, wire::Version version,
@@ -95,8 +99,15 @@ class World {
   const crypto::PublicKey& client_key(std::size_t client) const {
     return clients_[client].key.public_key();
   }
-  wire::Hold make_hold(std::size_t client, const wire::ObjectId& id, std::uint64_t size);
+  static constexpr Timestamp kExpiry{4'000'000'000};
+  wire::Hold make_hold(std::size_t client, const wire::ObjectId& id, std::uint64_t size,
+                       Timestamp expiry = kExpiry);
   const crypto::SignatureScheme& scheme() const { return *scheme_; }
+
+  /// The configuration under which a client counts answers.
+  wire::Epoch epoch_of(std::size_t client) const {
+    return clients_[client].core->verifier().configuration().number().epoch;
+  }
 
   /// Runs `what` after `delay`.
   void at(Duration delay, std::function<void()> what);
