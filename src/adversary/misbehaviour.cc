@@ -31,13 +31,15 @@ std::string_view name_of(Mode mode) {
       return "garbage";
     case Mode::kEquivocate:
       return "equivocate";
+    case Mode::kStall:
+      return "stall";
   }
   return "unknown";
 }
 
 std::optional<Mode> mode_of(std::string_view name) {
-  for (Mode mode :
-       {Mode::kHonest, Mode::kMute, Mode::kLie, Mode::kStale, Mode::kGarbage, Mode::kEquivocate}) {
+  for (Mode mode : {Mode::kHonest, Mode::kMute, Mode::kLie, Mode::kStale, Mode::kGarbage,
+                    Mode::kEquivocate, Mode::kStall}) {
     if (name == name_of(mode)) return mode;
   }
   return std::nullopt;
@@ -69,6 +71,9 @@ bool Misbehaviour::edit_answer(objects::SendAnswer& answer) {
       break;
     case Mode::kEquivocate:
       if (answer.to.value % 2 == 0) lie(answer.answer.body);
+      break;
+    case Mode::kStall:
+      stall(answer.answer.body);
       break;
   }
   return true;
@@ -109,6 +114,16 @@ void Misbehaviour::show_stale(wire::AnswerBody& body) {
     body = wire::ObjectAbsent{.complete_for = kAnyEpoch};
   } else if (auto* entries = std::get_if<wire::RangeEntries>(&body)) {
     entries->entries.clear();
+  }
+}
+
+void Misbehaviour::stall(wire::AnswerBody& body) {
+  if (std::holds_alternative<wire::RangeEqual>(body) ||
+      std::holds_alternative<wire::RangeSplit>(body) ||
+      std::holds_alternative<wire::RangeEntries>(body)) {
+    // Parts that are not the asker's tell it nothing: it has to ask about every one of its own.
+    body = wire::RangeSplit{.state = {.has_entered = true, .complete_for = kAnyEpoch},
+                            .parts = {wire::RangePart{}}};
   }
 }
 

@@ -20,6 +20,7 @@ enum class Mode : std::uint8_t {
   kStale,  // the first record that it ever showed of each id, for ever; new blocks are "not there"
   kGarbage,     // random bytes in the place of every content and signature
   kEquivocate,  // tells every second asker the truth and the others what kLie would
+  kStall,       // finds a difference in every part of every comparison, so that it never ends
 };
 std::string_view name_of(Mode mode);
 std::optional<Mode> mode_of(std::string_view name);
@@ -39,6 +40,7 @@ class Misbehaviour {
   bool edit_answer(objects::SendAnswer& answer);
   void lie(wire::AnswerBody& body);
   void show_stale(wire::AnswerBody& body);
+  void stall(wire::AnswerBody& body);
   void scramble(wire::AnswerBody& body);
   Buffer random_bytes(std::size_t size);
 

@@ -152,6 +152,71 @@ TEST_F(Story, DiskFull_ClientIsToldAndReadsGoOn) {
   EXPECT_EQ(put(Buffer::copy_of(as_bytes("more"))).outcome, Outcome::kDone);
 }
 
+// Anybody who may hold can hold anybody's record. That must not take it from its owner.
+class Stranger : public Story {
+ protected:
+  Stranger() : Story({.spares = 4, .clients = 8}) {
+    while (world.client_key(stranger) > world.client_key(0)) ++stranger;
+  }
+  objects::OperationResult hold_as_stranger(const wire::SignedRecord& record, std::uint64_t size,
+                                            Timestamp expiry = World::kExpiry) {
+    return wait([&](World::Done done) {
+      world.write_record(stranger, record, world.make_hold(stranger, id, size, expiry), seconds(30),
+                         std::move(done));
+    });
+  }
+
+  std::size_t stranger = 1;  // whose hold stands before the owner's
+  const wire::ObjectId id = wire::record_id(world.client_key(0), as_bytes("notes"));
+};
+
+TEST_F(Stranger, HoldsARecordForLessThanItGrowsTo_ItStaysReadable) {
+  const auto record = world.make_record(0, as_bytes("notes"), wire::Version{1}, as_bytes("one"));
+  ASSERT_EQ(set(1, "one").outcome, Outcome::kDone);
+  hold_as_stranger(record, 3);
+  EXPECT_EQ(set(2, "longer than before").outcome, Outcome::kDone);
+  const auto result = read();
+  ASSERT_EQ(result.outcome, Outcome::kDone);
+  EXPECT_EQ(as_text(result.record->value.view()), "longer than before");
+  world.run_for(seconds(200));
+  for (std::size_t node = 0; node < 8; ++node) {
+    EXPECT_EQ(world.observations(node, objects::Observation::kInvalidAnswer), 0U);
+  }
+}
+
+TEST_F(Stranger, HoldExpires_MixedAnswersAreStillWrittenBack) {
+  const auto record = world.make_record(0, as_bytes("notes"), wire::Version{1}, as_bytes("one"));
+  ASSERT_EQ(set(1, "one").outcome, Outcome::kDone);
+  const Timestamp soon(world.configuration().start().value + 10);
+  ASSERT_EQ(hold_as_stranger(record, wire::kRecordValueSizeMax, soon).outcome, Outcome::kDone);
+  ASSERT_TRUE(world.change_membership({0, 1, 2, 3, 4, 5, 6, 7}, Duration(0)));
+  world.run_for(seconds(5));
+  ASSERT_EQ(read().outcome, Outcome::kDone);
+  const auto group = world.group_of(id);
+  // Two of four take the new version.
+  for (std::size_t i = 0; i < 2; ++i) world.disk(group[i]).set_full(true);
+  EXPECT_EQ(set(2, "two", seconds(2)).outcome, Outcome::kNoSpace);
+  for (std::size_t i = 0; i < 2; ++i) world.disk(group[i]).set_full(false);
+  const auto result = read();
+  EXPECT_EQ(result.phases, 2U);
+  EXPECT_EQ(result.outcome, Outcome::kDone) << objects::name_of(result.outcome);
+}
+
+class ManyArcs : public Story {
+ protected:
+  ManyArcs() : Story({.nodes = 4, .positions = 16}) {}
+};
+
+// One liar stands in every arc. Exchanges with it must not take the places of all others.
+TEST_F(ManyArcs, ComparisonsWithOneReplicaNeverEnd_TheOthersAreReconciledWith) {
+  ASSERT_EQ(put(hello).outcome, Outcome::kDone);
+  world.misbehaviour(3).set_mode(adversary::Mode::kStall);
+  world.crash(0);
+  world.restart(0);
+  EXPECT_TRUE(
+      world.run_until([&] { return world.replica(0)->is_serving_everything(); }, seconds(60)));
+}
+
 // ---- Epochs (design 10) ----
 
 class EpochStory : public Story {
@@ -245,6 +310,16 @@ TEST_F(EpochStory, FormerHoldersGone_MissingIsNeverSaidToBeAbsent) {
   EXPECT_EQ(get(blocks[0]).outcome, Outcome::kNoQuorum);
   EXPECT_EQ(read().outcome, Outcome::kNoQuorum);
   for (std::size_t node = 0; node < 8; ++node) world.restart(node);
+  expect_everything();
+}
+
+TEST_F(EpochStory, ClientSleptThroughManyEpochs_IsToldAllOfThem) {
+  fill();
+  for (int i = 0; i < 6; ++i) {
+    ASSERT_TRUE(world.change_membership({0, 1, 2, 3, 4, 5, 6, 7}, Duration(0)));
+    world.run_for(std::chrono::milliseconds(500));
+  }
+  world.run_for(seconds(10));
   expect_everything();
 }
 
