@@ -1,0 +1,427 @@
+// What a replica says and when: the sentences of design 5, 6 and 10, one by one.
+#include "objects/replica.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "objects/test_group.h"
+
+namespace rosebud::objects {
+namespace {
+
+using wire::RefusalReason;
+
+class ReplicaOf4 : public testing::Test, protected TestGroup {
+ protected:
+  ReplicaOf4() { restart({}, verifier(1), {}); }
+
+  void restart(RecoveredNotes recovered, Verifier with, History history) {
+    waiting.clear();
+    core.emplace(ReplicaIdentity{.key = nodes[0]}, std::move(with), crypto::model_scheme(),
+                 std::move(recovered), Random(1), ReplicaLimits{}, std::move(history));
+    Effects effects;
+    core->start(now, effects);
+    take(std::move(effects));
+  }
+
+  /// Loads and scans at once; persists too, unless they are held up.
+  void take(Effects effects) {
+    for (Effect& effect : effects) {
+      if (auto* answer = std::get_if<SendAnswer>(&effect)) {
+        answers.push_back(std::move(answer->answer));
+      } else if (auto* request = std::get_if<SendRequest>(&effect)) {
+        requests.push_back(std::move(*request));
+      } else if (const auto* scan = std::get_if<Scan>(&effect);
+                 scan && is_scan_held_up && is_of_a_peer) {
+        waiting.push_back(std::move(effect));
+      } else if (std::holds_alternative<Persist>(effect) && is_persist_held_up) {
+        waiting.push_back(std::move(effect));
+      } else {
+        complete(effect);
+      }
+    }
+    core->check_invariants();
+  }
+  void complete(const Effect& effect) {
+    Effects follow;
+    if (const auto* load = std::get_if<Load>(&effect)) {
+      const auto at = objects.find(load->id);
+      core->on_loaded(now, load->token,
+                      at == objects.end() ? std::optional<wire::StoredObject>() : at->second,
+                      follow);
+    } else if (const auto* scan = std::get_if<Scan>(&effect)) {
+      wire::Scanned found{.is_whole = true};
+      for (const auto& [id, object] : objects) {
+        if (scan->range.contains(id.placement)) found.entries.push_back(object.entry());
+      }
+      core->on_scanned(now, scan->token, std::move(found), follow);
+    } else if (const auto* persist = std::get_if<Persist>(&effect)) {
+      for (const auto& write : persist->writes) {
+        if (const auto* put = std::get_if<wire::PutObject>(&write)) {
+          wire::StoredObject object = put->object;
+          if (put->is_content_unchanged) object.content = objects.at(object.id).content;
+          objects[object.id] = std::move(object);
+        } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
+          notes[note->name] = note->value;
+        }
+      }
+      core->on_persisted(now, persist->token, {}, follow);
+    }
+    take(std::move(follow));
+  }
+  /// What was held up is done.
+  void go_on() {
+    is_persist_held_up = is_scan_held_up = false;
+    for (const Effect& effect : std::exchange(waiting, {})) complete(effect);
+  }
+
+  /// Others of the group answer what it has asked them.
+  void answer_requests(std::vector<std::size_t> from, const wire::RangeState& state) {
+    while (true) {
+      const auto at = std::ranges::find_if(requests, [&](const SendRequest& one) {
+        return std::holds_alternative<wire::CompareRange>(one.request.body) &&
+               std::ranges::any_of(from, [&](std::size_t i) { return is_node(i, one.to); });
+      });
+      if (at == requests.end()) return;
+      const SendRequest request = *at;
+      requests.erase(at);
+      Effects effects;
+      core->on_answer(now, request.to, {request.request.context, wire::RangeEqual{state}}, effects);
+      take(std::move(effects));
+    }
+  }
+  bool is_node(std::size_t i, const wire::NodeKey& key) const {
+    return nodes[i].public_key() == key;
+  }
+  void serve() { answer_requests({1, 2}, {.has_entered = true, .complete_for = wire::Epoch(1)}); }
+
+  void ask(wire::RequestBody body, std::uint64_t epoch = 1) {
+    send({.connection = ConnectionId(1), .key = client.public_key()}, std::move(body), epoch);
+  }
+  void ask_as_node(std::size_t i, wire::RequestBody body, std::uint64_t epoch = 1) {
+    send({.connection = ConnectionId(2), .key = nodes[i].public_key(), .role = wire::Role::kNode},
+         std::move(body), epoch);
+  }
+  /// Through both gates, as a driver does it.
+  void send(const Sender& sender, wire::RequestBody body, std::uint64_t epoch) {
+    answers.clear();
+    is_of_a_peer = true;
+    const wire::MessageContext context{{wire::Generation(0), wire::Epoch(epoch)}, wire::Nonce(7)};
+    Effects effects;
+    auto verified = core->verifier().request({context, std::move(body)});
+    if (verified) {
+      core->on_request(now, sender, std::move(*verified), effects);
+    } else {
+      core->on_rejected(now, sender, context, verified.error(), effects);
+    }
+    take(std::move(effects));
+    is_of_a_peer = false;
+  }
+  void enter(std::uint64_t epoch) {
+    Effects effects;
+    core->on_configuration(now, verifier(epoch), effects);
+    take(std::move(effects));
+  }
+  std::optional<RefusalReason> refusal() const {
+    if (answers.empty()) return std::nullopt;
+    const auto* refused = std::get_if<wire::Refused>(&answers.back().body);
+    return refused ? std::optional(refused->reason) : std::nullopt;
+  }
+  template <typename Body>
+  const Body* answered() const {
+    return answers.empty() ? nullptr : std::get_if<Body>(&answers.back().body);
+  }
+  wire::PutBlock put() const { return {block, hold(block, hello.size()), hello}; }
+  wire::PutRecord put(std::uint64_t version) const {
+    return {record_id(), record(version, "mine"), record_hold()};
+  }
+  wire::StoredObject stored_block() const {
+    return {.id = block, .holds = {hold(block, hello.size())}, .content = hello};
+  }
+
+  Instant now{};
+  std::optional<Replica> core;
+  std::map<wire::ObjectId, wire::StoredObject> objects;
+  std::map<Bytes, Bytes> notes;
+  std::vector<wire::Answer> answers;
+  std::vector<SendRequest> requests;
+  std::vector<Effect> waiting;
+  bool is_persist_held_up = false;
+  bool is_scan_held_up = false;
+  bool is_of_a_peer = false;
+};
+
+TEST_F(ReplicaOf4, AcknowledgesABlockWhenItAndItsHoldAreDurable) {
+  serve();
+  is_persist_held_up = true;
+  ask(put());
+  EXPECT_TRUE(answers.empty());
+  go_on();
+  EXPECT_TRUE(answered<wire::Stored>());
+  EXPECT_EQ(objects.at(block), stored_block());
+}
+
+TEST_F(ReplicaOf4, SaysAlreadyThereOnlyWhenThisHoldIsDurable) {
+  serve();
+  ask(wire::OfferBlock{block, hold(block, hello.size())});
+  EXPECT_TRUE(answered<wire::Missing>());
+  ask(put());
+  is_persist_held_up = true;
+  ask(wire::OfferBlock{block, hold(test_key("other"), block, hello.size())});
+  EXPECT_TRUE(answers.empty());
+  go_on();
+  EXPECT_TRUE(answered<wire::Stored>());
+  EXPECT_EQ(objects.at(block).holds.size(), 2U);
+}
+
+TEST_F(ReplicaOf4, AnswersAWriteWithTheRecordThatItHoldsDurably) {
+  serve();
+  is_persist_held_up = true;
+  ask(put(2));
+  EXPECT_TRUE(answers.empty());
+  go_on();
+  ASSERT_TRUE(answered<wire::RecordHeld>());
+  EXPECT_EQ(answered<wire::RecordHeld>()->record, record(2, "mine"));
+  ask(put(1));
+  ASSERT_TRUE(answered<wire::RecordHeld>());
+  EXPECT_EQ(answered<wire::RecordHeld>()->record, record(2, "mine")) << "the newer one is kept";
+}
+
+TEST_F(ReplicaOf4, ReadDuringAWrite_WaitsForWhatIsDurable) {
+  serve();
+  is_persist_held_up = true;
+  ask(put(2));
+  ask(wire::GetRecord{record_id()});
+  EXPECT_TRUE(answers.empty());
+  go_on();
+  ASSERT_EQ(answers.size(), 2U);
+  EXPECT_EQ(std::get<wire::RecordHeld>(answers[1].body).record, record(2, "mine"));
+}
+
+TEST_F(ReplicaOf4, NothingIsStoredWithoutAValidHold) {
+  serve();
+  wire::PutBlock unheld = put();
+  unheld.hold.statement.signature.bytes[0] ^= 1;
+  ask(unheld);
+  EXPECT_EQ(refusal(), RefusalReason::kBadHold);
+  unheld.hold = hold(client, block, hello.size(), 1, Timestamp(1000));  // the epoch's start
+  ask(unheld);
+  EXPECT_EQ(refusal(), RefusalReason::kBadHold);
+  wire::PutBlock forged = put();
+  forged.bytes = Buffer::copy_of(as_bytes("hallo"));
+  ask(forged);
+  EXPECT_EQ(refusal(), RefusalReason::kBadBlock);
+  EXPECT_TRUE(objects.empty());
+}
+
+TEST_F(ReplicaOf4, RecordHoldNamesTheLargestValue) {
+  serve();
+  wire::PutRecord small = put(1);
+  small.hold = hold(record_id(), small.record.value.size());
+  ask(small);
+  EXPECT_EQ(refusal(), RefusalReason::kBadHold);
+}
+
+TEST_F(ReplicaOf4, PerHolderTheHighestSerialWins) {
+  serve();
+  const auto with_serial = [&](std::uint64_t serial) {
+    wire::PutBlock out = put();
+    out.hold = hold(client, block, hello.size(), serial);
+    return out;
+  };
+  ask(with_serial(5));
+  ask(with_serial(4));
+  EXPECT_TRUE(answered<wire::Stored>());
+  ASSERT_EQ(objects.at(block).holds.size(), 1U);
+  EXPECT_EQ(objects.at(block).holds.front(), with_serial(5).hold);
+  ask(with_serial(6));
+  EXPECT_EQ(objects.at(block).holds.front(), with_serial(6).hold);
+}
+
+TEST_F(ReplicaOf4, RecordIsShownWithTheHoldThatExpiresLast) {
+  serve();
+  ask(put(1));
+  for (const char* name : {"a", "b", "c", "d"}) {
+    wire::PutRecord other = put(1);
+    other.hold =
+        hold(test_key(name), record_id(), wire::kRecordValueSizeMax, 1, Timestamp(2000));
+    ask(other);
+  }
+  ASSERT_EQ(objects.at(record_id()).holds.size(), 5U);
+  ASSERT_TRUE(answered<wire::RecordHeld>());
+  EXPECT_EQ(answered<wire::RecordHeld>()->hold, record_hold());
+}
+
+TEST_F(ReplicaOf4, OtherEpochs_AreRefusedBeforeTheHoldIsJudged) {
+  enter(2);
+  enter(3);
+  wire::PutBlock unheld = put();
+  unheld.hold.statement.signature.bytes[0] ^= 1;
+  ask(unheld, 1);
+  ASSERT_EQ(refusal(), RefusalReason::kWrongEpoch);
+  const auto& descriptions = answered<wire::Refused>()->descriptions;
+  ASSERT_EQ(descriptions.size(), 2U) << "those that the asker lacks";
+  EXPECT_EQ(as_text(descriptions[0].view()), "description 2");
+  EXPECT_EQ(as_text(descriptions[1].view()), "description 3");
+  ask(unheld, 4);
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+}
+
+TEST_F(ReplicaOf4, AskerFarBehind_GetsTheOldestDescriptionsFirst) {
+  for (std::uint64_t epoch = 2; epoch <= 8; ++epoch) enter(epoch);
+  ask(wire::GetRecord{record_id()}, 2);
+  ASSERT_EQ(refusal(), RefusalReason::kWrongEpoch);
+  const auto& descriptions = answered<wire::Refused>()->descriptions;
+  ASSERT_EQ(descriptions.size(), wire::kDescriptionsMax);
+  EXPECT_EQ(as_text(descriptions[0].view()), "description 3");
+}
+
+TEST_F(ReplicaOf4, AfterAStart_ReconcilesWith2fOthersBeforeItAnswersClients) {
+  ask(wire::GetRecord{record_id()});
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  ask(wire::GetBlock{block});
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  ask_as_node(1, wire::FetchObject{block});
+  EXPECT_TRUE(answered<wire::ObjectAbsent>()) << "others are answered meanwhile";
+  answer_requests({1}, {.has_entered = true, .complete_for = wire::Epoch(1)});
+  ask(wire::GetRecord{record_id()});
+  EXPECT_EQ(refusal(), RefusalReason::kBusy) << "one other is not 2f";
+  answer_requests({2}, {.has_entered = true, .complete_for = wire::Epoch(1)});
+  ask(wire::GetRecord{record_id()});
+  EXPECT_TRUE(answered<wire::Absent>());
+}
+
+TEST_F(ReplicaOf4, NoAcknowledgementOfAnEpochAfterTheNextWasLearnt) {
+  serve();
+  is_persist_held_up = true;
+  ask(put());
+  enter(2);
+  go_on();
+  ASSERT_EQ(refusal(), RefusalReason::kWrongEpoch);
+  EXPECT_TRUE(objects.contains(block));
+}
+
+TEST_F(ReplicaOf4, NothingIsAnsweredBeforeTheEpochWasDurablyEntered) {
+  serve();
+  is_persist_held_up = true;
+  enter(2);
+  ask(wire::GetRecord{record_id()}, 2);
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  ask_as_node(1, wire::FetchObject{block}, 2);
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  go_on();
+  ask(wire::GetRecord{record_id()}, 2);
+  EXPECT_TRUE(answered<wire::Absent>()) << "a keeper goes on serving";
+}
+
+TEST_F(ReplicaOf4, NotReconciledWhenTheEpochChanges_EntersAsGainer) {
+  enter(2);
+  ask(wire::GetRecord{record_id()}, 2);
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  // Members of epoch 1 are complete for it, so 2f+1 tellers (oneself included) suffice.
+  answer_requests({1, 2}, {.has_entered = true, .complete_for = wire::Epoch(0)});
+  ask(wire::GetRecord{record_id()}, 2);
+  EXPECT_TRUE(answered<wire::Absent>());
+}
+
+// An empty directory in a later epoch: nothing is known of the past.
+class GainerOf4 : public ReplicaOf4 {
+ protected:
+  GainerOf4() {
+    requests.clear();
+    restart({.notes = {{to_bytes(as_bytes("objects/tenure")), Bytes{}}}}, verifier(3),
+            {configuration(2)});
+  }
+};
+
+TEST_F(GainerOf4, ClaimsWhatItWasCompleteForBeforeItReadWhatItLists) {
+  is_scan_held_up = true;
+  const auto range = core->verifier().configuration().ring().arcs().front().range;
+  ask_as_node(1, wire::CompareRange{.range = range, .fingerprint = {}}, 3);
+  ASSERT_TRUE(answers.empty());
+  // Meanwhile it becomes complete, by f+1 members of its own group.
+  answer_requests({1, 2}, {.has_entered = true, .complete_for = wire::Epoch(3)});
+  ASSERT_EQ(core->complete_for(range), wire::Epoch(3));
+  go_on();
+  ASSERT_TRUE(answered<wire::RangeEntries>());
+  EXPECT_LT(answered<wire::RangeEntries>()->state.complete_for, wire::Epoch(3));
+}
+
+TEST_F(GainerOf4, BadBytesOnAGainedArc_Need2fOthers) {
+  answer_requests({1, 2, 3}, {.has_entered = true, .complete_for = wire::Epoch(3)});
+  objects[block] = {.id = block, .is_damaged = true};
+  requests.clear();
+  ask(wire::GetBlock{block}, 3);
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  std::vector<SendRequest> fetches = requests;
+  std::erase_if(fetches, [](const SendRequest& one) {
+    return !std::holds_alternative<wire::FetchObject>(one.request.body);
+  });
+  ASSERT_EQ(fetches.size(), 3U);
+  const auto tell = [&](const SendRequest& asked, wire::AnswerBody body) {
+    Effects effects;
+    core->on_answer(now, asked.to, {asked.request.context, std::move(body)}, effects);
+    take(std::move(effects));
+  };
+  tell(fetches[0], wire::ObjectAbsent{wire::Epoch(99)});  // a liar is first
+  tell(fetches[1], wire::ObjectFound{.object = stored_block(), .complete_for = wire::Epoch(3)});
+  EXPECT_FALSE(objects.at(block).is_damaged);
+  ask(wire::GetBlock{block}, 3);
+  EXPECT_TRUE(answered<wire::BlockFound>());
+}
+
+TEST_F(GainerOf4, WhatReconcilingBringsIsCountedForItsHolder) {
+  const auto asked = std::ranges::find_if(requests, [&](const SendRequest& one) {
+    const auto* compare = std::get_if<wire::CompareRange>(&one.request.body);
+    return compare && compare->range.contains(block.placement);
+  });
+  ASSERT_NE(asked, requests.end());
+  const SendRequest compare = *asked;
+  requests.clear();
+  Effects effects;
+  core->on_answer(
+      now, compare.to,
+      {compare.request.context,
+       wire::RangeEntries{.state = {.has_entered = true},
+                          .entries = {{.id = block, .state = stored_block().entry().state}}}},
+      effects);
+  take(std::move(effects));
+  ASSERT_FALSE(requests.empty());
+  const SendRequest fetch = requests.back();
+  effects.clear();
+  core->on_answer(now, fetch.to,
+                  {fetch.request.context, wire::ObjectFound{.object = stored_block()}}, effects);
+  take(std::move(effects));
+  ASSERT_TRUE(objects.contains(block));
+  Bytes name = to_bytes(as_bytes("objects/quota/"));
+  const crypto::PublicKey holder = client.public_key();
+  name.insert(name.end(), holder.bytes.begin(), holder.bytes.end());
+  ASSERT_TRUE(notes.contains(name));
+  wire::Reader charged(notes.at(name));
+  EXPECT_GE(charged.u64(), hello.size());
+}
+
+TEST_F(ReplicaOf4, ComparisonsAreAnsweredAboutArcsOfTheAskerAndOnlySoMany) {
+  serve();
+  const auto range = core->verifier().configuration().ring().arcs().front().range;
+  ask(wire::CompareRange{.range = range});
+  EXPECT_EQ(refusal(), RefusalReason::kNotAllowed) << "clients ask nothing of the kind";
+  const Sender outsider{.key = test_key("spare").public_key(), .role = wire::Role::kNode};
+  send(outsider, wire::CompareRange{.range = range}, 1);
+  EXPECT_EQ(refusal(), RefusalReason::kNotAllowed);
+  ask_as_node(1, wire::CompareRange{.range = wire::whole_key_range()});
+  EXPECT_EQ(refusal(), RefusalReason::kNotAllowed);
+  is_scan_held_up = true;
+  for (std::size_t i = 0; i < ReplicaLimits{}.range_answers_per_peer_max; ++i) {
+    ask_as_node(1, wire::CompareRange{.range = range});
+    EXPECT_TRUE(answers.empty());
+  }
+  ask_as_node(1, wire::CompareRange{.range = range});
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  ask_as_node(2, wire::CompareRange{.range = range});
+  EXPECT_TRUE(answers.empty()) << "another peer's questions are answered";
+}
+
+}  // namespace
+}  // namespace rosebud::objects

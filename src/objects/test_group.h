@@ -1,0 +1,96 @@
+// One group of four replicas (f = 1), its clients and their statements: what the tests of both
+// sides start from.
+#pragma once
+
+#include "objects/client.h"
+#include "objects/replica.h"
+
+namespace rosebud::objects {
+
+inline crypto::SecretKey test_key(std::string_view name) {
+  const auto digest = crypto::tagged_hash("rosebud test key", as_bytes(name));
+  return crypto::SecretKey::from_seed(*FixedBytes<32, struct crypto::SeedTag>::from(digest.view()));
+}
+
+inline constexpr Timestamp kTestExpiry{1'000'000};
+
+class TestGroup {
+ public:
+  static constexpr std::size_t kReplicas = 4;
+
+  TestGroup() {
+    for (std::size_t i = 0; i < kReplicas; ++i) {
+      nodes.push_back(test_key("node" + std::to_string(i)));
+      authorities.push_back(test_key("org" + std::to_string(i)));
+    }
+  }
+
+  /// The same members in every epoch; each epoch starts 1000 s after the one before.
+  std::shared_ptr<const membership::Configuration> configuration(std::uint64_t epoch) const {
+    membership::ConfigurationParts parts;
+    parts.number = {wire::Generation(0), wire::Epoch(epoch)};
+    parts.start = Timestamp(1000 * epoch);
+    parts.signed_description = Buffer::copy_of(as_bytes("description " + std::to_string(epoch)));
+    for (std::uint32_t i = 0; i < kReplicas; ++i) {
+      parts.organisations.push_back({.name = "org" + std::to_string(i),
+                                     .authority = authorities[i].public_key(),
+                                     .quota_bytes = 1ULL << 40});
+      membership::Node node{.name = "node" + std::to_string(i),
+                            .key = nodes[i].public_key(),
+                            .organisation = i,
+                            .address = "10.0.0." + std::to_string(i) + ":1",
+                            .position_count = 1};
+      node.directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
+      parts.nodes.push_back(std::move(node));
+    }
+    return *membership::Configuration::make(std::move(parts));
+  }
+  Verifier verifier(std::uint64_t epoch) const {
+    return {configuration(epoch), crypto::model_scheme()};
+  }
+
+  wire::Hold hold(const crypto::SecretKey& holder, const wire::ObjectId& id, std::uint64_t size,
+                  std::uint64_t serial = 1, Timestamp expiry = kTestExpiry) const {
+    const crypto::PublicKey organisation = authorities[0].public_key();
+    const wire::HoldTree tree({wire::hold_leaf(id, size)});
+    return {.statement = wire::sign(crypto::model_scheme(), holder,
+                                    wire::HoldStatement{.holder = holder.public_key(),
+                                                        .organisation = organisation,
+                                                        .serial = serial,
+                                                        .expiry = expiry,
+                                                        .root = tree.root(),
+                                                        .count = 1}),
+            .admission = wire::sign(crypto::model_scheme(), authorities[0],
+                                    wire::AdmissionStatement{.organisation = organisation,
+                                                             .subject = holder.public_key(),
+                                                             .capacity_bytes = 1ULL << 40,
+                                                             .not_after = kTestExpiry,
+                                                             .name = "client"}),
+            .size = size};
+  }
+  wire::Hold hold(const wire::ObjectId& id, std::uint64_t size) const {
+    return hold(client, id, size);
+  }
+  wire::Hold record_hold() const { return hold(record_id(), wire::kRecordValueSizeMax); }
+
+  wire::ObjectId record_id() const {
+    return wire::record_id(client.public_key(), as_bytes("notes"));
+  }
+  wire::SignedRecord record(std::uint64_t version, std::string_view value) const {
+    const wire::RecordStatement statement{.owner = client.public_key(),
+                                          .salt = to_bytes(as_bytes("notes")),
+                                          .version = {version},
+                                          .value_size = static_cast<std::uint32_t>(value.size()),
+                                          .value_hash = wire::record_value_hash(as_bytes(value))};
+    return {.statement = wire::sign(crypto::model_scheme(), client, statement),
+            .value = Buffer::copy_of(as_bytes(value))};
+  }
+
+  std::vector<crypto::SecretKey> nodes;
+  std::vector<crypto::SecretKey> authorities;
+  crypto::SecretKey client = test_key("client");
+  const Buffer hello = Buffer::copy_of(as_bytes("hello"));
+  const wire::ObjectId block = wire::ObjectId::block(crypto::sha256(as_bytes("hello")));
+};
+
+}  // namespace rosebud::objects
