@@ -105,7 +105,7 @@ TEST_F(ClientOf4, BlockWrite_AnAnswerCountsOnceAndFromWhomWasAsked) {
   const wire::Request first = asked[0].back();
   answer_to(0, first, wire::Stored{});
   answer_to(0, first, wire::Stored{});
-  answer_to(1, first, wire::Stored{});  // somebody else's nonce
+  answer_to(1, asked[3].back(), wire::Stored{});  // somebody else's nonce
   answer(2, wire::Stored{});
   EXPECT_FALSE(is_over());
 }

@@ -244,8 +244,7 @@ TEST_F(ReplicaOf4, RecordIsShownWithTheHoldThatExpiresLast) {
   ask(put(1));
   for (const char* name : {"a", "b", "c", "d"}) {
     wire::PutRecord other = put(1);
-    other.hold =
-        hold(test_key(name), record_id(), wire::kRecordValueSizeMax, 1, Timestamp(2000));
+    other.hold = hold(test_key(name), record_id(), wire::kRecordValueSizeMax, 1, Timestamp(2000));
     ask(other);
   }
   ASSERT_EQ(objects.at(record_id()).holds.size(), 5U);

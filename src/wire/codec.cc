@@ -170,6 +170,62 @@ EncodedMessage encode_message(const MessageContext& context, const Body& body) {
 
 // ---- Decoding ----
 
+/// Fields of a header and of its body, at most: what the longest lists need, and some for later
+/// versions.
+constexpr std::size_t kHeaderFieldsMax = 16;
+constexpr std::size_t kBodyFieldsMax = kRangeEntriesMax + kRangePartsMax + 16;
+constexpr std::uint64_t kFirstBodyNumber = 16;
+
+/// Takes a number of protobuf's wire format off the front.
+std::optional<std::uint64_t> take_varint(ByteView& in) {
+  std::uint64_t value = 0;
+  for (int shift = 0; shift < 64 && !in.empty(); shift += 7) {
+    const std::uint8_t byte = in.front();
+    in = in.subspan(1);
+    value |= std::uint64_t{byte & 0x7fU} << shift;
+    if ((byte & 0x80) == 0) return value;
+  }
+  return std::nullopt;
+}
+
+/// Looks over a message before it is parsed: an element of a list takes two bytes in a frame and a
+/// hundred in memory, so a peer could make a frame of eight mebibytes take three hundred.
+std::optional<DecodeError> problem_of_shape(ByteView message, std::size_t fields_max,
+                                            bool is_header) {
+  for (std::size_t fields = 0; !message.empty(); ++fields) {
+    if (fields == fields_max) return DecodeError::kOutOfRange;
+    const auto tag = take_varint(message);
+    if (!tag) return DecodeError::kNotAMessage;
+    std::uint64_t size = 0;
+    switch (*tag & 7) {
+      case 0:
+        if (!take_varint(message)) return DecodeError::kNotAMessage;
+        break;
+      case 1:
+        size = 8;
+        break;
+      case 2: {
+        const auto length = take_varint(message);
+        if (!length || *length > message.size()) return DecodeError::kNotAMessage;
+        size = *length;
+        if (is_header && (*tag >> 3) >= kFirstBodyNumber) {
+          const auto problem = problem_of_shape(message.first(size), kBodyFieldsMax, false);
+          if (problem) return problem;
+        }
+        break;
+      }
+      case 5:
+        size = 4;
+        break;
+      default:
+        return DecodeError::kNotAMessage;
+    }
+    if (size > message.size()) return DecodeError::kNotAMessage;
+    message = message.subspan(size);
+  }
+  return std::nullopt;
+}
+
 /// Collects the first failure of a message, so that the fields can be read in one go.
 class Fields {
  public:
@@ -388,6 +444,7 @@ std::string_view name_of(DecodeError error) {
 
 Result<Message, DecodeError> decode(ByteView header, Buffer bulk) {
   if (header.size() > kHeaderSizeMax) return fail(DecodeError::kOutOfRange);
+  if (const auto problem = problem_of_shape(header, kHeaderFieldsMax, true)) return fail(*problem);
   proto::Message in;
   if (!in.ParseFromArray(header.data(), static_cast<int>(header.size()))) {
     return fail(DecodeError::kNotAMessage);

@@ -28,7 +28,8 @@ enum class DecodeError : std::uint8_t {
 };
 std::string_view name_of(DecodeError error);
 
-/// Whatever comes, returns; the work and memory are bounded by the frame's length.
+/// Whatever comes, returns; the work is bounded by the frame's length, the memory by a small
+/// multiple of it.
 Result<Message, DecodeError> decode(ByteView header, Buffer bulk);
 
 }  // namespace rosebud::wire

@@ -96,6 +96,28 @@ TEST(Codec, MoreEntriesThanTheLimit_IsRefused) {
   EXPECT_EQ(decode(encoded.header, {}).error(), DecodeError::kOutOfRange);
 }
 
+// What would take a hundred bytes of memory for every two on the wire is not parsed at all.
+TEST(Codec, ListsBeyondEveryLimit_AreRefusedBeforeTheyAreParsed) {
+  constexpr std::uint8_t kTwoBytes[] = {(5 << 3) | 2, 0};   // an empty entry of a range answer
+  constexpr std::uint8_t kRangeAnswerTag[] = {0xb2, 0x04};  // field 70, with a length
+  for (const std::size_t entries : {std::size_t{200}, std::size_t{100'000}}) {
+    Bytes header(std::begin(kRangeAnswerTag), std::end(kRangeAnswerTag));
+    for (std::size_t size = 2 * entries; true; size >>= 7) {
+      header.push_back(static_cast<std::uint8_t>((size & 0x7f) | (size > 0x7f ? 0x80 : 0)));
+      if (size <= 0x7f) break;
+    }
+    for (std::size_t i = 0; i < entries; ++i)
+      header.insert(header.end(), std::begin(kTwoBytes), std::end(kTwoBytes));
+    // Another body takes the place of the first, so nothing of it would be seen after parsing.
+    header.insert(header.end(), {0x8a, 0x04, 0});  // field 65: stored
+    const auto decoded = decode(header, {});
+    EXPECT_EQ(decoded.has_value(), entries < kRangeEntriesMax);
+    if (!decoded) {
+      EXPECT_EQ(decoded.error(), DecodeError::kOutOfRange);
+    }
+  }
+}
+
 TEST(Codec, BlockOverTheLimit_IsRefused) {
   const EncodedMessage encoded =
       encode(Answer{.body = BlockFound{Buffer(Bytes(kBlockSizeMax + 1))}});
