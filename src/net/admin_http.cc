@@ -5,6 +5,7 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -50,10 +51,15 @@ http::response<http::string_body> respond(const Shared& shared,
   } else {
     const std::string target(request.target());
     const auto question = target.find('?');
-    out = shared.handler(
-        {.method = std::string(request.method_string()),
-         .path = target.substr(0, question),
-         .query = question == std::string::npos ? std::string() : target.substr(question + 1)});
+    // An exception of ours must not end the node's loop, and not without an answer either.
+    try {
+      out = shared.handler(
+          {.method = std::string(request.method_string()),
+           .path = target.substr(0, question),
+           .query = question == std::string::npos ? std::string() : target.substr(question + 1)});
+    } catch (const std::exception& thrown) {
+      out = {.status = 500, .content_type = "text/plain", .body = thrown.what()};
+    }
   }
   http::response<http::string_body> response(static_cast<http::status>(out.status),
                                              request.version());
@@ -65,7 +71,17 @@ http::response<http::string_body> respond(const Shared& shared,
   return response;
 }
 
-asio::awaitable<void> serve(tcp::socket socket, std::shared_ptr<Shared> shared) {
+/// A connection's place, given back however its serving ends.
+struct Place {
+  std::shared_ptr<Shared> shared;
+  explicit Place(std::shared_ptr<Shared> of) : shared(std::move(of)) { ++shared->connections; }
+  ~Place() { --shared->connections; }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+};
+
+asio::awaitable<void> serve(tcp::socket socket, std::shared_ptr<Place> place) {
+  const std::shared_ptr<Shared>& shared = place->shared;
   beast::tcp_stream stream(std::move(socket));
   beast::flat_buffer buffer(kRequestSizeMax);
   error_code error;
@@ -81,18 +97,18 @@ asio::awaitable<void> serve(tcp::socket socket, std::shared_ptr<Shared> shared) 
     co_await http::async_write(stream, response, asio::redirect_error(asio::use_awaitable, error));
     if (error || !response.keep_alive()) break;
   }
-  --shared->connections;
 }
 
 class BeastAdmin final : public AdminHttp {
  public:
-  BeastAdmin(asio::io_context& io, Handler handler) : io_(io), acceptor_(io) {
+  BeastAdmin(asio::io_context& io, Handler handler) : io_(io), acceptor_(io), retry_(io) {
     shared_->handler = std::move(handler);
   }
   ~BeastAdmin() override {
     shared_->is_closed = true;
     error_code ignored;
     acceptor_.close(ignored);
+    retry_.cancel();
   }
   error_code open(std::uint16_t port) {
     error_code error;
@@ -111,9 +127,17 @@ class BeastAdmin final : public AdminHttp {
   void accept_next() {
     acceptor_.async_accept([this, shared = shared_](const error_code& error, tcp::socket socket) {
       if (shared->is_closed) return;
-      if (!error && shared->connections < kConnectionsMax) {
-        ++shared->connections;
-        asio::co_spawn(io_, serve(std::move(socket), shared), asio::detached);
+      if (error) {
+        // Out of descriptors or the like: try again a little later instead of spinning.
+        retry_.expires_after(std::chrono::milliseconds(100));
+        retry_.async_wait([this, shared](const error_code& cancelled) {
+          if (!cancelled && !shared->is_closed) accept_next();
+        });
+        return;
+      }
+      if (shared->connections < kConnectionsMax) {
+        asio::co_spawn(io_, serve(std::move(socket), std::make_shared<Place>(shared)),
+                       asio::detached);
       }
       accept_next();
     });
@@ -121,6 +145,7 @@ class BeastAdmin final : public AdminHttp {
 
   asio::io_context& io_;
   tcp::acceptor acceptor_;
+  asio::steady_timer retry_;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
   std::uint16_t port_ = 0;
 };

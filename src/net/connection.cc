@@ -12,6 +12,7 @@
 #include <charconv>
 #include <deque>
 #include <map>
+#include <set>
 
 #include "base/check.h"
 #include "net/tls_internal.h"
@@ -26,6 +27,11 @@ using boost::system::error_code;
 constexpr std::size_t kLengthsSize = 8;
 /// Frames up to this size are gathered into one write of about as much.
 constexpr std::size_t kGatherBytes = 64U << 10;
+/// A frame that comes in takes memory in steps of this size, as its bytes arrive: whoever announces
+/// two megabytes and sends one byte costs no more than a step.
+constexpr std::size_t kReadStep = 64U << 10;
+/// How long a frame may come slower than it must when others wait for its room.
+constexpr Duration kGrace = std::chrono::seconds(2);
 
 std::uint32_t number_at(const std::uint8_t* bytes) {
   return (std::uint32_t{bytes[0]} << 24) | (std::uint32_t{bytes[1]} << 16) |
@@ -39,25 +45,48 @@ void append_number(Bytes& out, std::size_t number) {
 
 auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
+class TlsConnection;
+
+/// Memory for frames that are not whole yet, shared by the connections of a listener.
+struct ReadingRoom {
+  std::size_t bytes_max = 0;
+  std::size_t bytes = 0;
+  std::set<TlsConnection*> holders;
+  std::deque<std::weak_ptr<TlsConnection>> waiting;  // each connection at most once
+
+  bool has(std::size_t size) const { return bytes == 0 || bytes + size <= bytes_max; }
+  void take(TlsConnection& by, std::size_t size);
+  void give_back(TlsConnection& by, std::size_t size);
+  /// Ends those whose frames come slower than they must, now that others wait for their room.
+  void end_slow_holders();
+};
+
 class TlsConnection final : public Connection {
  public:
-  TlsConnection(TlsStream stream, const FrameLimits& limits)
+  TlsConnection(TlsStream stream, const FrameLimits& limits,
+                std::shared_ptr<ReadingRoom> room = nullptr)
       : stream_(std::move(stream)),
         limits_(limits),
+        room_(std::move(room)),
         deadline_(stream_.get_executor()),
+        write_deadline_(stream_.get_executor()),
         writable_(stream_.get_executor()),
-        readable_(stream_.get_executor()) {
+        readable_(stream_.get_executor()),
+        room_timer_(stream_.get_executor()) {
     writable_.expires_at(asio::steady_timer::time_point::max());
     readable_.expires_at(asio::steady_timer::time_point::max());
   }
+  ~TlsConnection() override { leave_room(); }
+  TlsConnection(const TlsConnection&) = delete;
+  TlsConnection& operator=(const TlsConnection&) = delete;
 
   /// TLS with a deadline. True when the other end showed a key.
   asio::awaitable<bool> handshake(asio::ssl::stream_base::handshake_type type) {
     auto self = shared();
-    arm(limits_.handshake_time);
+    arm(deadline_, limits_.handshake_time);
     error_code error;
     co_await stream_.async_handshake(type, into(error));
-    disarm();
+    disarm(deadline_);
     if (error) co_return false;
     const auto key = peer_key(stream_);
     if (!key) co_return false;
@@ -76,8 +105,12 @@ class TlsConnection final : public Connection {
   void start(Events events) override {
     events_ = std::move(events);
     auto self = shared();
-    asio::co_spawn(stream_.get_executor(), [self] { return self->read_frames(); }, asio::detached);
-    asio::co_spawn(stream_.get_executor(), [self] { return self->write_frames(); }, asio::detached);
+    // Out of memory, say: then it ends, rather than stay without anybody who reads it.
+    const auto end_if_thrown = [self](const std::exception_ptr& thrown) {
+      if (thrown) self->end(CloseReason::kLocal);
+    };
+    asio::co_spawn(stream_.get_executor(), [self] { return self->read_frames(); }, end_if_thrown);
+    asio::co_spawn(stream_.get_executor(), [self] { return self->write_frames(); }, end_if_thrown);
   }
 
   bool send(Bytes header, Buffer bulk) override {
@@ -103,17 +136,35 @@ class TlsConnection final : public Connection {
   void end(CloseReason reason) {
     if (is_closed_) return;
     is_closed_ = true;
+    leave_room();
     error_code ignored;
     stream_.lowest_layer().close(ignored);
     deadline_.cancel();
+    write_deadline_.cancel();
     writable_.cancel();
     readable_.cancel();
+    room_timer_.cancel();
     // Not from within the caller's own call of close() or send().
     asio::post(stream_.get_executor(), [self = shared(), reason] {
       auto on_closed = std::move(self->events_.on_closed);
       self->events_ = {};
       if (on_closed) on_closed(reason);
     });
+  }
+
+  /// There may be room for its frame.
+  void look_for_room() {
+    is_waiting_for_room_ = false;
+    room_timer_.cancel();
+  }
+  void end_if_slow() {
+    if (frame_received_ == room_taken_) return;  // whole: it waits for us
+    const auto time = asio::steady_timer::clock_type::now() - frame_begun_ - kGrace;
+    if (time < Duration::zero()) return;
+    const auto due = static_cast<std::size_t>(
+        std::chrono::duration_cast<std::chrono::milliseconds>(time).count() *
+        static_cast<std::int64_t>(limits_.bytes_per_second_min) / 1000);
+    if (frame_received_ < due) end(CloseReason::kTooSlow);
   }
 
  private:
@@ -126,45 +177,96 @@ class TlsConnection final : public Connection {
     return std::static_pointer_cast<TlsConnection>(shared_from_this());
   }
 
-  void arm(Duration time) {
-    deadline_.expires_after(time);
-    deadline_.async_wait([weak = std::weak_ptr(shared())](const error_code& error) {
+  void arm(asio::steady_timer& timer, Duration time) {
+    timer.expires_after(time);
+    timer.async_wait([weak = std::weak_ptr(shared()), &timer](const error_code& error) {
       const auto self = weak.lock();
       if (error || !self || self->is_closed_) return;
+      // Set anew after it had run out, before this was called.
+      if (timer.expiry() > asio::steady_timer::clock_type::now()) return;
       self->is_too_slow_ = true;
       self->end(CloseReason::kTooSlow);
     });
   }
-  void disarm() { deadline_.cancel(); }
+  static void disarm(asio::steady_timer& timer) {
+    timer.expires_at(asio::steady_timer::time_point::max());
+  }
+  Duration time_for(std::size_t size) const {
+    return limits_.frame_time + std::chrono::seconds(size / limits_.bytes_per_second_min);
+  }
+
+  /// A peer that leaves its answers lying is not listened to.
+  bool is_read_from() const { return !is_paused_ && queued_bytes_ <= limits_.unread_bytes_max; }
+
+  /// Waits until a frame of `size` may be held. The deadline rests meanwhile: others have the room.
+  asio::awaitable<void> take_room(std::size_t size) {
+    error_code error;
+    while (!room_->has(size) && !is_closed_) {
+      disarm(deadline_);
+      room_->end_slow_holders();
+      if (room_->has(size)) break;
+      if (!is_waiting_for_room_) room_->waiting.push_back(shared());
+      is_waiting_for_room_ = true;
+      room_timer_.expires_after(kGrace);
+      co_await room_timer_.async_wait(into(error));
+    }
+    if (is_closed_) co_return;
+    room_->take(*this, size);
+    room_taken_ = size;
+  }
+  void leave_room() {
+    if (room_taken_ > 0) room_->give_back(*this, std::exchange(room_taken_, 0));
+  }
+
+  asio::awaitable<error_code> read_part(Bytes& part, std::size_t size) {
+    error_code error;
+    part.reserve(size);  // address space; a page is taken when it is written
+    while (part.size() < size && !error) {
+      const std::size_t at = part.size();
+      const std::size_t step = std::min(kReadStep, size - at);
+      part.resize(at + step);
+      co_await asio::async_read(stream_, asio::buffer(part.data() + at, step), into(error));
+      frame_received_ += step;
+    }
+    co_return error;
+  }
 
   asio::awaitable<void> read_frames() {
     const auto self = shared();
     error_code error;
+    bool is_first = true;
     while (!is_closed_) {
-      while (is_paused_ && !is_closed_) co_await readable_.async_wait(into(error));
+      while (!is_read_from() && !is_closed_) co_await readable_.async_wait(into(error));
       if (is_closed_) co_return;
       std::uint8_t lengths[kLengthsSize];
       // The wait for a first byte may be long; from then on the frame is due.
       co_await asio::async_read(stream_, asio::buffer(lengths, 1), into(error));
       if (error) co_return end(CloseReason::kRemote);
-      arm(limits_.frame_time);
+      arm(deadline_, limits_.frame_time);
       co_await asio::async_read(stream_, asio::buffer(lengths + 1, kLengthsSize - 1), into(error));
       if (error) co_return end(CloseReason::kRemote);
       const std::size_t header_size = number_at(lengths);
       const std::size_t bulk_size = number_at(lengths + 4);
-      if (header_size > limits_.header_size_max || bulk_size > limits_.bulk_size_max) {
-        co_return end(CloseReason::kOversize);
-      }
-      arm(limits_.frame_time +
-          std::chrono::seconds((header_size + bulk_size) / limits_.bytes_per_second_min));
-      Bytes header(header_size);
-      Bytes bulk(bulk_size);
-      co_await asio::async_read(stream_, asio::buffer(header), into(error));
-      if (!error) co_await asio::async_read(stream_, asio::buffer(bulk), into(error));
+      const bool is_oversize = header_size > limits_.header_size_max ||
+                               bulk_size > limits_.bulk_size_max ||
+                               (is_first && header_size + bulk_size > limits_.first_frame_size_max);
+      if (is_oversize) co_return end(CloseReason::kOversize);
+      is_first = false;
+      const std::size_t size = header_size + bulk_size;
+      if (room_ && size > kReadStep) co_await take_room(size);
+      if (is_closed_) co_return;
+      arm(deadline_, time_for(size));
+      frame_begun_ = asio::steady_timer::clock_type::now();
+      frame_received_ = 0;
+      Bytes header;
+      Bytes bulk;
+      error = co_await read_part(header, header_size);
+      if (!error) error = co_await read_part(bulk, bulk_size);
       if (error) co_return end(CloseReason::kRemote);
-      disarm();
+      disarm(deadline_);
       while (is_paused_ && !is_closed_) co_await readable_.async_wait(into(error));
       if (is_closed_) co_return;
+      leave_room();
       events_.on_frame(std::move(header), bulk.empty() ? Buffer() : Buffer(std::move(bulk)));
     }
   }
@@ -196,20 +298,30 @@ class TlsConnection final : public Connection {
           bulk = std::move(frame.bulk);
         }
       }
+      // Who does not take what it asked for is not kept, nor is what waits for it.
+      arm(write_deadline_, time_for(sent));
       co_await asio::async_write(stream_, asio::buffer(gathered), into(error));
       if (!error && !bulk.empty()) {
         co_await asio::async_write(stream_, asio::buffer(bulk.data(), bulk.size()), into(error));
       }
+      disarm(write_deadline_);
       queued_bytes_ -= sent;
       if (error) co_return end(CloseReason::kRemote);
+      if (is_read_from()) readable_.cancel();
     }
   }
 
   TlsStream stream_;
   FrameLimits limits_;
-  asio::steady_timer deadline_;
-  asio::steady_timer writable_;  // never expires: cancelled when there is something to write
+  std::shared_ptr<ReadingRoom> room_;
+  std::size_t room_taken_ = 0;
+  asio::steady_timer::time_point frame_begun_{};
+  std::size_t frame_received_ = 0;
+  asio::steady_timer deadline_;        // of what is read
+  asio::steady_timer write_deadline_;  // of what is written
+  asio::steady_timer writable_;        // never expires: cancelled when there is something to write
   asio::steady_timer readable_;
+  asio::steady_timer room_timer_;
   Events events_;
   crypto::PublicKey peer_;
   std::deque<Outgoing> queue_;
@@ -217,7 +329,27 @@ class TlsConnection final : public Connection {
   bool is_paused_ = false;
   bool is_closed_ = false;
   bool is_too_slow_ = false;
+  bool is_waiting_for_room_ = false;
 };
+
+void ReadingRoom::take(TlsConnection& by, std::size_t size) {
+  bytes += size;
+  holders.insert(&by);
+}
+
+void ReadingRoom::give_back(TlsConnection& by, std::size_t size) {
+  bytes -= size;
+  holders.erase(&by);
+  // All of them look again, in their order; who does not fit queues anew.
+  for (const auto& one : std::exchange(waiting, {})) {
+    if (const auto connection = one.lock()) connection->look_for_room();
+  }
+}
+
+void ReadingRoom::end_slow_holders() {
+  const std::vector<TlsConnection*> now(holders.begin(), holders.end());
+  for (TlsConnection* holder : now) holder->end_if_slow();
+}
 
 void prepare(tcp::socket& socket) {
   error_code ignored;
@@ -225,8 +357,18 @@ void prepare(tcp::socket& socket) {
   socket.set_option(asio::socket_base::keep_alive(true), ignored);
 }
 
+/// Who is counted as one: an IPv4 address, or the network of an IPv6 address, since every host has
+/// 2^64 of those.
+std::string place_of(const asio::ip::address& address) {
+  if (!address.is_v6() || address.to_v6().is_v4_mapped()) return address.to_string();
+  auto bytes = address.to_v6().to_bytes();
+  std::fill(bytes.begin() + 8, bytes.end(), std::uint8_t{0});
+  return asio::ip::address_v6(bytes).to_string();
+}
+
 /// What a listener and its handshakes share; they may outlive it by a moment.
 struct ListenerState {
+  std::shared_ptr<ReadingRoom> room = std::make_shared<ReadingRoom>();
   std::map<std::string, std::size_t> connections_by_address;
   std::size_t connections = 0;
   bool is_closed = false;
@@ -261,7 +403,9 @@ class TcpListener final : public Listener {
         acceptor_(io),
         retry_(io),
         on_connection_(std::move(on_connection)),
-        on_refused_(std::move(on_refused)) {}
+        on_refused_(std::move(on_refused)) {
+    state_->room->bytes_max = options_.unfinished_bytes_max;
+  }
   ~TcpListener() override {
     state_->is_closed = true;
     error_code ignored;
@@ -305,19 +449,24 @@ class TcpListener final : public Listener {
     error_code error;
     const auto remote = socket.remote_endpoint(error);
     if (error) return;
-    const std::string address = remote.address().to_string();
+    const std::string address = place_of(remote.address());
     const auto at = state_->connections_by_address.find(address);
     const std::size_t from_there = at == state_->connections_by_address.end() ? 0 : at->second;
     if (state_->connections >= options_.connections_max ||
         from_there >= options_.connections_per_address_max) {
-      return;  // dropped: the socket closes here
+      // Dropped: the socket closes here.
+      if (on_refused_) on_refused_(address, CloseReason::kTooMany);
+      return;
     }
     prepare(socket);
     // The place lives in the deleter, so it is free exactly when the connection is gone.
     auto place = std::make_shared<Place>(state_, address);
     std::shared_ptr<TlsConnection> connection(
-        new TlsConnection(TlsStream(std::move(socket), tls_.state().server), limits_),
-        [place](TlsConnection* gone) { delete gone; });
+        new TlsConnection(TlsStream(std::move(socket), tls_.state().server), limits_, state_->room),
+        [place](TlsConnection* gone) mutable {
+          delete gone;
+          place.reset();  // not when the last weak pointer goes
+        });
     asio::co_spawn(
         io_,
         [connection, state = state_, done = on_connection_, refused = on_refused_,
@@ -352,20 +501,36 @@ asio::awaitable<Dialed> connect(asio::io_context& io, TlsContext& tls, std::stri
   const auto where = parse_address(address);
   if (!where) co_return fail(CloseReason::kUnreachable);
   error_code error;
-  tcp::resolver resolver(io);
-  const auto found =
-      co_await resolver.async_resolve(where->first, std::to_string(where->second), into(error));
-  if (error || found.empty()) co_return fail(CloseReason::kUnreachable);
-  const auto socket = std::make_shared<tcp::socket>(io);
+  std::vector<tcp::endpoint> endpoints;
+  // Names are looked up one after the other: a name of somebody whose server never answers must not
+  // hold up those who are reached by a number.
+  if (const auto number = asio::ip::make_address(where->first, error); !error) {
+    endpoints.emplace_back(number, where->second);
+  } else {
+    tcp::resolver resolver(io);
+    const auto found =
+        co_await resolver.async_resolve(where->first, std::to_string(where->second), into(error));
+    for (const auto& one : found) endpoints.push_back(one.endpoint());
+  }
   // Connecting shares the handshake's time: a black hole answers neither.
+  const auto socket = std::make_shared<tcp::socket>(io);
+  const auto is_late = std::make_shared<bool>(false);
   asio::steady_timer timer(io, limits.handshake_time);
-  timer.async_wait([socket](const error_code& cancelled) {
+  timer.async_wait([socket, is_late](const error_code& cancelled) {
     error_code ignored;
-    if (!cancelled) socket->close(ignored);
+    if (cancelled) return;
+    *is_late = true;
+    socket->close(ignored);
   });
-  co_await socket->async_connect(found.begin()->endpoint(), into(error));
+  bool is_connected = false;
+  for (const tcp::endpoint& endpoint : endpoints) {
+    if (is_connected || *is_late) break;
+    socket->close(error);
+    co_await socket->async_connect(endpoint, into(error));
+    is_connected = !error;
+  }
   timer.cancel();
-  if (error) co_return fail(CloseReason::kUnreachable);
+  if (!is_connected || *is_late) co_return fail(CloseReason::kUnreachable);
   prepare(*socket);
   const auto connection =
       std::make_shared<TlsConnection>(TlsStream(std::move(*socket), tls.state().client), limits);
@@ -397,6 +562,8 @@ std::string_view name_of(CloseReason reason) {
       return "wrong_key";
     case CloseReason::kUnreachable:
       return "unreachable";
+    case CloseReason::kTooMany:
+      return "too_many";
   }
   return "unknown";
 }
@@ -411,8 +578,15 @@ Result<std::unique_ptr<Listener>, Explained> listen(
     const std::string where = options.host + ":" + std::to_string(options.port);
     return fail(Explained{
         .what = "cannot listen on " + where + ": " + error.message(),
-        .cause = error == asio::error::address_in_use ? "another process uses this port" : "",
-        .next = "choose another address in the node's configuration, or stop the other process"});
+        .cause = error == asio::error::address_in_use     ? "another process uses this port"
+                 : error == asio::error::invalid_argument ? "this machine listens at a number, not "
+                                                            "at a name"
+                                                          : "",
+        .next = error == asio::error::invalid_argument
+                    ? "set listen = \"0.0.0.0:" + std::to_string(options.port) +
+                          "\" in the node's configuration"
+                    : "choose another address in the node's configuration, or stop the other "
+                      "process"});
   }
   return listener;
 }

@@ -3,9 +3,11 @@
 //
 //   frame:  header length (4, big-endian) ‖ bulk length (4) ‖ header ‖ bulk
 //
-// A length over its limit closes the connection before anything of that size is allocated. A frame
-// that was begun must come to its end in time, so that a sender of one byte a second holds nothing
-// for long. Everything happens on the thread of the io_context; callbacks too.
+// A length over its limit closes the connection before anything of that size is allocated, and a
+// frame takes memory only as its bytes come. A frame that was begun must come to its end in time,
+// so that a sender of one byte a second holds nothing for long; so must a frame that is sent, so
+// that who does not read holds nothing for long either. Everything happens on the thread of the
+// io_context; callbacks too.
 #pragma once
 
 #include <functional>
@@ -26,12 +28,18 @@ namespace rosebud::net {
 struct FrameLimits {
   std::size_t header_size_max = 8U << 20;
   std::size_t bulk_size_max = 2U << 20;
-  /// A frame has this long, and a second more for every `bytes_per_second_min` of it.
+  /// Header and bulk of the first frame: a hello, from somebody who is nobody yet.
+  std::size_t first_frame_size_max = 4U << 10;
+  /// A frame has this long, and a second more for every `bytes_per_second_min` of it; in each
+  /// direction.
   Duration frame_time = std::chrono::seconds(30);
   std::size_t bytes_per_second_min = 64U << 10;
   Duration handshake_time = std::chrono::seconds(5);
   /// Bytes that may wait to be sent. Beyond, send() refuses.
   std::size_t queue_bytes_max = 64U << 20;
+  /// While more waits to be sent, nothing is read. Only for the side that answers: when both wait
+  /// for each other nobody goes on.
+  std::size_t unread_bytes_max = ~std::size_t{0};
 };
 
 enum class CloseReason : std::uint8_t {
@@ -42,6 +50,7 @@ enum class CloseReason : std::uint8_t {
   kHandshake,  // TLS failed: no or a wrong certificate, not TLS 1.3, not TLS
   kWrongKey,   // the other end has another key than expected
   kUnreachable,
+  kTooMany,  // every place is taken, or every place that one address may take
 };
 std::string_view name_of(CloseReason reason);
 
@@ -79,10 +88,15 @@ struct ListenerOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  // 0: any free one
   std::size_t connections_max = 4096;
+  /// Of one IPv4 address, or one IPv6 network of 64 bits.
   std::size_t connections_per_address_max = 1024;
+  /// Bytes of frames that are not whole yet, of all connections together. Beyond, connections wait
+  /// with reading.
+  std::size_t unfinished_bytes_max = 64U << 20;
 };
 
-/// `on_connection` gets each connection after its handshake; `on_refused` those that failed it.
+/// `on_connection` gets each connection after its handshake; `on_refused` the address of those that
+/// failed it, or for which there was no place.
 Result<std::unique_ptr<Listener>, Explained> listen(
     boost::asio::io_context& io, TlsContext& tls, const ListenerOptions& options,
     const FrameLimits& limits, std::function<void(ConnectionPointer)> on_connection,
