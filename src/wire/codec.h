@@ -13,6 +13,8 @@ struct EncodedMessage {
 
 /// Longest header, bytes: a fetched object with every hold it may have, or descriptions.
 inline constexpr std::size_t kHeaderSizeMax = 8 * 1024 * 1024;
+/// Longest header of a request: a record or a block's id with one hold, which are 2,500 bytes.
+inline constexpr std::size_t kRequestHeaderSizeMax = 16 * 1024;
 inline constexpr std::size_t kBulkSizeMax = kBlockSizeMax;
 
 EncodedMessage encode(const Request& request);
