@@ -6,8 +6,6 @@
 
 #include <cerrno>
 #include <charconv>
-#include <fstream>
-#include <iterator>
 #include <system_error>
 
 namespace rosebud::disk {
@@ -18,6 +16,9 @@ namespace fs = std::filesystem;
 constexpr const char* kIdentityFile = "rosebud-data.toml";
 constexpr const char* kIdentityDraft = "rosebud-data.toml.new";
 constexpr const char* kLockFile = "LOCK.rosebud";
+
+/// More than any identity file has; a longer one is refused for what it is.
+constexpr std::size_t kIdentitySizeMax = 4096;
 
 constexpr std::string_view kHead =
     "# A Rosebud data directory. Made once; a changed or copied file is refused.\n";
@@ -53,14 +54,6 @@ int write_all(int fd, std::string_view text) {
   return 0;
 }
 
-int sync_folder(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return errno;
-  const int error = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  return error;
-}
-
 /// Draft, sync, rename, sync of the folder: after a crash the file is there whole or not at all.
 Status<Explained> write_identity(const fs::path& path, const Identity& identity) {
   const fs::path draft = path / kIdentityDraft;
@@ -71,16 +64,24 @@ Status<Explained> write_identity(const fs::path& path, const Identity& identity)
   ::close(fd);
   if (error == 0 && ::rename(draft.c_str(), (path / kIdentityFile).c_str()) != 0) error = errno;
   if (error == 0) error = sync_folder(path);
-  if (error == 0 && path.has_parent_path()) error = sync_folder(path.parent_path());
   if (error != 0) return fail(not_writable(path, error));
   return {};
 }
 
+/// With its parents, each durable in its own parent: a folder whose name is lost takes with it all
+/// that was synced below.
 Status<Explained> make_folder(const fs::path& path) {
   std::error_code error;
+  const fs::path whole = fs::absolute(path, error).lexically_normal();
   fs::create_directories(path, error);
   if (!error && !fs::is_directory(path, error))
     error = std::make_error_code(std::errc::not_a_directory);
+  // How many of them are new is not known after a crash in between: all are synced that may be.
+  for (fs::path at = whole; !error && at.has_relative_path(); at = at.parent_path()) {
+    const int failed = sync_folder(at.parent_path());
+    if (failed == EACCES || failed == EROFS) break;  // nobody made anything in there
+    if (failed != 0) error = std::error_code(failed, std::generic_category());
+  }
   if (error) {
     return fail(Explained{
         .what = "cannot make the data directory " + path.string() + ": " + error.message(),
@@ -118,13 +119,18 @@ Result<int, Explained> lock(const fs::path& path) {
 }
 
 Result<Identity, Explained> read_identity(const fs::path& path) {
-  std::ifstream file(path / kIdentityFile, std::ios::binary);
-  const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
-  if (!file) {
-    return fail(Explained{.what = "cannot read " + (path / kIdentityFile).string(),
-                          .cause = "it belongs to another user, or the disk fails",
-                          .next = "make it readable for the user that runs the node"});
+  std::string text(kIdentitySizeMax, '\0');
+  const int fd = ::open((path / kIdentityFile).c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const ssize_t size = fd < 0 ? -1 : ::pread(fd, text.data(), text.size(), 0);
+  const int failed = errno;
+  if (fd >= 0) ::close(fd);
+  if (size < 0) {
+    return fail(
+        Explained{.what = "cannot read " + (path / kIdentityFile).string() + ": " + reason(failed),
+                  .cause = "it belongs to another user, or the disk fails",
+                  .next = "make it readable for the user that runs the node"});
   }
+  text.resize(static_cast<std::size_t>(size));
   auto identity = decode_identity(text);
   if (!identity) {
     Explained error = identity.error();
@@ -195,6 +201,14 @@ std::optional<Fixed> hex_value(std::string_view text, std::string_view key) {
 }
 
 }  // namespace
+
+int sync_folder(const fs::path& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const int error = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  return error;
+}
 
 std::string encode_identity(const Identity& identity) {
   std::string out(kHead);

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "disk/directory.h"
 #include "disk/placed_internal.h"
 
 namespace rosebud::disk {
@@ -251,6 +252,13 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
       options.segments, options.segment_bytes);
   if (!placed) return fail(placed.error());
   state->placed = std::move(*placed);
+  // Both sync what is in their folders, not the names of the folders themselves.
+  if (const int error = sync_folder(options.path.parent_path()); error != 0) {
+    return fail(Explained{.what = "cannot make the database in " + options.path.string() +
+                                  " durable: " + std::generic_category().message(error),
+                          .cause = "the disk fails",
+                          .next = {}});
+  }
   state->options = std::move(options);
   return std::unique_ptr<Store>(new Store(std::move(state)));
 }

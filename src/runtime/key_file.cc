@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <system_error>
 
@@ -49,7 +50,8 @@ std::string text_of(std::string_view kind, ByteView bytes) {
 }  // namespace
 
 Result<std::string, Explained> read_text_file(const fs::path& path, std::size_t size_max) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // Without waiting for somebody to write, should it be a pipe.
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return fail(file_error(path, "read", errno));
   std::string out;
   char part[65536];
@@ -70,10 +72,32 @@ Result<std::string, Explained> read_text_file(const fs::path& path, std::size_t 
   }
 }
 
-Status<Explained> replace_file(const fs::path& path, std::string_view text, unsigned mode) {
-  const fs::path draft = path.string() + ".new";
-  const int fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-  if (fd < 0) return fail(file_error(draft, "write", errno));
+namespace {
+
+/// A name that no other writer of the same file uses at the same time: two drafts in one would
+/// leave a mixture.
+fs::path draft_of(const fs::path& path) {
+  static std::atomic<unsigned> count{0};
+  return path.string() + ".new." + std::to_string(::getpid()) + "." + std::to_string(count++);
+}
+
+int sync_folder_of(const fs::path& path) {
+  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const int error = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  return error;
+}
+
+/// Draft, sync, then its name: in place of what has it now, or only where nothing has it.
+Status<Explained> put_file(const fs::path& path, std::string_view text, unsigned mode,
+                           bool is_replacing) {
+  const fs::path draft = draft_of(path);
+  // Left by a process with the same number that was killed. Opening it would keep its permissions.
+  ::unlink(draft.c_str());
+  const int fd = ::open(draft.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+  if (fd < 0) return fail(file_error(path, "write", errno));
   int error = 0;
   while (!text.empty() && error == 0) {
     const ssize_t n = ::write(fd, text.data(), text.size());
@@ -82,15 +106,18 @@ Status<Explained> replace_file(const fs::path& path, std::string_view text, unsi
   }
   if (error == 0 && ::fsync(fd) != 0) error = errno;
   ::close(fd);
-  if (error == 0 && ::rename(draft.c_str(), path.c_str()) != 0) error = errno;
+  if (error == 0 && is_replacing && ::rename(draft.c_str(), path.c_str()) != 0) error = errno;
+  if (error == 0 && !is_replacing && ::link(draft.c_str(), path.c_str()) != 0) error = errno;
+  if (error != 0 || !is_replacing) ::unlink(draft.c_str());
+  if (error == 0) error = sync_folder_of(path);
   if (error != 0) return fail(file_error(path, "write", error));
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  const int folder_fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (folder_fd >= 0) {
-    ::fsync(folder_fd);
-    ::close(folder_fd);
-  }
   return {};
+}
+
+}  // namespace
+
+Status<Explained> replace_file(const fs::path& path, std::string_view text, unsigned mode) {
+  return put_file(path, text, mode, true);
 }
 
 Status<Explained> write_secret_key(const fs::path& path, const crypto::SecretKey& key) {
@@ -100,7 +127,7 @@ Status<Explained> write_secret_key(const fs::path& path, const crypto::SecretKey
                           .cause = "a key stands there, and a lost key cannot be made again",
                           .next = "choose another path, or move the old key away yourself"});
   }
-  return replace_file(path, text_of(kKeyKind, key.seed().view()), 0600);
+  return put_file(path, text_of(kKeyKind, key.seed().view()), 0600, false);
 }
 
 Result<crypto::SecretKey, Explained> read_secret_key(const fs::path& path) {
