@@ -29,6 +29,7 @@ std::string LinkProblem::text() const {
     case net::CloseReason::kLocal:
     case net::CloseReason::kRemote:
     case net::CloseReason::kOversize:
+    case net::CloseReason::kTooMany:
       return "the connection was closed";
   }
   return "unknown";

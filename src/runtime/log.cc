@@ -34,6 +34,17 @@ std::string line_of(std::string_view message, LogFields fields) {
 
 }  // namespace
 
+bool LogLimit::take(Instant now) {
+  const auto due = static_cast<std::size_t>((now - refilled_) / interval_);
+  if (due > 0) {
+    lines_ = std::min(burst_, lines_ + std::min(due, burst_));
+    refilled_ = now;
+  }
+  if (lines_ == 0) return false;
+  --lines_;
+  return true;
+}
+
 void log_info(std::string_view message, LogFields fields) {
   logger().info("{}", line_of(message, fields));
 }

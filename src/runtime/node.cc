@@ -1,6 +1,7 @@
 #include "runtime/node.h"
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <boost/asio/post.hpp>
 #include <random>
@@ -17,6 +18,53 @@ namespace asio = boost::asio;
 
 /// Requests of one connection that may be in memory before its reading pauses.
 constexpr std::size_t kConnectionBytesInWork = 16U << 20;
+/// Answers that may wait for one connection before it is no longer read from.
+constexpr std::size_t kUnreadBytesMax = 4U << 20;
+/// What is loaded and not yet handled stays below this many blocks; the pool has work with few.
+constexpr std::size_t kLoadsUnderWayMax = 16;
+/// A stop waits this long for what is under way.
+constexpr Duration kDrainTime = std::chrono::seconds(2);
+
+// How memory_bytes is shared out. The sum of all is about the whole.
+std::size_t cache_bytes(const NodeOptions& options) { return options.memory_bytes / 8; }
+/// At most 64 MiB: the log of what is not yet in sorted files is four times as long, and must fit
+/// into the reserve of the disk when the node starts again.
+std::size_t write_buffer_bytes(const NodeOptions& options) {
+  return std::min<std::size_t>(options.memory_bytes / 8, 64U << 20);
+}
+std::size_t unfinished_bytes(const NodeOptions& options) { return options.memory_bytes / 16; }
+/// Beyond, connections go frame by frame; half as much again beyond, requests are answered "busy"
+/// unseen.
+std::size_t work_bytes(const NodeOptions& options) { return options.memory_bytes / 8; }
+std::size_t operation_bytes(const NodeOptions& options) { return options.memory_bytes / 4; }
+std::size_t answer_bytes(const NodeOptions& options) { return options.memory_bytes / 8; }
+/// TLS takes about 64 KiB for a connection.
+std::size_t connections_in(const NodeOptions& options) {
+  return std::min<std::size_t>(options.memory_bytes / 8 / (64U << 10), 4096);
+}
+
+/// Raises the limit of open files as far as the system lets, and says how many connections that
+/// allows beside the database and the links to `nodes_count` nodes. Without a margin, a flood of
+/// connections would take the descriptors that the database needs for its next file.
+Result<std::size_t, Explained> connections_for_descriptors(std::size_t nodes_count) {
+  constexpr std::size_t kDatabase = 640;
+  constexpr std::size_t kConnectionsMin = 64;
+  const std::size_t needed = kDatabase + std::min<std::size_t>(nodes_count, 1024) + kConnectionsMin;
+  rlimit limit{};
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 16'384);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+  ::getrlimit(RLIMIT_NOFILE, &limit);
+  if (limit.rlim_cur < needed) {
+    return fail(Explained{
+        .what =
+            fmt::format("at most {} files may be open, a node needs {}", limit.rlim_cur, needed),
+        .cause = "the limit of open files of this user or service is low",
+        .next = "raise it: ulimit -n 16384, or LimitNOFILE=16384 of its service"});
+  }
+  return limit.rlim_cur - needed + kConnectionsMin;
+}
+
 /// Connections that have not said hello yet hold a place this long.
 constexpr auto kHelloTime = std::chrono::seconds(5);
 
@@ -92,8 +140,8 @@ Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
   if (!directory) return fail(directory.error());
   auto store = disk::Store::open({.path = directory->database_path(),
                                   .reserve_bytes = options.reserve_bytes,
-                                  .cache_bytes = options.memory_bytes / 8,
-                                  .write_buffer_bytes = options.memory_bytes / 8});
+                                  .cache_bytes = cache_bytes(options),
+                                  .write_buffer_bytes = write_buffer_bytes(options)});
   if (!store) return fail(store.error());
   auto notes = (*store)->notes(objects::RecoveredNotes::kPrefix);
   if (!notes) {
@@ -140,16 +188,19 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
       wire::Hello{.cluster = configuration_->cluster(),
                   .configuration = configuration_->number(),
                   .role = wire::Role::kNode},
-      Links::Events{.on_answer =
-                        [this](const wire::NodeKey& from, wire::Answer answer) {
-                          feed([&](objects::Effects& out) {
-                            replica_->on_answer(read_clock(), from, std::move(answer), out);
-                          });
-                        },
-                    .on_unreachable = [](const wire::NodeKey&, const LinkProblem&) {}});
+      Links::Events{
+          .on_answer =
+              [this](const wire::NodeKey& from, wire::Answer answer) {
+                link_problems_.erase(from);
+                feed([&](objects::Effects& out) {
+                  replica_->on_answer(read_clock(), from, std::move(answer), out);
+                });
+              },
+          .on_unreachable = [this](const wire::NodeKey& node,
+                                   const LinkProblem& problem) { on_unreachable(node, problem); }});
   links_->set_configuration(configuration_);
   objects::ReplicaLimits limits;
-  limits.operation_bytes_max = options_.memory_bytes / 4;
+  limits.operation_bytes_max = operation_bytes(options_);
   limits.reconcile_interval = std::chrono::seconds(options_.reconcile_seconds);
   limits.scrub_interval = std::chrono::milliseconds(options_.scrub_interval_ms);
   replica_ = std::make_unique<objects::Replica>(
@@ -174,11 +225,25 @@ Status<Explained> Node::Impl::listen() {
                           .cause = "an address is host:port",
                           .next = "correct 'listen' in the node's configuration"});
   }
+  const auto places = connections_for_descriptors(configuration_->nodes().size());
+  if (!places) return fail(places.error());
+  const std::size_t connections_max = std::min(connections_in(options_), *places);
   auto listener = net::listen(
-      io_, tls_, {.host = where->first, .port = where->second}, net::FrameLimits{},
+      io_, tls_,
+      {.host = where->first,
+       .port = where->second,
+       .connections_max = connections_max,
+       // One machine alone must not keep all others out.
+       .connections_per_address_max = connections_max - connections_max / 4,
+       .unfinished_bytes_max = unfinished_bytes(options_)},
+      net::FrameLimits{.header_size_max = wire::kRequestHeaderSizeMax,
+                       .unread_bytes_max = kUnreadBytesMax},
       [this](net::ConnectionPointer connection) { greet(connection); },
-      [this](const std::string&, net::CloseReason reason) {
+      [this](const std::string& from, net::CloseReason reason) {
         ++metrics_.rejected[std::string(net::name_of(reason))];
+        if (!refusals_logged_.take(read_clock())) return;
+        log_info("connection refused",
+                 {{"address", from}, {"reason", std::string(net::name_of(reason))}});
       });
   if (!listener) return fail(listener.error());
   listener_ = std::move(*listener);
@@ -206,14 +271,41 @@ void Node::Impl::stop() {
   asio::post(io_, [this] {
     if (is_stopping_) return;
     is_stopping_ = true;
+    log_info("stopping", {{"node", configuration_->nodes()[self_].name}});
     listener_.reset();
-    admin_.reset();
     links_->close();
+    for (auto& [id, from] : incoming_) from.connection->pause_reading();
+    drain(read_clock() + kDrainTime);
+  });
+}
+
+/// Nothing new comes in. What is under way is answered, or the time is over; then everything ends.
+void Node::Impl::drain(Instant deadline) {
+  const bool is_done = replica_->statistics().operations == 0 && queued_bytes() == 0;
+  if (is_done || read_clock() >= deadline) {
+    admin_.reset();
     for (auto& [id, from] : incoming_) from.connection->close();
     timer_.cancel();
-    // What is under way in the committer becomes durable; its answers have nobody left to go to.
+    // What is still in the committer becomes durable; its answers have nobody left to go to.
     io_.stop();
+    return;
+  }
+  timer_.expires_after(std::chrono::milliseconds(5));
+  timer_.async_wait([this, deadline](const boost::system::error_code& error) {
+    if (!error) drain(deadline);
   });
+}
+
+/// A line for each new problem with a node: that it was refused there, and why, is seen nowhere
+/// else.
+void Node::Impl::on_unreachable(const wire::NodeKey& node, const LinkProblem& problem) {
+  std::string& logged = link_problems_[node];
+  if (is_stopping_ || logged == problem.text()) return;
+  if (!problems_logged_.take(read_clock())) return;
+  logged = problem.text();
+  const auto index = configuration_->node_index(node);
+  log_info("node not reached",
+           {{"peer", index ? configuration_->nodes()[*index].name : "?"}, {"reason", logged}});
 }
 
 // ---- Connections ----
@@ -248,6 +340,8 @@ void Node::Impl::on_frame(objects::ConnectionId id, Bytes header, Buffer bulk) {
   const auto at = incoming_.find(id);
   if (at == incoming_.end() || is_stopping_) return;
   metrics_.bytes_in += header.size() + bulk.size();
+  // One hello each: a refused one was told why, and checking it costs more than sending it.
+  if (at->second.is_refused) return reject(id, "frame_after_refusal");
   if (!at->second.is_greeted) return on_hello(id, at->second, header);
   auto message = wire::decode(header, std::move(bulk));
   if (!message) return reject(id, wire::name_of(message.error()));
@@ -282,8 +376,12 @@ void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes&
   from.connection->send(answer.encode(), {});
   if (answer.verdict != kWelcome) {
     ++metrics_.rejected["hello"];
-    log_info("hello refused", {{"peer", to_hex(from.connection->peer().view())},
-                               {"reason", std::string(wire::text_of(answer.verdict))}});
+    from.is_refused = true;
+    if (refusals_logged_.take(read_clock())) {
+      log_info("hello refused", {{"peer", to_hex(from.connection->peer().view())},
+                                 {"address", from.connection->remote_address()},
+                                 {"reason", std::string(wire::text_of(answer.verdict))}});
+    }
     // Closed by the other side, which has the reason then; or by the timer above.
     return;
   }
@@ -295,11 +393,16 @@ void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes&
 void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Request request) {
   const std::size_t size = size_of(request);
   ++metrics_.requests[std::string(wire::name_of(request.body))];
+  if (bytes_in_work_ + size > work_bytes(options_) * 3 / 2) {
+    return send_answer(
+        id, {.context = {.configuration = configuration_->number(), .nonce = request.context.nonce},
+             .body = wire::Refused{.reason = wire::RefusalReason::kBusy, .retry_after_ms = 200}});
+  }
   from.bytes_in_work += size;
   bytes_in_work_ += size;
   // Together they may not take more than their share of the memory: then everybody goes frame by
   // frame.
-  if (from.bytes_in_work > kConnectionBytesInWork || bytes_in_work_ > options_.memory_bytes / 4) {
+  if (from.bytes_in_work > kConnectionBytesInWork || bytes_in_work_ > work_bytes(options_)) {
     from.connection->pause_reading();
   }
   const objects::Sender sender{.connection = id, .key = from.connection->peer(), .role = from.role};
@@ -355,15 +458,16 @@ void Node::Impl::send_answer(objects::ConnectionId to, const wire::Answer& answe
   if (const auto* refused = std::get_if<wire::Refused>(&answer.body)) {
     ++metrics_.refusals[std::string(wire::name_of(refused->reason))];
   }
-  // Readers that are slow together must not fill the memory with blocks that wait for them.
-  constexpr std::size_t kLarge = 64U << 10;
-  const auto* block = std::get_if<wire::BlockFound>(&answer.body);
-  if (block && block->bytes.size() > kLarge && queued_bytes() > options_.memory_bytes / 4) {
-    return send_answer(
-        to, {.context = answer.context,
-             .body = wire::Refused{.reason = wire::RefusalReason::kBusy, .retry_after_ms = 200}});
-  }
   wire::EncodedMessage message = wire::encode(answer);
+  // Readers that are slow together must not fill the memory with what waits for them.
+  constexpr std::size_t kLarge = 4U << 10;
+  const std::size_t size = message.header.size() + message.bulk.size();
+  if (size > kLarge && queued_bytes() + size > answer_bytes(options_)) {
+    ++metrics_.refusals[std::string(wire::name_of(wire::RefusalReason::kBusy))];
+    message = wire::encode(wire::Answer{
+        .context = answer.context,
+        .body = wire::Refused{.reason = wire::RefusalReason::kBusy, .retry_after_ms = 200}});
+  }
   metrics_.bytes_out += message.header.size() + message.bulk.size();
   // A peer that does not take its answers loses them, then its connection.
   if (!at->second.connection->send(std::move(message.header), std::move(message.bulk))) {
@@ -377,10 +481,22 @@ std::size_t Node::Impl::queued_bytes() const {
   return bytes;
 }
 
+/// A few at a time: what is loaded takes memory until the loop has handled it.
 void Node::Impl::run_load(const objects::Load& load) {
+  if (loads_under_way_ < kLoadsUnderWayMax) return begin_load(load);
+  waiting_loads_.push_back(load);
+}
+
+void Node::Impl::begin_load(objects::Load load) {
+  ++loads_under_way_;
   asio::post(workers_, [this, load] {
     auto loaded = store_->load(load.id, load.part);
     asio::post(io_, [this, token = load.token, loaded = std::move(loaded)]() mutable {
+      --loads_under_way_;
+      if (!waiting_loads_.empty()) {
+        begin_load(waiting_loads_.front());
+        waiting_loads_.pop_front();
+      }
       feed([&](objects::Effects& out) {
         replica_->on_loaded(read_clock(), token, std::move(loaded), out);
       });

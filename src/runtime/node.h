@@ -3,7 +3,7 @@
 // Threads: the core, all connections and timers on one (the caller's, in run()); hashing,
 // signatures and reads of the disk on a small pool; commits on the committer's. What waits is
 // bounded: per connection by pausing its reading, in the core by its limits, towards peers by the
-// queues of the links.
+// queues of the links, and all of it together by shares of memory_bytes.
 #pragma once
 
 #include <atomic>
@@ -42,8 +42,8 @@ class Node {
   std::uint16_t admin_port() const;
   /// Serves until stop().
   void run();
-  /// From any thread and from signal handlers' threads: finishes what is under way and returns from
-  /// run().
+  /// From any thread and from signal handlers' threads: takes nothing new, finishes what is under
+  /// way, at most 2 s of it, and returns from run().
   void stop();
 
  private:

@@ -69,7 +69,11 @@ double processor_seconds() {
 net::HttpResponse Node::Impl::admin(const net::HttpRequest& request) {
   if (request.path == "/livez") return text(200, "ok\n");
   if (request.path == "/readyz" || request.path == "/health") {
-    return replica_->is_serving_everything() ? text(200, "ok\n") : text(503, "reconciling\n");
+    if (is_stopping_) return text(503, "stopping\n");
+    if (replica_->is_serving_everything()) return text(200, "ok\n");
+    const auto statistics = replica_->statistics();
+    return text(503, "reconciling: " + std::to_string(statistics.arcs_serving) + " of " +
+                         std::to_string(statistics.arcs) + " arcs are served\n");
   }
   if (request.path == "/metrics") {
     return {.content_type = "text/plain; version=0.0.4", .body = metrics_text()};

@@ -11,6 +11,7 @@
 #include "disk/group_commit.h"
 #include "net/admin_http.h"
 #include "runtime/links.h"
+#include "runtime/log.h"
 #include "runtime/node.h"
 
 namespace rosebud::runtime {
@@ -24,6 +25,7 @@ inline Instant read_clock() {
 struct Incoming {
   net::ConnectionPointer connection;
   bool is_greeted = false;
+  bool is_refused = false;  // by the answer to its hello
   wire::Role role = wire::Role::kClient;
   std::string name;
   std::size_t bytes_in_work = 0;  // of requests not yet verified or queued in the core
@@ -69,6 +71,9 @@ class Node::Impl {
   void run_scan(const objects::Scan& scan);
   void run_persist(objects::Persist persist);
   void wake_at(Instant deadline);
+  void on_unreachable(const wire::NodeKey& node, const LinkProblem& problem);
+  void begin_load(objects::Load load);
+  void drain(Instant deadline);
   template <typename Input>
   void feed(Input input) {
     objects::Effects effects;
@@ -101,6 +106,11 @@ class Node::Impl {
   OperationMetrics metrics_;
   Instant started_;
   std::size_t bytes_in_work_ = 0;  // of all connections
+  std::size_t loads_under_way_ = 0;
+  std::deque<objects::Load> waiting_loads_;
+  LogLimit refusals_logged_;
+  LogLimit problems_logged_;
+  std::map<wire::NodeKey, std::string> link_problems_;  // what was logged last; gone with an answer
   bool is_stopping_ = false;
 };
 
