@@ -65,8 +65,7 @@ TEST_F(AdminTest, OtherMethodsAndLongRequests_AreRefused) {
 
 // More often than there are places: each of them is given back.
 TEST_F(AdminTest, HandlerThatThrows_IsAnAnswerAndCostsNoPlace) {
-  for (int i = 0; i < 40; ++i)
-    ASSERT_TRUE(answer(get("/throws")).starts_with("HTTP/1.1 500")) << i;
+  for (int i = 0; i < 40; ++i) ASSERT_TRUE(answer(get("/throws")).starts_with("HTTP/1.1 500")) << i;
   EXPECT_TRUE(answer(get("/a")).starts_with("HTTP/1.1 200"));
 }
 

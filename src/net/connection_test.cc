@@ -98,16 +98,17 @@ class ConnectionTest : public testing::Test {
     listener = std::move(*made);
   }
   static void start(Side& side) {
-    side.connection->start(
-        {.on_frame =
-             [&side](Bytes header, const Buffer& bulk) {
-               side.frames.emplace_back(std::move(header), to_bytes(bulk.view()));
-             },
-         .on_closed = [&side](CloseReason reason) { side.closed = reason; }});
+    side.connection->start({.on_frame =
+                                [&side](Bytes header, const Buffer& bulk) {
+                                  side.frames.emplace_back(std::move(header),
+                                                           to_bytes(bulk.view()));
+                                },
+                            .on_closed = [&side](CloseReason reason) { side.closed = reason; }});
   }
   std::string address() const { return "127.0.0.1:" + std::to_string(listener->port()); }
 
-  Result<ConnectionPointer, CloseReason> dialed(const std::string& to, const crypto::PublicKey& key) {
+  Result<ConnectionPointer, CloseReason> dialed(const std::string& to,
+                                                const crypto::PublicKey& key) {
     std::optional<Result<ConnectionPointer, CloseReason>> out;
     dial(io, client_tls, to, key, limits, [&](auto result) { out = std::move(result); });
     run_until([&] { return out.has_value(); });
@@ -123,8 +124,7 @@ class ConnectionTest : public testing::Test {
   }
   std::unique_ptr<Raw> raw() {
     auto out = std::make_unique<Raw>(io, client_tls);
-    out->stream.lowest_layer().connect(
-        {asio::ip::address_v4::loopback(), listener->port()});
+    out->stream.lowest_layer().connect({asio::ip::address_v4::loopback(), listener->port()});
     out->stream.async_handshake(asio::ssl::stream_base::client, [at = out.get()](error_code error) {
       at->is_up = !error;
       if (error) at->ended = error;
@@ -196,8 +196,8 @@ TEST_F(ConnectionTest, SilenceInTheHandshake_EndsInTime) {
   EXPECT_EQ(refused[0], CloseReason::kTooSlow);
   // And from the other side: somebody accepts and says nothing.
   tcp::acceptor silent(io, {asio::ip::address_v4::loopback(), 0});
-  const auto made = dialed("127.0.0.1:" + std::to_string(silent.local_endpoint().port()),
-                           key_of(1).public_key());
+  const auto made =
+      dialed("127.0.0.1:" + std::to_string(silent.local_endpoint().port()), key_of(1).public_key());
   EXPECT_EQ(made.error(), CloseReason::kTooSlow);
 }
 
