@@ -8,8 +8,8 @@ namespace {
 
 using wire::StorageError;
 
-/// Bytes that one step of reclaiming moves, so that a commit waits for it no longer than for another
-/// commit.
+/// Bytes that one step of reclaiming moves, so that a commit waits for it no longer than for
+/// another commit.
 constexpr std::uint64_t kStepBytes = 8U << 20;
 
 rocksdb::Slice slice(ByteView bytes) {
@@ -68,8 +68,7 @@ std::optional<Place> PlacedContents::Change::place_now(const wire::ObjectId& id)
 }
 
 void PlacedContents::Change::set(const wire::ObjectId& id, const std::optional<Place>& place) {
-  if (const auto before = place_now(id))
-    used_[before->segment] -= footprint(*before);
+  if (const auto before = place_now(id)) used_[before->segment] -= footprint(*before);
   if (place) used_[place->segment] += footprint(*place);
   places_[id] = place;
   const auto key = id.encode();
@@ -89,8 +88,7 @@ void PlacedContents::Change::forget(const wire::ObjectId& id) {
 void PlacedContents::Change::finish() {
   for (const auto& [segment, difference] : used_) {
     const auto at = of_.used_.find(segment);
-    const std::int64_t before =
-        at == of_.used_.end() ? 0 : static_cast<std::int64_t>(at->second);
+    const std::int64_t before = at == of_.used_.end() ? 0 : static_cast<std::int64_t>(at->second);
     const auto used = static_cast<std::uint64_t>(std::max<std::int64_t>(before + difference, 0));
     const Bytes key = key_of(segment);
     check(used == 0 ? batch_.Delete(of_.families_.segments, slice(key))
@@ -181,7 +179,8 @@ bool PlacedContents::move_some(SegmentNumber segment) {
     bytes.push_back(std::move(*content));
     if (total >= kStepBytes) break;
   }
-  // The counter says that something is used, and nothing is named: it is wrong, and costs space only.
+  // The counter says that something is used, and nothing is named: it is wrong, and costs space
+  // only.
   if (ids.empty()) return leave_alone();
   std::vector<SegmentContent> contents;
   for (std::size_t i = 0; i < ids.size(); ++i)

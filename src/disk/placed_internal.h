@@ -23,7 +23,7 @@ class PlacedContents {
   /// Requires: `db` and the families outlive it.
   static Result<std::unique_ptr<PlacedContents>, Explained> open(rocksdb::DB& db, Families families,
                                                                  std::filesystem::path folder,
- std::uint64_t segment_bytes);
+                                                                 std::uint64_t segment_bytes);
 
   /// Contents of fewer bytes stay in the database: a file of their own would cost more than a copy.
   static constexpr std::size_t kPlacedFrom = 32U << 10;
@@ -82,8 +82,8 @@ class PlacedContents {
   Families families_;
   std::unique_ptr<Segments> segments_;
   std::map<SegmentNumber, std::uint64_t> used_;
-  bool may_reclaim_ = true;  // something changed since nothing was found to be reclaimed
-  SegmentNumber newest_;     // when it was looked at last
+  bool may_reclaim_ = true;             // something changed since nothing was found to be reclaimed
+  SegmentNumber newest_;                // when it was looked at last
   std::set<SegmentNumber> left_alone_;  // could not be moved; tried again after a restart
 };
 

@@ -82,8 +82,8 @@ bool write_all(int fd, std::vector<iovec> parts, std::uint64_t offset) {
 bool read_all(int fd, std::span<std::uint8_t> into, std::uint64_t offset) {
   std::size_t done = 0;
   while (done < into.size()) {
-    const ssize_t n = ::pread(fd, into.data() + done, into.size() - done,
-                              static_cast<off_t>(offset + done));
+    const ssize_t n =
+        ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return false;
     if (n == 0) {
@@ -134,10 +134,10 @@ class OpenFile {
 Result<std::unique_ptr<Segments>, Explained> Segments::open(stdfs::path folder,
                                                             std::uint64_t size_max) {
   const auto failed = [&](const stdfs::path& at, int error) {
-    return fail(Explained{.what = "cannot open " + at.string() + ": " +
-                                  std::generic_category().message(error),
-                          .cause = error == EACCES ? "another user owns it" : "",
-                          .next = "see that the node's user may read and write its data directory"});
+    return fail(Explained{
+        .what = "cannot open " + at.string() + ": " + std::generic_category().message(error),
+        .cause = error == EACCES ? "another user owns it" : "",
+        .next = "see that the node's user may read and write its data directory"});
   };
   std::error_code error;
   stdfs::create_directories(folder, error);

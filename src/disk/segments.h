@@ -6,7 +6,8 @@
 //
 // Invariants:
 //  1. append() returns after everything it wrote is on disk, the file's name included.
-//  2. A place is used only when the database names it, so bytes of a commit that did not come to its
+//  2. A place is used only when the database names it, so bytes of a commit that did not come to
+//  its
 //     end are never read. They are given back with their segment.
 //  3. A segment that was written by an earlier run is never appended to.
 //
@@ -59,7 +60,8 @@ class Segments {
 
   /// Writes all of them and syncs once. After an error nothing of it counts, and the next append
   /// begins another segment.
-  Result<std::vector<Place>, wire::StorageError> append(const std::vector<SegmentContent>& contents);
+  Result<std::vector<Place>, wire::StorageError> append(
+      const std::vector<SegmentContent>& contents);
   /// The bytes, checked. kCorrupt: the checksum is wrong, or they are not there.
   Result<Buffer, wire::StorageError> read(const Place& place) const;
 
