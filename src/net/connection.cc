@@ -27,6 +27,9 @@ using boost::system::error_code;
 constexpr std::size_t kLengthsSize = 8;
 /// Frames up to this size are gathered into one write of about as much.
 constexpr std::size_t kGatherBytes = 64U << 10;
+/// What one read takes at most: a record of TLS. Small frames are cut out of it without another
+/// wait.
+constexpr std::size_t kReadBuffer = 16U << 10;
 /// A frame that comes in takes memory in steps of this size, as its bytes arrive: whoever announces
 /// two megabytes and sends one byte costs no more than a step.
 constexpr std::size_t kReadStep = 64U << 10;
@@ -46,6 +49,49 @@ void append_number(Bytes& out, std::size_t number) {
 auto into(error_code& error) { return asio::redirect_error(asio::use_awaitable, error); }
 
 class TlsConnection;
+
+/// A moment by which something must be over. Setting and clearing it is two stores: its timer is
+/// left to run, and looks when it fires.
+class Deadline {
+ public:
+  /// `late` is called on the executor when the moment passed. `alive` guards what it touches.
+  Deadline(const asio::any_io_executor& executor, std::function<void()> late)
+      : timer_(executor), late_(std::move(late)) {}
+
+  void set(Duration time, const std::weak_ptr<void>& alive) {
+    due_ = Clock::now() + time;
+    if (!is_running_ || due_ < runs_until_) run(alive);
+  }
+  void clear() { due_ = Clock::time_point::max(); }
+  bool is_set() const { return due_ != Clock::time_point::max(); }
+  void stop() {
+    clear();
+    timer_.cancel();
+  }
+
+ private:
+  using Clock = asio::steady_timer::clock_type;
+
+  void run(const std::weak_ptr<void>& alive) {
+    is_running_ = true;
+    runs_until_ = due_;
+    timer_.expires_at(due_);
+    timer_.async_wait([this, alive](const error_code& error) {
+      const auto owner = alive.lock();
+      if (error || !owner) return;  // set to run earlier, or stopped
+      is_running_ = false;
+      if (due_ == Clock::time_point::max()) return;
+      if (Clock::now() < due_) return run(alive);
+      late_();
+    });
+  }
+
+  asio::steady_timer timer_;
+  std::function<void()> late_;
+  Clock::time_point due_ = Clock::time_point::max();
+  Clock::time_point runs_until_{};
+  bool is_running_ = false;
+};
 
 /// Memory for frames that are not whole yet, shared by the connections of a listener.
 struct ReadingRoom {
@@ -68,8 +114,8 @@ class TlsConnection final : public Connection {
       : stream_(std::move(stream)),
         limits_(limits),
         room_(std::move(room)),
-        deadline_(stream_.get_executor()),
-        write_deadline_(stream_.get_executor()),
+        deadline_(stream_.get_executor(), [this] { end_too_slow(); }),
+        write_deadline_(stream_.get_executor(), [this] { end_too_slow(); }),
         writable_(stream_.get_executor()),
         readable_(stream_.get_executor()),
         room_timer_(stream_.get_executor()) {
@@ -83,10 +129,10 @@ class TlsConnection final : public Connection {
   /// TLS with a deadline. True when the other end showed a key.
   asio::awaitable<bool> handshake(asio::ssl::stream_base::handshake_type type) {
     auto self = shared();
-    arm(deadline_, limits_.handshake_time);
+    deadline_.set(limits_.handshake_time, self);
     error_code error;
     co_await stream_.async_handshake(type, into(error));
-    disarm(deadline_);
+    deadline_.clear();
     if (error) co_return false;
     const auto key = peer_key(stream_);
     if (!key) co_return false;
@@ -121,7 +167,8 @@ class TlsConnection final : public Connection {
     if (queued_bytes_ + size > limits_.queue_bytes_max) return false;
     queued_bytes_ += size;
     queue_.push_back({std::move(header), std::move(bulk)});
-    writable_.cancel();
+    // Once for all that is sent before the writer comes to run.
+    if (std::exchange(is_writer_waiting_, false)) writable_.cancel();
     return true;
   }
   std::size_t queued_bytes() const override { return queued_bytes_; }
@@ -139,8 +186,8 @@ class TlsConnection final : public Connection {
     leave_room();
     error_code ignored;
     stream_.lowest_layer().close(ignored);
-    deadline_.cancel();
-    write_deadline_.cancel();
+    deadline_.stop();
+    write_deadline_.stop();
     writable_.cancel();
     readable_.cancel();
     room_timer_.cancel();
@@ -177,19 +224,10 @@ class TlsConnection final : public Connection {
     return std::static_pointer_cast<TlsConnection>(shared_from_this());
   }
 
-  void arm(asio::steady_timer& timer, Duration time) {
-    timer.expires_after(time);
-    timer.async_wait([weak = std::weak_ptr(shared()), &timer](const error_code& error) {
-      const auto self = weak.lock();
-      if (error || !self || self->is_closed_) return;
-      // Set anew after it had run out, before this was called.
-      if (timer.expiry() > asio::steady_timer::clock_type::now()) return;
-      self->is_too_slow_ = true;
-      self->end(CloseReason::kTooSlow);
-    });
-  }
-  static void disarm(asio::steady_timer& timer) {
-    timer.expires_at(asio::steady_timer::time_point::max());
+  void end_too_slow() {
+    if (is_closed_) return;
+    is_too_slow_ = true;
+    end(CloseReason::kTooSlow);
   }
   Duration time_for(std::size_t size) const {
     return limits_.frame_time + std::chrono::seconds(size / limits_.bytes_per_second_min);
@@ -202,7 +240,7 @@ class TlsConnection final : public Connection {
   asio::awaitable<void> take_room(std::size_t size) {
     error_code error;
     while (!room_->has(size) && !is_closed_) {
-      disarm(deadline_);
+      deadline_.clear();
       room_->end_slow_holders();
       if (room_->has(size)) break;
       if (!is_waiting_for_room_) room_->waiting.push_back(shared());
@@ -218,8 +256,48 @@ class TlsConnection final : public Connection {
     if (room_taken_ > 0) room_->give_back(*this, std::exchange(room_taken_, 0));
   }
 
+  // ---- Reading ----
+
+  ByteView buffered() const { return ByteView(in_).subspan(in_begin_, in_end_ - in_begin_); }
+
+  /// One read of whatever has come, behind what is buffered. Requires: room for it.
+  asio::awaitable<error_code> read_some() {
+    if (in_begin_ == in_end_) in_begin_ = in_end_ = 0;
+    if (in_.empty()) in_.resize(kReadBuffer);
+    if (in_end_ == in_.size()) {
+      std::copy(in_.begin() + static_cast<std::ptrdiff_t>(in_begin_), in_.end(), in_.begin());
+      in_end_ -= std::exchange(in_begin_, 0);
+    }
+    error_code error;
+    in_end_ += co_await stream_.async_read_some(
+        asio::buffer(in_.data() + in_end_, in_.size() - in_end_), into(error));
+    co_return error;
+  }
+
+  struct Lengths {
+    std::size_t header = 0;
+    std::size_t bulk = 0;
+    std::size_t sum() const { return header + bulk; }
+  };
+  Lengths lengths() const {
+    const std::uint8_t* at = buffered().data();
+    return {number_at(at), number_at(at + 4)};
+  }
+  bool is_oversize(const Lengths& size) const {
+    return size.header > limits_.header_size_max || size.bulk > limits_.bulk_size_max ||
+           (is_first_ && size.sum() > limits_.first_frame_size_max);
+  }
+
+  Bytes cut(std::size_t size) {
+    const ByteView front = buffered().first(std::min(size, buffered().size()));
+    in_begin_ += front.size();
+    return to_bytes(front);
+  }
+
+  /// The rest of a part whose first bytes were buffered.
   asio::awaitable<error_code> read_part(Bytes& part, std::size_t size) {
     error_code error;
+    frame_received_ += part.size();
     part.reserve(size);  // address space; a page is taken when it is written
     while (part.size() < size && !error) {
       const std::size_t at = part.size();
@@ -231,45 +309,83 @@ class TlsConnection final : public Connection {
     co_return error;
   }
 
+  /// Hands over every frame that is whole in the buffer: many for one read and one wake-up.
+  /// False: the connection ended.
+  asio::awaitable<bool> deliver_buffered() {
+    error_code error;
+    while (buffered().size() >= kLengthsSize) {
+      const Lengths size = lengths();
+      if (is_oversize(size)) {
+        end(CloseReason::kOversize);
+        co_return false;
+      }
+      if (buffered().size() - kLengthsSize < size.sum()) co_return true;
+      in_begin_ += kLengthsSize;
+      is_first_ = false;
+      deadline_.clear();
+      Bytes header = cut(size.header);
+      Bytes bulk = cut(size.bulk);
+      while (!is_read_from() && !is_closed_) co_await readable_.async_wait(into(error));
+      if (is_closed_) co_return false;
+      events_.on_frame(std::move(header), bulk.empty() ? Buffer() : Buffer(std::move(bulk)));
+      if (is_closed_) co_return false;
+    }
+    co_return true;
+  }
+
   asio::awaitable<void> read_frames() {
     const auto self = shared();
     error_code error;
-    bool is_first = true;
     while (!is_closed_) {
       while (!is_read_from() && !is_closed_) co_await readable_.async_wait(into(error));
       if (is_closed_) co_return;
-      std::uint8_t lengths[kLengthsSize];
       // The wait for a first byte may be long; from then on the frame is due.
-      co_await asio::async_read(stream_, asio::buffer(lengths, 1), into(error));
+      if (buffered().empty()) error = co_await read_some();
       if (error) co_return end(CloseReason::kRemote);
-      arm(deadline_, limits_.frame_time);
-      co_await asio::async_read(stream_, asio::buffer(lengths + 1, kLengthsSize - 1), into(error));
-      if (error) co_return end(CloseReason::kRemote);
-      const std::size_t header_size = number_at(lengths);
-      const std::size_t bulk_size = number_at(lengths + 4);
-      const bool is_oversize = header_size > limits_.header_size_max ||
-                               bulk_size > limits_.bulk_size_max ||
-                               (is_first && header_size + bulk_size > limits_.first_frame_size_max);
-      if (is_oversize) co_return end(CloseReason::kOversize);
-      is_first = false;
-      const std::size_t size = header_size + bulk_size;
-      if (room_ && size > kReadStep) co_await take_room(size);
-      if (is_closed_) co_return;
-      arm(deadline_, time_for(size));
-      frame_begun_ = asio::steady_timer::clock_type::now();
-      frame_received_ = 0;
-      Bytes header;
-      Bytes bulk;
-      error = co_await read_part(header, header_size);
-      if (!error) error = co_await read_part(bulk, bulk_size);
-      if (error) co_return end(CloseReason::kRemote);
-      disarm(deadline_);
-      while (is_paused_ && !is_closed_) co_await readable_.async_wait(into(error));
-      if (is_closed_) co_return;
-      leave_room();
-      events_.on_frame(std::move(header), bulk.empty() ? Buffer() : Buffer(std::move(bulk)));
+      bool goes_on = co_await deliver_buffered();
+      if (goes_on && !buffered().empty()) goes_on = co_await read_begun(self);
+      if (!goes_on) co_return;
     }
   }
+
+  /// More of the frame that begins in the buffer; a large one to its end. False: the connection
+  /// ended.
+  asio::awaitable<bool> read_begun(std::shared_ptr<TlsConnection> self) {
+    const auto ended = [this](CloseReason reason) {
+      end(reason);
+      return false;
+    };
+    // Once for each frame: who sends a byte now and then gains nothing.
+    if (!deadline_.is_set()) deadline_.set(limits_.frame_time, self);
+    const bool fits =
+        buffered().size() < kLengthsSize || kLengthsSize + lengths().sum() <= kReadBuffer;
+    if (fits) {
+      const error_code error = co_await read_some();
+      if (error) co_return ended(CloseReason::kRemote);
+      co_return true;
+    }
+    const Lengths size = lengths();  // within the limits: deliver_buffered() looked
+    in_begin_ += kLengthsSize;
+    is_first_ = false;
+    if (room_ && size.sum() > kReadStep) co_await take_room(size.sum());
+    if (is_closed_) co_return false;
+    deadline_.set(time_for(size.sum()), self);
+    frame_begun_ = asio::steady_timer::clock_type::now();
+    frame_received_ = 0;
+    Bytes header = cut(size.header);
+    error_code error = co_await read_part(header, size.header);
+    Bytes bulk = cut(size.bulk);
+    if (!error) error = co_await read_part(bulk, size.bulk);
+    if (error) co_return ended(CloseReason::kRemote);
+    deadline_.clear();
+    while (is_paused_ && !is_closed_) co_await readable_.async_wait(into(error));
+    if (is_closed_) co_return false;
+    leave_room();
+    events_.on_frame(std::move(header), bulk.empty() ? Buffer() : Buffer(std::move(bulk)));
+    co_return !is_closed_;
+  }
+
+  // ---- Writing ----
 
   asio::awaitable<void> write_frames() {
     const auto self = shared();
@@ -277,6 +393,7 @@ class TlsConnection final : public Connection {
     Bytes gathered;
     while (!is_closed_) {
       if (queue_.empty()) {
+        is_writer_waiting_ = true;
         co_await writable_.async_wait(into(error));
         continue;
       }
@@ -299,12 +416,12 @@ class TlsConnection final : public Connection {
         }
       }
       // Who does not take what it asked for is not kept, nor is what waits for it.
-      arm(write_deadline_, time_for(sent));
+      write_deadline_.set(time_for(sent), self);
       co_await asio::async_write(stream_, asio::buffer(gathered), into(error));
       if (!error && !bulk.empty()) {
         co_await asio::async_write(stream_, asio::buffer(bulk.data(), bulk.size()), into(error));
       }
-      disarm(write_deadline_);
+      write_deadline_.clear();
       queued_bytes_ -= sent;
       if (error) co_return end(CloseReason::kRemote);
       if (is_read_from()) readable_.cancel();
@@ -317,9 +434,13 @@ class TlsConnection final : public Connection {
   std::size_t room_taken_ = 0;
   asio::steady_timer::time_point frame_begun_{};
   std::size_t frame_received_ = 0;
-  asio::steady_timer deadline_;        // of what is read
-  asio::steady_timer write_deadline_;  // of what is written
-  asio::steady_timer writable_;        // never expires: cancelled when there is something to write
+  Bytes in_;  // read and not yet handed over: [in_begin_, in_end_)
+  std::size_t in_begin_ = 0;
+  std::size_t in_end_ = 0;
+  bool is_first_ = true;         // no frame came yet
+  Deadline deadline_;            // of what is read
+  Deadline write_deadline_;      // of what is written
+  asio::steady_timer writable_;  // never expires: cancelled when there is something to write
   asio::steady_timer readable_;
   asio::steady_timer room_timer_;
   Events events_;
@@ -330,6 +451,7 @@ class TlsConnection final : public Connection {
   bool is_closed_ = false;
   bool is_too_slow_ = false;
   bool is_waiting_for_room_ = false;
+  bool is_writer_waiting_ = false;
 };
 
 void ReadingRoom::take(TlsConnection& by, std::size_t size) {
