@@ -129,6 +129,8 @@ Result<std::optional<Buffer>, StorageError> PlacedContents::read(const rocksdb::
   auto place = place_of(read, id);
   if (!place) return fail(place.error());
   if (!*place) return std::optional<Buffer>();
+  // Segments are files: who may not wait for the disk does not read them.
+  if (read.read_tier == rocksdb::kBlockCacheTier) return fail(StorageError::kIo);
   auto bytes = segments_->read(**place);
   if (!bytes && bytes.error() == StorageError::kCorrupt) {
     // It may have moved since: then the newest state names another place.

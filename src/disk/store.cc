@@ -264,11 +264,31 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
 }
 
 wire::Loaded Store::load(const wire::ObjectId& id, wire::LoadPart part) const {
-  const auto key = id.encode();
   rocksdb::ReadOptions read;
-  // Meta of one version with content of another would look like damage.
-  std::optional<Snapshot> snapshot;
-  if (part == wire::LoadPart::kAll) read.snapshot = snapshot.emplace(*state_->db).get();
+  auto loaded = load_by(read, id, part);
+  const bool may_be_mixed =
+      !loaded && loaded.error() == StorageError::kCorrupt && part == wire::LoadPart::kAll;
+  if (!may_be_mixed) return loaded;
+  // Meta of one version with content of another looks like damage. Snapshots cost a lock of the
+  // database, so one is taken only to be sure.
+  const Snapshot snapshot(*state_->db);
+  read.snapshot = snapshot.get();
+  return load_by(read, id, part);
+}
+
+std::optional<wire::Loaded> Store::load_cached(const wire::ObjectId& id,
+                                               wire::LoadPart part) const {
+  rocksdb::ReadOptions read;
+  read.read_tier = rocksdb::kBlockCacheTier;
+  auto loaded = load_by(read, id, part);
+  // Whatever is not plainly there is for load() to find out.
+  if (!loaded) return std::nullopt;
+  return loaded;
+}
+
+wire::Loaded Store::load_by(const rocksdb::ReadOptions& read, const wire::ObjectId& id,
+                            wire::LoadPart part) const {
+  const auto key = id.encode();
   rocksdb::PinnableSlice meta;
   rocksdb::Status status = state_->db->Get(read, state_->families[kMeta], slice(key.view()), &meta);
   if (status.IsNotFound()) return std::optional<wire::StoredObject>();
@@ -276,8 +296,6 @@ wire::Loaded Store::load(const wire::ObjectId& id, wire::LoadPart part) const {
   wire::StoredObject object{.id = id};
   if (!wire::decode_object_meta(view(meta), object)) return fail(StorageError::kCorrupt);
   if (part == wire::LoadPart::kMeta || object.is_damaged) return std::optional(std::move(object));
-  // Blocks of a megabyte would push everything else out of the cache.
-  read.fill_cache = false;
   if (id.type == wire::ObjectType::kBlock) {
     auto placed = state_->placed->read(read, id);
     if (!placed) return fail(placed.error());

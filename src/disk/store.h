@@ -13,6 +13,10 @@
 
 #include "wire/object.h"
 
+namespace rocksdb {
+struct ReadOptions;
+}
+
 namespace rosebud::disk {
 
 struct StoreOptions {
@@ -40,6 +44,9 @@ class Store {
   /// One state of the object, whatever is committed meanwhile. kAll checks the bytes: a block
   /// against its id, a record's value against its statement.
   wire::Loaded load(const wire::ObjectId& id, wire::LoadPart part) const;
+  /// The same without touching the disk; nothing when that cannot be, or when something is wrong:
+  /// then load() says what.
+  std::optional<wire::Loaded> load_cached(const wire::ObjectId& id, wire::LoadPart part) const;
   Result<wire::Scanned, wire::StorageError> scan(const wire::KeyRange& range,
                                                  const std::optional<wire::ObjectId>& after,
                                                  std::size_t limit) const;
@@ -76,6 +83,8 @@ class Store {
  private:
   struct State;
   explicit Store(std::unique_ptr<State> state);
+  wire::Loaded load_by(const rocksdb::ReadOptions& read, const wire::ObjectId& id,
+                       wire::LoadPart part) const;
   std::unique_ptr<State> state_;
 };
 

@@ -113,6 +113,13 @@ Random random_from_system() {
   return Random(seed);
 }
 
+/// Whether the second gate has something to compute.
+bool has_signatures(const wire::RequestBody& body) {
+  return std::holds_alternative<wire::PutBlock>(body) ||
+         std::holds_alternative<wire::OfferBlock>(body) ||
+         std::holds_alternative<wire::PutRecord>(body);
+}
+
 }  // namespace
 
 // ---- Opening ----
@@ -406,27 +413,66 @@ void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Requ
     from.connection->pause_reading();
   }
   const objects::Sender sender{.connection = id, .key = from.connection->peer(), .role = from.role};
-  asio::post(workers_, [this, sender, size, request = std::move(request),
-                        verifier = replica_->verifier()]() mutable {
-    const wire::MessageContext context = request.context;
-    auto verified = verifier.request(std::move(request));
-    asio::post(io_, [this, sender, size, context, verified = std::move(verified)]() mutable {
-      bytes_in_work_ -= size;
-      const auto at = incoming_.find(sender.connection);
-      if (at == incoming_.end() || is_stopping_) return;
-      Incoming& source = at->second;
-      source.bytes_in_work -= size;
-      if (source.bytes_in_work <= kConnectionBytesInWork / 2) source.connection->resume_reading();
-      if (!verified) {
-        ++metrics_.rejected[std::string(wire::name_of(verified.error()))];
-        return feed([&](objects::Effects& out) {
-          replica_->on_rejected(read_clock(), sender, context, verified.error(), out);
-        });
+  if (has_signatures(request.body))
+    return verify_later({.sender = sender, .size = size, .request = std::move(request)});
+  const wire::MessageContext context = request.context;
+  take_verified(sender, size, context, replica_->verifier().request(std::move(request)));
+}
+
+/// What came in one turn of the loop goes to the pool together: one wake-up for all of it.
+void Node::Impl::verify_later(Unverified one) {
+  unverified_.push_back(std::move(one));
+  if (unverified_.size() == 1) asio::post(io_, [this] { verify_together(); });
+}
+
+void Node::Impl::verify_together() {
+  const std::size_t part =
+      (unverified_.size() + options_.worker_threads - 1) / options_.worker_threads;
+  while (!unverified_.empty()) {
+    const auto from =
+        unverified_.end() - static_cast<std::ptrdiff_t>(std::min(part, unverified_.size()));
+    std::vector<Unverified> some(std::make_move_iterator(from),
+                                 std::make_move_iterator(unverified_.end()));
+    unverified_.erase(from, unverified_.end());
+    asio::post(workers_, [this, some = std::move(some), verifier = replica_->verifier()]() mutable {
+      struct Checked {
+        objects::Sender sender;
+        std::size_t size = 0;
+        wire::MessageContext context;
+        Result<objects::Verified<wire::Request>, wire::RefusalReason> verified;
+      };
+      std::vector<Checked> checked;
+      checked.reserve(some.size());
+      for (Unverified& one : some) {
+        const wire::MessageContext context = one.request.context;
+        checked.push_back(
+            {one.sender, one.size, context, verifier.request(std::move(one.request))});
       }
-      feed([&](objects::Effects& out) {
-        replica_->on_request(read_clock(), sender, std::move(*verified), out);
+      asio::post(io_, [this, checked = std::move(checked)]() mutable {
+        for (Checked& one : checked)
+          take_verified(one.sender, one.size, one.context, std::move(one.verified));
       });
     });
+  }
+}
+
+void Node::Impl::take_verified(
+    const objects::Sender& sender, std::size_t size, const wire::MessageContext& context,
+    Result<objects::Verified<wire::Request>, wire::RefusalReason> verified) {
+  bytes_in_work_ -= size;
+  const auto at = incoming_.find(sender.connection);
+  if (at == incoming_.end() || is_stopping_) return;
+  Incoming& source = at->second;
+  source.bytes_in_work -= size;
+  if (source.bytes_in_work <= kConnectionBytesInWork / 2) source.connection->resume_reading();
+  if (!verified) {
+    ++metrics_.rejected[std::string(wire::name_of(verified.error()))];
+    return feed([&](objects::Effects& out) {
+      replica_->on_rejected(read_clock(), sender, context, verified.error(), out);
+    });
+  }
+  feed([&](objects::Effects& out) {
+    replica_->on_request(read_clock(), sender, std::move(*verified), out);
   });
 }
 
@@ -483,8 +529,24 @@ std::size_t Node::Impl::queued_bytes() const {
 
 /// A few at a time: what is loaded takes memory until the loop has handled it.
 void Node::Impl::run_load(const objects::Load& load) {
+  // What lies in memory is there sooner than another thread wakes up.
+  if (auto loaded = store_->load_cached(load.id, load.part)) {
+    loaded_.emplace_back(load.token, std::move(*loaded));
+    return;
+  }
   if (loads_under_way_ < kLoadsUnderWayMax) return begin_load(load);
   waiting_loads_.push_back(load);
+}
+
+/// An input is finished before the next begins: these waited until its effects were performed.
+void Node::Impl::feed_loaded() {
+  while (!loaded_.empty()) {
+    auto [token, loaded] = std::move(loaded_.front());
+    loaded_.pop_front();
+    objects::Effects effects;
+    replica_->on_loaded(read_clock(), token, std::move(loaded), effects);
+    perform(std::move(effects));
+  }
 }
 
 void Node::Impl::begin_load(objects::Load load) {

@@ -40,6 +40,13 @@ struct OperationMetrics {
   std::uint64_t bytes_out = 0;
 };
 
+/// A request whose hash and signatures the pool is to check.
+struct Unverified {
+  objects::Sender sender;
+  std::size_t size = 0;
+  wire::Request request;
+};
+
 class Node::Impl {
  public:
   Impl(NodeOptions options, crypto::SecretKey key,
@@ -67,7 +74,13 @@ class Node::Impl {
   void perform(objects::Effects effects);
   void send_answer(objects::ConnectionId to, const wire::Answer& answer);
   std::size_t queued_bytes() const;
+  void verify_later(Unverified one);
+  void verify_together();
+  void take_verified(const objects::Sender& sender, std::size_t size,
+                     const wire::MessageContext& context,
+                     Result<objects::Verified<wire::Request>, wire::RefusalReason> verified);
   void run_load(const objects::Load& load);
+  void feed_loaded();
   void run_scan(const objects::Scan& scan);
   void run_persist(objects::Persist persist);
   void wake_at(Instant deadline);
@@ -79,6 +92,7 @@ class Node::Impl {
     objects::Effects effects;
     input(effects);
     perform(std::move(effects));
+    feed_loaded();
   }
 
   NodeOptions options_;
@@ -108,6 +122,8 @@ class Node::Impl {
   std::size_t bytes_in_work_ = 0;  // of all connections
   std::size_t loads_under_way_ = 0;
   std::deque<objects::Load> waiting_loads_;
+  std::deque<std::pair<objects::Token, wire::Loaded>> loaded_;  // without waiting; to be fed next
+  std::vector<Unverified> unverified_;                          // of this turn of the loop
   LogLimit refusals_logged_;
   LogLimit problems_logged_;
   std::map<wire::NodeKey, std::string> link_problems_;  // what was logged last; gone with an answer
