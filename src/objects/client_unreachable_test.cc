@@ -1,10 +1,9 @@
-#include "objects/client.h"
-
 #include <gtest/gtest.h>
 
 #include <algorithm>
 
 #include "membership/test_cluster.h"
+#include "objects/client.h"
 
 namespace rosebud::objects {
 namespace {
@@ -37,8 +36,10 @@ struct UnreachableTest : testing::Test {
         const auto* request = std::get_if<SendRequest>(&effect);
         if (!request) continue;
         const auto at = std::ranges::find(members, request->to) - members.begin();
-        if (static_cast<std::size_t>(at) < dead) client.on_unreachable(now, request->to, effects);
-        else if (answers) answer(*request);
+        if (static_cast<std::size_t>(at) < dead)
+          client.on_unreachable(now, request->to, effects);
+        else if (answers)
+          answer(*request);
       }
       if (!effects.empty()) continue;
       const Instant next = client.next_deadline();
