@@ -108,6 +108,10 @@ void put_text(nlohmann::json& into, const std::string& key, const std::string& t
   }
 }
 
+void flush_output() {
+  if (std::fflush(stdout) != 0) stop(ExitCode::kUsage, cannot_print(errno));
+}
+
 Explained cannot_print(int error) {
   return {.what = "writing to standard output failed" +
                   (error == 0 ? std::string() : ": " + std::generic_category().message(error)),

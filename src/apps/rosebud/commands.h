@@ -72,6 +72,8 @@ std::string visible(const std::string& text);
 /// Puts text that others chose. JSON takes UTF-8 only: what is not is put with replacements, and
 /// its exact bytes as KEY_hex beside it.
 void put_text(nlohmann::json& into, const std::string& key, const std::string& text);
+/// Sends on what was printed, for whoever waits for it; ends the program when that cannot be done.
+void flush_output();
 /// Why standard output took no more; `error`: an errno, 0 when it is not known.
 Explained cannot_print(int error);
 

@@ -93,7 +93,6 @@ std::size_t add_one(const Globals& globals, client::Session& session, const std:
             ? id
             : fmt::format("{}  {}  {}", id, human_bytes(static_cast<double>(imported->bytes)),
                           visible(path)));
-  std::fflush(stdout);
   return skipped;
 }
 
@@ -113,6 +112,7 @@ void add(const Globals& globals, const AddOptions& options) {
       if (last) warn(globals, last->explained);
       last = failed.failure;
     }
+    flush_output();
   }
   if (last && added == 0) throw Stop{*last};
   if (last) warn(globals, last->explained);

@@ -110,7 +110,7 @@ void watch(const Globals& globals, const RefOptions& options) {
       last = record->version;
       ++printed;
       print_record(globals, options.name, *record);
-      std::fflush(stdout);
+      flush_output();
       continue;
     }
     std::this_thread::sleep_for(std::chrono::duration<double>(options.every_seconds));
