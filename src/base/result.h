@@ -2,6 +2,7 @@
 // of their own.
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <string>
 #include <utility>
@@ -20,12 +21,20 @@ std::unexpected<E> fail(E error) {
   return std::unexpected<E>(std::move(error));
 }
 
+/// What sort of failure a caller may want to tell apart.
+enum class Trouble : std::uint8_t {
+  kLocal,      // wrong argument, unreadable file, ...
+  kNotFound,   // what was asked for is not there
+  kIntegrity,  // what was stored makes no sense
+};
+
 /// A failure told to a person: what happened, the likely cause, and what to do next (each may be
 /// empty but the first).
 struct Explained {
   std::string what;
   std::string cause;
   std::string next;
+  Trouble trouble = Trouble::kLocal;
 
   /// "what; cause; next", without the empty ones.
   std::string text() const {

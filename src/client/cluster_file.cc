@@ -70,7 +70,8 @@ stdfs::path default_cluster_pointer() {
   return stdfs::path(home ? home : "/") / ".config" / "rosebud" / "cluster";
 }
 
-Result<stdfs::path, Explained> find_cluster_file(const std::string& given) {
+Result<stdfs::path, Explained> find_cluster_file(const std::string& given,
+                                                 MayUseDefault may_use_default) {
   const auto in = [](const stdfs::path& path) {
     std::error_code error;
     return stdfs::is_directory(path, error) ? path / "rosebud.toml" : path;
@@ -82,7 +83,10 @@ Result<stdfs::path, Explained> find_cluster_file(const std::string& given) {
     if (stdfs::exists(at / "rosebud.toml", error)) return at / "rosebud.toml";
     if (at == at.parent_path()) break;
   }
-  if (auto text = runtime::read_text_file(default_cluster_pointer(), 4096)) {
+  const auto pointer = may_use_default == MayUseDefault::kYes
+                           ? runtime::read_text_file(default_cluster_pointer(), 4096)
+                           : Result<std::string, Explained>(fail(Explained{}));
+  if (auto text = pointer) {
     while (!text->empty() && text->back() == '\n') text->pop_back();
     if (stdfs::exists(*text, error)) return stdfs::path(*text);
   }

@@ -93,7 +93,10 @@ Result<Buffer, Explained> StoreSource::get(const fs::Cid& cid) {
   objects::OperationResult result = std::move(*fetched_[cid.digest].result);
   fetched_.erase(cid.digest);
   lock.unlock();
-  if (result.outcome == objects::Outcome::kDone) return std::move(result.bytes);
+  if (result.outcome == objects::Outcome::kDone) {
+    fetched_bytes_ += result.bytes.size();
+    return std::move(result.bytes);
+  }
   failure_ = failure_of(result, "reading block " + cid.text(), session_);
   return fail(failure_->explained);
 }

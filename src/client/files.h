@@ -45,6 +45,7 @@ class StoreSource final : public fs::BlockSource {
   Result<Buffer, Explained> get(const fs::Cid& cid) override;
   void prefetch(std::span<const fs::Cid> cids) override;
   std::optional<Failure> failure() const { return failure_; }
+  std::uint64_t fetched_bytes() const { return fetched_bytes_; }
 
  private:
   struct Fetched {
@@ -59,6 +60,7 @@ class StoreSource final : public fs::BlockSource {
   std::condition_variable changed_;
   std::map<crypto::Digest, Fetched> fetched_;
   std::size_t in_flight_ = 0;
+  std::uint64_t fetched_bytes_ = 0;
   std::optional<Failure> failure_;
 };
 

@@ -8,7 +8,9 @@ namespace {
 Error error_of(const client::Failure& failure) {
   return {static_cast<ErrorCode>(failure.code), failure.explained.text()};
 }
-Error local(const Explained& explained) { return {ErrorCode::kLocal, explained.text()}; }
+Error local(const Explained& explained) {
+  return {static_cast<ErrorCode>(client::code_of(explained)), explained.text()};
+}
 
 /// Bytes that are in memory already.
 class ViewSource final : public fs::ByteSource {

@@ -45,7 +45,8 @@ class LiveSession final : public Session {
         statement_(std::move(statement)),
         tls_(key_),
         timer_(io_),
-        core_(objects::Verifier(configuration_, scheme_), random_from_system()),
+        core_(objects::Verifier(configuration_, scheme_), random_from_system(),
+              {.unreachable_grace = kUnreachableGrace}),
         links_(io_, tls_,
                wire::Hello{.cluster = configuration_->cluster(),
                            .configuration = configuration_->number(),
@@ -146,6 +147,9 @@ class LiveSession final : public Session {
   static constexpr std::size_t kOfferFrom = 16U << 10;
   /// Holds kept for the next version of their record, of about 1 KB each.
   static constexpr std::size_t kRecordHoldsMax = 16'384;
+  /// Longer than nodes that start at the same moment take; short enough for whoever types a command
+  /// while no cluster runs.
+  static constexpr Duration kUnreachableGrace = std::chrono::seconds(3);
 
   template <typename Begin>
   void start(Done done, Begin begin) {
@@ -282,6 +286,18 @@ Result<std::unique_ptr<Session>, Explained> Session::open(const ClusterFile& fil
                                        std::move(*admission), std::move(*statement));
 }
 
+ExitCode code_of(const Explained& explained) {
+  switch (explained.trouble) {
+    case Trouble::kLocal:
+      return ExitCode::kUsage;
+    case Trouble::kNotFound:
+      return ExitCode::kNotFound;
+    case Trouble::kIntegrity:
+      return ExitCode::kIntegrity;
+  }
+  return ExitCode::kUsage;
+}
+
 Failure failure_of(const objects::OperationResult& result, const std::string& doing,
                    const Session& session) {
   using enum objects::Outcome;
@@ -312,10 +328,14 @@ Failure failure_of(const objects::OperationResult& result, const std::string& do
                .cause = "the same key has written elsewhere",
                .next = "read the newer version, then set again"}};
     case kNoQuorum:
-      return {ExitCode::kNoQuorum,
-              {.what = doing + ": no quorum: " + counts,
-               .cause = problems.empty() ? "too many replicas are silent or refuse" : problems,
-               .next = "see `rosebud status`, and try again when enough nodes are back"}};
+      return {
+          ExitCode::kNoQuorum,
+          {.what = doing + ": no quorum: " + counts,
+           .cause = problems.empty() ? "too many replicas are silent or refuse" : problems,
+           .next = result.answered == 0 && !problems.empty()
+                       ? "is the cluster running? `rosebud dev up` starts a development cluster "
+                         "again; see `rosebud dev status`"
+                       : "see `rosebud status`, and try again when enough nodes are back"}};
     case kUnknown:
       return {ExitCode::kTimeout,
               {.what = doing + ": the outcome is unknown: " + counts + ", " +

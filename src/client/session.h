@@ -28,7 +28,9 @@ struct ClusterFile {
 /// Reads a rosebud.toml. Errors name the file, the line and the key.
 Result<ClusterFile, Explained> read_cluster_file(const std::filesystem::path& path);
 /// --cluster, else ROSEBUD_CLUSTER, else a rosebud.toml here or above, else the user's default.
-Result<std::filesystem::path, Explained> find_cluster_file(const std::string& given);
+enum class MayUseDefault : bool { kNo, kYes };
+Result<std::filesystem::path, Explained> find_cluster_file(
+    const std::string& given, MayUseDefault may_use_default = MayUseDefault::kYes);
 /// Where the user's default is kept: a file that holds the path of a rosebud.toml.
 std::filesystem::path default_cluster_pointer();
 
@@ -84,6 +86,9 @@ struct Failure {
   ExitCode code = ExitCode::kUsage;
   Explained explained;
 };
+
+/// The exit code of a failure that is no outcome of an operation.
+ExitCode code_of(const Explained& explained);
 
 /// What a result that is not kDone means for a person. `doing`: "storing block bafk…".
 Failure failure_of(const objects::OperationResult& result, const std::string& doing,

@@ -159,6 +159,60 @@ TEST_F(TreeTest, WhatCannotBeAdded_IsNamed) {
   EXPECT_NE(import_path(path, blocks, {}).error().what.find("pipe"), std::string::npos);
 }
 
+TEST_F(TreeTest, WhatCannotBeAdded_IsLeftOutWhenAsked) {
+  write("tree/a", "a");
+  write("tree/sub/b", "b");
+  Blocks blocks;
+  const auto without = import_path(path / "tree", blocks, {});
+  ASSERT_EQ(::mkfifo((path / "tree/sub/pipe").c_str(), 0600), 0);
+  ASSERT_FALSE(import_path(path / "tree", blocks, {}));
+  std::vector<std::string> skipped;
+  const ImportObserver skipping{
+      .on_skipped = [&](const Explained& problem) { skipped.push_back(problem.what); }};
+  const auto imported = import_path(path / "tree", blocks, skipping);
+  ASSERT_TRUE(imported) << imported.error().text();
+  EXPECT_EQ(imported->cid, without->cid);
+  ASSERT_EQ(skipped.size(), 1U);
+  EXPECT_NE(skipped[0].find("pipe"), std::string::npos);
+  // A store that fails is no file that can be left out, nor is what was named itself.
+  class FullSink final : public BlockSink {
+    Status<Explained> put(const Cid&, Buffer) override { return fail(Explained{.what = "full"}); }
+  } full;
+  EXPECT_EQ(import_path(path / "tree", full, skipping).error().what, "full");
+  EXPECT_FALSE(import_path(path / "tree/sub/pipe", blocks, skipping));
+}
+
+TEST_F(TreeTest, FailuresSayWhatSortTheyAre) {
+  write("tree/a", "a");
+  stdfs::create_symlink("a", path / "tree/link");
+  Blocks blocks;
+  const auto imported = import_path(path / "tree", blocks, {});
+  const std::string id = imported->cid.text();
+  EXPECT_EQ(resolve(id + "/none", blocks).error().trouble, Trouble::kNotFound);
+  EXPECT_EQ(resolve(id + "//a/", blocks)->text(), resolve(id + "/a", blocks)->text());
+  EXPECT_EQ(resolve(id + "/", blocks)->text(), id);
+  const auto link = read_file(*resolve(id + "/link", blocks), blocks, {});
+  EXPECT_EQ(link.error().trouble, Trouble::kLocal);
+  EXPECT_NE(link.error().what.find("symbolic link to 'a'"), std::string::npos);
+  const Buffer nonsense(Bytes{1, 2, 3});
+  const Cid wrong = Cid::of(Codec::kDagPb, nonsense.view());
+  blocks.blocks[wrong] = nonsense;
+  EXPECT_EQ(read_file(wrong, blocks, {}).error().trouble, Trouble::kIntegrity);
+}
+
+TEST_F(TreeTest, DirectoryInTheWayOfAFile_IsRefusedBeforeAnythingIsFetched) {
+  write("a", "one");
+  stdfs::create_directories(path / "there");
+  Blocks blocks;
+  const auto imported = import_path(path / "a", blocks, {});
+  const auto done = export_path(imported->cid, blocks, path / "there", {.may_overwrite = true}, {});
+  ASSERT_FALSE(done);
+  EXPECT_NE(done.error().what.find("is a directory"), std::string::npos);
+  EXPECT_TRUE(stdfs::is_empty(path / "there"));
+  for (const auto& entry : stdfs::directory_iterator(path))
+    EXPECT_FALSE(entry.path().filename().string().ends_with(".part"));
+}
+
 TEST_F(TreeTest, FileThatGrowsWhileItIsRead_IsRefused) {
   write("a", std::string(3 * kChunkSize, 'x'));
   Blocks blocks;

@@ -72,6 +72,7 @@ Explained about(const stdfs::path& path, std::string_view what, int error = 0) {
                   (error == 0 ? "" : ": " + std::generic_category().message(error)),
           .cause = error == EACCES   ? "its permissions do not let this user read it"
                    : error == ENOENT ? "it is not there, or it vanished meanwhile"
+                   : error == ELOOP  ? "symbolic links lead in a circle"
                                      : "",
           .next = {}};
 }
@@ -119,12 +120,33 @@ Result<Imported, Explained> import_regular(const stdfs::path& path, BlockSink& s
                                            const ImportObserver& observer) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return fail(about(path, "opening failed", errno));
+  struct stat opened{};
+  if (::fstat(fd, &opened) != 0 || !S_ISREG(opened.st_mode)) {
+    ::close(fd);
+    return fail(about(path, "it was replaced by something that is no file"));
+  }
   FileSource source(path, fd, observer);
   auto imported = import_file(source, sink);
   if (!imported) return imported;
   if (auto unchanged = source.check_unchanged(); !unchanged) return fail(unchanged.error());
   return imported;
 }
+
+/// Remembers whether the store failed: that is never skipped.
+class WatchedSink final : public BlockSink {
+ public:
+  explicit WatchedSink(BlockSink& sink) : sink_(sink) {}
+  Status<Explained> put(const Cid& cid, Buffer block) override {
+    auto done = sink_.put(cid, std::move(block));
+    has_failed_ = has_failed_ || !done;
+    return done;
+  }
+  bool has_failed() const { return has_failed_; }
+
+ private:
+  BlockSink& sink_;
+  bool has_failed_ = false;
+};
 
 /// A directory that is being read: an explicit stack, so that no tree exhausts the program's own.
 struct OpenDirectory {
@@ -196,8 +218,14 @@ Result<Imported, Explained> import_directory(std::vector<Link> entries, BlockSin
   return out;
 }
 
-Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& sink,
+Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& to,
                                         const ImportObserver& observer) {
+  WatchedSink sink(to);
+  const auto may_skip = [&](const Explained& problem) {
+    if (sink.has_failed() || !observer.on_skipped) return false;
+    observer.on_skipped(problem);
+    return true;
+  };
   const auto import_leaf = [&](const stdfs::path& at,
                                stdfs::file_type type) -> Result<Imported, Explained> {
     if (type == stdfs::file_type::regular) return import_regular(at, sink, observer);
@@ -207,12 +235,19 @@ Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& sink
       if (error) return fail(about(at, "reading the link failed", error.value()));
       return import_symlink(target.string(), sink);
     }
-    return fail(about(at, "it is neither a file, a directory nor a symbolic link"));
+    if (type == stdfs::file_type::not_found) return fail(about(at, "looking at it failed", ENOENT));
+    return fail(Explained{.what = "cannot add " + at.string() +
+                                  ": it is neither a file, a directory nor a symbolic link",
+                          .cause = "it is a pipe, a socket or a device",
+                          .next = "to store what a pipe yields: rosebud add - < " + at.string()});
   };
   std::error_code error;
   const auto type = stdfs::status(path, error)
                         .type();  // what the user names is followed; what is found below is not
-  if (type == stdfs::file_type::not_found) return fail(about(path, "no such file or directory"));
+  if (type == stdfs::file_type::not_found) {
+    return fail(about(path, stdfs::is_symlink(path, error) ? "the symbolic link leads nowhere"
+                                                           : "no such file or directory"));
+  }
   if (error) return fail(about(path, "looking at it failed", error.value()));
   if (type != stdfs::file_type::directory) {
     auto imported = import_leaf(path, type);
@@ -244,11 +279,13 @@ Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& sink
     if (kind == stdfs::file_type::directory) {
       if (open.size() >= kDepthMax) return fail(about(at, "directories nest deeper than 256"));
       auto below = open_directory(at, name);
+      if (!below && may_skip(below.error())) continue;
       if (!below) return fail(below.error());
       open.push_back(std::move(*below));
       continue;
     }
     auto imported = import_leaf(at, kind);
+    if (!imported && may_skip(imported.error())) continue;
     if (!imported) return imported;
     if (observer.on_imported) observer.on_imported(at, *imported);
     top.links.push_back({.name = name, .cid = imported->cid, .tsize = imported->tsize});

@@ -48,10 +48,14 @@ struct ImportObserver {
   std::function<void(std::uint64_t bytes)> on_bytes;  // read since the last call
   std::function<void(const std::filesystem::path&, const Imported&)>
       on_imported;  // every file and directory
+  /// What below a directory cannot be read. Set: it is told here and left out. Not set: it ends the
+  /// import.
+  std::function<void(const Explained&)> on_skipped;
 };
 
 /// A file, a symlink or a whole tree; hidden files too. A file that changes, vanishes or cannot be
-/// read ends the import with an error that names it. Sockets, devices and pipes are refused.
+/// read ends the import with an error that names it, unless on_skipped takes it. Sockets, devices
+/// and pipes are refused in the same way.
 Result<Imported, Explained> import_path(const std::filesystem::path& path, BlockSink& sink,
                                         const ImportObserver& observer);
 

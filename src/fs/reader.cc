@@ -23,7 +23,8 @@ constexpr std::size_t kPrefetch = 32;
 Explained bad(const Cid& cid, std::string what) {
   return {.what = "the data of " + cid.text() + " makes no sense: " + std::move(what),
           .cause = "whoever made it wrote a wrong DAG; the bytes are what the id names",
-          .next = "tell whoever gave you the id"};
+          .next = "tell whoever gave you the id",
+          .trouble = Trouble::kIntegrity};
 }
 
 Result<DagNode, Explained> get_node(const Cid& cid, BlockSource& source) {
@@ -97,6 +98,13 @@ Result<std::uint64_t, Explained> read_file(const Cid& cid, BlockSource& source,
                     .cause = {},
                     .next = "list it with `rosebud ls`, or fetch it whole with `rosebud get`"});
     }
+    if (node->type == NodeType::kSymlink && levels.size() == 1) {
+      return fail(Explained{
+          .what =
+              child.text() + " is a symbolic link to '" + std::string(as_text(node->data)) + "'",
+          .cause = {},
+          .next = "cat what it points to, or fetch the link itself with `rosebud get`"});
+    }
     if (node->type == NodeType::kSymlink) return fail(bad(child, "it is a symbolic link"));
     std::uint64_t sum = node->data.size();
     for (std::uint64_t size : node->blocksizes) sum += size;
@@ -125,7 +133,9 @@ Result<std::vector<DirectoryEntry>, Explained> list_directory(const Cid& cid, Bl
       return fail(
           level > 0
               ? bad(cid, "a shard is no shard")
-              : Explained{.what = at.text() + " is not a directory", .cause = {}, .next = {}});
+              : Explained{.what = at.text() + " is not a directory",
+                          .cause = {},
+                          .next = "read it with `rosebud cat`, or fetch it with `rosebud get`"});
     }
     if (is_shard && level >= kShardLevels) return fail(bad(cid, "its shards nest too deeply"));
     for (Link& link : node->links) {
@@ -153,8 +163,11 @@ Result<Described, Explained> describe(const Cid& cid, BlockSource& source) {
   if (!node) return fail(node.error());
   switch (node->type) {
     case NodeType::kDirectory:
-    case NodeType::kShard:
-      return Described{.kind = Kind::kDirectory};
+    case NodeType::kShard: {
+      std::uint64_t below = 0;
+      for (const Link& link : node->links) below += link.tsize;
+      return Described{.kind = Kind::kDirectory, .bytes = below};
+    }
     case NodeType::kSymlink:
       return Described{.kind = Kind::kSymlink, .target = std::string(as_text(node->data))};
     case NodeType::kRaw:
@@ -168,6 +181,7 @@ Result<Cid, Explained> resolve(std::string_view path, BlockSource& source) {
   std::string_view rest = path;
   if (rest.starts_with("ipfs://")) rest.remove_prefix(7);
   if (rest.starts_with("/ipfs/")) rest.remove_prefix(6);
+  while (rest.ends_with('/')) rest.remove_suffix(1);
   auto slash = rest.find('/');
   auto cid = Cid::parse(rest.substr(0, slash));
   if (!cid) return cid;
@@ -182,7 +196,8 @@ Result<Cid, Explained> resolve(std::string_view path, BlockSource& source) {
     if (at == entries->end() || at->name != name) {
       return fail(Explained{.what = "there is no '" + std::string(name) + "' in " + cid->text(),
                             .cause = "the path is wrong",
-                            .next = "see what is there: rosebud ls " + cid->text()});
+                            .next = "see what is there: rosebud ls " + cid->text(),
+                            .trouble = Trouble::kNotFound});
     }
     cid = at->cid;
   }
@@ -196,12 +211,16 @@ namespace {
 Explained about(const stdfs::path& path, std::string_view what, int error) {
   return {.what = "cannot write " + path.string() + ": " + std::string(what) + ": " +
                   std::generic_category().message(error),
-          .cause = error == ENOSPC                     ? "the file system is full"
+          .cause = error == ENOSPC || error == EDQUOT  ? "the file system is full"
                    : error == EACCES || error == EROFS ? "this user may not write there"
-                                                       : "",
-          .next = error == ENOSPC
+                   : error == ENOENT  ? "the folder that it would stand in is not there"
+                   : error == ENOTDIR ? "something else stands where a folder is needed"
+                                      : "",
+          .next = error == ENOSPC || error == EDQUOT
                       ? "make room and run the same command again: what is whole is kept"
-                      : ""};
+                  : error == ENOENT                     ? "make the folder first"
+                  : error == ENOTDIR || error == EACCES ? "choose another target with -o"
+                                                        : ""};
 }
 
 /// Counts and drops: to learn the id of what is on the disk.
@@ -276,10 +295,11 @@ class Exporter {
       if (!described) return fail(described.error());
       if (described->kind == Kind::kDirectory) {
         std::error_code error;
+        const auto there = stdfs::symlink_status(path, error);
+        if (stdfs::exists(there) && !stdfs::is_directory(there))
+          return fail(about(path, "making the directory failed", ENOTDIR));
         stdfs::create_directory(path, error);
-        if (error || !stdfs::is_directory(stdfs::symlink_status(path, error))) {
-          return fail(about(path, "making the directory failed", error ? error.value() : ENOTDIR));
-        }
+        if (error) return fail(about(path, "making the directory failed", error.value()));
         auto entries = list_directory(at, source_);
         if (!entries) return fail(entries.error());
         for (const DirectoryEntry& entry : *entries)
@@ -297,7 +317,14 @@ class Exporter {
  private:
   Status<Explained> check_free(const stdfs::path& path) {
     std::error_code error;
-    if (!stdfs::exists(stdfs::symlink_status(path, error)) || options_.may_overwrite) return {};
+    const auto there = stdfs::symlink_status(path, error);
+    if (stdfs::is_directory(there)) {
+      return fail(Explained{.what = path.string() + " exists and is a directory",
+                            .cause = {},
+                            .next = "choose another target with -o: a directory is never replaced "
+                                    "by a file"});
+    }
+    if (!stdfs::exists(there) || options_.may_overwrite) return {};
     return fail(Explained{.what = path.string() + " exists and is something else",
                           .cause = {},
                           .next = "choose another target, or overwrite with --force"});

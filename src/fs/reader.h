@@ -39,7 +39,7 @@ Result<std::vector<DirectoryEntry>, Explained> list_directory(const Cid& cid, Bl
 enum class Kind : std::uint8_t { kFile, kDirectory, kSymlink };
 struct Described {
   Kind kind = Kind::kFile;
-  std::uint64_t bytes = 0;  // of a file
+  std::uint64_t bytes = 0;  // of a file; of a directory what its links say, which may be wrong
   std::string target;       // of a symlink
 };
 Result<Described, Explained> describe(const Cid& cid, BlockSource& source);

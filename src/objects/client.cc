@@ -251,6 +251,7 @@ void Client::drive(Instant now, OperationId id, ClientEffects& out) {
   const auto at = operations_.find(id);
   if (at == operations_.end()) return;
   Operation& operation = at->second;
+  give_up_lost(now, operation);
   if (auto* read = std::get_if<ReadBlock>(&operation.kind)) hedge(now, operation, *read);
   if (auto* read = std::get_if<ReadRecord>(&operation.kind)) settle_read(now, operation, *read);
   if (auto result = verdict(now, operation, out)) return finish(id, std::move(*result), out);
@@ -273,6 +274,7 @@ Instant Client::next_deadline() const {
     next = std::min(next, operation.deadline);
     for (const SeatState& state : operation.seats) {
       if (state.is_wanted && !state.is_settled) next = std::min(next, state.send_at);
+      if (state.lost_at) next = std::min(next, *state.lost_at);
     }
     if (const auto* read = std::get_if<ReadBlock>(&operation.kind)) {
       if (read->asked < read->order.size()) next = std::min(next, read->hedge_at);
@@ -289,6 +291,9 @@ void Client::on_unreachable(Instant now, const wire::NodeKey& node, ClientEffect
   for (auto& [id, operation] : operations_) {
     for (SeatState& state : operation.seats) {
       if (state.node != node || !state.is_wanted || state.is_settled) continue;
+      const bool is_first = !state.lost_at && !state.is_lost && !latency_.contains(node);
+      if (settings_.unreachable_grace && is_first)
+        state.lost_at = now + *settings_.unreachable_grace;
       if (auto* read = std::get_if<ReadBlock>(&operation.kind)) read->hedge_at = now;
       ids.push_back(id);
     }
@@ -307,6 +312,32 @@ OperationResult Client::counted(const Operation& operation, Outcome outcome) con
     if (state.refusal) out.refusal = state.refusal;
   }
   return out;
+}
+
+void Client::give_up_lost(Instant now, Operation& operation) const {
+  for (SeatState& state : operation.seats) {
+    if (!state.lost_at || *state.lost_at > now) continue;
+    state.lost_at.reset();
+    state.is_lost = true;
+  }
+}
+
+/// True when too few replicas are left to hope for: nobody runs, or the client is cut off. Who has
+/// answered once is waited for until the deadline, because it may be restarting.
+bool Client::is_hopeless(const Operation& operation) const {
+  std::size_t lost = 0;
+  std::size_t settled = 0;
+  for (const SeatState& state : operation.seats) {
+    if (state.is_settled) {
+      ++settled;
+    } else if (state.is_lost && !latency_.contains(state.node)) {
+      ++lost;
+    }
+  }
+  // One replica alone can deliver a block.
+  if (std::holds_alternative<ReadBlock>(operation.kind))
+    return lost > 0 && lost + settled == operation.seats.size();
+  return lost > operation.seats.size() - quorum_of(faults());
 }
 
 std::optional<OperationResult> Client::verdict(Instant now, Operation& operation,
@@ -351,7 +382,7 @@ std::optional<OperationResult> Client::verdict(Instant now, Operation& operation
     full += *state.refusal == RefusalReason::kNoSpace ? 1 : 0;
   }
   if (denied > faults()) return counted(operation, Outcome::kDenied);
-  if (now < operation.deadline) return std::nullopt;
+  if (now < operation.deadline && !is_hopeless(operation)) return std::nullopt;
   if (full > faults()) return counted(operation, Outcome::kNoSpace);
   OperationResult result = counted(operation, Outcome::kNoQuorum);
   const bool is_record_write = std::holds_alternative<WriteRecord>(operation.kind);

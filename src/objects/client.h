@@ -72,6 +72,9 @@ struct ClientSettings {
   /// long each time.
   Duration attempt_timeout = std::chrono::seconds(1);
   Duration attempt_timeout_max = std::chrono::seconds(8);
+  /// An operation that cannot end well, because too many replicas that never answered this client
+  /// could not be reached for so long, ends before its deadline. Not set: it never does.
+  std::optional<Duration> unreachable_grace;
 };
 
 class Client {
@@ -113,6 +116,8 @@ class Client {
     int attempts = 0;
     Instant send_at;
     std::optional<wire::RefusalReason> refusal;
+    std::optional<Instant> lost_at;  // set by the first failure to reach it; passed: is_lost
+    bool is_lost = false;            // not to be hoped for, unless it answers
   };
   struct WriteBlock {
     Buffer bytes;
@@ -176,6 +181,8 @@ class Client {
                    ClientEffects& out);
   void hedge(Instant now, Operation& operation, ReadBlock& read);
   void settle_read(Instant now, Operation& operation, ReadRecord& read);
+  void give_up_lost(Instant now, Operation& operation) const;
+  bool is_hopeless(const Operation& operation) const;
   std::optional<OperationResult> verdict(Instant now, Operation& operation, ClientEffects& out);
   OperationResult counted(const Operation& operation, Outcome outcome) const;
   void finish(OperationId id, OperationResult result, ClientEffects& out);

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 namespace rosebud::sim {
 namespace {
 
@@ -98,6 +100,28 @@ TEST_F(Story, EverybodyLosesPower_AcknowledgedWritesStay) {
   for (std::size_t node = 0; node < 8; ++node) world.restart(node);
   EXPECT_EQ(get(hello).bytes, hello);
   EXPECT_EQ(as_text(read().record->value.view()), "one");
+}
+
+/// As many arcs as nodes of real clusters keep: more than exchanges may be under way at once.
+class ManyArcsStory : public Story {
+ protected:
+  ManyArcsStory() : Story({.positions = 16}) {}
+};
+
+TEST_F(ManyArcsStory, OrganisationStaysDownAfterAPowerCut_TheOthersServe) {
+  ASSERT_EQ(put(hello).outcome, Outcome::kDone);
+  for (std::size_t node = 0; node < 8; ++node) world.crash(node);
+  const std::vector<std::size_t> back{0, 2, 3, 4, 6, 7};
+  for (const std::size_t node : back) world.restart(node);
+  // Its replicas are asked about every range and never answer: that must not keep the others' turn.
+  EXPECT_TRUE(world.run_until(
+      [&] {
+        return std::ranges::all_of(
+            back, [&](std::size_t node) { return world.replica(node)->is_serving_everything(); });
+      },
+      seconds(60)));
+  EXPECT_EQ(get(hello).bytes, hello);
+  EXPECT_EQ(set(1, "one").outcome, Outcome::kDone);
 }
 
 TEST_F(Story, OrganisationWasAway_FillsItsGaps) {

@@ -10,6 +10,7 @@
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
 #include <map>
+#include <system_error>
 
 #include "runtime/key_file.h"
 
@@ -47,10 +48,75 @@ nlohmann::json kept_observations(const std::filesystem::path& state) {
   return json.is_array() ? json : nlohmann::json::array();
 }
 
+void warn(const Globals& globals, const Explained& explained) {
+  const std::string json = nlohmann::json{
+      {"error", explained.what},
+      {"cause", explained.cause},
+      {"next", explained.next}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  std::fprintf(stderr, "%s%s\n", globals.is_json ? "" : "rosebud: ",
+               globals.is_json ? json.c_str() : visible(explained.text()).c_str());
+}
+
 void print(const Globals& globals, const nlohmann::json& json, const std::string& text) {
   const std::string line =
       globals.is_json ? json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) : text;
   if (globals.is_json || !text.empty()) std::fprintf(stdout, "%s\n", line.c_str());
+}
+
+namespace {
+
+/// Bytes of the UTF-8 character that `text` begins with, 0 when it is none or moves a cursor.
+std::size_t character_size(std::string_view text) {
+  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned first = at(0);
+  if (first < 0x80) return first >= 0x20 && first != 0x7f ? 1 : 0;
+  const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  if (first < 0xc2 || first > 0xf4 || text.size() < size) return 0;
+  std::uint32_t code = first & (0x7fU >> size);
+  for (std::size_t i = 1; i < size; ++i) {
+    if ((at(i) & 0xc0) != 0x80) return 0;
+    code = code << 6 | (at(i) & 0x3fU);
+  }
+  const std::uint32_t least = size == 2 ? 0xa0 : size == 3 ? 0x800 : 0x10000;  // 0x80: C1 controls
+  const bool is_surrogate = code >= 0xd800 && code < 0xe000;
+  const bool turns_text = (code >= 0x202a && code <= 0x202e) || (code >= 0x2066 && code <= 0x2069);
+  return code >= least && code <= 0x10ffff && !is_surrogate && !turns_text ? size : 0;
+}
+
+}  // namespace
+
+std::string visible(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t size = character_size(std::string_view(text).substr(i));
+    if (size == 0) {
+      out += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[i++]));
+      continue;
+    }
+    out += text.substr(i, size);
+    i += size;
+  }
+  return out;
+}
+
+void put_text(nlohmann::json& into, const std::string& key, const std::string& text) {
+  into[key] = text;
+  try {
+    (void)into[key].dump();
+  } catch (const nlohmann::json::type_error&) {
+    into[key + "_hex"] = to_hex(as_bytes(text));
+  }
+}
+
+void flush_output() {
+  if (std::fflush(stdout) != 0) stop(ExitCode::kUsage, cannot_print(errno));
+}
+
+Explained cannot_print(int error) {
+  return {.what = "writing to standard output failed" +
+                  (error == 0 ? std::string() : ": " + std::generic_category().message(error)),
+          .cause = error == ENOSPC ? "the file system is full" : "",
+          .next = "see where standard output goes, and run the same command again"};
 }
 
 std::string human_bytes(double bytes) {

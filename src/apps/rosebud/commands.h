@@ -60,8 +60,22 @@ class OpenSession {
 /// What this client has seen nodes do: a list of {node, kind, count}.
 nlohmann::json kept_observations(const std::filesystem::path& state);
 
+/// A failure that does not end the program, on standard error; JSON with --json.
+void warn(const Globals& globals, const Explained& explained);
+
 /// One JSON object a line with --json, else the text; nothing of the text with -q.
 void print(const Globals& globals, const nlohmann::json& json, const std::string& text);
+
+/// The text with what would move a terminal's cursor, or is no UTF-8, written as \xNN: names and
+/// values come from others.
+std::string visible(const std::string& text);
+/// Puts text that others chose. JSON takes UTF-8 only: what is not is put with replacements, and
+/// its exact bytes as KEY_hex beside it.
+void put_text(nlohmann::json& into, const std::string& key, const std::string& text);
+/// Sends on what was printed, for whoever waits for it; ends the program when that cannot be done.
+void flush_output();
+/// Why standard output took no more; `error`: an errno, 0 when it is not known.
+Explained cannot_print(int error);
 
 /// Rate and time left on standard error, when that is a terminal and more than two seconds passed.
 class Progress {

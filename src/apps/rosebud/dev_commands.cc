@@ -35,6 +35,8 @@ struct DevOptions {
   std::string node;
   std::string mode;
   bool is_deleting = false;
+  bool is_confirmed = false;
+  bool is_shape_given = false;  // --orgs, --nodes or --faults was typed
 };
 
 struct DevNode {
@@ -62,17 +64,29 @@ std::optional<pid_t> pid_of(const DevNode& node) {
   return static_cast<pid_t>(*pid);
 }
 
-/// The development cluster that these options mean.
+std::string without_last_slash(const stdfs::path& path) {
+  const std::string text = path.lexically_normal().string();
+  return text.size() > 1 && text.ends_with('/') ? text.substr(0, text.size() - 1) : text;
+}
+
+/// The development cluster that these options mean: --dir, or the cluster that every command finds.
 stdfs::path folder_of(const Globals& globals, const DevOptions& options) {
-  if (!options.folder.empty()) return stdfs::absolute(options.folder);
-  const auto file =
-      or_stop(client::read_cluster_file(or_stop(client::find_cluster_file(globals.cluster))));
+  std::error_code error;
+  const stdfs::path given = options.folder;
+  if (!given.empty() && !stdfs::exists(given / "rosebud.toml", error)) {
+    stop(ExitCode::kUsage, {.what = "there is no development cluster in " + given.string(),
+                            .cause = "the folder is another one, or none was made there yet",
+                            .next = "make one: rosebud dev up --dir " + given.string()});
+  }
+  const auto file = or_stop(
+      client::read_cluster_file(given.empty() ? or_stop(client::find_cluster_file(globals.cluster))
+                                              : given / "rosebud.toml"));
   if (file.development.empty()) {
     stop(ExitCode::kUsage, {.what = file.file.string() + " is not a development cluster's",
                             .cause = "only clusters made by `rosebud dev up` can be handled so",
                             .next = "name one with --dir"});
   }
-  return file.development.lexically_normal();
+  return without_last_slash(file.development);
 }
 
 std::vector<DevNode> nodes_in(const stdfs::path& folder) {
@@ -155,12 +169,30 @@ bool is_ready(const DevNode& node) {
 }
 
 /// Waits until all these nodes serve. Reconciling needs 2f others, so they are waited for together.
+/// A node whose process ended is not waited for.
 void wait_ready(const std::vector<DevNode>& nodes, Duration timeout) {
-  const auto end = std::chrono::steady_clock::now() + timeout;
+  const auto begin = std::chrono::steady_clock::now();
+  const auto end = begin + timeout;
   std::vector<DevNode> waiting = nodes;
+  std::vector<DevNode> ended;
   while (true) {
     std::erase_if(waiting, is_ready);
-    if (waiting.empty()) return;
+    // A process takes a moment until it holds its lock.
+    if (std::chrono::steady_clock::now() > begin + std::chrono::seconds(3)) {
+      std::erase_if(waiting, [&](const DevNode& node) {
+        if (pid_of(node)) return false;
+        ended.push_back(node);
+        return true;
+      });
+    }
+    if (waiting.empty() && ended.empty()) return;
+    if (waiting.empty()) {
+      stop(ended.size() == nodes.size() ? ExitCode::kUsage : ExitCode::kPartly,
+           {.what = fmt::format("{} of {} nodes did not start, {} among them", ended.size(),
+                                nodes.size(), ended.front().name),
+            .cause = "its log ends with: " + last_line_of(ended.front().folder / "log"),
+            .next = "remove the cause, then run rosebud dev up again"});
+    }
     if (std::chrono::steady_clock::now() > end) {
       stop(ExitCode::kTimeout,
            {.what = fmt::format("{} of {} nodes do not serve yet, {} among them", waiting.size(),
@@ -184,60 +216,155 @@ void set_default_cluster(const stdfs::path& file) {
   (void)runtime::replace_file(pointer, file.string() + "\n");
 }
 
-void up(const Globals& globals, const DevOptions& options) {
-  const stdfs::path folder =
-      stdfs::absolute(options.folder.empty() ? "rosebud-dev" : options.folder);
+/// Left in a folder while a cluster is made in it: what stands beside it is not yet of use to
+/// anybody.
+constexpr const char* kUnfinished = "unfinished";
+
+/// Whether these organisations can fill every group; ends the program before anything is made.
+void check_shape(const DevOptions& options) {
+  const auto refuse = [&](std::string cause, std::string next) {
+    stop(ExitCode::kUsage,
+         {.what = fmt::format("{} nodes in {} organisations cannot bear f = {}", options.nodes,
+                              options.organisations, options.faults),
+          .cause = std::move(cause),
+          .next = std::move(next)});
+  };
+  constexpr std::uint32_t kFaultsMax = 4;  // 13 replicas of everything: enough for a machine
+  if (options.organisations > std::size(kOrganisationNames) || options.organisations == 0 ||
+      options.nodes < options.organisations || options.nodes > 256 || options.faults > kFaultsMax) {
+    refuse(fmt::format("there are 1 to {} organisations with at least one node each, at most 256 "
+                       "nodes, and f is at most {}",
+                       std::size(kOrganisationNames), kFaultsMax),
+           "rosebud dev up --orgs 4 --nodes 8");
+  }
+  const std::uint32_t seats = 3 * options.faults + 1;
+  const std::uint32_t cap = std::max(options.faults, 1U);
+  std::uint32_t fillable = 0;
+  for (std::uint32_t i = 0; i < options.organisations; ++i) {
+    const std::uint32_t nodes =
+        options.nodes / options.organisations + (i < options.nodes % options.organisations ? 1 : 0);
+    fillable += std::min(nodes, cap);
+  }
+  if (fillable >= seats) return;
+  const std::uint32_t organisations = std::max(options.organisations, (seats + cap - 1) / cap);
+  refuse(
+      fmt::format("every object stands on {} nodes, at most {} of one organisation; these fill {}",
+                  seats, cap, fillable),
+      fmt::format("rosebud dev up --faults {} --orgs {} --nodes {}", options.faults, organisations,
+                  std::max(options.nodes, organisations * cap)));
+}
+
+/// Removes what an interrupted `dev up` left; refuses a folder that holds something else.
+void prepare_folder(const stdfs::path& folder) {
+  constexpr const char* kMade[] = {
+      "orgs", "nodes", "epoch-keys", "client.key", "client.admission", "rosebud.toml"};
   std::error_code error;
-  if (!stdfs::exists(folder / "genesis", error)) {
-    if (options.organisations > std::size(kOrganisationNames) || options.organisations == 0 ||
-        options.nodes < options.organisations || options.nodes > 256) {
-      stop(
-          ExitCode::kUsage,
-          {.what =
-               fmt::format("{} nodes in {} organisations", options.nodes, options.organisations),
-           .cause = "there are 1 to 14 organisations with at least one node each, 256 nodes in all",
-           .next = {}});
+  if (stdfs::exists(folder / kUnfinished, error)) {
+    for (const char* made : kMade) stdfs::remove_all(folder / made, error);
+  }
+  for (const char* taken : kMade) {
+    if (!stdfs::exists(folder / taken, error)) continue;
+    stop(ExitCode::kUsage,
+         {.what = (folder / taken).string() + " stands where a cluster is to be made",
+          .cause = "the folder is in use for something else",
+          .next = "choose another folder with --dir"});
+  }
+  stdfs::create_directories(folder, error);
+  if (error) {
+    stop(ExitCode::kUsage, {.what = "cannot make " + folder.string() + ": " + error.message(),
+                            .cause = "this user may not write there, or the path is wrong",
+                            .next = "choose another folder with --dir"});
+  }
+  or_stop(runtime::replace_file(folder / kUnfinished, "\n"));
+}
+
+void make_cluster(const stdfs::path& folder, const DevOptions& options) {
+  check_shape(options);
+  prepare_folder(folder);
+  const auto ports = free_ports(options.nodes);
+  std::vector<OrganisationPlan> plan;
+  for (std::uint32_t i = 0; i < options.organisations; ++i) {
+    const std::string name = kOrganisationNames[i];
+    plan.push_back({.name = name,
+                    .authority = make_organisation(folder / "orgs" / name, name),
+                    .quota_bytes = 1ULL << 40});
+  }
+  for (std::uint32_t i = 0; i < options.nodes; ++i) {
+    OrganisationPlan& organisation = plan[i % options.organisations];
+    const std::string name = fmt::format("{}-{}", organisation.name, i / options.organisations + 1);
+    organisation.nodes.push_back(make_node(folder / "nodes" / name, name,
+                                           fmt::format("127.0.0.1:{}", ports[i]), 100ULL << 30));
+  }
+  const membership::Settings settings{.faults = options.faults,
+                                      .cap = std::max(options.faults, 1U),
+                                      .service_faults = options.faults};
+  const auto genesis = make_genesis(plan, settings, folder / "epoch-keys");
+  for (const auto& organisation : plan) {
+    for (const NodeRequest& node : organisation.nodes) {
+      const stdfs::path at = folder / "nodes" / node.name;
+      or_stop(disk::create_directory(
+          at / "data",
+          {.cluster = genesis.cluster(), .node = node.key, .directory = node.directory}));
+      or_stop(runtime::replace_file(
+          at / "node.toml",
+          "genesis = \"../../genesis\"\nkey = \"node.key\"\ndata = \"data\"\n"
+          "admin_port_file = \"admin.port\"\ndevelopment = true\n"
+          "memory_bytes = 134217728\nreconcile_seconds = 5\nscrub_interval_ms = 50\n"));
     }
-    const auto ports = free_ports(options.nodes);
-    std::vector<OrganisationPlan> plan;
-    for (std::uint32_t i = 0; i < options.organisations; ++i) {
-      const std::string name = kOrganisationNames[i];
-      plan.push_back({.name = name,
-                      .authority = make_organisation(folder / "orgs" / name, name),
-                      .quota_bytes = 1ULL << 40});
-    }
-    for (std::uint32_t i = 0; i < options.nodes; ++i) {
-      OrganisationPlan& organisation = plan[i % options.organisations];
-      const std::string name =
-          fmt::format("{}-{}", organisation.name, i / options.organisations + 1);
-      organisation.nodes.push_back(make_node(folder / "nodes" / name, name,
-                                             fmt::format("127.0.0.1:{}", ports[i]), 100ULL << 30));
-    }
-    const membership::Settings settings{.faults = options.faults,
-                                        .cap = std::max(options.faults, 1U),
-                                        .service_faults = options.faults};
-    const auto genesis = make_genesis(plan, settings, folder / "epoch-keys");
-    for (const auto& organisation : plan) {
-      for (const NodeRequest& node : organisation.nodes) {
-        const stdfs::path at = folder / "nodes" / node.name;
-        or_stop(disk::create_directory(
-            at / "data",
-            {.cluster = genesis.cluster(), .node = node.key, .directory = node.directory}));
-        or_stop(runtime::replace_file(
-            at / "node.toml",
-            "genesis = \"../../genesis\"\nkey = \"node.key\"\ndata = \"data\"\n"
-            "admin_port_file = \"admin.port\"\ndevelopment = true\n"
-            "memory_bytes = 134217728\nreconcile_seconds = 5\nscrub_interval_ms = 50\n"));
-      }
-    }
-    const auto key = crypto::SecretKey::generate();
-    or_stop(runtime::write_secret_key(folder / "client.key", key));
-    write_client_folder(folder, genesis, "genesis",
-                        admit(plan.front().authority, genesis.cluster(), wire::Role::kClient,
-                              key.public_key(), "developer", 1ULL << 40, {}, 3650),
-                        "client.key", ".");
-    // Last: with it, the folder is a cluster.
-    or_stop(runtime::write_genesis(folder / "genesis", genesis));
+  }
+  const auto key = crypto::SecretKey::generate();
+  or_stop(runtime::write_secret_key(folder / "client.key", key));
+  write_client_folder(folder, genesis, "genesis",
+                      admit(plan.front().authority, genesis.cluster(), wire::Role::kClient,
+                            key.public_key(), "developer", 1ULL << 40, {}, 3650),
+                      "client.key", ".");
+  // Last: with it, the folder is a cluster.
+  or_stop(runtime::write_genesis(folder / "genesis", genesis));
+  std::error_code error;
+  stdfs::remove(folder / kUnfinished, error);
+}
+
+/// Where `dev up` works: --dir, else a development cluster that is named or stands here or above,
+/// else rosebud-dev here.
+stdfs::path folder_to_start(const Globals& globals, const DevOptions& options) {
+  if (!options.folder.empty()) return without_last_slash(stdfs::absolute(options.folder));
+  std::error_code error;
+  const stdfs::path usual = stdfs::absolute("rosebud-dev");
+  if (stdfs::exists(usual / "genesis", error)) return usual;
+  const auto found = client::find_cluster_file(globals.cluster, client::MayUseDefault::kNo);
+  if (!found) return usual;
+  const auto file = client::read_cluster_file(*found);
+  if (!file || file->development.empty()) return usual;
+  return without_last_slash(file->development);
+}
+
+/// An existing cluster is started as it is; options that want another are not passed over.
+void check_existing(const stdfs::path& folder, const DevOptions& options) {
+  DevOptions found;
+  found.folder = folder.string();
+  (void)folder_of({}, found);  // refuses what is no development cluster
+  if (!options.is_shape_given) return;
+  const auto configuration = or_stop(membership::verify_genesis(
+      or_stop(runtime::read_genesis(folder / "genesis")), std::nullopt, crypto::ed25519()));
+  const std::size_t organisations = configuration->organisations().size();
+  const std::size_t nodes = configuration->nodes().size();
+  const std::size_t faults = configuration->f();
+  if (organisations == options.organisations && nodes == options.nodes && faults == options.faults)
+    return;
+  stop(ExitCode::kUsage,
+       {.what = fmt::format("the cluster in {} has {} organisations, {} nodes and f = {}",
+                            folder.string(), organisations, nodes, faults),
+        .cause = "it was made so, and starts again as it is",
+        .next = "leave --orgs, --nodes and --faults away, or make another cluster with --dir"});
+}
+
+void up(const Globals& globals, const DevOptions& options) {
+  const stdfs::path folder = folder_to_start(globals, options);
+  std::error_code error;
+  if (stdfs::exists(folder / "genesis", error)) {
+    check_existing(folder, options);
+  } else {
+    make_cluster(folder, options);
   }
   const auto nodes = nodes_in(folder);
   for (const DevNode& node : nodes) {
@@ -359,16 +486,33 @@ void status(const Globals& globals, const DevOptions& options) {
 }
 
 std::vector<DevNode> chosen(const std::vector<DevNode>& nodes, const DevOptions& options) {
+  const std::string see = "see their names: rosebud dev status";
+  if (options.node.empty() && options.organisation.empty()) {
+    stop(ExitCode::kUsage, {.what = "which nodes?",
+                            .cause = "neither --node NAME nor --org NAME was given",
+                            .next = see});
+  }
+  const auto must_have = [&](const std::string& name, std::string DevNode::* what,
+                             const std::string& kind) {
+    if (name.empty() || std::ranges::count(nodes, name, what) > 0) return;
+    stop(ExitCode::kUsage,
+         {.what = "there is no " + kind + " '" + name + "'", .cause = {}, .next = see});
+  };
+  must_have(options.node, &DevNode::name, "node");
+  must_have(options.organisation, &DevNode::organisation, "organisation");
   std::vector<DevNode> out;
   for (const DevNode& node : nodes) {
     if (node.name == options.node || node.organisation == options.organisation) out.push_back(node);
   }
-  if (out.empty()) {
-    stop(ExitCode::kUsage, {.what = "no such node or organisation",
-                            .cause = {},
-                            .next = "see their names: rosebud dev status"});
-  }
   return out;
+}
+
+void print_each(const Globals& globals, const std::vector<DevNode>& nodes,
+                const std::string& state) {
+  for (const DevNode& node : nodes) {
+    print(globals, {{"node", node.name}, {"state", state}},
+          globals.is_quiet ? node.name : node.name + ": " + state);
+  }
 }
 
 /// Ends processes and waits until their data directories are free.
@@ -383,6 +527,46 @@ void end_processes(const std::vector<DevNode>& nodes, int signal) {
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
     }
   }
+}
+
+void down(const Globals& globals, const DevOptions& options) {
+  const std::string folder = folder_of(globals, options).string();
+  if (options.is_deleting && !options.is_confirmed) {
+    stop(ExitCode::kUsage, {.what = "nothing was stopped or deleted",
+                            .cause = "--delete removes " + folder +
+                                     " with all data and keys, and wants to be confirmed",
+                            .next = "rosebud dev down --delete --yes --dir " + folder});
+  }
+  end_processes(nodes_in(folder), SIGTERM);
+  std::error_code error;
+  if (options.is_deleting) stdfs::remove_all(folder, error);
+  if (error) {
+    stop(ExitCode::kPartly,
+         {.what = "stopped, but " + folder + " could not be deleted: " + error.message()});
+  }
+  std::string text =
+      options.is_deleting ? "stopped and deleted" : "stopped; data stays in " + folder;
+  if (!options.is_deleting) {
+    text += "\nnext:  rosebud dev up --dir " + folder +
+            "\n       rosebud dev down --delete --yes --dir " + folder;
+  }
+  print(globals, {{"down", true}, {"deleted", options.is_deleting}, {"dir", folder}},
+        globals.is_quiet ? "" : text);
+}
+
+void kill_nodes(const Globals& globals, const DevOptions& options) {
+  const auto nodes = chosen(nodes_in(folder_of(globals, options)), options);
+  end_processes(nodes, SIGKILL);
+  print_each(globals, nodes, "down");
+}
+
+void start_nodes(const Globals& globals, const DevOptions& options) {
+  const auto nodes = chosen(nodes_in(folder_of(globals, options)), options);
+  for (const DevNode& node : nodes) {
+    if (!pid_of(node)) spawn(node);
+  }
+  wait_ready(nodes, std::max<Duration>(globals.timeout(), std::chrono::seconds(60)));
+  print_each(globals, nodes, "serving");
 }
 
 void corrupt(const Globals& globals, const DevOptions& options) {
@@ -417,41 +601,25 @@ void add_dev_commands(CLI::App& app, Globals& globals) {
     return added;
   };
   auto* up_command = command("up", "Start a cluster, or start again what is down", up);
-  up_command->add_option("--orgs", options->organisations, "Organisations")->capture_default_str();
-  up_command->add_option("--nodes", options->nodes, "Nodes")->capture_default_str();
-  up_command->add_option("--faults", options->faults, "f: faulty replicas that every object bears")
-      ->capture_default_str();
+  const auto shape = [&](const std::string& name, std::uint32_t& to, const std::string& what) {
+    up_command->add_option(name, to, what)
+        ->capture_default_str()
+        ->each([options](const std::string&) { options->is_shape_given = true; });
+  };
+  shape("--orgs", options->organisations, "Organisations");
+  shape("--nodes", options->nodes, "Nodes");
+  shape("--faults", options->faults, "f: faulty replicas that every object bears");
   command("status", "Processes and what they say", dev_status);
-  auto* down =
-      command("down", "Stop all nodes; data stays", [](const Globals& g, const DevOptions& o) {
-        const stdfs::path folder = folder_of(g, o);
-        end_processes(nodes_in(folder), SIGTERM);
-        if (o.is_deleting) {
-          std::error_code error;
-          stdfs::remove_all(folder, error);
-        }
-        print(g, {{"down", true}, {"deleted", o.is_deleting}},
-              o.is_deleting ? "stopped and deleted" : "stopped; data stays in " + folder.string());
-      });
-  down->add_flag("--delete", options->is_deleting,
-                 "Delete the cluster's folder, with all data and keys");
+  auto* down_command = command("down", "Stop all nodes; data stays", down);
+  down_command->add_flag("--delete", options->is_deleting,
+                         "Delete the cluster's folder, with all data and keys");
+  down_command->add_flag("--yes", options->is_confirmed, "Really delete");
   const auto with_choice = [&](CLI::App* added) {
     added->add_option("--node", options->node, "Name of a node");
     added->add_option("--org", options->organisation, "All nodes of an organisation");
   };
-  with_choice(
-      command("kill", "Kill nodes at once (kill -9)", [](const Globals& g, const DevOptions& o) {
-        end_processes(chosen(nodes_in(folder_of(g, o)), o), SIGKILL);
-      }));
-  with_choice(command("start", "Start nodes that are down and wait until they serve",
-                      [](const Globals& g, const DevOptions& o) {
-                        const auto nodes = chosen(nodes_in(folder_of(g, o)), o);
-                        for (const DevNode& node : nodes) {
-                          if (!pid_of(node)) spawn(node);
-                        }
-                        wait_ready(nodes,
-                                   std::max<Duration>(g.timeout(), std::chrono::seconds(60)));
-                      }));
+  with_choice(command("kill", "Kill nodes at once (kill -9)", kill_nodes));
+  with_choice(command("start", "Start nodes that are down and wait until they serve", start_nodes));
   auto* corrupt_command = command(
       "corrupt",
       "Make nodes misbehave, really: mute, lie, stale, garbage, equivocate, disk; honest ends it",

@@ -1,8 +1,10 @@
 // add, cat, get, ls: files and directories by their ids.
 #include <fmt/format.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <system_error>
 
 #include "apps/rosebud/commands.h"
 #include "client/files.h"
@@ -14,6 +16,7 @@ namespace stdfs = std::filesystem;
 
 struct AddOptions {
   std::vector<std::string> paths;
+  bool is_skipping = false;
 };
 
 /// Standard input, whose end is not known before.
@@ -24,7 +27,10 @@ class StdinSource final : public fs::ByteSource {
     while (true) {
       const ssize_t n = ::read(STDIN_FILENO, into.data(), into.size());
       if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return fail(Explained{.what = "reading standard input failed"});
+      if (n < 0) {
+        return fail(Explained{.what = "reading standard input failed: " +
+                                      std::generic_category().message(errno)});
+      }
       progress_.add(static_cast<std::uint64_t>(n));
       return static_cast<std::size_t>(n);
     }
@@ -36,40 +42,93 @@ class StdinSource final : public fs::ByteSource {
 
 std::uint64_t size_below(const stdfs::path& path) {
   std::error_code error;
-  if (stdfs::is_regular_file(path, error)) return stdfs::file_size(path, error);
   std::uint64_t total = 0;
+  if (stdfs::is_regular_file(path, error)) {
+    total = stdfs::file_size(path, error);
+    return error ? 0 : total;
+  }
   for (stdfs::recursive_directory_iterator
            it(path, stdfs::directory_options::skip_permission_denied, error),
        end;
        !error && it != end; it.increment(error)) {
-    if (!it->is_symlink(error) && it->is_regular_file(error)) total += it->file_size(error);
+    std::error_code gone;
+    if (it->is_symlink(gone) || !it->is_regular_file(gone)) continue;
+    const std::uint64_t size = it->file_size(gone);
+    if (!gone) total += size;
   }
   return total;
 }
 
-void add_one(const Globals& globals, client::Session& session, const std::string& path) {
+/// Adds one path and prints its id. Returns how many things below it were left out.
+std::size_t add_one(const Globals& globals, client::Session& session, const std::string& path,
+                    bool is_skipping) {
   client::StoreSink sink(session, globals.timeout());
   const bool is_stdin = path == "-";
   Progress progress(globals, "adding", is_stdin ? 0 : size_below(path));
   StdinSource source(progress);
+  std::size_t skipped = 0;
+  fs::ImportObserver observer{.on_bytes = [&](std::uint64_t n) { progress.add(n); }};
+  if (is_skipping) {
+    observer.on_skipped = [&](const Explained& problem) {
+      ++skipped;
+      warn(globals, {.what = problem.what, .cause = problem.cause, .next = "it was left out"});
+    };
+  }
   const auto imported =
-      is_stdin
-          ? fs::import_file(source, sink)
-          : fs::import_path(path, sink, {.on_bytes = [&](std::uint64_t n) { progress.add(n); }});
+      is_stdin ? fs::import_file(source, sink) : fs::import_path(path, sink, observer);
   if (const auto failure = sink.finish()) throw Stop{*failure};
-  if (!imported) stop(ExitCode::kUsage, imported.error());
+  if (!imported) {
+    Explained explained = imported.error();
+    std::error_code error;
+    if (explained.next.empty() && !is_stdin && stdfs::is_directory(path, error))
+      explained.next = "take it away, or leave out what cannot be read with --skip";
+    stop(client::code_of(explained), explained);
+  }
   const std::string id = imported->cid.text();
-  print(globals,
-        {{"id", id}, {"path", path}, {"bytes", imported->bytes}, {"seconds", progress.seconds()}},
-        globals.is_quiet ? id
-                         : fmt::format("{}  {}  {}", id,
-                                       human_bytes(static_cast<double>(imported->bytes)), path));
+  nlohmann::json json = {{"id", id}, {"bytes", imported->bytes}, {"seconds", progress.seconds()}};
+  put_text(json, "path", path);
+  if (is_skipping) json["skipped"] = skipped;
+  print(globals, json,
+        globals.is_quiet
+            ? id
+            : fmt::format("{}  {}  {}", id, human_bytes(static_cast<double>(imported->bytes)),
+                          visible(path)));
+  return skipped;
+}
+
+/// Each path on its own: one that cannot be added does not stop the others.
+void add(const Globals& globals, const AddOptions& options) {
+  const OpenSession session(globals);
+  std::size_t added = 0;
+  std::size_t skipped = 0;
+  std::optional<Failure> last;
+  for (const std::string& path : options.paths) {
+    try {
+      skipped += add_one(globals, *session, path, options.is_skipping);
+      ++added;
+    } catch (const Stop& failed) {
+      // What the cluster refuses for one it refuses for all.
+      if (failed.failure.code != ExitCode::kUsage) throw;
+      if (last) warn(globals, last->explained);
+      last = failed.failure;
+    }
+    flush_output();
+  }
+  if (last && added == 0) throw Stop{*last};
+  if (last) warn(globals, last->explained);
+  if (!last && skipped == 0) return;
+  const std::string left_out =
+      skipped == 0 ? "" : fmt::format(", {} things left out below", skipped);
+  stop(ExitCode::kPartly,
+       {.what = fmt::format("{} of {} added{}", added, options.paths.size(), left_out),
+        .cause = "some things could not be read, see above",
+        .next = "make them readable and add again: only what is missing moves"});
 }
 
 /// An error of reading: the store's own failure, where there is one, has the better exit code.
 [[noreturn]] void stop_reading(const client::StoreSource& source, const Explained& explained) {
   if (source.failure()) throw Stop{*source.failure()};
-  stop(ExitCode::kUsage, explained);
+  stop(client::code_of(explained), explained);
 }
 
 void cat(const Globals& globals, const std::vector<std::string>& ids) {
@@ -82,7 +141,7 @@ void cat(const Globals& globals, const std::vector<std::string>& ids) {
       while (!bytes.empty()) {
         const ssize_t n = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fail(Explained{.what = "writing to standard output failed"});
+        if (n < 0) return fail(cannot_print(errno));
         bytes = bytes.subspan(static_cast<std::size_t>(n));
       }
       return {};
@@ -96,7 +155,10 @@ void get(const Globals& globals, const std::string& id, std::string to, bool may
   client::StoreSource source(*session, globals.timeout());
   const auto cid = fs::resolve(id, source);
   if (!cid) stop_reading(source, cid.error());
-  if (to.empty()) to = stdfs::path(id).filename().string();
+  if (to.empty()) {
+    const std::string_view whole = std::string_view(id).substr(0, id.find_last_not_of('/') + 1);
+    to = stdfs::path(whole).filename().string();
+  }
   const auto described = fs::describe(*cid, source);
   if (!described) stop_reading(source, described.error());
   Progress progress(globals, "getting", described->bytes);
@@ -107,9 +169,15 @@ void get(const Globals& globals, const std::string& id, std::string to, bool may
         progress.add(n);
       });
   if (!done) stop_reading(source, done.error());
-  print(globals,
-        {{"id", cid->text()}, {"path", to}, {"bytes", total}, {"seconds", progress.seconds()}},
-        globals.is_quiet ? "" : fmt::format("{}  {}", human_bytes(static_cast<double>(total)), to));
+  nlohmann::json json = {{"id", cid->text()},
+                         {"bytes", total},
+                         {"fetched", source.fetched_bytes()},
+                         {"seconds", progress.seconds()}};
+  put_text(json, "path", to);
+  print(globals, json,
+        globals.is_quiet
+            ? ""
+            : fmt::format("{}  {}", human_bytes(static_cast<double>(total)), visible(to)));
 }
 
 void ls(const Globals& globals, const std::string& id) {
@@ -120,24 +188,44 @@ void ls(const Globals& globals, const std::string& id) {
   const auto entries = fs::list_directory(*cid, source);
   if (!entries) stop_reading(source, entries.error());
   for (const auto& entry : *entries) {
-    print(globals, {{"name", entry.name}, {"id", entry.cid.text()}, {"tsize", entry.tsize}},
+    nlohmann::json json = {{"id", entry.cid.text()}, {"tsize", entry.tsize}};
+    put_text(json, "name", entry.name);
+    print(globals, json,
           globals.is_quiet
               ? entry.cid.text()
               : fmt::format("{}  {:>10}  {}", entry.cid.text(),
-                            human_bytes(static_cast<double>(entry.tsize)), entry.name));
+                            human_bytes(static_cast<double>(entry.tsize)), visible(entry.name)));
   }
+}
+
+/// Ctrl-C ends the program as always, with a word on what is lost: nothing.
+void tell_interruption() {
+  struct sigaction before{};
+  if (::sigaction(SIGINT, nullptr, &before) != 0 || before.sa_handler == SIG_IGN) return;
+  struct sigaction action{};
+  action.sa_flags = static_cast<int>(SA_RESETHAND);
+  action.sa_handler = [](int signal) {
+    constexpr std::string_view kText =
+        "\nrosebud: interrupted; run the same command again: it moves only what is missing\n";
+    (void)!::write(STDERR_FILENO, kText.data(), kText.size());
+    (void)::raise(signal);
+  };
+  ::sigaction(SIGINT, &action, nullptr);
 }
 
 }  // namespace
 
 void add_file_commands(CLI::App& app, Globals& globals) {
-  auto paths = std::make_shared<std::vector<std::string>>();
-  auto* add =
+  auto adding = std::make_shared<AddOptions>();
+  auto* add_command =
       app.add_subcommand("add", "Store files, directories or standard input (-); print their ids");
-  add->add_option("path", *paths, "Files, directories, or -")->required();
-  add->callback([&globals, paths] {
-    const OpenSession session(globals);
-    for (const std::string& path : *paths) add_one(globals, *session, path);
+  add_command->add_option("path", adding->paths, "Files, directories, or -")->required();
+  add_command->add_flag(
+      "--skip", adding->is_skipping,
+      "Leave out what cannot be read below a directory, and say so (exit code 3)");
+  add_command->callback([&globals, adding] {
+    tell_interruption();
+    add(globals, *adding);
   });
 
   auto ids = std::make_shared<std::vector<std::string>>();
@@ -158,8 +246,10 @@ void add_file_commands(CLI::App& app, Globals& globals) {
   get_command->add_option("-o,--output", options->to, "Where to; default: the last part of the id");
   get_command->add_flag("--force", options->may_overwrite,
                         "Overwrite files that are something else");
-  get_command->callback(
-      [&globals, options] { get(globals, options->id, options->to, options->may_overwrite); });
+  get_command->callback([&globals, options] {
+    tell_interruption();
+    get(globals, options->id, options->to, options->may_overwrite);
+  });
 
   auto id = std::make_shared<std::string>();
   auto* ls_command = app.add_subcommand("ls", "List a directory");

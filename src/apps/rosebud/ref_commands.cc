@@ -1,6 +1,7 @@
 // key new; ref set, get, watch: records.
 #include <fmt/format.h>
 
+#include <charconv>
 #include <filesystem>
 #include <thread>
 
@@ -14,7 +15,7 @@ namespace {
 struct RefOptions {
   std::string name;
   std::string value;
-  std::optional<std::uint64_t> if_version;
+  std::optional<std::string> if_version;
   double every_seconds = 1;
   std::size_t count = 0;
 };
@@ -40,15 +41,25 @@ std::pair<crypto::PublicKey, Bytes> owner_and_salt(const client::Session& sessio
   return {*owner, to_bytes(as_bytes(salt))};
 }
 
+/// A version as typed. The parser of options would take -1 for a very large one.
+std::uint64_t version_of(const std::string& text) {
+  std::uint64_t out = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
+  if (error == std::errc() && end == text.data() + text.size()) return out;
+  stop(ExitCode::kUsage, {.what = "'" + text + "' is no version",
+                          .cause = "versions are whole numbers; 0 means that there is none yet",
+                          .next = "see the newest with `rosebud ref get`"});
+}
+
 void print_record(const Globals& globals, const std::string& name,
                   const client::RecordView& record) {
   const std::string value(as_text(record.value.view()));
-  print(globals,
-        {{"name", name},
-         {"version", record.version.value},
-         {"value", value},
-         {"phases", record.phases}},
-        globals.is_quiet ? value : fmt::format("{}  version {}", value, record.version.value));
+  nlohmann::json json = {{"version", record.version.value}, {"phases", record.phases}};
+  put_text(json, "name", name);
+  put_text(json, "value", value);
+  print(globals, json,
+        globals.is_quiet ? value
+                         : fmt::format("{}  version {}", visible(value), record.version.value));
 }
 
 void set(const Globals& globals, const RefOptions& options) {
@@ -61,11 +72,15 @@ void set(const Globals& globals, const RefOptions& options) {
   }
   client::RecordWriter writer(*session, session.file().state, salt);
   std::optional<wire::Version> expected;
-  if (options.if_version) expected = wire::Version{*options.if_version};
+  if (options.if_version) expected = wire::Version{version_of(*options.if_version)};
   const auto written = or_stop(writer.write(as_bytes(options.value), expected, globals.timeout()));
   const std::string full = to_hex(owner.view()) + "/" + options.name;
-  print(globals, {{"name", options.name}, {"ref", full}, {"version", written.version.value}},
-        globals.is_quiet ? full : fmt::format("{}  version {}", full, written.version.value));
+  nlohmann::json json = {{"version", written.version.value}};
+  put_text(json, "name", options.name);
+  put_text(json, "ref", full);
+  print(globals, json,
+        globals.is_quiet ? full
+                         : fmt::format("{}  version {}", visible(full), written.version.value));
 }
 
 void get(const Globals& globals, const RefOptions& options) {
@@ -81,14 +96,21 @@ void watch(const Globals& globals, const RefOptions& options) {
   const auto [owner, salt] = owner_and_salt(*session, options.name);
   wire::Version last;
   std::size_t printed = 0;
+  auto seen_at = std::chrono::steady_clock::now();
   while (options.count == 0 || printed < options.count) {
     auto record = client::read_record(*session, owner, salt, globals.timeout());
-    if (!record && record.error().code != ExitCode::kNotFound) throw Stop{record.error()};
+    if (record || record.error().code == ExitCode::kNotFound) {
+      seen_at = std::chrono::steady_clock::now();
+    } else if (record.error().code != ExitCode::kNoQuorum ||
+               std::chrono::steady_clock::now() - seen_at >= globals.timeout()) {
+      // Whoever watches is not to start again because some nodes do.
+      throw Stop{record.error()};
+    }
     if (record && record->version > last) {
       last = record->version;
       ++printed;
       print_record(globals, options.name, *record);
-      std::fflush(stdout);
+      flush_output();
       continue;
     }
     std::this_thread::sleep_for(std::chrono::duration<double>(options.every_seconds));
@@ -125,7 +147,7 @@ void add_ref_commands(CLI::App& app, Globals& globals) {
   auto* watch_command = ref->add_subcommand("watch", "Print every new version");
   watch_command->add_option("name", options->name, "NAME, or KEY/NAME")->required();
   watch_command->add_option("--every", options->every_seconds, "Seconds between two looks")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(0.01, 86'400.0));
   watch_command->add_option("--count", options->count, "Stop after so many versions");
   watch_command->callback([&globals, options] { watch(globals, *options); });
 }
