@@ -1,5 +1,14 @@
 #include "client/record_writer.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <limits>
+#include <system_error>
+#include <thread>
+
 #include "base/check.h"
 #include "runtime/key_file.h"
 
@@ -16,10 +25,71 @@ wire::RecordStatement statement_of(const wire::SignedRecord& record) {
   return std::move(*statement);
 }
 
-wire::Version next_counter(wire::Version version) { return {version.value + 1}; }
-wire::Version next_term(wire::Version version) {
-  return wire::Version::of(static_cast<std::uint16_t>(version.term() + 1), version.counter() + 1);
+constexpr auto kLastTerm = std::numeric_limits<std::uint16_t>::max();
+
+/// Nothing: there is none.
+std::optional<wire::Version> next_counter(wire::Version version) {
+  if (version.value == std::numeric_limits<std::uint64_t>::max()) return std::nullopt;
+  return wire::Version{version.value + 1};
 }
+std::optional<wire::Version> next_term(wire::Version version) {
+  if (version.term() == kLastTerm) return std::nullopt;
+  const std::uint64_t counter = std::min(version.counter() + 1, wire::Version::kCounterMax);
+  return wire::Version::of(static_cast<std::uint16_t>(version.term() + 1), counter);
+}
+Failure no_more_versions() {
+  return local({.what = "the record has used up its versions",
+                .cause = "somebody with its key wrote the last one that there is",
+                .next = "use another record"});
+}
+
+/// Says that all notes of the key are in the directory that it stands in.
+constexpr const char* kAllNotesFile = "all-notes-are-here";
+
+/// The directory itself, not a copy of it.
+std::string identity_of(const stdfs::path& directory) {
+  struct stat status{};
+  if (::stat(directory.c_str(), &status) != 0) return {};
+  return std::to_string(status.st_dev) + ":" + std::to_string(status.st_ino) + "\n";
+}
+
+bool has_all_notes(const stdfs::path& state) {
+  const auto text = runtime::read_text_file(state / kAllNotesFile, 100);
+  return text && !text->empty() && *text == identity_of(state);
+}
+
+/// Held while a record is written: two that read one note would send two values at one version.
+class WriterLock {
+ public:
+  static Result<WriterLock, Failure> take(const stdfs::path& file, Duration timeout) {
+    WriterLock out(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+    const auto end = std::chrono::steady_clock::now() + timeout;
+    while (out.fd_ >= 0 && ::flock(out.fd_, LOCK_EX | LOCK_NB) != 0) {
+      if (errno != EWOULDBLOCK && errno != EINTR) break;
+      if (std::chrono::steady_clock::now() >= end) {
+        return fail(local({.what = "another process is writing this record",
+                           .cause = "it holds " + file.string(),
+                           .next = "wait for it, then try again"}));
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    if (out.fd_ < 0) {
+      return fail(local(
+          {.what = "cannot open " + file.string() + ": " + std::generic_category().message(errno),
+           .next = "see that you may write there"}));
+    }
+    return out;
+  }
+  ~WriterLock() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  WriterLock(WriterLock&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  WriterLock& operator=(WriterLock&&) = delete;
+
+ private:
+  explicit WriterLock(int fd) : fd_(fd) {}
+  int fd_;
+};
 
 }  // namespace
 
@@ -28,6 +98,12 @@ RecordWriter::RecordWriter(Session& session, stdfs::path state, Bytes salt)
       state_(std::move(state)),
       salt_(std::move(salt)),
       id_(wire::record_id(session.key().public_key(), salt_)) {}
+
+Status<Explained> begin_notes_of_new_key(const stdfs::path& state) {
+  std::error_code error;
+  stdfs::create_directories(state, error);
+  return runtime::replace_file(state / kAllNotesFile, identity_of(state), 0600);
+}
 
 Result<std::optional<RecordWriter::Note>, Failure> RecordWriter::read_note() const {
   const stdfs::path path = state_ / (to_hex(id_.placement.view()) + ".note");
@@ -100,6 +176,16 @@ Result<Written, Failure> RecordWriter::write(ByteView value, std::optional<wire:
          .cause = {},
          .next = "add it as a file, and set the record to its id"}));
   }
+  std::error_code error;
+  stdfs::create_directories(state_, error);
+  const auto lock = WriterLock::take(state_ / (to_hex(id_.placement.view()) + ".lock"), timeout);
+  if (!lock) return fail(lock.error());
+  return write_locked(value, expected, timeout);
+}
+
+Result<Written, Failure> RecordWriter::write_locked(ByteView value,
+                                                    std::optional<wire::Version> expected,
+                                                    Duration timeout) {
   auto note = read_note();
   if (!note) return fail(note.error());
   if (*note && !(*note)->is_done) {
@@ -127,16 +213,26 @@ Result<Written, Failure> RecordWriter::write(ByteView value, std::optional<wire:
     if (found > known) {
       // Somebody with this key wrote last: first their value under a raised term, so that nothing
       // older can win.
-      const auto again = make(next_term(found), read.record->value.view(), &*read.record);
+      const auto raised = next_term(found);
+      if (!raised) return fail(no_more_versions());
+      const auto again = make(*raised, read.record->value.view(), &*read.record);
       if (auto taken = publish(again, timeout); !taken) return fail(taken.error());
       newest = again;
     }
   }
-  const wire::Version version =
-      newest ? next_counter(statement_of(*newest).version) : wire::Version{1};
-  const auto record = make(version, value, newest ? &*newest : nullptr);
+  std::optional<wire::Version> version;
+  if (newest) {
+    version = next_counter(statement_of(*newest).version);
+  } else {
+    // Suppose an earlier writer with this key sent its first version to one replica, was lost with
+    // its notes, and 2f+1 others answered that there is none: at the same version the greater hash
+    // would win, and be read later instead of what is acknowledged now.
+    version = has_all_notes(state_) ? wire::Version{1} : next_term({});
+  }
+  if (!version) return fail(no_more_versions());
+  const auto record = make(*version, value, newest ? &*newest : nullptr);
   if (auto published = publish(record, timeout); !published) return fail(published.error());
-  return Written{version};
+  return Written{*version};
 }
 
 Result<RecordView, Failure> read_record(Session& session, const crypto::PublicKey& owner,

@@ -21,9 +21,15 @@ struct RecordView {
   std::size_t phases = 1;
 };
 
+/// To be called once, when a new key is made whose notes will be kept in `state`: what this key
+/// ever sent is noted there, so that a record without a note was never written. A copy of the
+/// directory does not count. Without it the first write of a record is under a raised term.
+Status<Explained> begin_notes_of_new_key(const std::filesystem::path& state);
+
 class RecordWriter {
  public:
-  /// Notes are kept in `state`, one file per record.
+  /// Notes are kept in `state`, one file per record. Writers of one record, in this process and in
+  /// others that share the directory, wait for each other.
   RecordWriter(Session& session, std::filesystem::path state, Bytes salt);
 
   /// Publishes `value` as the next version. `expected`: only when the newest version is this one
@@ -39,6 +45,8 @@ class RecordWriter {
   Result<std::optional<Note>, Failure> read_note() const;
   Status<Failure> write_note(const Note& note) const;
   Status<Failure> publish(const wire::SignedRecord& record, Duration timeout);
+  Result<Written, Failure> write_locked(ByteView value, std::optional<wire::Version> expected,
+                                        Duration timeout);
   wire::SignedRecord make(wire::Version version, ByteView value,
                           const wire::SignedRecord* parent) const;
 

@@ -1,6 +1,7 @@
 #include "objects/client.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "base/check.h"
 
@@ -117,21 +118,27 @@ void Client::begin_phase(Instant now, Operation& operation) {
       operation.seats[seat].is_wanted = false;
       read->order.push_back(seat);
     }
-    // Nearest first; who is equally near (or unknown) by lot.
+    // Nearest first; who is about equally near (or unknown) by lot, so that they share the work.
     random_.shuffle(read->order);
-    std::vector<std::pair<Duration, std::size_t>> by_latency;
-    for (std::size_t i = 0; i < read->order.size(); ++i) {
-      const auto known = latency_.find(operation.seats[read->order[i]].node);
-      by_latency.emplace_back(known == latency_.end() ? Duration::zero() : known->second, i);
-    }
-    std::ranges::sort(by_latency);
+    std::vector<std::pair<int, std::size_t>> by_distance;
+    for (std::size_t i = 0; i < read->order.size(); ++i)
+      by_distance.emplace_back(distance_of(operation.seats[read->order[i]].node), i);
+    std::ranges::sort(by_distance);
     const std::vector<Seat> shuffled = read->order;
-    for (std::size_t i = 0; i < by_latency.size(); ++i)
-      read->order[i] = shuffled[by_latency[i].second];
+    for (std::size_t i = 0; i < by_distance.size(); ++i)
+      read->order[i] = shuffled[by_distance[i].second];
     read->asked = 0;
     read->hedge_at = now;
     hedge(now, operation, *read);
   }
+}
+
+/// Doublings of latency beyond a millisecond; 0 for the unknown.
+int Client::distance_of(const wire::NodeKey& node) const {
+  const auto known = latency_.find(node);
+  if (known == latency_.end()) return 0;
+  return static_cast<int>(
+      std::bit_width(static_cast<std::uint64_t>(known->second / std::chrono::milliseconds(1))));
 }
 
 /// A newer configuration: what was counted in the older one counts no more (design 6). The result
@@ -219,8 +226,13 @@ void Client::hedge(Instant now, Operation& operation, ReadBlock& read) {
   while (read.asked < read.order.size() && read.hedge_at <= now) {
     operation.seats[read.order[read.asked]].is_wanted = true;
     operation.seats[read.order[read.asked]].send_at = now;
+    // Suppose all replicas are slow because they are asked too much: asking one more of each block
+    // would make it worse. What is usual is waited for, and twice as long for each further one.
+    constexpr Duration kUsualMax = std::chrono::seconds(2);
+    const Duration least = std::chrono::milliseconds(verifier_.configuration().settings().hedge_ms);
+    const Duration usual = std::min(block_latency_ * 2, kUsualMax);
+    read.hedge_at = now + std::max(least, usual) * (1 << read.asked);
     ++read.asked;
-    read.hedge_at = now + std::chrono::milliseconds(verifier_.configuration().settings().hedge_ms);
   }
 }
 
@@ -251,6 +263,7 @@ void Client::drive(Instant now, OperationId id, ClientEffects& out) {
   const auto at = operations_.find(id);
   if (at == operations_.end()) return;
   Operation& operation = at->second;
+  due_.erase({operation.due, id});
   give_up_lost(now, operation);
   if (auto* read = std::get_if<ReadBlock>(&operation.kind)) hedge(now, operation, *read);
   if (auto* read = std::get_if<ReadRecord>(&operation.kind)) settle_read(now, operation, *read);
@@ -260,28 +273,36 @@ void Client::drive(Instant now, OperationId id, ClientEffects& out) {
     if (state.is_wanted && !state.is_settled && state.send_at <= now)
       send(now, id, operation, seat, out);
   }
+  operation.due = next_deadline_of(operation);
+  due_.emplace(operation.due, id);
 }
 
 void Client::on_time(Instant now, ClientEffects& out) {
+  // Each of those that are due now, once: driving sets its next moment.
   std::vector<OperationId> ids;
-  for (const auto& [id, operation] : operations_) ids.push_back(id);
+  for (const auto& [due, id] : due_) {
+    if (due > now) break;
+    ids.push_back(id);
+  }
+  std::ranges::sort(ids);
   for (OperationId id : ids) drive(now, id, out);
 }
 
 Instant Client::next_deadline() const {
-  Instant next = Instant::max();
-  for (const auto& [id, operation] : operations_) {
-    next = std::min(next, operation.deadline);
-    for (const SeatState& state : operation.seats) {
-      if (state.is_wanted && !state.is_settled) next = std::min(next, state.send_at);
-      if (state.lost_at) next = std::min(next, *state.lost_at);
-    }
-    if (const auto* read = std::get_if<ReadBlock>(&operation.kind)) {
-      if (read->asked < read->order.size()) next = std::min(next, read->hedge_at);
-    }
-    if (const auto* read = std::get_if<ReadRecord>(&operation.kind)) {
-      if (read->settle_at && !read->written_back) next = std::min(next, *read->settle_at);
-    }
+  return due_.empty() ? Instant::max() : due_.begin()->first;
+}
+
+Instant Client::next_deadline_of(const Operation& operation) {
+  Instant next = operation.deadline;
+  for (const SeatState& state : operation.seats) {
+    if (state.is_wanted && !state.is_settled) next = std::min(next, state.send_at);
+    if (state.lost_at) next = std::min(next, *state.lost_at);
+  }
+  if (const auto* read = std::get_if<ReadBlock>(&operation.kind)) {
+    if (read->asked < read->order.size()) next = std::min(next, read->hedge_at);
+  }
+  if (const auto* read = std::get_if<ReadRecord>(&operation.kind)) {
+    if (read->settle_at && !read->written_back) next = std::min(next, *read->settle_at);
   }
   return next;
 }
@@ -394,6 +415,7 @@ void Client::finish(OperationId id, OperationResult result, ClientEffects& out) 
   const auto at = operations_.find(id);
   CHECK(at != operations_.end());
   for (wire::Nonce nonce : at->second.nonces) asked_.erase(nonce);
+  due_.erase({at->second.due, id});
   operations_.erase(at);
   out.push_back(Finish{.operation = id, .result = std::move(result)});
 }
@@ -402,6 +424,11 @@ void Client::check_invariants() const {
   for (const auto& [nonce, asked] : asked_) {
     CHECK(operations_.contains(asked.operation));
     CHECK(asked.configuration == verifier_.configuration().number());
+  }
+  CHECK(due_.size() == operations_.size());
+  for (const auto& [id, operation] : operations_) {
+    CHECK(due_.contains({operation.due, id}));
+    CHECK(operation.due <= next_deadline_of(operation));
   }
 }
 

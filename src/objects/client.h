@@ -20,6 +20,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <variant>
 
 #include "base/random.h"
@@ -157,6 +158,7 @@ class Client {
     std::optional<wire::SignedRecord> newer;  // what superseded
     std::optional<wire::Hold> newer_hold;
     std::vector<wire::Nonce> nonces;
+    Instant due;  // when to look at it again without an input
   };
   struct Asked {
     OperationId operation;
@@ -188,6 +190,8 @@ class Client {
   void finish(OperationId id, OperationResult result, ClientEffects& out);
   void report_stale(const Operation& operation, const ReadRecord& read, const HeldAnswer& returned,
                     ClientEffects& out) const;
+  static Instant next_deadline_of(const Operation& operation);
+  int distance_of(const wire::NodeKey& node) const;
   std::size_t faults() const { return verifier_.configuration().f(); }
 
   Verifier verifier_;
@@ -195,8 +199,11 @@ class Client {
   ClientSettings settings_;
   std::uint64_t last_operation_ = 0;
   std::map<OperationId, Operation> operations_;
+  // Invariant: (due, id) of every operation.
+  std::set<std::pair<Instant, OperationId>> due_;
   std::map<wire::Nonce, Asked> asked_;
   std::map<wire::NodeKey, Duration> latency_;  // smoothed; orders whom to ask first
+  Duration block_latency_{};                   // smoothed; of those blocks that came
 };
 
 }  // namespace rosebud::objects

@@ -46,6 +46,7 @@ void Client::take(Instant now, OperationId id, Operation& operation, const Asked
     if (auto* found = std::get_if<wire::BlockFound>(&answer.body)) {
       if (crypto::sha256(found->bytes.view()) == operation.id.placement) {
         seat.has_answered = true;
+        smooth(block_latency_, now - asked.sent_at);
         OperationResult result = counted(operation, Outcome::kDone);
         result.bytes = std::move(found->bytes);
         return finish(id, std::move(result), out);

@@ -14,6 +14,7 @@
 
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/identity.h"
+#include "client/record_writer.h"
 #include "disk/directory.h"
 #include "runtime/key_file.h"
 
@@ -314,6 +315,7 @@ void make_cluster(const stdfs::path& folder, const DevOptions& options) {
   }
   const auto key = crypto::SecretKey::generate();
   or_stop(runtime::write_secret_key(folder / "client.key", key));
+  or_stop(client::begin_notes_of_new_key(folder / kClientState));
   write_client_folder(folder, genesis, "genesis",
                       admit(plan.front().authority, genesis.cluster(), wire::Role::kClient,
                             key.public_key(), "developer", 1ULL << 40, {}, 3650),
@@ -465,7 +467,7 @@ void status(const Globals& globals, const DevOptions& options) {
     ++(up == configuration->group_size() ? ok : up >= configuration->quorum() ? degraded : below);
   }
   auto observers = all;
-  observers.push_back({{"suspects", kept_observations(folder / "client-state")}});
+  observers.push_back({{"suspects", kept_observations(folder / kClientState)}});
   const auto suspects = suspects_in(observers);
   const nlohmann::json json = {
       {"cluster", to_hex(configuration->cluster().view())},

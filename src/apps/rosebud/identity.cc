@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "apps/rosebud/commands.h"
+#include "client/record_writer.h"
 #include "disk/directory.h"
 #include "net/connection.h"
 #include "runtime/key_file.h"
@@ -198,7 +199,7 @@ void write_client_folder(const stdfs::path& folder, const membership::SignedGene
   text += "genesis = \"" + genesis_file.string() + "\"\n";
   text += "key = \"" + key_file.string() + "\"\n";
   text += "admission = \"client.admission\"\n";
-  text += "state = \"client-state\"\n";
+  text += "state = \"" + std::string(kClientState) + "\"\n";
   if (!development.empty()) text += "development = \"" + development.string() + "\"\n";
   or_stop(runtime::replace_file(folder / "rosebud.toml", text));
 }
@@ -304,7 +305,10 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
       std::error_code error;
       const auto key = stdfs::exists(key_file, error) ? or_stop(runtime::read_secret_key(key_file))
                                                       : crypto::SecretKey::generate();
-      if (!stdfs::exists(key_file, error)) or_stop(runtime::write_secret_key(key_file, key));
+      if (!stdfs::exists(key_file, error)) {
+        or_stop(runtime::write_secret_key(key_file, key));
+        or_stop(client::begin_notes_of_new_key(folder / kClientState));
+      }
       const auto statement = admit(authority, genesis.cluster(), role, key.public_key(),
                                    options->name, options->quota_gib << 30, {}, options->days);
       write_client_folder(folder, genesis, stdfs::absolute(options->genesis), statement,

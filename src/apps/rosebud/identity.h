@@ -42,6 +42,9 @@ wire::SignedBytes admit(const crypto::SecretKey& authority, const crypto::Cluste
                         std::uint64_t capacity_bytes, const wire::DirectoryId& directory,
                         std::uint64_t days);
 
+/// Where a client's notes are, in its folder.
+inline constexpr std::string_view kClientState = "client-state";
+
 /// A folder with which a client finds its cluster: rosebud.toml, key, admission.
 void write_client_folder(const std::filesystem::path& folder,
                          const membership::SignedGenesis& genesis,

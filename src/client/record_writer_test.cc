@@ -1,0 +1,164 @@
+#include "client/record_writer.h"
+
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include <deque>
+#include <fstream>
+#include <set>
+#include <thread>
+
+#include "membership/test_cluster.h"
+
+namespace rosebud::client {
+namespace {
+
+namespace stdfs = std::filesystem;
+using objects::Outcome;
+
+/// A store that keeps the newest record, and ends writes as it was told.
+class FakeSession final : public Session {
+ public:
+  explicit FakeSession(std::shared_ptr<const membership::Configuration> configuration)
+      : configuration_(std::move(configuration)), key_(crypto::SecretKey::generate()) {}
+
+  const membership::Configuration& configuration() const override { return *configuration_; }
+  const crypto::SecretKey& key() const override { return key_; }
+  const crypto::SignatureScheme& scheme() const override { return crypto::ed25519(); }
+  void write_block(const wire::ObjectId&, Buffer, Duration, Done) override {}
+  void read_block(const wire::ObjectId&, Duration, Done) override {}
+  void write_record(const wire::ObjectId&, wire::SignedRecord record, Duration,
+                    Done done) override {
+    objects::OperationResult result{.outcome = Outcome::kDone};
+    {
+      const std::lock_guard lock(mutex);
+      sent.push_back(record);
+      if (!outcomes.empty()) {
+        result.outcome = outcomes.front();
+        outcomes.pop_front();
+      }
+      if (result.outcome == Outcome::kDone) held = std::move(record);
+    }
+    done(std::move(result));
+  }
+  void read_record(const wire::ObjectId&, Duration, Done done) override {
+    const std::lock_guard lock(mutex);
+    done({.outcome = held ? Outcome::kDone : Outcome::kNotFound, .record = held});
+  }
+  std::vector<Observed> observations() const override { return {}; }
+  std::vector<std::string> problems() const override { return {}; }
+  std::optional<std::string> refusal() const override { return std::nullopt; }
+
+  std::mutex mutex;
+  std::vector<wire::SignedRecord> sent;
+  std::deque<Outcome> outcomes;  // of the next writes; kDone when there are none
+  std::optional<wire::SignedRecord> held;
+
+ private:
+  std::shared_ptr<const membership::Configuration> configuration_;
+  crypto::SecretKey key_;
+};
+
+class RecordWriterTest : public testing::Test {
+ protected:
+  RecordWriterTest() {
+    std::string name = (stdfs::temp_directory_path() / "rosebud-writer-XXXXXX").string();
+    folder = ::mkdtemp(name.data());
+  }
+  ~RecordWriterTest() override { stdfs::remove_all(folder); }
+
+  Result<Written, Failure> write(std::string_view value,
+                                 std::optional<wire::Version> expected = std::nullopt) {
+    return RecordWriter(session, folder / "state", to_bytes(as_bytes("name")))
+        .write(as_bytes(value), expected, std::chrono::seconds(5));
+  }
+  wire::Version version_of(const wire::SignedRecord& record) const {
+    return wire::RecordStatement::decode(record.statement.statement)->version;
+  }
+  /// What somebody else with the same key wrote.
+  void another_wrote(wire::Version version, std::string_view value) {
+    const wire::RecordStatement statement{.cluster = session.configuration().cluster(),
+                                          .owner = session.key().public_key(),
+                                          .salt = to_bytes(as_bytes("name")),
+                                          .version = version,
+                                          .value_size = static_cast<std::uint32_t>(value.size()),
+                                          .value_hash = wire::record_value_hash(as_bytes(value))};
+    session.held = {.statement = wire::sign(session.scheme(), session.key(), statement),
+                    .value = Buffer::copy_of(as_bytes(value))};
+  }
+
+  stdfs::path folder;
+  FakeSession session{membership::TestCluster().first()};
+};
+
+TEST_F(RecordWriterTest, NewKey_CountsFromOne) {
+  ASSERT_TRUE(begin_notes_of_new_key(folder / "state"));
+  EXPECT_EQ(write("a")->version, wire::Version{1});
+  EXPECT_EQ(write("b")->version, wire::Version{2});
+}
+
+// An earlier writer may have left its first version at one replica, where 2f+1 others know nothing.
+TEST_F(RecordWriterTest, NotesMayBeLost_FirstWriteIsUnderARaisedTerm) {
+  EXPECT_EQ(write("a")->version, wire::Version::of(1, 1));
+}
+
+TEST_F(RecordWriterTest, CopyOfTheNotes_IsNotBelieved) {
+  ASSERT_TRUE(begin_notes_of_new_key(folder / "first"));
+  stdfs::copy(folder / "first", folder / "state");
+  EXPECT_EQ(write("a")->version, wire::Version::of(1, 1));
+}
+
+TEST_F(RecordWriterTest, UnknownOutcome_TheSameIsSentFirst) {
+  ASSERT_TRUE(begin_notes_of_new_key(folder / "state"));
+  session.outcomes = {Outcome::kUnknown};
+  const auto unknown = write("a");
+  ASSERT_FALSE(unknown.has_value());
+  EXPECT_EQ(unknown.error().code, ExitCode::kTimeout);
+  EXPECT_EQ(write("b")->version, wire::Version{2});
+  ASSERT_EQ(session.sent.size(), 3U);
+  EXPECT_EQ(session.sent[0], session.sent[1]);
+  EXPECT_EQ(as_text(session.sent[2].value.view()), "b");
+}
+
+TEST_F(RecordWriterTest, TakingOver_FirstTheValueReadUnderARaisedTerm) {
+  another_wrote({7}, "theirs");
+  EXPECT_EQ(write("mine")->version, wire::Version::of(1, 9));
+  ASSERT_EQ(session.sent.size(), 2U);
+  EXPECT_EQ(version_of(session.sent[0]), wire::Version::of(1, 8));
+  EXPECT_EQ(as_text(session.sent[0].value.view()), "theirs");
+}
+
+TEST_F(RecordWriterTest, ExpectedVersionIsNotTheNewest_NothingIsSent) {
+  another_wrote({7}, "theirs");
+  const auto refused = write("mine", wire::Version{6});
+  ASSERT_FALSE(refused.has_value());
+  EXPECT_EQ(refused.error().code, ExitCode::kConflict);
+  EXPECT_TRUE(session.sent.empty());
+}
+
+TEST_F(RecordWriterTest, LastVersions_AreAnErrorAndNoStepBack) {
+  another_wrote({~std::uint64_t{0}}, "last");
+  EXPECT_EQ(write("mine").error().code, ExitCode::kUsage);
+  // Under the last term, at the last counter but one: one more can be written by who knows it.
+  another_wrote(wire::Version::of(0xfffe, wire::Version::kCounterMax), "nearly last");
+  EXPECT_FALSE(write("mine").has_value());
+  for (const auto& record : session.sent)
+    EXPECT_GT(version_of(record), wire::Version::of(0xfffe, wire::Version::kCounterMax));
+}
+
+TEST_F(RecordWriterTest, ManyAtOnce_NeverTwoValuesAtOneVersion) {
+  ASSERT_TRUE(begin_notes_of_new_key(folder / "state"));
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([this, i] {
+      for (int j = 0; j < 5; ++j) EXPECT_TRUE(write(std::to_string(i * 10 + j)).has_value());
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  std::set<wire::Version> versions;
+  for (const auto& record : session.sent) EXPECT_TRUE(versions.insert(version_of(record)).second);
+  EXPECT_EQ(versions.size(), 40U);
+}
+
+}  // namespace
+}  // namespace rosebud::client
