@@ -61,10 +61,13 @@ class ClientOf4 : public testing::Test, protected TestGroup {
                      now + seconds(30), effects);
     take(std::move(effects));
   }
-  void read_block() {
+  void begin_read_block() {
     ClientEffects effects;
     core.read_block(now, block, now + seconds(30), effects);
     take(std::move(effects));
+  }
+  void read_block() {
+    begin_read_block();
     while (asked[3].empty() || asked[2].empty() || asked[1].empty() || asked[0].empty())
       pass(milliseconds(50));  // hedging
   }
@@ -142,6 +145,37 @@ TEST_F(ClientOf4, BlockRead_BytesCountInAnyEpochAndMustHashToTheId) {
   answer(1, wire::BlockFound{hello}, 7);
   EXPECT_EQ(outcome(), Outcome::kDone);
   EXPECT_EQ(result->bytes, hello);
+}
+
+// Suppose the replicas are slow because they are asked too much: one more question each would make
+// it worse, and that again.
+TEST_F(ClientOf4, BlockRead_SlowIsUsual_OthersAreAskedLater) {
+  const auto asked_count = [&] {
+    std::size_t count = 0;
+    for (const auto& requests : asked) count += requests.size();
+    return count;
+  };
+  const auto asked_one = [&] {
+    for (std::size_t i = 0; i < kReplicas; ++i) {
+      if (!asked[i].empty()) return i;
+    }
+    return kReplicas;
+  };
+  begin_read_block();
+  pass(milliseconds(60));
+  EXPECT_EQ(asked_count(), 2U) << "nothing is usual yet";
+  for (int i = 0; i < 30; ++i) {
+    pass(milliseconds(400));
+    answer(asked_one(), wire::BlockFound{hello});
+    ASSERT_TRUE(is_over());
+    result.reset();
+    for (auto& requests : asked) requests.clear();
+    begin_read_block();
+  }
+  pass(milliseconds(600));
+  EXPECT_EQ(asked_count(), 1U);
+  pass(milliseconds(300));
+  EXPECT_EQ(asked_count(), 2U);
 }
 
 TEST_F(ClientOf4, BlockRead_NotFoundNeedsAQuorumOfOneEpoch) {
