@@ -27,6 +27,9 @@ using boost::system::error_code;
 constexpr std::size_t kLengthsSize = 8;
 /// Frames up to this size are gathered into one write of about as much.
 constexpr std::size_t kGatherBytes = 64U << 10;
+/// What any peer takes: a sender that goes beyond has a bug.
+constexpr std::size_t kSentHeaderSizeMax = FrameLimits{}.header_size_max;
+constexpr std::size_t kSentBulkSizeMax = FrameLimits{}.bulk_size_max;
 /// What one read takes at most: a record of TLS. Small frames are cut out of it without another
 /// wait.
 constexpr std::size_t kReadBuffer = 16U << 10;
@@ -162,8 +165,9 @@ class TlsConnection final : public Connection {
   bool send(Bytes header, Buffer bulk) override {
     if (is_closed_) return false;
     const std::size_t size = kLengthsSize + header.size() + bulk.size();
-    CHECK(header.size() <= limits_.header_size_max);
-    CHECK(bulk.size() <= limits_.bulk_size_max);
+    // The limits are of what comes in: answers are longer than requests may be.
+    CHECK(header.size() <= kSentHeaderSizeMax);
+    CHECK(bulk.size() <= kSentBulkSizeMax);
     if (queued_bytes_ + size > limits_.queue_bytes_max) return false;
     queued_bytes_ += size;
     queue_.push_back({std::move(header), std::move(bulk)});

@@ -25,6 +25,7 @@ class io_context;
 
 namespace rosebud::net {
 
+/// Of what comes in.
 struct FrameLimits {
   std::size_t header_size_max = 8U << 20;
   std::size_t bulk_size_max = 2U << 20;

@@ -213,6 +213,20 @@ TEST_F(ConnectionTest, LengthOverItsLimit_Closes) {
   }
 }
 
+// What a node answers to others is longer than what it takes from them.
+TEST_F(ConnectionTest, LimitsOfWhatComesIn_DoNotBindWhatIsSent) {
+  limits.header_size_max = 1000;
+  listen_with();
+  limits = {};
+  connect_both();
+  ASSERT_TRUE(client.connection->send({1}, {}));
+  run_until([&] { return accepted[0]->frames.size() == 1; });
+  ASSERT_TRUE(accepted[0]->connection->send({2}, {}));
+  ASSERT_TRUE(accepted[0]->connection->send(Bytes(5000, 3), {}));
+  run_until([&] { return client.frames.size() == 2; });
+  EXPECT_EQ(client.frames[1].first, Bytes(5000, 3));
+}
+
 // Before anybody said who they are, they get no more room than a hello needs.
 TEST_F(ConnectionTest, FirstFrameIsSmall_LaterOnesAreNot) {
   listen_with();
