@@ -80,7 +80,8 @@ class HeaderReader {
 Explained bad(std::string cause) {
   return {.what = "this is no CAR file that can be read here",
           .cause = std::move(cause),
-          .next = "make it with `ipfs dag export` or `rosebud export`"};
+          .next = "make it with `ipfs dag export` or `rosebud export`",
+          .trouble = Trouble::kIntegrity};
 }
 
 Result<std::vector<Cid>, Explained> decode_header(ByteView bytes) {
@@ -179,7 +180,8 @@ Result<std::vector<Cid>, Explained> links_of(const Cid& cid, ByteView block) {
   if (!node) {
     return fail(Explained{.what = "the block " + cid.text() + " is no UnixFS node",
                           .cause = "the DAG holds something else than files and directories",
-                          .next = "only files and directories can be kept here"});
+                          .next = "only files and directories can be kept here",
+                          .trouble = Trouble::kIntegrity});
   }
   out.reserve(node->links.size());
   for (const Link& link : node->links) out.push_back(link.cid);
@@ -246,7 +248,8 @@ Result<ImportedCar, Explained> import_car(ByteSource& source, BlockSink& sink, B
     if (Cid::of(cid->codec, block) != *cid) {
       return fail(Explained{.what = "the bytes of " + cid->text() + " do not hash to it",
                             .cause = "the file is damaged or forged",
-                            .next = "get the file again"});
+                            .next = "get the file again",
+                            .trouble = Trouble::kIntegrity});
     }
     if (!come.insert(*cid).second) continue;
     const auto links = links_of(*cid, block);
@@ -268,7 +271,8 @@ Result<ImportedCar, Explained> import_car(ByteSource& source, BlockSink& sink, B
       return fail(Explained{.what = "the DAG is not whole: " + cid.text() +
                                     " is neither in the file nor in the cluster",
                             .cause = block.error().what,
-                            .next = "export it anew where it is whole; what came was stored"});
+                            .next = "export it anew where it is whole; what came was stored",
+                            .trouble = Trouble::kIntegrity});
     }
     // Stored again, which costs one question: what is there may be held by others only.
     if (auto put = sink.put(cid, *block); !put) return fail(put.error());

@@ -2,11 +2,11 @@
 // in development.
 #include <prometheus/metric_family.h>
 #include <prometheus/text_serializer.h>
-#include <sys/resource.h>
 
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/processor_time.h"
 #include "runtime/node_internal.h"
 
 namespace rosebud::runtime {
@@ -52,16 +52,6 @@ std::string value_in(const std::string& query, const std::string& name) {
 
 net::HttpResponse text(unsigned status, std::string body) {
   return {.status = status, .content_type = "text/plain", .body = std::move(body)};
-}
-
-/// User and system time of this process so far.
-double processor_seconds() {
-  rusage used{};
-  ::getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // bench: load on a cluster through a client session, and what each operation costs.
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -9,6 +8,7 @@
 #include <sstream>
 
 #include "apps/rosebud/commands.h"
+#include "base/processor_time.h"
 #include "load/generator.h"
 #include "runtime/key_file.h"
 
@@ -178,15 +178,6 @@ class Workload {
 
 // ---- What an operation costs ----
 
-double own_processor_seconds() {
-  rusage used{};
-  ::getrusage(RUSAGE_SELF, &used);
-  const auto seconds = [](const timeval& time) {
-    return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-  };
-  return seconds(used.ru_utime) + seconds(used.ru_stime);
-}
-
 /// Sums over the nodes of a development cluster, from their metrics.
 struct NodeCosts {
   double processor_seconds = 0;
@@ -290,7 +281,7 @@ void bench(const Globals& globals, const BenchOptions& options) {
   Workload workload(*session, options, globals.timeout());
   workload.prepare(globals);
   const auto now = [&] {
-    return Moment{.own_seconds = own_processor_seconds(),
+    return Moment{.own_seconds = processor_seconds(),
                   .nodes = costs_of_nodes(session.file().development)};
   };
   Moment before;

@@ -71,7 +71,7 @@ void export_to(const Globals& globals, const std::string& id, std::string to, bo
   client::StoreSource source(*session, globals.timeout());
   const auto stop_reading = [&](const Explained& explained) {
     if (source.failure()) throw Stop{*source.failure()};
-    stop(ExitCode::kIntegrity, explained);
+    stop(client::code_of(explained), explained);
   };
   const auto cid = fs::resolve(id, source);
   if (!cid) stop_reading(cid.error());
@@ -80,12 +80,12 @@ void export_to(const Globals& globals, const std::string& id, std::string to, bo
   // Beside its place, renamed when whole: nobody finds half a file under its name.
   const std::string part = to + ".part";
   if (!is_stdout && !may_overwrite && stdfs::exists(to)) {
-    stop(ExitCode::kUsage, {.what = to + " exists",
+    stop(ExitCode::kUsage, {.what = visible(to) + " exists",
                             .next = "choose another file with -o, or overwrite with --force"});
   }
   const File file(is_stdout ? STDOUT_FILENO
                             : ::open(part.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (file.fd() < 0) stop_with_errno("cannot write " + part);
+  if (file.fd() < 0) stop_with_errno("cannot write " + visible(part));
   Progress progress(globals, "exporting", 0);
   const auto done = fs::export_car(*cid, source, [&](ByteView bytes) {
     progress.add(bytes.size());
@@ -97,22 +97,22 @@ void export_to(const Globals& globals, const std::string& id, std::string to, bo
   }
   if (is_stdout) return;
   if (::fsync(file.fd()) != 0 || ::rename(part.c_str(), to.c_str()) != 0)
-    stop_with_errno("finishing " + to + " failed");
-  print(globals,
-        {{"id", cid->text()},
-         {"path", to},
-         {"blocks", done->blocks},
-         {"bytes", done->bytes},
-         {"seconds", progress.seconds()}},
+    stop_with_errno("finishing " + visible(to) + " failed");
+  nlohmann::json json = {{"id", cid->text()},
+                         {"blocks", done->blocks},
+                         {"bytes", done->bytes},
+                         {"seconds", progress.seconds()}};
+  put_text(json, "path", to);
+  print(globals, json,
         globals.is_quiet ? ""
                          : fmt::format("{} blocks, {}  {}", done->blocks,
-                                       human_bytes(static_cast<double>(done->bytes)), to));
+                                       human_bytes(static_cast<double>(done->bytes)), visible(to)));
 }
 
 void import_from(const Globals& globals, const std::string& path) {
   const bool is_stdin = path == "-";
   const File file(is_stdin ? STDIN_FILENO : ::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.fd() < 0) stop_with_errno("cannot read " + path);
+  if (file.fd() < 0) stop_with_errno("cannot read " + visible(path));
   struct stat status{};
   const bool has_size = ::fstat(file.fd(), &status) == 0 && S_ISREG(status.st_mode);
   const OpenSession session(globals);
@@ -128,20 +128,22 @@ void import_from(const Globals& globals, const std::string& path) {
     // Silence of the cluster is no fault of the file.
     const bool is_unreachable = store.failure() && store.failure()->code != ExitCode::kNotFound;
     if (is_unreachable) throw Stop{*store.failure()};
-    stop(ExitCode::kIntegrity, imported.error());
+    stop(client::code_of(imported.error()), imported.error());
   }
   for (const fs::Cid& root : imported->roots) {
-    print(globals,
-          {{"id", root.text()},
-           {"path", path},
-           {"blocks", imported->totals.blocks},
-           {"bytes", imported->totals.bytes},
-           {"seconds", progress.seconds()}},
-          globals.is_quiet
-              ? root.text()
-              : fmt::format("{}  {} blocks, {}  {}", root.text(), imported->totals.blocks,
-                            human_bytes(static_cast<double>(imported->totals.bytes)), path));
+    nlohmann::json json = {{"id", root.text()},
+                           {"blocks", imported->totals.blocks},
+                           {"bytes", imported->totals.bytes},
+                           {"seconds", progress.seconds()}};
+    put_text(json, "path", path);
+    print(
+        globals, json,
+        globals.is_quiet
+            ? root.text()
+            : fmt::format("{}  {} blocks, {}  {}", root.text(), imported->totals.blocks,
+                          human_bytes(static_cast<double>(imported->totals.bytes)), visible(path)));
   }
+  flush_output();
 }
 
 }  // namespace
