@@ -161,7 +161,9 @@ void Links::close() {
   state_->is_closed = true;
   for (auto& [node, link] : state_->links) {
     link->timer.cancel();
-    if (link->connection) link->connection->close();
+    // Let go of here: its events hold the state, which would hold it for ever.
+    if (const auto connection = std::move(link->connection)) connection->close();
+    link->connection.reset();
   }
 }
 
