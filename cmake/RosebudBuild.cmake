@@ -48,6 +48,12 @@ if(ROSEBUD_DCHECKS)
   add_compile_definitions(ROSEBUD_DCHECKS)
 endif()
 
+# Never for use: breaks one rule of the protocol on purpose (src/objects/planted_bugs.h).
+option(ROSEBUD_PLANTED_BUGS "Let rosebud-sim plant bugs" OFF)
+if(ROSEBUD_PLANTED_BUGS)
+  add_compile_definitions(ROSEBUD_PLANTED_BUGS)
+endif()
+
 find_package(Threads REQUIRED)
 find_package(OpenSSL 3 REQUIRED)
 find_package(GTest REQUIRED)

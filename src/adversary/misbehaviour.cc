@@ -5,6 +5,7 @@ namespace {
 
 /// A development cluster's stale node must not grow without bound either.
 constexpr std::size_t kFirstShownMax = 10'000;
+constexpr std::size_t kReplayedMax = 64;
 /// A liar says that it is complete for whatever it is asked about.
 constexpr wire::Epoch kAnyEpoch(~std::uint64_t{0});
 
@@ -31,6 +32,12 @@ std::string_view name_of(Mode mode) {
       return "garbage";
     case Mode::kEquivocate:
       return "equivocate";
+    case Mode::kForge:
+      return "forge";
+    case Mode::kRefuse:
+      return "refuse";
+    case Mode::kReplay:
+      return "replay";
     case Mode::kStall:
       return "stall";
   }
@@ -39,7 +46,7 @@ std::string_view name_of(Mode mode) {
 
 std::optional<Mode> mode_of(std::string_view name) {
   for (Mode mode : {Mode::kHonest, Mode::kMute, Mode::kLie, Mode::kStale, Mode::kGarbage,
-                    Mode::kEquivocate, Mode::kStall}) {
+                    Mode::kEquivocate, Mode::kForge, Mode::kRefuse, Mode::kReplay, Mode::kStall}) {
     if (name == name_of(mode)) return mode;
   }
   return std::nullopt;
@@ -51,12 +58,14 @@ void Misbehaviour::edit(objects::Effects& effects) {
     if (auto* answer = std::get_if<objects::SendAnswer>(&effect)) return !edit_answer(*answer);
     return mode_ == Mode::kMute && std::holds_alternative<objects::SendRequest>(effect);
   });
+  if (mode_ == Mode::kReplay) replay(effects);
 }
 
 /// False: not sent.
 bool Misbehaviour::edit_answer(objects::SendAnswer& answer) {
   switch (mode_) {
     case Mode::kHonest:
+    case Mode::kReplay:
       break;
     case Mode::kMute:
       return false;
@@ -71,6 +80,12 @@ bool Misbehaviour::edit_answer(objects::SendAnswer& answer) {
       break;
     case Mode::kEquivocate:
       if (answer.to.value % 2 == 0) lie(answer.answer.body);
+      break;
+    case Mode::kForge:
+      forge(answer.answer.body);
+      break;
+    case Mode::kRefuse:
+      answer.answer.body = wire::Refused{.reason = wire::RefusalReason::kBadHold};
       break;
     case Mode::kStall:
       stall(answer.answer.body);
@@ -115,6 +130,47 @@ void Misbehaviour::show_stale(wire::AnswerBody& body) {
   } else if (auto* entries = std::get_if<wire::RangeEntries>(&body)) {
     entries->entries.clear();
   }
+}
+
+void Misbehaviour::forge(wire::AnswerBody& body) {
+  const auto raise = [&](wire::SignedBytes& record) {
+    auto statement = wire::RecordStatement::decode(record.statement);
+    if (!statement) return;
+    statement->version.value += 1 + random_.below(3);
+    record.statement = statement->encode();
+  };
+  if (auto* record = std::get_if<wire::RecordHeld>(&body)) {
+    const auto statement = wire::RecordStatement::decode(record->record.statement.statement);
+    if (statement && first_shown_.size() < kFirstShownMax) {
+      first_shown_.emplace(statement->id().placement, *record);
+    }
+    if (random_.chance(1, 2)) return raise(record->record.statement);
+    for (const auto& [id, other] : first_shown_) {
+      if (statement && id != statement->id().placement) {
+        body = other;
+        return;
+      }
+    }
+  } else if (auto* found = std::get_if<wire::ObjectFound>(&body)) {
+    raise(found->object.record);
+  } else if (auto* block = std::get_if<wire::BlockFound>(&body)) {
+    block->bytes = with_a_flipped_byte(block->bytes);
+  }
+}
+
+void Misbehaviour::replay(objects::Effects& effects) {
+  std::vector<objects::SendAnswer> again;
+  for (const objects::Effect& effect : effects) {
+    const auto* answer = std::get_if<objects::SendAnswer>(&effect);
+    if (!answer) continue;
+    if (answered_.size() < kReplayedMax) {
+      answered_.push_back(*answer);
+    } else {
+      answered_[random_.below(answered_.size())] = *answer;
+    }
+    again.push_back(answered_[random_.below(answered_.size())]);
+  }
+  for (auto& answer : again) effects.emplace_back(std::move(answer));
 }
 
 void Misbehaviour::stall(wire::AnswerBody& body) {

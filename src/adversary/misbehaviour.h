@@ -20,6 +20,9 @@ enum class Mode : std::uint8_t {
   kStale,  // the first record that it ever showed of each id, for ever; new blocks are "not there"
   kGarbage,     // random bytes in the place of every content and signature
   kEquivocate,  // tells every second asker the truth and the others what kLie would
+  kForge,       // records with a higher version that nobody signed, and other records than asked for
+  kRefuse,      // says no to everything, for reasons that waiting does not change
+  kReplay,      // the truth, and then once more what it answered long ago
   kStall,       // finds a difference in every part of every comparison, so that it never ends
 };
 std::string_view name_of(Mode mode);
@@ -41,12 +44,15 @@ class Misbehaviour {
   void lie(wire::AnswerBody& body);
   void show_stale(wire::AnswerBody& body);
   void stall(wire::AnswerBody& body);
+  void forge(wire::AnswerBody& body);
+  void replay(objects::Effects& effects);
   void scramble(wire::AnswerBody& body);
   Buffer random_bytes(std::size_t size);
 
   Random random_;
   Mode mode_ = Mode::kHonest;
   std::map<crypto::Digest, wire::RecordHeld> first_shown_;  // by record id
+  std::vector<objects::SendAnswer> answered_;               // kReplay: some of the last ones
 };
 
 }  // namespace rosebud::adversary

@@ -144,6 +144,7 @@ int Client::distance_of(const wire::NodeKey& node) const {
 /// A newer configuration: what was counted in the older one counts no more (design 6). The result
 /// of a finished read phase is kept: a write-back goes on with it.
 void Client::reset_tally(Operation& operation) {
+  if (is_planted(Bug::kTallyKept)) return;
   if (auto* write = std::get_if<WriteBlock>(&operation.kind)) {
     write->tally = BlockWrite(faults());
   } else if (auto* read = std::get_if<ReadBlock>(&operation.kind)) {
@@ -364,14 +365,21 @@ bool Client::is_hopeless(const Operation& operation) const {
 std::optional<OperationResult> Client::verdict(Instant now, Operation& operation,
                                                ClientEffects& out) {
   if (const auto* write = std::get_if<WriteBlock>(&operation.kind)) {
-    if (write->tally.is_done()) return counted(operation, Outcome::kDone);
+    const bool is_one_enough = is_planted(Bug::kOneAlreadyThere) && write->is_offered_first;
+    if (write->tally.is_done() || (is_one_enough && write->tally.stored().count() > 0)) {
+      return counted(operation, Outcome::kDone);
+    }
   } else if (const auto* read = std::get_if<ReadBlock>(&operation.kind)) {
-    if (read->absent.is_quorum()) return counted(operation, Outcome::kNotFound);
+    const bool is_few_enough = is_planted(Bug::kAbsentFromFew);
+    if (read->absent.is_quorum() || (is_few_enough && read->absent.count() > faults())) {
+      return counted(operation, Outcome::kNotFound);
+    }
   } else if (const auto* record = std::get_if<WriteRecord>(&operation.kind)) {
     const RecordWrite::Verdict verdict = record->tally.verdict();
     if (verdict == RecordWrite::Verdict::kDone) return counted(operation, Outcome::kDone);
     if (verdict == RecordWrite::Verdict::kSuperseded) {
-      OperationResult result = counted(operation, Outcome::kSuperseded);
+      OperationResult result = counted(
+          operation, is_planted(Bug::kSupersededIsDone) ? Outcome::kDone : Outcome::kSuperseded);
       result.record = operation.newer;
       result.hold = operation.newer_hold;
       return result;
@@ -388,7 +396,8 @@ std::optional<OperationResult> Client::verdict(Instant now, Operation& operation
       return result;
     };
     if (read_record->written_back) {
-      if (read_record->write_back->verdict() == RecordWrite::Verdict::kDone) {
+      if (is_planted(Bug::kNoWriteBack) ||
+          read_record->write_back->verdict() == RecordWrite::Verdict::kDone) {
         return returning(read_record->written_back, 2);
       }
     } else if (const auto seat = read_record->tally.agreed_seat()) {
@@ -402,7 +411,8 @@ std::optional<OperationResult> Client::verdict(Instant now, Operation& operation
     denied += is_final(*state.refusal) ? 1 : 0;
     full += *state.refusal == RefusalReason::kNoSpace ? 1 : 0;
   }
-  if (denied > faults()) return counted(operation, Outcome::kDenied);
+  if (denied > (is_planted(Bug::kDeniedByOne) ? 0 : faults()))
+    return counted(operation, Outcome::kDenied);
   if (now < operation.deadline && !is_hopeless(operation)) return std::nullopt;
   if (full > faults()) return counted(operation, Outcome::kNoSpace);
   OperationResult result = counted(operation, Outcome::kNoQuorum);

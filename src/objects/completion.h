@@ -44,13 +44,16 @@ class Completion {
   }
 
   bool is_complete() const {
+    if (is_planted(Bug::kCompleteFromNobody)) return true;
     const EpochGroup& own = groups_.front();
     if (own.epoch.value <= 1 || told_.at(self_) >= own.epoch) return true;
-    if (complete_members(own) >= faults_ + 1) return true;
+    const std::size_t enough = faults_ + (is_planted(Bug::kCompleteFromFew) ? 0 : 1);
+    const std::size_t quorum = quorum_of(faults_) - (is_planted(Bug::kCompleteFrom2f) ? 1 : 0);
+    if (complete_members(own) >= enough) return true;
     for (std::size_t back = 1; back < groups_.size(); ++back) {
       const EpochGroup& group = groups_[back];
-      if (tellers(group) < quorum_of(faults_)) return false;
-      if (complete_members(group) >= faults_ + 1) return true;
+      if (tellers(group) < quorum) return false;
+      if (complete_members(group) >= enough) return true;
     }
     return false;
   }

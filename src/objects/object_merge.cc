@@ -17,7 +17,9 @@ wire::HoldStatement statement_of(const wire::Hold& hold) {
 /// same.
 bool wins(const wire::Hold& a, const wire::HoldStatement& a_says, const wire::Hold& b,
           const wire::HoldStatement& b_says) {
-  if (a_says.serial != b_says.serial) return a_says.serial > b_says.serial;
+  if (a_says.serial != b_says.serial) {
+    return (a_says.serial > b_says.serial) != is_planted(Bug::kLowerSerialWins);
+  }
   return crypto::sha256(a.statement.statement) > crypto::sha256(b.statement.statement);
 }
 
@@ -35,6 +37,10 @@ HoldChange add_hold(wire::StoredObject& object, const wire::Hold& hold) {
   auto& holds = object.holds;
   auto at = std::ranges::lower_bound(
       holds, added.holder, {}, [](const wire::Hold& one) { return statement_of(one).holder; });
+  if (is_planted(Bug::kOneHoldPerObject)) {
+    holds.clear();
+    at = holds.end();
+  }
   if (at == holds.end() || statement_of(*at).holder != added.holder) {
     if (holds.size() >= wire::kHoldsPerObjectMax) return HoldChange::kTooMany;
     holds.insert(at, hold);
@@ -61,7 +67,8 @@ bool merge(wire::StoredObject& into, const wire::StoredObject& from) {
   bool is_changed = false;
   const auto mine = order_in(into);
   const auto theirs = order_in(from);
-  const bool is_newer = theirs && (!mine || *theirs > *mine);
+  const bool is_newer = theirs && (!mine || *theirs > *mine ||
+                                   (is_planted(Bug::kOlderOverwrites) && *theirs != *mine));
   const bool is_same_with_content = into.is_damaged && !from.is_damaged && mine == theirs;
   if (is_newer || is_same_with_content) {
     into.record = from.record;

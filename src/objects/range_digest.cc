@@ -1,6 +1,7 @@
 #include "objects/range_digest.h"
 
 #include "base/check.h"
+#include "objects/planted_bugs.h"
 
 namespace rosebud::objects {
 namespace {
@@ -82,7 +83,9 @@ void RangeDigest::add(const wire::IndexEntry& entry) {
   }
   Part& part = parts_[part_];
   const std::uint8_t damaged = entry.is_damaged ? 1 : 0;
-  part.hasher.update(entry.id.encode().view()).update(entry.state.view()).update({&damaged, 1});
+  if (!is_planted(Bug::kFingerprintOfCount)) part.hasher.update(entry.id.encode().view());
+  if (!is_planted(Bug::kFingerprintOfCount)) part.hasher.update(entry.state.view());
+  part.hasher.update({&damaged, 1});
   ++part.count;
   ++count_;
   if (count_ <= wire::kRangeEntriesMax) {

@@ -81,6 +81,7 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
     Arc arc{.range = range, .groups = groups_of(range.first, history)};
     if (is_start) {
       arc.is_kept = tenure_.served.lowest(range) >= epoch;
+      arc.is_served = is_planted(Bug::kServedBeforeReconciled);
     } else {
       // Who was still reconciling after a start enters the next epoch as a gainer.
       arc.is_kept =
@@ -200,9 +201,9 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
 }
 
 bool Reconciler::must_make_room(Instant now, const Exchange& exchange) const {
-  return now >= exchange.turn_ends && std::ranges::any_of(exchanges_, [](const Exchange& other) {
-           return other.stage == Stage::kWaiting;
-         });
+  return !is_planted(Bug::kNoTurns) && now >= exchange.turn_ends &&
+         std::ranges::any_of(exchanges_,
+                             [](const Exchange& other) { return other.stage == Stage::kWaiting; });
 }
 
 void Reconciler::next_range(Instant now, std::size_t index, ReconcilerEffects& out) {
@@ -329,7 +330,8 @@ void Reconciler::fetch_more(Instant now, std::size_t index, ReconcilerEffects& o
          {.exchange = index, .round = exchange.round, .id = id}, out);
   }
   exchange.deadline = now + settings_.request_timeout;
-  if (exchange.fetching > 0 || !exchange.merging.empty()) return;
+  if (exchange.fetching > 0) return;
+  if (!exchange.merging.empty() && !is_planted(Bug::kCompleteBeforeMerged)) return;
   // What is left of this range when the turn is over is found again in the next one.
   if (!exchange.to_fetch.empty()) exchange.todo.push_back(exchange.range);
   exchange.to_fetch.clear();
@@ -354,6 +356,7 @@ void Reconciler::on_fetched(Instant now, const Pending& pending, wire::Answer& a
     // Listed, but not shown: who else has it?
     out.reports.push_back(
         {pending.to, found ? Observation::kInvalidAnswer : Observation::kEmptyListing});
+    if (is_planted(Bug::kFetchNotRepeated)) return fetch_more(now, index, out);
     repair(now, pending.id, out);
     if (!repairs_.contains(pending.id)) return fail(now, index);
     exchange.merging.insert(pending.id);
@@ -515,7 +518,7 @@ void Reconciler::on_answer(Instant now, const wire::NodeKey& from, wire::Answer 
   if (answer.context.configuration != verifier_->configuration().number()) return;
   if (!pending.exchange) return on_repair_answer(now, pending, answer, out);
   Exchange& exchange = exchanges_[*pending.exchange];
-  if (exchange.round != pending.round) return;
+  if (exchange.round != pending.round && !is_planted(Bug::kAnswerOfEarlierRound)) return;
   if (exchange.stage == Stage::kAsked) return on_range_answer(now, *pending.exchange, answer, out);
   on_fetched(now, pending, answer, out);
 }

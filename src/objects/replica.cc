@@ -130,7 +130,8 @@ void Replica::write_tenure(Effects& out) {
 std::optional<RefusalReason> Replica::refusal_of(const Sender& sender,
                                                  const wire::Request& request) const {
   const membership::Configuration& configuration = verifier_.configuration();
-  const bool is_busy = is_entering_ || operations_ >= limits_.operations_max ||
+  const bool is_entered = !is_entering_ || is_planted(Bug::kEnteredNotDurable);
+  const bool is_busy = !is_entered || operations_ >= limits_.operations_max ||
                        operation_bytes_ + bulk_size(request) > limits_.operation_bytes_max;
   if (is_busy) return RefusalReason::kBusy;
   if (sender.role == wire::Role::kNode && !configuration.node_index(sender.key)) {
@@ -138,7 +139,8 @@ std::optional<RefusalReason> Replica::refusal_of(const Sender& sender,
   }
   const wire::ConfigurationNumber asked = request.context.configuration;
   // The bytes of a block prove themselves in whatever epoch; everything else belongs to one.
-  if (!std::holds_alternative<wire::GetBlock>(request.body) && asked != configuration.number()) {
+  if (!is_planted(Bug::kEpochIgnored) && !std::holds_alternative<wire::GetBlock>(request.body) &&
+      asked != configuration.number()) {
     return asked > configuration.number() ? RefusalReason::kBusy : RefusalReason::kWrongEpoch;
   }
   const auto object = client_object(request.body);
@@ -188,6 +190,15 @@ void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Reque
                                                 .last = asked->range.last};
     return answer(sender, request.context,
                   wire::Completeness{wire::sign(*scheme_, identity_.key, statement)}, out);
+  }
+  if (is_planted(Bug::kReadBeforeSync)) {
+    if (const auto* get = std::get_if<wire::GetRecord>(&request.body)) {
+      for (const auto& [token, after] : persists_) {
+        if (after.id == get->id && after.answer) {
+          return answer(sender, request.context, after.answer->body, out);
+        }
+      }
+    }
   }
   wire::ObjectId id;
   if (const auto* fetch = std::get_if<wire::FetchObject>(&request.body)) {
@@ -239,11 +250,14 @@ std::vector<Buffer> Replica::descriptions_after(const wire::ConfigurationNumber&
 
 void Replica::answer(const Sender& sender, const wire::MessageContext& context,
                      wire::AnswerBody body, Effects& out) {
+  const bool is_as_asked =
+      is_planted(Bug::kEpochIgnored) || is_planted(Bug::kAcknowledgedAfterEpoch);
   out.push_back(SendAnswer{
       .to = sender.connection,
-      .answer = {
-          .context = {.configuration = verifier_.configuration().number(), .nonce = context.nonce},
-          .body = std::move(body)}});
+      .answer = {.context = {.configuration = is_as_asked ? context.configuration
+                                                          : verifier_.configuration().number(),
+                             .nonce = context.nonce},
+                 .body = std::move(body)}});
 }
 
 void Replica::refuse(const Sender& sender, const wire::MessageContext& context,
@@ -334,6 +348,10 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
     }
     return finish_front(id, out);
   }
+  if (is_planted(Bug::kDamagedIsAbsent) && held && held->is_damaged &&
+      !std::holds_alternative<MergeOperation>(front)) {
+    held = nullptr;
+  }
   if (held && held->is_damaged && !std::holds_alternative<MergeOperation>(front)) {
     // Marked in an earlier run.
     ReconcilerEffects asked;
@@ -358,6 +376,11 @@ void Replica::persist(AfterPersist after, wire::PutObject write, Effects& out) {
   writes.emplace_back(std::move(write));
   for (const auto& [who, bytes] : after.charged)
     writes.emplace_back(quota_note(who, charged_bytes_[who]));
+  if (is_planted(Bug::kAcknowledgedBeforeSync) && after.answer) {
+    const auto& front = std::get<ClientOperation>(queues_.at(*after.id).operations.front());
+    answer(front.sender, front.request.context, after.answer->body, out);
+    after.is_answered = true;
+  }
   const Token token = next_token();
   persists_.emplace(token, std::move(after));
   out.push_back(Persist{.token = token, .writes = std::move(writes)});
@@ -382,7 +405,8 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
   const Operation& front = queues_.at(*after.id).operations.front();
   if (const auto* client = std::get_if<ClientOperation>(&front)) {
     const bool is_same_epoch =
-        client->request.context.configuration == verifier_.configuration().number();
+        client->request.context.configuration == verifier_.configuration().number() ||
+        is_planted(Bug::kEpochIgnored) || is_planted(Bug::kAcknowledgedAfterEpoch);
     if (after.is_answered) {
       // Told to come back when the damage was found.
     } else if (!status) {
@@ -390,7 +414,8 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
              status.error() == wire::StorageError::kNoSpace ? RefusalReason::kNoSpace
                                                             : RefusalReason::kBusy,
              out);
-    } else if (!is_same_epoch || is_entering_) {
+    } else if (!is_same_epoch || (is_entering_ && !is_planted(Bug::kAcknowledgedAfterEpoch) &&
+                                  !is_planted(Bug::kEnteredNotDurable))) {
       refuse(client->sender, client->request.context, RefusalReason::kWrongEpoch, out);
     } else if (after.answer) {
       answer(client->sender, client->request.context, std::move(after.answer->body), out);

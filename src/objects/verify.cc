@@ -22,7 +22,8 @@ Result<Verified<wire::Request>, RefusalReason> Verifier::request(wire::Request r
     return fail(RefusalReason::kWrongEpoch);
   }
   if (const auto* put = std::get_if<wire::PutBlock>(&request.body)) {
-    if (crypto::sha256(put->bytes.view()) != put->id.placement)
+    const bool is_hashed = !is_planted(Bug::kPutBytesNotHashed);
+    if (is_hashed && crypto::sha256(put->bytes.view()) != put->id.placement)
       return fail(RefusalReason::kBadBlock);
     if (!hold(put->id, put->bytes.size(), put->hold)) return fail(RefusalReason::kBadHold);
   } else if (const auto* offer = std::get_if<wire::OfferBlock>(&request.body)) {
@@ -42,10 +43,11 @@ std::optional<wire::RecordStatement> Verifier::record(const wire::ObjectId& id,
   auto statement = wire::RecordStatement::decode(record.statement.statement);
   if (!statement) return std::nullopt;
   if (statement->cluster != configuration_->cluster()) return std::nullopt;
-  if (statement->id() != id) return std::nullopt;
+  if (!is_planted(Bug::kRecordIdNotChecked) && statement->id() != id) return std::nullopt;
   if (statement->value_size != record.value.size()) return std::nullopt;
   if (statement->value_hash != wire::record_value_hash(record.value.view())) return std::nullopt;
-  if (!wire::is_signed_by<wire::RecordStatement>(*scheme_, statement->owner, record.statement)) {
+  if (!is_planted(Bug::kRecordSignatureNotChecked) &&
+      !wire::is_signed_by<wire::RecordStatement>(*scheme_, statement->owner, record.statement)) {
     return std::nullopt;
   }
   return statement;
@@ -71,6 +73,7 @@ std::optional<CheckedHold> Verifier::hold(const wire::ObjectId& id, std::uint64_
   // A hold lives no longer than the admission of its holder, and is judged by the epoch's start,
   // never by a clock.
   if (statement->expiry > admission->not_after) return std::nullopt;
+  may_be_expired = may_be_expired || is_planted(Bug::kExpiredHoldRevived);
   if (!may_be_expired && statement->expiry <= configuration.start()) return std::nullopt;
   // A block is charged for what it is; a record for the most that it may become. Were a record's
   // size a matter of its value, anybody could hold it at its size of today and so take it from its
@@ -78,14 +81,17 @@ std::optional<CheckedHold> Verifier::hold(const wire::ObjectId& id, std::uint64_
   if (hold.size != (id.type == ObjectType::kBlock ? content_size : wire::kRecordValueSizeMax)) {
     return std::nullopt;
   }
-  if (!wire::hold_path_leads(wire::hold_leaf(id, hold.size), hold.index, statement->count,
+  if (!is_planted(Bug::kHoldPathNotChecked) &&
+      !wire::hold_path_leads(wire::hold_leaf(id, hold.size), hold.index, statement->count,
                              hold.path, statement->root)) {
     return std::nullopt;
   }
-  if (!wire::is_signed_by<wire::HoldStatement>(*scheme_, statement->holder, hold.statement)) {
+  if (!is_planted(Bug::kHoldNotSigned) &&
+      !wire::is_signed_by<wire::HoldStatement>(*scheme_, statement->holder, hold.statement)) {
     return std::nullopt;
   }
-  if (!wire::is_signed_by<wire::AdmissionStatement>(*scheme_, statement->organisation,
+  if (!is_planted(Bug::kAdmissionNotSigned) &&
+      !wire::is_signed_by<wire::AdmissionStatement>(*scheme_, statement->organisation,
                                                     hold.admission)) {
     return std::nullopt;
   }
@@ -98,7 +104,8 @@ bool Verifier::is_object(const wire::ObjectId& id, const wire::StoredObject& obj
   if (object.id != id || object.is_damaged || object.holds.empty()) return false;
   if (id.type == ObjectType::kBlock) {
     if (!object.record.statement.empty()) return false;
-    if (crypto::sha256(object.content.view()) != id.placement) return false;
+    const bool is_hashed = !is_planted(Bug::kFetchedBytesNotHashed);
+    if (is_hashed && crypto::sha256(object.content.view()) != id.placement) return false;
   } else if (!is_record(id, object.signed_record())) {
     return false;
   }

@@ -22,13 +22,16 @@
 #include <optional>
 #include <vector>
 
+#include "objects/planted_bugs.h"
 #include "wire/statement.h"
 
 namespace rosebud::objects {
 
 using Seat = std::size_t;
 
-constexpr std::size_t quorum_of(std::size_t faults) { return 2 * faults + 1; }
+inline std::size_t quorum_of(std::size_t faults) {
+  return 2 * faults + (is_planted(Bug::kQuorumOf2f) ? 0 : 1);
+}
 constexpr std::size_t group_size_of(std::size_t faults) { return 3 * faults + 1; }
 
 /// What orders the versions of one record: the version, then the value hash. Signature bytes play
@@ -37,7 +40,13 @@ struct RecordOrder {
   wire::Version version;
   crypto::Digest value_hash;
 
-  friend constexpr auto operator<=>(const RecordOrder&, const RecordOrder&) = default;
+  friend bool operator==(const RecordOrder&, const RecordOrder&) = default;
+  friend std::strong_ordering operator<=>(const RecordOrder& a, const RecordOrder& b) {
+    if (a.version != b.version || is_planted(Bug::kEqualVersionsNotOrdered)) {
+      return a.version <=> b.version;
+    }
+    return a.value_hash <=> b.value_hash;
+  }
 };
 inline RecordOrder order_of(const wire::RecordStatement& statement) {
   return {statement.version, statement.value_hash};
@@ -88,7 +97,8 @@ class RecordWrite {
   /// A replica now durably holds `held`; an older one says nothing and is asked again.
   void on_held(Seat seat, const RecordOrder& held) {
     if (held == written_ || (kind_ == Kind::kWriteBack && held > written_)) held_.add(seat);
-    if (kind_ == Kind::kOwnWrite && held > written_) is_superseded_ = true;
+    const bool is_newer = is_planted(Bug::kOlderSupersedes) ? held != written_ : held > written_;
+    if (kind_ == Kind::kOwnWrite && is_newer) is_superseded_ = true;
   }
 
   Verdict verdict() const {
@@ -138,8 +148,8 @@ class RecordRead {
   /// A seat whose answer 2f+1 replicas gave.
   std::optional<Seat> agreed_seat() const {
     for (Seat seat = 0; seat < answers_.size(); ++seat) {
-      if (is_answered_.has(seat) && supporters_of(answers_[seat]) >= quorum_of(faults_))
-        return seat;
+      const std::size_t enough = is_planted(Bug::kReadFromFew) ? faults_ + 1 : quorum_of(faults_);
+      if (is_answered_.has(seat) && supporters_of(answers_[seat]) >= enough) return seat;
     }
     return std::nullopt;
   }
@@ -148,7 +158,7 @@ class RecordRead {
     std::optional<Seat> newest;
     for (Seat seat = 0; seat < answers_.size(); ++seat) {
       if (is_answered_.has(seat) && answers_[seat] &&
-          (!newest || *answers_[seat] > *answers_[*newest])) {
+          (!newest || (!is_planted(Bug::kFirstIsNewest) && *answers_[seat] > *answers_[*newest]))) {
         newest = seat;
       }
     }

@@ -15,14 +15,14 @@ wire::Loaded Disk::load(const wire::ObjectId& id, wire::LoadPart part) const {
 wire::Scanned Disk::scan(const wire::KeyRange& range, const std::optional<wire::ObjectId>& after,
                          std::size_t limit) const {
   wire::Scanned out{.is_whole = true};
-  auto at = after ? objects_.upper_bound(*after)
-                  : objects_.lower_bound({.placement = range.first, .type = wire::ObjectType{0}});
-  for (; at != objects_.end() && at->first.placement <= range.last; ++at) {
+  auto at = after ? index_.upper_bound(*after)
+                  : index_.lower_bound({.placement = range.first, .type = wire::ObjectType{0}});
+  for (; at != index_.end() && at->first.placement <= range.last; ++at) {
     if (out.entries.size() == limit) {
       out.is_whole = false;
       break;
     }
-    out.entries.push_back(at->second.entry());
+    out.entries.push_back(at->second);
   }
   return out;
 }
@@ -40,10 +40,17 @@ Status<wire::StorageError> Disk::commit(const std::vector<wire::StorageWrite>& w
       } else {
         rotten_.erase(object.id);
       }
+      index_[object.id] = object.entry();
       objects_[object.id] = std::move(object);
     } else if (const auto* erase = std::get_if<wire::DeleteObject>(&write)) {
       objects_.erase(erase->id);
+      index_.erase(erase->id);
     } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
+      if (as_text(note->name) == "objects/tenure") {
+        wire::Reader in(note->value);
+        entered_.generation = wire::Generation(in.u32());
+        entered_.epoch = wire::Epoch(in.u64());
+      }
       if (note->value.empty()) {
         notes_.erase(note->name);
       } else {

@@ -18,6 +18,8 @@ class Disk {
   Status<wire::StorageError> commit(const std::vector<wire::StorageWrite>& writes);
 
   std::vector<std::pair<Bytes, Bytes>> notes() const { return {notes_.begin(), notes_.end()}; }
+  /// The configuration that the replica says it has entered, as far as that is durable.
+  wire::ConfigurationNumber entered() const { return entered_; }
   const std::map<wire::ObjectId, wire::StoredObject>& objects() const { return objects_; }
 
   /// Flips a bit of one object's content, if there is one. Seen as kCorrupt by the next load.
@@ -26,7 +28,9 @@ class Disk {
 
  private:
   std::map<wire::ObjectId, wire::StoredObject> objects_;
+  std::map<wire::ObjectId, wire::IndexEntry> index_;
   std::map<Bytes, Bytes> notes_;
+  wire::ConfigurationNumber entered_;
   std::set<wire::ObjectId> rotten_;
   bool is_full_ = false;
 };

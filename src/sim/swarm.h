@@ -1,19 +1,16 @@
-// One random run of the object store in virtual time: a workload, faults, then healing, and
-// checkers that stand outside.
+// One random run of the object store in virtual time: a plan of faults, a workload, then healing,
+// and checkers that stand outside (checkers.h).
 //
-// Safety phase: clients write and read blocks and records, and hold each other's under holds of
-// their choice, while up to f organisations' worth of replicas misbehave, nodes crash and restart,
-// the network loses, duplicates and parts, and members change. Then network and disks are healed
-// and progress is demanded, in half of the seeds while the liars go on. Checked: acknowledged
-// blocks are read again byte for byte, and records before anything is written over them; every
-// record is linearizable (one writer, versions ordered); once a second, who says that it is
-// complete for an epoch holds what was acknowledged before it (design 10); healed operations end
-// well; all replicas of a group end with the same objects, undamaged.
+// Safety phase: clients write and read blocks and records, hold each other's under holds of their
+// choice, and send old things again, while the plan's faults strike and one more client sends
+// whatever is forbidden. Then network and disks are healed and progress is demanded, in half of the
+// seeds while the liars go on.
 #pragma once
 
+#include <functional>
 #include <string>
 
-#include "sim/world.h"
+#include "sim/plan.h"
 
 namespace rosebud::sim {
 
@@ -24,10 +21,16 @@ struct SwarmResult {
   std::uint64_t epochs = 0;  // changes of membership
   std::uint64_t operations = 0;
   std::uint64_t acknowledged = 0;
-  std::string story;  // what was chosen: for people
+  Duration time{};                 // virtual
+  std::vector<std::string> story;  // the last events, if they were asked for
 };
 
-/// A seed fixes topology, faults, latencies and workload.
-SwarmResult run_seed(std::uint64_t seed);
+/// The same plan is the same run; it ends soon after the first violation. `story_lines`: how many of
+/// the last events to keep as sentences.
+SwarmResult run_plan(const Plan& plan, std::size_t story_lines = 0);
+
+/// The plan with every fault left out without which it fails all the same. Requires: it fails.
+/// Stops early when `is_time_left` says no.
+Plan minimise(Plan plan, const std::function<bool()>& is_time_left);
 
 }  // namespace rosebud::sim

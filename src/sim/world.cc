@@ -21,7 +21,11 @@ crypto::SecretKey random_key(Random& random) {
 
 World::World(const WorldOptions& options)
     : random_(options.seed),
-      scheme_(options.has_real_signatures ? &crypto::ed25519() : &crypto::model_scheme()) {
+      scheme_(options.has_real_signatures ? &crypto::ed25519() : &crypto::model_scheme()),
+      has_encoded_messages_(options.has_encoded_messages),
+      limits_(options.limits),
+      cuts_((options.nodes + options.spares + options.clients) *
+            (options.nodes + options.spares + options.clients)) {
   membership::ConfigurationParts parts;
   parts.number = {wire::Generation(0), wire::Epoch(1)};
   parts.start = Timestamp(1'700'000'000);
@@ -75,8 +79,16 @@ World::World(const WorldOptions& options)
 
 // ---- Events ----
 
-void World::schedule(Instant time, std::function<void()> run) {
-  events_.push({.time = std::max(time, now_), .number = event_count_++, .run = std::move(run)});
+void World::schedule(Instant time, Action run) {
+  std::size_t action = actions_.size();
+  if (free_actions_.empty()) {
+    actions_.push_back(std::move(run));
+  } else {
+    action = free_actions_.back();
+    free_actions_.pop_back();
+    actions_[action] = std::move(run);
+  }
+  events_.push({.time = std::max(time, now_), .number = event_count_++, .action = action});
 }
 
 void World::at(Duration delay, std::function<void()> what) {
@@ -87,10 +99,13 @@ bool World::run_until(const std::function<bool()>& is_done, Duration limit) {
   const Instant end = now_ + limit;
   while (!is_done()) {
     if (events_.empty() || events_.top().time > end) return false;
-    Event event = events_.top();
+    const Event event = events_.top();
     events_.pop();
     now_ = event.time;
-    event.run();
+    Action run = std::move(actions_[event.action]);
+    actions_[event.action] = nullptr;
+    free_actions_.push_back(event.action);
+    run();
   }
   return true;
 }
@@ -101,13 +116,37 @@ void World::run_for(Duration time) {
   now_ = end;
 }
 
-void World::note(std::string_view what, ByteView details) {
-  trace_ = crypto::Hasher("trace")
-               .update(trace_.view())
-               .update_u64(static_cast<std::uint64_t>(now_.time_since_epoch().count()))
-               .update(as_bytes(what))
-               .update(details)
-               .finish();
+void World::note(Mark mark, std::uint64_t a, std::uint64_t b) {
+  trace_.mix(static_cast<std::uint64_t>(now_.time_since_epoch().count()) << 4 |
+             static_cast<std::uint64_t>(mark));
+  trace_.mix(a);
+  trace_.mix(b);
+}
+
+void World::tell(const std::string& what) {
+  if (story_max_ == 0) return;
+  char time[32];
+  std::snprintf(time, sizeof time, "%10.6f s  ",
+                static_cast<double>(now_.time_since_epoch().count()) / 1e6);
+  story_.push_back(time + what);
+  if (story_.size() > story_max_) story_.pop_front();
+}
+
+std::string World::name_of(Endpoint endpoint) const {
+  if (endpoint < nodes_.size()) return "node" + std::to_string(endpoint);
+  return "client" + std::to_string(endpoint - nodes_.size());
+}
+
+Instant World::local(std::size_t node) const {
+  return Instant(Duration(now_.time_since_epoch().count() * nodes_[node].clock_per_mille / 1000));
+}
+
+Instant World::global(std::size_t node, Instant local) const {
+  const std::int64_t rate = nodes_[node].clock_per_mille;
+  const std::int64_t shown = local.time_since_epoch().count();
+  // The first moment at which the clock shows it. What is far away stays far away.
+  constexpr std::int64_t kFar = std::int64_t{1} << 52;
+  return Instant(Duration((std::min(shown, kFar) * 1000 + rate - 1) / rate));
 }
 
 // ---- Network ----
@@ -118,46 +157,74 @@ World::Endpoint World::endpoint_of(const wire::NodeKey& key) const {
   return at->second;
 }
 
-void World::transmit(Endpoint from, Endpoint to, wire::EncodedMessage message) {
+void World::transmit(Endpoint from, Endpoint to, wire::Message message) {
   if (random_.below(1000) < network_.loss_per_mille) return;
-  const bool is_between_nodes = from < nodes_.size() && to < nodes_.size();
-  if (is_between_nodes && !sides_.empty() && sides_[from] != sides_[to]) return;
+  if (cuts_[from * endpoint_count() + to] > 0) return;
   const auto latency = [&] {
     return Duration(static_cast<std::int64_t>(
         random_.between(static_cast<std::uint64_t>(network_.latency_min.count()),
                         static_cast<std::uint64_t>(network_.latency_max.count()))));
   };
-  const int copies = random_.below(1000) < network_.duplicate_per_mille ? 2 : 1;
-  for (int i = 0; i < copies; ++i) {
-    schedule(now_ + latency(), [this, from, to, message] { deliver(from, to, message); });
+  const bool is_doubled = random_.below(1000) < network_.duplicate_per_mille;
+  if (has_encoded_messages_) {
+    const wire::EncodedMessage encoded = wire::encode(message);
+    auto decoded = wire::decode(encoded.header, encoded.bulk);
+    CHECK(decoded.has_value());
+    message = std::move(*decoded);
   }
+  if (is_doubled) {
+    schedule(now_ + latency(), [this, from, to, copy = message]() mutable {
+      deliver(from, to, std::move(copy));
+    });
+  }
+  schedule(now_ + latency(), [this, from, to, message = std::move(message)]() mutable {
+    deliver(from, to, std::move(message));
+  });
 }
 
-void World::deliver(Endpoint from, Endpoint to, const wire::EncodedMessage& message) {
-  note("deliver", message.header);
-  note("bulk", message.bulk.view());
-  auto decoded = wire::decode(message.header, message.bulk);
-  CHECK(decoded.has_value());
+void World::deliver(Endpoint from, Endpoint to, wire::Message message) {
+  auto* request = std::get_if<wire::Request>(&message);
+  auto* answer = std::get_if<wire::Answer>(&message);
+  const wire::MessageContext context = request ? request->context : answer->context;
+  note(request ? Mark::kRequest : Mark::kAnswer,
+       from << 40 | to << 16 | (request ? request->body.index() : answer->body.index()),
+       context.nonce.value ^ context.configuration.epoch.value);
+  if (story_max_ > 0) {
+    std::string what(request ? wire::name_of(request->body) : wire::name_of(answer->body));
+    if (const auto* refused = answer ? std::get_if<wire::Refused>(&answer->body) : nullptr) {
+      what += " (" + std::string(wire::name_of(refused->reason)) + ")";
+    }
+    const bool is_heard = to >= nodes_.size() || nodes_[to].replica;
+    tell(name_of(from) + " -> " + name_of(to) + (is_heard ? ": " : ", which is down: ") + what +
+         " in epoch " + std::to_string(context.configuration.epoch.value));
+  }
   if (to < nodes_.size()) {
     SimNode& node = nodes_[to];
     if (!node.replica) return;
     objects::Effects effects;
-    if (auto* request = std::get_if<wire::Request>(&*decoded)) {
+    if (request) {
       const objects::Sender sender{
           .connection = objects::ConnectionId(from),
           .key = from < nodes_.size() ? nodes_[from].key.public_key()
                                       : clients_[from - nodes_.size()].key.public_key(),
           .role = from < nodes_.size() ? wire::Role::kNode : wire::Role::kClient};
-      const wire::MessageContext context = request->context;
+      if (watcher_) {
+        std::visit(
+            [&](const auto& body) {
+              if constexpr (requires { body.id; })
+                asked_about_.insert_or_assign(context.nonce.value, body.id);
+            },
+            request->body);
+      }
       auto verified = node.replica->verifier().request(std::move(*request));
       if (verified) {
-        node.replica->on_request(now_, sender, std::move(*verified), effects);
+        node.replica->on_request(local(to), sender, std::move(*verified), effects);
       } else {
-        node.replica->on_rejected(now_, sender, context, verified.error(), effects);
+        node.replica->on_rejected(local(to), sender, context, verified.error(), effects);
       }
     } else {
       CHECK(from < nodes_.size());
-      node.replica->on_answer(now_, nodes_[from].key.public_key(), std::get<wire::Answer>(*decoded),
+      node.replica->on_answer(local(to), nodes_[from].key.public_key(), std::move(*answer),
                               effects);
     }
     return perform(to, std::move(effects));
@@ -165,17 +232,18 @@ void World::deliver(Endpoint from, Endpoint to, const wire::EncodedMessage& mess
   CHECK(from < nodes_.size());
   const std::size_t client = to - nodes_.size();
   objects::ClientEffects effects;
-  clients_[client].core->on_answer(now_, nodes_[from].key.public_key(),
-                                   std::get<wire::Answer>(std::move(*decoded)), effects);
+  clients_[client].core->on_answer(now_, nodes_[from].key.public_key(), std::move(*answer),
+                                   effects);
   perform(client, std::move(effects));
 }
 
 // ---- Epochs ----
 
-std::vector<std::size_t> World::group_of(const wire::ObjectId& id) const {
+std::vector<std::size_t> World::group_of(const membership::Configuration& configuration,
+                                         const wire::ObjectId& id) const {
   std::vector<std::size_t> out;
-  for (const std::uint32_t node : configuration().group(id.placement)) {
-    out.push_back(endpoint_of(configuration().nodes()[node].key));
+  for (const std::uint32_t node : configuration.group(id.placement)) {
+    out.push_back(endpoint_of(configuration.nodes()[node].key));
   }
   return out;
 }
@@ -197,9 +265,16 @@ bool World::change_membership(const std::vector<std::size_t>& members, Duration 
       membership::make_description(configuration(), next, service_keys_, *scheme_);
   auto made = membership::apply(configuration(), description, *scheme_);
   if (!made || (*made)->filled_seats() < (*made)->group_size()) return false;
-  note("epoch", description);
   chain_.push_back(std::move(*made));
+  const std::uint64_t epoch = configuration().number().epoch.value;
+  note(Mark::kEpoch, epoch);
+  tell("epoch " + std::to_string(epoch) + " with " + std::to_string(members.size()) + " members");
   for (std::size_t node = 0; node < nodes_.size(); ++node) {
+    if (nodes_[node].is_wiped && is_member(node)) {
+      nodes_[node].is_wiped = false;
+      nodes_[node].known = chain_.size() - 1;
+      restart(node);
+    }
     if (is_up(node)) learn_later(node, spread);
   }
   return true;
@@ -224,7 +299,7 @@ void World::learn(std::size_t node) {
   while (at.known + 1 < chain_.size()) {
     objects::Effects effects;
     const Buffer description = chain_[at.known + 1]->signed_description();
-    at.replica->on_configuration(now_, next_verifier(at.known, description.view()), effects);
+    at.replica->on_configuration(local(node), next_verifier(at.known, description.view()), effects);
     ++at.known;
     perform(node, std::move(effects));
   }
@@ -233,25 +308,55 @@ void World::learn(std::size_t node) {
 // ---- Nodes ----
 
 void World::crash(std::size_t node) {
-  note("crash", {});
+  note(Mark::kCrash, node);
+  tell(name_of(node) + " crashes");
   nodes_[node].replica.reset();
   ++nodes_[node].life;
   nodes_[node].wake_at.reset();
 }
 
 void World::restart(std::size_t node) {
-  note("restart", {});
   SimNode& at = nodes_[node];
   CHECK(!at.replica);
+  if (at.is_wiped) return;
+  note(Mark::kRestart, node);
+  tell(name_of(node) + " starts");
+  at.started_at = now_;
   at.replica = std::make_unique<objects::Replica>(
       objects::ReplicaIdentity{.key = at.key, .directory = at.directory},
       objects::Verifier(chain_[at.known], *scheme_), *scheme_,
-      objects::RecoveredNotes{at.disk.notes()}, random_.fork(), objects::ReplicaLimits{},
+      objects::RecoveredNotes{at.disk.notes()}, random_.fork(), limits_,
       objects::History(chain_.rend() - static_cast<std::ptrdiff_t>(at.known), chain_.rend()));
   objects::Effects effects;
-  at.replica->start(now_, effects);
+  at.replica->start(local(node), effects);
   perform(node, std::move(effects));
   if (at.known + 1 < chain_.size()) learn_later(node, std::chrono::seconds(1));
+}
+
+void World::back_up(std::size_t node) {
+  if (nodes_[node].is_wiped) return;
+  nodes_[node].backup = SimNode::Backup{.disk = nodes_[node].disk, .known = nodes_[node].known};
+}
+
+void World::roll_back(std::size_t node) {
+  SimNode& at = nodes_[node];
+  if (!at.backup || at.is_wiped) return;
+  if (at.replica) crash(node);
+  tell(name_of(node) + " gets an old copy of its disk");
+  at.disk = at.backup->disk;
+  at.known = at.backup->known;
+  restart(node);
+}
+
+void World::wipe(std::size_t node) {
+  SimNode& at = nodes_[node];
+  if (at.replica) crash(node);
+  tell(name_of(node) + " has an empty directory");
+  at.disk = {};
+  at.backup.reset();
+  at.is_wiped = true;
+  ++at.directory.bytes[1];
+  at.member.directory = at.directory;
 }
 
 void World::perform(std::size_t index, objects::Effects effects) {
@@ -267,44 +372,61 @@ void World::perform(std::size_t index, objects::Effects effects) {
       perform(index, std::move(follow));
     });
   };
+  const bool is_watched = watcher_ && node.misbehaviour.mode() == adversary::Mode::kHonest;
   for (objects::Effect& effect : effects) {
     if (auto* answer = std::get_if<objects::SendAnswer>(&effect)) {
-      transmit(index, static_cast<Endpoint>(answer->to.value), wire::encode(answer->answer));
+      if (is_watched) {
+        const auto about = asked_about_.find(answer->answer.context.nonce.value);
+        watcher_(index, answer->to.value, answer->answer,
+                 about == asked_about_.end() ? std::nullopt : std::optional(about->second));
+      }
+      asked_about_.erase(answer->answer.context.nonce.value);
+      transmit(index, static_cast<Endpoint>(answer->to.value), std::move(answer->answer));
     } else if (auto* request = std::get_if<objects::SendRequest>(&effect)) {
-      transmit(index, endpoint_of(request->to), wire::encode(request->request));
+      transmit(index, endpoint_of(request->to), std::move(request->request));
     } else if (auto* load = std::get_if<objects::Load>(&effect)) {
       later(Duration(static_cast<std::int64_t>(random_.between(20, 400))),
-            [this, what = *load](SimNode& at, objects::Effects& out) {
-              at.replica->on_loaded(now_, what.token, at.disk.load(what.id, what.part), out);
+            [this, index, what = *load](SimNode& at, objects::Effects& out) {
+              at.replica->on_loaded(local(index), what.token, at.disk.load(what.id, what.part), out);
             });
     } else if (auto* scan = std::get_if<objects::Scan>(&effect)) {
       later(Duration(static_cast<std::int64_t>(random_.between(20, 400))),
-            [this, what = *scan](SimNode& at, objects::Effects& out) {
-              at.replica->on_scanned(now_, what.token,
+            [this, index, what = *scan](SimNode& at, objects::Effects& out) {
+              at.replica->on_scanned(local(index), what.token,
                                      at.disk.scan(what.range, what.after, what.limit), out);
             });
     } else if (auto* persist = std::get_if<objects::Persist>(&effect)) {
       // Syncs of one disk come one after the other.
-      const Duration sync(static_cast<std::int64_t>(random_.between(100, 5000)));
+      const Duration sync(static_cast<std::int64_t>(
+          random_.between(100, static_cast<std::uint64_t>(node.sync_max.count()))));
       node.disk_free_at = std::max(node.disk_free_at, now_) + sync;
       later(node.disk_free_at - now_,
-            [this, what = std::move(*persist)](SimNode& at, objects::Effects& out) {
-              note("persisted", {});
-              at.replica->on_persisted(now_, what.token, at.disk.commit(what.writes), out);
+            [this, index, what = std::move(*persist)](SimNode& at, objects::Effects& out) {
+              note(Mark::kPersisted, index);
+              at.replica->on_persisted(local(index), what.token, at.disk.commit(what.writes), out);
             });
     } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
       ++observations_[{endpoint_of(report->peer), report->observation}];
     }
   }
   if (node.replica) {
-    node.replica->check_invariants();
+    if (is_time_for_invariants()) node.replica->check_invariants();
     wake_node(index);
   }
 }
 
+/// Looking at everything after every input is for builds with costly checks.
+bool World::is_time_for_invariants() {
+#ifdef ROSEBUD_DCHECKS
+  return true;
+#else
+  return ++inputs_ % 16 == 0;
+#endif
+}
+
 void World::wake_node(std::size_t index) {
   SimNode& node = nodes_[index];
-  const Instant next = node.replica->next_deadline();
+  const Instant next = global(index, node.replica->next_deadline());
   if (node.wake_at && *node.wake_at <= next) return;
   node.wake_at = next;
   schedule(next, [this, index, life = node.life, next] {
@@ -312,7 +434,7 @@ void World::wake_node(std::size_t index) {
     if (again.life != life || again.wake_at != next) return;
     again.wake_at.reset();
     objects::Effects effects;
-    again.replica->on_time(now_, effects);
+    again.replica->on_time(local(index), effects);
     perform(index, std::move(effects));
   });
 }
@@ -323,7 +445,7 @@ void World::perform(std::size_t index, objects::ClientEffects effects) {
   SimClient& client = clients_[index];
   for (objects::ClientEffect& effect : effects) {
     if (auto* request = std::get_if<objects::SendRequest>(&effect)) {
-      transmit(nodes_.size() + index, endpoint_of(request->to), wire::encode(request->request));
+      transmit(nodes_.size() + index, endpoint_of(request->to), std::move(request->request));
     } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
       ++observations_[{endpoint_of(report->peer), report->observation}];
     } else if (const auto* learnt = std::get_if<objects::LearnDescriptions>(&effect)) {
@@ -336,7 +458,9 @@ void World::perform(std::size_t index, objects::ClientEffects effects) {
         perform(index, std::move(follow));
       }
     } else if (auto* finish = std::get_if<objects::Finish>(&effect)) {
-      note("finish", as_bytes(objects::name_of(finish->result.outcome)));
+      note(Mark::kFinish, index, static_cast<std::uint64_t>(finish->result.outcome));
+      tell("client" + std::to_string(index) + " has its result: " +
+           std::string(objects::name_of(finish->result.outcome)));
       const auto at = client.waiting.find(finish->operation);
       CHECK(at != client.waiting.end());
       const Done done = std::move(at->second);
@@ -344,7 +468,7 @@ void World::perform(std::size_t index, objects::ClientEffects effects) {
       done(finish->result);
     }
   }
-  client.core->check_invariants();
+  if (is_time_for_invariants()) client.core->check_invariants();
   wake_client(index);
 }
 
@@ -392,12 +516,25 @@ wire::SignedRecord World::make_record(std::size_t client, ByteView salt, wire::V
           .value = Buffer::copy_of(value)};
 }
 
+void World::send_raw(std::size_t client, std::size_t node, wire::RequestBody body) {
+  transmit(nodes_.size() + client, node,
+           wire::Request{.context = {.configuration = configuration_of(client).number(),
+                                     .nonce = wire::Nonce(random_.next())},
+                         .body = std::move(body)});
+}
+
 void World::write_block(std::size_t client, const Buffer& bytes, Duration timeout, Done done) {
   const wire::ObjectId id = wire::ObjectId::block(crypto::sha256(bytes.view()));
+  write_block(client, bytes, make_hold(client, id, bytes.size()), random_.chance(1, 2), timeout,
+              std::move(done));
+}
+
+void World::write_block(std::size_t client, const Buffer& bytes, wire::Hold hold,
+                        bool is_offered_first, Duration timeout, Done done) {
+  const wire::ObjectId id = wire::ObjectId::block(crypto::sha256(bytes.view()));
   objects::ClientEffects effects;
-  const auto operation =
-      clients_[client].core->write_block(now_, id, bytes, make_hold(client, id, bytes.size()),
-                                         random_.chance(1, 2), now_ + timeout, effects);
+  const auto operation = clients_[client].core->write_block(
+      now_, id, bytes, std::move(hold), is_offered_first, now_ + timeout, effects);
   clients_[client].waiting.emplace(operation, std::move(done));
   perform(client, std::move(effects));
 }

@@ -3,13 +3,15 @@
 // that misbehave.
 //
 // A seed fixes everything. Events run in the order of (time, number); every delivered message and
-// every completion goes into the trace hash, so two runs of one seed can be compared with one
-// number.
+// every completion goes into the trace, so two runs of one seed can be compared with one number.
+// Messages are handed over as values; a share of the seeds encodes and decodes each of them.
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <map>
 #include <queue>
+#include <unordered_map>
 
 #include "adversary/misbehaviour.h"
 #include "membership/description.h"
@@ -36,6 +38,25 @@ struct WorldOptions {
   std::uint32_t clients = 3;
   std::uint32_t positions = 4;  // of each node on the ring
   bool has_real_signatures = false;
+  bool has_encoded_messages = false;
+  objects::ReplicaLimits limits{};
+};
+
+/// A running hash of all that happens. Not for keeping secrets: for telling runs apart.
+class Trace {
+ public:
+  void mix(std::uint64_t value) {
+    first_ = (first_ ^ value) * 0x9e3779b97f4a7c15U;
+    first_ ^= first_ >> 29;
+    second_ = ((second_ << 23) | (second_ >> 41)) + first_;
+  }
+  crypto::Digest digest() const {
+    return crypto::Hasher("trace").update_u64(first_).update_u64(second_).finish();
+  }
+
+ private:
+  std::uint64_t first_ = 1;
+  std::uint64_t second_ = 2;
 };
 
 /// An owner, holder and reader: keys, and the statements that they sign.
@@ -64,7 +85,11 @@ class World {
   bool is_member(std::size_t node) const {
     return configuration().node_index(nodes_[node].key.public_key()).has_value();
   }
-  std::vector<std::size_t> group_of(const wire::ObjectId& id) const;
+  std::vector<std::size_t> group_of(const wire::ObjectId& id) const {
+    return group_of(configuration(), id);
+  }
+  std::vector<std::size_t> group_of(const membership::Configuration& configuration,
+                                    const wire::ObjectId& id) const;
 
   // ---- Epochs ----
   /// The next epoch, with these nodes as members, signed by the service of the newest one. Nodes
@@ -80,12 +105,34 @@ class World {
   adversary::Misbehaviour& misbehaviour(std::size_t node) { return nodes_[node].misbehaviour; }
   Disk& disk(std::size_t node) { return nodes_[node].disk; }
   objects::Replica* replica(std::size_t node) { return nodes_[node].replica.get(); }
-  /// Nodes of different sides do not hear each other; clients hear everybody. Empty: no partition.
-  void partition(std::vector<int> side_of_node) { sides_ = std::move(side_of_node); }
+  /// When its present life began.
+  Instant started_at(std::size_t node) const { return nodes_[node].started_at; }
+  /// Nodes are 0 .., clients follow.
+  using Endpoint = std::size_t;
+  std::size_t endpoint_count() const { return nodes_.size() + clients_.size(); }
+  /// What `from` sends does not arrive at `to` until it was mended as often as it was cut.
+  void cut(Endpoint from, Endpoint to) { ++cuts_[from * endpoint_count() + to]; }
+  void mend(Endpoint from, Endpoint to) { --cuts_[from * endpoint_count() + to]; }
+  /// The clock of a node advances by so much in a second of everybody's. Requires: time 0.
+  void set_clock_rate(std::size_t node, std::int64_t per_mille) {
+    nodes_[node].clock_per_mille = per_mille;
+  }
+  /// The longest sync of its disk.
+  static constexpr Duration kSyncMax = std::chrono::milliseconds(5);
+  void set_sync_max(std::size_t node, Duration longest) { nodes_[node].sync_max = longest; }
+  /// Keeps a copy of the disk; `roll_back` crashes the node and starts it from that copy.
+  void back_up(std::size_t node);
+  void roll_back(std::size_t node);
+  /// An empty directory: a new incarnation, which stays down until an epoch names it.
+  void wipe(std::size_t node);
+  bool is_waiting_for_admission(std::size_t node) const { return nodes_[node].is_wiped; }
 
   // ---- Work of clients; `done` is called once ----
   using Done = std::function<void(const objects::OperationResult&)>;
   void write_block(std::size_t client, const Buffer& bytes, Duration timeout, Done done);
+  /// Under a hold of the caller's choice.
+  void write_block(std::size_t client, const Buffer& bytes, wire::Hold hold, bool is_offered_first,
+                   Duration timeout, Done done);
   void read_block(std::size_t client, const wire::ObjectId& id, Duration timeout, Done done);
   void write_record(std::size_t client, const wire::SignedRecord& record, Duration timeout,
                     Done done);
@@ -103,11 +150,27 @@ class World {
   wire::Hold make_hold(std::size_t client, const wire::ObjectId& id, std::uint64_t size,
                        Timestamp expiry = kExpiry);
   const crypto::SignatureScheme& scheme() const { return *scheme_; }
+  const crypto::SecretKey& client_secret(std::size_t client) const { return clients_[client].key; }
+  /// Past the client's core: whatever a hostile client may send, once.
+  void send_raw(std::size_t client, std::size_t node, wire::RequestBody body);
 
   /// The configuration under which a client counts answers.
-  wire::Epoch epoch_of(std::size_t client) const {
-    return clients_[client].core->verifier().configuration().number().epoch;
+  const membership::Configuration& configuration_of(std::size_t client) const {
+    return clients_[client].core->verifier().configuration();
   }
+  wire::Epoch epoch_of(std::size_t client) const {
+    return configuration_of(client).number().epoch;
+  }
+
+  // ---- Looking on ----
+  /// Sees every answer that a node sends and does not falsify, and which object was asked about.
+  using Watcher = std::function<void(std::size_t node, Endpoint to, const wire::Answer& answer,
+                                     const std::optional<wire::ObjectId>& about)>;
+  void watch(Watcher watcher) { watcher_ = std::move(watcher); }
+  /// Remembers the last `lines` events as sentences.
+  void tell(std::size_t lines) { story_max_ = lines; }
+  void tell(const std::string& what);
+  const std::deque<std::string>& story() const { return story_; }
 
   /// Runs `what` after `delay`.
   void at(Duration delay, std::function<void()> what);
@@ -116,7 +179,7 @@ class World {
   void run_for(Duration time);
 
   /// Hash of all that happened.
-  crypto::Digest trace_hash() const { return trace_; }
+  crypto::Digest trace_hash() const { return trace_.digest(); }
   std::uint64_t event_count() const { return event_count_; }
   std::uint64_t observations(std::size_t node, objects::Observation what) const;
 
@@ -132,24 +195,48 @@ class World {
     std::uint64_t life = 0;  // completions of an earlier life are lost
     std::optional<Instant> wake_at;
     Instant disk_free_at;
+    Instant started_at;
+    Duration sync_max = kSyncMax;
+    std::int64_t clock_per_mille = 1000;
+    bool is_wiped = false;
+    struct Backup {
+      Disk disk;
+      std::size_t known = 0;
+    };
+    std::optional<Backup> backup;
   };
+  /// What is to be done lies apart, so that the queue moves small things.
   struct Event {
     Instant time;
     std::uint64_t number;
-    std::function<void()> run;
+    std::size_t action;
     bool operator<(const Event& other) const {  // priority_queue: the greatest first
       return std::tie(time, number) > std::tie(other.time, other.number);
     }
   };
-  /// Nodes are 0 .., clients follow.
-  using Endpoint = std::size_t;
+  using Action = std::move_only_function<void()>;
+  /// What goes into the trace.
+  enum class Mark : std::uint8_t {
+    kRequest = 1,
+    kAnswer,
+    kPersisted,
+    kEpoch,
+    kCrash,
+    kRestart,
+    kFinish
+  };
 
-  void schedule(Instant time, std::function<void()> run);
-  void note(std::string_view what, ByteView details);
-  void transmit(Endpoint from, Endpoint to, wire::EncodedMessage message);
-  void deliver(Endpoint from, Endpoint to, const wire::EncodedMessage& message);
+  void schedule(Instant time, Action run);
+  void note(Mark mark, std::uint64_t a, std::uint64_t b = 0);
+  std::string name_of(Endpoint endpoint) const;
+  /// What the clock of a node shows, and when it will show that.
+  Instant local(std::size_t node) const;
+  Instant global(std::size_t node, Instant local) const;
+  void transmit(Endpoint from, Endpoint to, wire::Message message);
+  void deliver(Endpoint from, Endpoint to, wire::Message message);
   void perform(std::size_t node, objects::Effects effects);
   void perform(std::size_t client, objects::ClientEffects effects);
+  bool is_time_for_invariants();
   void wake_node(std::size_t node);
   void wake_client(std::size_t client);
   Endpoint endpoint_of(const wire::NodeKey& key) const;
@@ -162,10 +249,19 @@ class World {
   const crypto::SignatureScheme* scheme_;
   Instant now_{};
   std::priority_queue<Event> events_;
+  std::vector<Action> actions_;  // by Event::action
+  std::vector<std::size_t> free_actions_;
   std::uint64_t event_count_ = 0;
-  crypto::Digest trace_;
+  std::uint64_t inputs_ = 0;
+  bool has_encoded_messages_;
+  objects::ReplicaLimits limits_;
+  Trace trace_;
   NetworkFaults network_;
-  std::vector<int> sides_;
+  std::vector<std::uint16_t> cuts_;  // by from and to
+  Watcher watcher_;
+  std::unordered_map<std::uint64_t, wire::ObjectId> asked_about_;  // by nonce, while watched
+  std::size_t story_max_ = 0;
+  std::deque<std::string> story_;
   std::vector<crypto::SecretKey> authorities_;
   std::vector<membership::SeatKey> service_keys_;
   std::vector<std::shared_ptr<const membership::Configuration>> chain_;
