@@ -20,10 +20,10 @@ enum class Mode : std::uint8_t {
   kStale,  // the first record that it ever showed of each id, for ever; new blocks are "not there"
   kGarbage,     // random bytes in the place of every content and signature
   kEquivocate,  // tells every second asker the truth and the others what kLie would
-  kForge,       // records with a higher version that nobody signed, and other records than asked for
-  kRefuse,      // says no to everything, for reasons that waiting does not change
-  kReplay,      // the truth, and then once more what it answered long ago
-  kStall,       // finds a difference in every part of every comparison, so that it never ends
+  kForge,   // records with a higher version that nobody signed, and other records than asked for
+  kRefuse,  // says no to everything, for reasons that waiting does not change
+  kReplay,  // the truth, and then once more what it answered long ago
+  kStall,   // finds a difference in every part of every comparison, so that it never ends
 };
 std::string_view name_of(Mode mode);
 std::optional<Mode> mode_of(std::string_view name);

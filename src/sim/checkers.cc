@@ -29,10 +29,9 @@ std::string node_name(std::size_t node) { return "node " + std::to_string(node);
 
 Checkers::Checkers(World& world, std::vector<bool> is_faulty)
     : world_(world), is_faulty_(std::move(is_faulty)) {
-  world_.watch([this](std::size_t node, World::Endpoint to, const wire::Answer& answer,
-                      const std::optional<wire::ObjectId>& about) {
-    on_answer(node, to, answer, about);
-  });
+  world_.watch(
+      [this](std::size_t node, World::Endpoint to, const wire::Answer& answer,
+             const std::optional<wire::ObjectId>& about) { on_answer(node, to, answer, about); });
 }
 
 void Checkers::fail(const std::string& what) {
@@ -49,9 +48,9 @@ const wire::StoredObject* Checkers::held(std::size_t node, const wire::ObjectId&
 
 // ---- What clients saw ----
 
-void Checkers::expect_durable_at_quorum(
-    std::size_t client, const wire::ObjectId& id,
-    const std::function<bool(const wire::StoredObject&)>& is_it, const char* what) {
+void Checkers::expect_durable_at_quorum(std::size_t client, const wire::ObjectId& id,
+                                        const std::function<bool(const wire::StoredObject&)>& is_it,
+                                        const char* what) {
   const membership::Configuration& configuration = world_.configuration_of(client);
   std::size_t counted = 0;
   for (const std::size_t node : world_.group_of(configuration, id)) {
@@ -201,8 +200,8 @@ void Checkers::check_completeness() {
   for (const auto& [id, record] : records_) {
     for (std::size_t i = 0; i < record.acknowledged.size(); ++i) {
       const Acknowledgement& one = record.acknowledged[i];
-      const bool is_last_of_epoch = i + 1 == record.acknowledged.size() ||
-                                    record.acknowledged[i + 1].epoch != one.epoch;
+      const bool is_last_of_epoch =
+          i + 1 == record.acknowledged.size() || record.acknowledged[i + 1].epoch != one.epoch;
       if (is_last_of_epoch) expect_complete(id, one);
     }
   }
@@ -250,8 +249,8 @@ std::string Checkers::flaw_of(const wire::ObjectId& id, const wire::StoredObject
   const auto statement = wire::RecordStatement::decode(object.record.statement);
   if (!statement || statement->id() != id) return "another record";
   if (statement->value_hash != wire::record_value_hash(object.content.view())) return "wrong value";
-  const bool is_signed = wire::is_signed_by<wire::RecordStatement>(
-      world_.scheme(), statement->owner, object.record);
+  const bool is_signed =
+      wire::is_signed_by<wire::RecordStatement>(world_.scheme(), statement->owner, object.record);
   return is_signed ? "" : "a record that its owner did not sign";
 }
 

@@ -1,5 +1,5 @@
-// What must be true, looked at from outside the nodes: with the eyes of somebody who sees all disks,
-// all answers and all results of clients, and uses nothing of the object core to judge them.
+// What must be true, looked at from outside the nodes: with the eyes of somebody who sees all
+// disks, all answers and all results of clients, and uses nothing of the object core to judge them.
 //
 //  1. An answer says what is on the disk of who gives it, in an epoch that this disk has entered
 //     (design 6, 10.1).

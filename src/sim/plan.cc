@@ -25,11 +25,11 @@ std::vector<Weight> weights_of(std::string_view scenario) {
             {kOneWayCut, 30, 3}, {kSlowDisk, 60, 4}, {kEpoch, 30, 3}};
   }
   if (scenario == "byzantine") {
-    return {{kMisbehave, 100, 1}, {kLoss, 60, 1},     {kDuplicates, 60, 1}, {kLatency, 100, 1},
+    return {{kMisbehave, 100, 1}, {kLoss, 60, 1},      {kDuplicates, 60, 1}, {kLatency, 100, 1},
             {kCrash, 20, 4},      {kOneWayCut, 40, 4}, {kPartition, 30, 2},  {kEpoch, 30, 3}};
   }
   if (scenario == "epochs") {
-    return {{kMisbehave, 60, 1}, {kLoss, 40, 1},   {kLatency, 100, 1},   {kDrift, 20, 1},
+    return {{kMisbehave, 60, 1}, {kLoss, 40, 1},     {kLatency, 100, 1},  {kDrift, 20, 1},
             {kCrash, 40, 6},     {kPowerCut, 20, 1}, {kOneWayCut, 30, 3}, {kSlowDisk, 60, 3},
             {kWipe, 20, 1},      {kEpoch, 100, 12}};
   }
@@ -230,8 +230,8 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   out.is_misbehaving_after_healing = random.chance(1, 2);
   out.story = "f=" + std::to_string(out.world.faults) +
               " organisations=" + std::to_string(out.world.organisations) +
-              " nodes=" + std::to_string(out.world.nodes) + "+" +
-              std::to_string(out.world.spares) + " bad=" + std::to_string(out.bad_organisation);
+              " nodes=" + std::to_string(out.world.nodes) + "+" + std::to_string(out.world.spares) +
+              " bad=" + std::to_string(out.bad_organisation);
   for (const Weight& weight : weights_of(scenario)) {
     if (!random.chance(weight.percent, 100)) continue;
     const std::uint64_t count = random.between(1, weight.count_max);

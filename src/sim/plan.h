@@ -1,8 +1,8 @@
 // What will happen to a cluster in one run, chosen from a seed before it begins: its size, and a
 // list of faults.
 //
-// Faults are data. Each carries a lot of its own for what is decided when it strikes, so that one of
-// them can be left out without changing the others; that is how a failure is made small.
+// Faults are data. Each carries a lot of its own for what is decided when it strikes, so that one
+// of them can be left out without changing the others; that is how a failure is made small.
 #pragma once
 
 #include <string>
@@ -13,21 +13,21 @@
 namespace rosebud::sim {
 
 enum class FaultKind : std::uint8_t {
-  kMisbehave,    // the nodes of the bad organisation lie; the lot is the mode
-  kLoss,         // the lot is per mille
-  kDuplicates,   // the lot is per mille
-  kLatency,      // the lot is the longest, in milliseconds
-  kDrift,        // every clock advances by up to a tenth more or less
-  kCrash,        // one node
-  kPowerCut,     // everybody at once
-  kPartition,    // nodes of two sides do not hear each other
-  kOneWayCut,    // one node or client is not heard by some others
-  kRot,          // a bit of one object flips
-  kRollback,     // a node is started from an old copy of its disk
-  kWipe,         // a node loses its directory and comes back as a new incarnation
-  kFullDisk,     // one node
-  kSlowDisk,     // every disk, or one
-  kEpoch,        // members leave and come
+  kMisbehave,   // the nodes of the bad organisation lie; the lot is the mode
+  kLoss,        // the lot is per mille
+  kDuplicates,  // the lot is per mille
+  kLatency,     // the lot is the longest, in milliseconds
+  kDrift,       // every clock advances by up to a tenth more or less
+  kCrash,       // one node
+  kPowerCut,    // everybody at once
+  kPartition,   // nodes of two sides do not hear each other
+  kOneWayCut,   // one node or client is not heard by some others
+  kRot,         // a bit of one object flips
+  kRollback,    // a node is started from an old copy of its disk
+  kWipe,        // a node loses its directory and comes back as a new incarnation
+  kFullDisk,    // one node
+  kSlowDisk,    // every disk, or one
+  kEpoch,       // members leave and come
 };
 
 struct Fault {

@@ -63,8 +63,7 @@ class Run {
   bool is_over() const { return !checkers_.violation().empty(); }
 
   void run_until(const std::function<bool()>& is_done, const char* otherwise) {
-    const bool is_reached =
-        world_.run_until([&] { return is_done() || is_over(); }, seconds(120));
+    const bool is_reached = world_.run_until([&] { return is_done() || is_over(); }, seconds(120));
     if (!is_reached) checkers_.fail(otherwise);
   }
 
@@ -237,9 +236,7 @@ class Run {
         },
         "replicas do not come to serve after healing");
     std::size_t left = 0;
-    const auto finish = [&] {
-      run_until([&] { return left == 0; }, "no progress after healing");
-    };
+    const auto finish = [&] { run_until([&] { return left == 0; }, "no progress after healing"); };
     if (!is_over()) workload_.read_everything(left);
     finish();
     if (!is_over()) workload_.write_records(left);

@@ -25,8 +25,8 @@ struct SwarmResult {
   std::vector<std::string> story;  // the last events, if they were asked for
 };
 
-/// The same plan is the same run; it ends soon after the first violation. `story_lines`: how many of
-/// the last events to keep as sentences.
+/// The same plan is the same run; it ends soon after the first violation. `story_lines`: how many
+/// of the last events to keep as sentences.
 SwarmResult run_plan(const Plan& plan, std::size_t story_lines = 0);
 
 /// The plan with every fault left out without which it fails all the same. Requires: it fails.

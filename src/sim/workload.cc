@@ -19,11 +19,7 @@ const std::string_view kSalt = "r";
 
 Workload::Workload(World& world, Checkers& checkers, Random random, std::size_t honest,
                    Duration pause_max)
-    : world_(world),
-      checkers_(checkers),
-      random_(random),
-      honest_(honest),
-      pause_max_(pause_max) {
+    : world_(world), checkers_(checkers), random_(random), honest_(honest), pause_max_(pause_max) {
   for (std::size_t client = 0; client < honest_; ++client) {
     writers_.push_back({.id = wire::record_id(world_.client_key(client), as_bytes(kSalt))});
   }
@@ -160,16 +156,15 @@ void Workload::hold_record(std::size_t client, Done then) {
   const std::uint64_t begins = world_.configuration_of(client).start().value;
   const Timestamp expiry(random_.chance(1, 2) ? begins + random_.below(6000) - 1000
                                               : World::kExpiry.value);
-  world_.write_record(client, *writer.last,
-                      world_.make_hold(client, writer.id, size, expiry), kTimeout,
-                      [this, size, is_expired = expiry.value <= begins,
-                       then](const OperationResult& result) {
-                        if (result.outcome == Outcome::kDone && is_expired)
-                          checkers_.fail("a hold that had expired was taken");
-                        if (result.outcome == Outcome::kDone && size != wire::kRecordValueSizeMax)
-                          checkers_.fail("a hold of another size was taken");
-                        then(result);
-                      });
+  world_.write_record(
+      client, *writer.last, world_.make_hold(client, writer.id, size, expiry), kTimeout,
+      [this, size, is_expired = expiry.value <= begins, then](const OperationResult& result) {
+        if (result.outcome == Outcome::kDone && is_expired)
+          checkers_.fail("a hold that had expired was taken");
+        if (result.outcome == Outcome::kDone && size != wire::kRecordValueSizeMax)
+          checkers_.fail("a hold of another size was taken");
+        then(result);
+      });
 }
 
 void Workload::read_record(std::size_t owner, std::size_t client, Duration timeout, Done then) {

@@ -173,9 +173,8 @@ void World::transmit(Endpoint from, Endpoint to, wire::Message message) {
     message = std::move(*decoded);
   }
   if (is_doubled) {
-    schedule(now_ + latency(), [this, from, to, copy = message]() mutable {
-      deliver(from, to, std::move(copy));
-    });
+    schedule(now_ + latency(),
+             [this, from, to, copy = message]() mutable { deliver(from, to, std::move(copy)); });
   }
   schedule(now_ + latency(), [this, from, to, message = std::move(message)]() mutable {
     deliver(from, to, std::move(message));
@@ -387,7 +386,8 @@ void World::perform(std::size_t index, objects::Effects effects) {
     } else if (auto* load = std::get_if<objects::Load>(&effect)) {
       later(Duration(static_cast<std::int64_t>(random_.between(20, 400))),
             [this, index, what = *load](SimNode& at, objects::Effects& out) {
-              at.replica->on_loaded(local(index), what.token, at.disk.load(what.id, what.part), out);
+              at.replica->on_loaded(local(index), what.token, at.disk.load(what.id, what.part),
+                                    out);
             });
     } else if (auto* scan = std::get_if<objects::Scan>(&effect)) {
       later(Duration(static_cast<std::int64_t>(random_.between(20, 400))),
@@ -459,8 +459,8 @@ void World::perform(std::size_t index, objects::ClientEffects effects) {
       }
     } else if (auto* finish = std::get_if<objects::Finish>(&effect)) {
       note(Mark::kFinish, index, static_cast<std::uint64_t>(finish->result.outcome));
-      tell("client" + std::to_string(index) + " has its result: " +
-           std::string(objects::name_of(finish->result.outcome)));
+      tell("client" + std::to_string(index) +
+           " has its result: " + std::string(objects::name_of(finish->result.outcome)));
       const auto at = client.waiting.find(finish->operation);
       CHECK(at != client.waiting.end());
       const Done done = std::move(at->second);

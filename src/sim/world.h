@@ -158,9 +158,7 @@ class World {
   const membership::Configuration& configuration_of(std::size_t client) const {
     return clients_[client].core->verifier().configuration();
   }
-  wire::Epoch epoch_of(std::size_t client) const {
-    return configuration_of(client).number().epoch;
-  }
+  wire::Epoch epoch_of(std::size_t client) const { return configuration_of(client).number().epoch; }
 
   // ---- Looking on ----
   /// Sees every answer that a node sends and does not falsify, and which object was asked about.
