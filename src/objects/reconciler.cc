@@ -167,6 +167,13 @@ void Reconciler::judge(std::size_t index) {
                 [&](const wire::ObjectId& id) { return arc.range.contains(id.placement); });
 }
 
+bool Reconciler::is_everything_complete() const {
+  const wire::Epoch epoch = verifier_->configuration().number().epoch;
+  return !arcs_.empty() && std::ranges::all_of(arcs_, [&](const Arc& arc) {
+    return tenure_.complete.lowest(arc.range) >= epoch;
+  });
+}
+
 const Reconciler::Arc* Reconciler::arc_of(const crypto::Digest& key) const {
   auto after =
       std::ranges::upper_bound(arcs_, key, {}, [](const Arc& arc) { return arc.range.first; });
@@ -176,7 +183,7 @@ const Reconciler::Arc* Reconciler::arc_of(const crypto::Digest& key) const {
 }
 
 bool Reconciler::is_served(const wire::ObjectId& id) const {
-  if (damaged_.contains(id)) return false;
+  if (damaged_.contains(id) && !is_planted(Bug::kDamagedIsAbsent)) return false;
   const Arc* arc = arc_of(id.placement);
   return arc && (arc->is_served || served_keys_.contains(id));
 }

@@ -114,6 +114,8 @@ class Reconciler {
   /// True when clients may be answered about this object.
   bool is_served(const wire::ObjectId& id) const;
   bool is_everything_served() const { return arcs_served_ == arcs_.size(); }
+  /// In the groups of some arcs, and complete for the epoch in force in all of them.
+  bool is_everything_complete() const;
   std::size_t arc_count() const { return arcs_.size(); }
   std::size_t arcs_served() const { return arcs_served_; }
   /// The newest epoch for which this replica is complete in the whole interval.

@@ -14,6 +14,10 @@ constexpr std::string_view kTenureNote = "objects/tenure";
 /// Earlier configurations kept in memory, for completing from their groups and for peers that are
 /// behind; who is further behind takes them from a node's chain (issue 5).
 constexpr std::size_t kHistoryMax = 8;
+/// So many while this replica is not complete: suppose nine epochs pass before anybody completes
+/// for the second. Then everybody has to ask the group of the first, and who forgot it never
+/// serves.
+constexpr std::size_t kIncompleteHistoryMax = 64;
 
 /// The epoch that was entered last stands before the intervals, for a person who looks at the disk.
 Bytes encode_tenure(const wire::ConfigurationNumber& entered, const Tenure& tenure) {
@@ -437,7 +441,9 @@ void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcep
   last_instant_ = now;
   if (next.configuration().number() <= verifier_.configuration().number()) return;
   history_.insert(history_.begin(), verifier_.shared());
-  if (history_.size() > kHistoryMax) history_.pop_back();
+  const std::size_t history_max =
+      reconciler_.is_everything_complete() ? kHistoryMax : kIncompleteHistoryMax;
+  if (history_.size() > history_max) history_.resize(history_max);
   verifier_ = std::move(next);
   ReconcilerEffects asked;
   reconciler_.begin_epoch(now, verifier_, history_, asked);

@@ -314,6 +314,19 @@ TEST_F(EpochStory, TwoEpochsInARow_AreCompletedFromTheFirst) {
   EXPECT_TRUE(world.run_until([&] { return all_serve(); }, seconds(60)));
 }
 
+// Twelve epochs are longer than the history that a complete replica keeps.
+TEST_F(EpochStory, ManyEpochsBeforeAnybodyCompletes_AllServeInTheEnd) {
+  fill();
+  const std::vector<std::size_t> some{0, 1, 2, 3, 4, 5, 6, 7};
+  const std::vector<std::size_t> others{8, 9, 10, 11, 12, 13, 14, 15};
+  for (int epoch = 0; epoch < 12; ++epoch) {
+    ASSERT_TRUE(world.change_membership(epoch % 2 == 0 ? others : some, Duration(0)));
+    world.run_for(std::chrono::microseconds(50));  // less than any message takes
+  }
+  ASSERT_TRUE(world.run_until([&] { return all_serve(); }, seconds(120)));
+  expect_everything();
+}
+
 TEST_F(EpochStory, GainersLosePowerWhileTheyComplete_NothingIsLost) {
   fill();
   ASSERT_TRUE(world.change_membership({8, 9, 10, 11, 12, 13, 14, 15}, Duration(0)));
