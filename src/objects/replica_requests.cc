@@ -117,7 +117,8 @@ void Replica::get_block(const wire::ObjectId& id, const ClientOperation& operati
     answer(operation.sender, context, wire::BlockFound{std::move(held->content)}, out);
   } else if (context.configuration < verifier_.configuration().number()) {
     refuse(operation.sender, context, RefusalReason::kWrongEpoch, out);
-  } else if (context.configuration > verifier_.configuration().number()) {
+  } else if (context.configuration > verifier_.configuration().number() || is_entering_) {
+    // Asked about the next epoch, which began while the disk was read.
     refuse(operation.sender, context, RefusalReason::kBusy, out);
   } else if (!is_in_group(id.placement)) {
     refuse(operation.sender, context, RefusalReason::kNotInGroup, out);

@@ -35,6 +35,8 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
       } else if (const auto* scan = std::get_if<Scan>(&effect);
                  scan && is_scan_held_up && is_of_a_peer) {
         waiting.push_back(std::move(effect));
+      } else if (std::holds_alternative<Load>(effect) && is_load_held_up) {
+        waiting.push_back(std::move(effect));
       } else if (std::holds_alternative<Persist>(effect) && is_persist_held_up) {
         waiting.push_back(std::move(effect));
       } else {
@@ -72,7 +74,7 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
   }
   /// What was held up is done.
   void go_on() {
-    is_persist_held_up = is_scan_held_up = false;
+    is_persist_held_up = is_scan_held_up = is_load_held_up = false;
     for (const Effect& effect : std::exchange(waiting, {})) complete(effect);
   }
 
@@ -149,6 +151,7 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
   std::vector<Effect> waiting;
   bool is_persist_held_up = false;
   bool is_scan_held_up = false;
+  bool is_load_held_up = false;
   bool is_of_a_peer = false;
 };
 
@@ -299,6 +302,20 @@ TEST_F(ReplicaOf4, NoAcknowledgementOfAnEpochAfterTheNextWasLearnt) {
   go_on();
   ASSERT_EQ(refusal(), RefusalReason::kWrongEpoch);
   EXPECT_TRUE(objects.contains(block));
+}
+
+// Found by a checker of the simulator: a block may be asked for in any epoch, so the question of a
+// client that is ahead waits for the disk while the epoch changes.
+TEST_F(ReplicaOf4, AskedAheadOfTheEpoch_NotThereIsNotSaidBeforeItWasDurablyEntered) {
+  serve();
+  is_load_held_up = is_persist_held_up = true;
+  ask(wire::GetBlock{block}, 2);
+  enter(2);
+  ASSERT_TRUE(answers.empty());
+  go_on();  // the load first
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  ask(wire::GetBlock{block}, 2);
+  EXPECT_TRUE(answered<wire::Absent>());
 }
 
 TEST_F(ReplicaOf4, NothingIsAnsweredBeforeTheEpochWasDurablyEntered) {
