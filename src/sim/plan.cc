@@ -25,8 +25,9 @@ std::vector<Weight> weights_of(std::string_view scenario) {
             {kOneWayCut, 30, 3}, {kSlowDisk, 60, 4}, {kEpoch, 30, 3}};
   }
   if (scenario == "byzantine") {
-    return {{kMisbehave, 100, 1}, {kLoss, 60, 1},      {kDuplicates, 60, 1}, {kLatency, 100, 1},
-            {kCrash, 20, 4},      {kOneWayCut, 40, 4}, {kPartition, 30, 2},  {kEpoch, 30, 3}};
+    return {{kMisbehave, 100, 1}, {kLoss, 60, 1},      {kDuplicates, 60, 1},
+            {kLatency, 100, 1},   {kCrash, 40, 6},     {kPowerCut, 30, 2},
+            {kOneWayCut, 40, 4},  {kPartition, 30, 2}, {kEpoch, 30, 3}};
   }
   if (scenario == "epochs") {
     return {{kMisbehave, 60, 1}, {kLoss, 40, 1},     {kLatency, 100, 1},  {kDrift, 20, 1},
@@ -83,13 +84,13 @@ std::string_view name_of(FaultKind kind) {
   return "unknown";
 }
 
-adversary::Mode choose_mode(Random& random) {
+adversary::Mode choose_mode(Random& random, bool is_patient) {
   using enum adversary::Mode;
   constexpr adversary::Mode kModes[] = {kMute,  kLie,    kStale,  kGarbage, kEquivocate,
                                         kForge, kRefuse, kReplay, kStall};
   const auto mode = kModes[random.below(std::size(kModes))];
   // Comparisons without end make ten times the events of any other run.
-  return mode == kStall && random.chance(2, 3) ? kLie : mode;
+  return mode == kStall && !is_patient && random.chance(2, 3) ? kLie : mode;
 }
 
 Duration between(Random& random, Duration low, Duration high) {
@@ -116,7 +117,7 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
   switch (kind) {
     case FaultKind::kMisbehave:
       out.at = {};
-      out.lot = static_cast<std::uint64_t>(choose_mode(random));
+      out.lot = static_cast<std::uint64_t>(choose_mode(random, plan.scenario == "byzantine"));
       break;
     case FaultKind::kLoss:
       out.at = {};
@@ -171,6 +172,7 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
     out.nodes = 16;
     out.spares = 0;
   }
+  if (scenario == "byzantine" && random.chance(1, 3)) out.positions = 16;  // many arcs
   out.has_real_signatures = seed % 20 == 0;
   out.has_encoded_messages = seed % 10 == 0;
   out.limits.reconcile_interval = seconds(10);
@@ -219,7 +221,7 @@ bool is_scenario(std::string_view name) {
 Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   CHECK(is_scenario(scenario));
   Random random(seed);
-  Plan out{.seed = seed};
+  Plan out{.scenario = std::string(scenario), .seed = seed};
   out.world = choose_world(scenario, seed, random);
   if (scenario == "load") {
     out.clients = 20;

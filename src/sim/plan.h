@@ -40,6 +40,7 @@ struct Fault {
 std::string describe(const Fault& fault);
 
 struct Plan {
+  std::string scenario;
   std::uint64_t seed = 1;
   WorldOptions world;
   std::uint32_t bad_organisation = 0;

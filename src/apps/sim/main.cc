@@ -5,6 +5,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <mutex>
 #include <thread>
 
@@ -18,6 +19,9 @@ using Clock = std::chrono::steady_clock;
 
 constexpr int kExitViolation = 6;
 constexpr std::size_t kStoryLines = 40;
+
+/// Of the whole process: other processes must not make a run look slow.
+double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
 double seconds_since(Clock::time_point begin) {
   return std::chrono::duration<double>(Clock::now() - begin).count();
@@ -81,14 +85,14 @@ void print_failure(const Options& options, std::uint64_t seed, const sim::Plan& 
 
 int run_one(const Options& options) {
   const sim::Plan plan = sim::make_plan(options.scenario, options.seed);
-  const auto begin = Clock::now();
+  const double begin = cpu_seconds();
   const sim::SwarmResult result = sim::run_plan(plan);
-  const double took = seconds_since(begin);
+  const double took = cpu_seconds() - begin;
   const double simulated = static_cast<double>(result.time.count()) / 1e6;
   std::printf(
       "seed %llu: %s\n"
       "  events %llu, epochs %llu, operations %llu, acknowledged %llu\n"
-      "  %.1f simulated seconds in %.2f, which is %.0f times real time\n"
+      "  %.1f simulated seconds in %.2f of one core, which is %.0f times real time\n"
       "  trace %s\n",
       number(options.seed), plan.story.c_str(), number(result.events), number(result.epochs),
       number(result.operations), number(result.acknowledged), simulated, took,
@@ -121,9 +125,9 @@ class Swarm {
     if (is_on_terminal_) std::fprintf(stderr, "\r\033[K");
     std::printf(
         "%llu seeds, %llu epoch changes, %llu operations, %llu acknowledged, %llu violations, "
-        "%.1f s, %.0f times real time\n",
+        "%.0f times real time per core\n",
         number(done_), number(epochs_), number(operations_), number(acknowledged_),
-        number(violations_), seconds_since(begin_), simulated_s_ / seconds_since(begin_));
+        number(violations_), simulated_s_ / std::max(cpu_seconds(), 1e-6));
     return violations_ == 0 ? 0 : kExitViolation;
   }
 
