@@ -2,6 +2,8 @@
 
 #include <openssl/evp.h>
 
+#include <vector>
+
 #include "base/check.h"
 
 namespace rosebud::crypto {
@@ -16,10 +18,49 @@ const EVP_MD* sha256_method() {
 
 }  // namespace
 
+namespace {
+
+/// Contexts that are not in use, of one thread: making one costs as much as hashing a statement.
+class SpareContexts {
+ public:
+  static constexpr std::size_t kMax = 64;
+
+  ~SpareContexts() {
+    for (EVP_MD_CTX* evp : spare_) EVP_MD_CTX_free(evp);
+  }
+  EVP_MD_CTX* take() {
+    if (spare_.empty()) {
+      EVP_MD_CTX* evp = EVP_MD_CTX_new();
+      CHECK(evp != nullptr);
+      return evp;
+    }
+    EVP_MD_CTX* evp = spare_.back();
+    spare_.pop_back();
+    return evp;
+  }
+  void give_back(EVP_MD_CTX* evp) {
+    if (spare_.size() < kMax) {
+      spare_.push_back(evp);
+    } else {
+      EVP_MD_CTX_free(evp);
+    }
+  }
+
+ private:
+  std::vector<EVP_MD_CTX*> spare_;
+};
+
+SpareContexts& spare_contexts() {
+  thread_local SpareContexts spare;
+  return spare;
+}
+
+}  // namespace
+
 struct Hasher::Context {
-  EVP_MD_CTX* evp = EVP_MD_CTX_new();
-  Context() { CHECK(evp != nullptr); }
-  ~Context() { EVP_MD_CTX_free(evp); }
+  EVP_MD_CTX* evp = spare_contexts().take();
+  Context() = default;
+  ~Context() { spare_contexts().give_back(evp); }
   Context(const Context&) = delete;
   Context& operator=(const Context&) = delete;
 };
