@@ -54,8 +54,7 @@ enum class Bug : std::uint8_t {
   kCompleteBeforeMerged,
   // Reconciling
   kFingerprintOfCount,
-  kAnswerOfEarlierRound,
-  kFetchNotRepeated,
+  kBusyIsTold,
   kNoTurns,
 };
 
@@ -134,10 +133,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "an interval is complete before what was fetched is durable (design 10.2)"},
     {Bug::kFingerprintOfCount, "fingerprint-of-count",
      "ranges with equally many objects are equal (design 6)"},
-    {Bug::kAnswerOfEarlierRound, "answer-of-earlier-round",
-     "the answer to an earlier comparison counts for the one under way (design 6)"},
-    {Bug::kFetchNotRepeated, "fetch-not-repeated",
-     "an object that one replica lists and does not show is given up (design 10.3)"},
+    {Bug::kBusyIsTold, "busy-is-told",
+     "who says \"busy\" counts as having told all that it holds (design 10.3)"},
     {Bug::kNoTurns, "no-turns",
      "comparisons without end keep the others from being made (progress, design 2)"},
 };

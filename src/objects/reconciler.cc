@@ -310,6 +310,7 @@ void Reconciler::on_range_answer(Instant now, std::size_t index, const wire::Ans
     exchange.stage = Stage::kMatching;
     return ask_scan(index, std::nullopt, out);
   }
+  if (is_planted(Bug::kBusyIsTold)) return next_range(now, index, out);
   fail(now, index);
 }
 
@@ -363,7 +364,6 @@ void Reconciler::on_fetched(Instant now, const Pending& pending, wire::Answer& a
     // Listed, but not shown: who else has it?
     out.reports.push_back(
         {pending.to, found ? Observation::kInvalidAnswer : Observation::kEmptyListing});
-    if (is_planted(Bug::kFetchNotRepeated)) return fetch_more(now, index, out);
     repair(now, pending.id, out);
     if (!repairs_.contains(pending.id)) return fail(now, index);
     exchange.merging.insert(pending.id);
@@ -525,7 +525,7 @@ void Reconciler::on_answer(Instant now, const wire::NodeKey& from, wire::Answer 
   if (answer.context.configuration != verifier_->configuration().number()) return;
   if (!pending.exchange) return on_repair_answer(now, pending, answer, out);
   Exchange& exchange = exchanges_[*pending.exchange];
-  if (exchange.round != pending.round && !is_planted(Bug::kAnswerOfEarlierRound)) return;
+  if (exchange.round != pending.round) return;
   if (exchange.stage == Stage::kAsked) return on_range_answer(now, *pending.exchange, answer, out);
   on_fetched(now, pending, answer, out);
 }

@@ -175,8 +175,10 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
   if (scenario == "byzantine" && random.chance(1, 3)) out.positions = 16;  // many arcs
   out.has_real_signatures = seed % 20 == 0;
   out.has_encoded_messages = seed % 10 == 0;
-  out.limits.reconcile_interval = seconds(10);
-  out.limits.scrub_interval = milliseconds(100);
+  if (scenario != "load") {  // which measures what nodes do in earnest
+    out.limits.reconcile_interval = seconds(10);
+    out.limits.scrub_interval = milliseconds(100);
+  }
   return out;
 }
 
@@ -224,8 +226,9 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   Plan out{.scenario = std::string(scenario), .seed = seed};
   out.world = choose_world(scenario, seed, random);
   if (scenario == "load") {
-    out.clients = 20;
-    out.pause_max = milliseconds(130);
+    out.clients = 24;
+    out.pause_max = milliseconds(80);
+    out.safety_time = seconds(60);
   }
   out.world.clients = out.clients + 1;
   out.bad_organisation = static_cast<std::uint32_t>(random.below(out.world.organisations));

@@ -149,7 +149,8 @@ void Workload::write_earlier_record(std::size_t client, Done then) {
 /// Somebody's record, as it was when it was written, under a hold that may be too small or end
 /// soon, or have ended. Whatever comes of it, the owner must not notice.
 void Workload::hold_record(std::size_t client, Done then) {
-  const Writer& writer = writers_[random_.below(honest_)];
+  // A neighbour's, so that with many clients no record is held by all of them.
+  const Writer& writer = writers_[(client + random_.below(3)) % honest_];
   if (!writer.last) return write_block(client, std::move(then));
   const std::uint64_t size =
       random_.chance(1, 2) ? writer.last->value.size() : wire::kRecordValueSizeMax;
@@ -281,10 +282,11 @@ void Workload::read_everything(std::size_t& left) {
   for (std::size_t i = 0; i < checkers_.block_count(); ++i) {
     const wire::ObjectId id = checkers_.block_id(i);
     const Done then = expect_done("reading an acknowledged block", left);
-    world_.read_block(0, id, kHealedTimeout, [this, id, then](const OperationResult& result) {
-      checkers_.block_read(id, result);
-      then(result);
-    });
+    world_.read_block(i % honest_, id, kHealedTimeout,
+                      [this, id, then](const OperationResult& result) {
+                        checkers_.block_read(id, result);
+                        then(result);
+                      });
   }
   // Before they are written again: a new version would hide that the last one was lost.
   for (std::size_t owner = 0; owner < honest_; ++owner) {
