@@ -55,7 +55,6 @@ enum class Bug : std::uint8_t {
   // Reconciling
   kFingerprintOfCount,
   kBusyIsTold,
-  kNoTurns,
 };
 
 struct PlantedBug {
@@ -135,8 +134,6 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "ranges with equally many objects are equal (design 6)"},
     {Bug::kBusyIsTold, "busy-is-told",
      "who says \"busy\" counts as having told all that it holds (design 10.3)"},
-    {Bug::kNoTurns, "no-turns",
-     "comparisons without end keep the others from being made (progress, design 2)"},
 };
 
 #ifdef ROSEBUD_PLANTED_BUGS

@@ -208,9 +208,9 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
 }
 
 bool Reconciler::must_make_room(Instant now, const Exchange& exchange) const {
-  return !is_planted(Bug::kNoTurns) && now >= exchange.turn_ends &&
-         std::ranges::any_of(exchanges_,
-                             [](const Exchange& other) { return other.stage == Stage::kWaiting; });
+  return now >= exchange.turn_ends && std::ranges::any_of(exchanges_, [](const Exchange& other) {
+           return other.stage == Stage::kWaiting;
+         });
 }
 
 void Reconciler::next_range(Instant now, std::size_t index, ReconcilerEffects& out) {
