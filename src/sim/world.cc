@@ -418,10 +418,11 @@ void World::perform(std::size_t index, objects::Effects effects) {
 /// Looking at everything after every input is for builds with costly checks.
 bool World::is_time_for_invariants() {
 #ifdef ROSEBUD_DCHECKS
-  return true;
+  constexpr std::uint64_t kEvery = 1;
 #else
-  return ++inputs_ % 16 == 0;
+  constexpr std::uint64_t kEvery = 16;
 #endif
+  return ++inputs_ % kEvery == 0;
 }
 
 void World::wake_node(std::size_t index) {
