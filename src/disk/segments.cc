@@ -178,11 +178,12 @@ Status<StorageError> Segments::begin_segment() {
   const SegmentNumber number(last_.value + 1);
   const int fd = ::open(path_of(number).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return fail(error_of(errno));
-  last_ = number;
   {
     const std::lock_guard lock(mutex_);
+    last_ = number;
     sizes_.emplace(number, 0);
     fd_ = fd;
+    is_suspected_ = false;
   }
   // A file whose name is lost with the power is lost with all that was synced into it.
   const OpenFile folder(folder_, O_RDONLY | O_DIRECTORY);
@@ -198,6 +199,13 @@ void Segments::close_segment() {
   fd_ = -1;
 }
 
+/// Suppose the newest file was removed under the node: what is appended to it goes nowhere, is
+/// found missing, fetched again, and appended to it.
+void Segments::suspect(SegmentNumber segment) const {
+  const std::lock_guard lock(mutex_);
+  if (segment == last_) is_suspected_ = true;
+}
+
 Result<std::vector<Place>, StorageError> Segments::append(
     const std::vector<SegmentContent>& contents) {
   std::vector<Place> out;
@@ -208,6 +216,11 @@ Result<std::vector<Place>, StorageError> Segments::append(
     close_segment();
     return fail(error);
   };
+  const auto is_suspected = [this] {
+    const std::lock_guard lock(mutex_);
+    return is_suspected_;
+  };
+  if (is_suspected()) close_segment();
   for (std::size_t done = 0; done < contents.size();) {
     if (fd_ >= 0 && size_of(last_) >= size_max_) close_segment();
     if (fd_ < 0) {
@@ -245,12 +258,14 @@ Result<std::vector<Place>, StorageError> Segments::append(
 Result<Buffer, StorageError> Segments::read(const Place& place) const {
   if (place.size > wire::kBlockSizeMax) return fail(StorageError::kCorrupt);
   const OpenFile file(path_of(place.segment), O_RDONLY);
-  if (file.fd() < 0) return fail(errno == ENOENT ? StorageError::kCorrupt : StorageError::kIo);
+  if (file.fd() < 0 && errno != ENOENT) return fail(StorageError::kIo);
   Bytes bytes(place.size);
   // A sector that cannot be read is bad bytes: they are fetched again from others.
-  if (!read_all(file.fd(), bytes, place.offset)) return fail(StorageError::kCorrupt);
-  if (checksum_of(bytes) != place.checksum) return fail(StorageError::kCorrupt);
-  return Buffer(std::move(bytes));
+  const bool is_right = file.fd() >= 0 && read_all(file.fd(), bytes, place.offset) &&
+                        checksum_of(bytes) == place.checksum;
+  if (is_right) return Buffer(std::move(bytes));
+  suspect(place.segment);
+  return fail(StorageError::kCorrupt);
 }
 
 Result<std::vector<Segments::Found>, StorageError> Segments::contents_of(

@@ -9,7 +9,8 @@
 //  2. A place is used only when the database names it, so bytes of a commit that did not come to
 //  its
 //     end are never read. They are given back with their segment.
-//  3. A segment that was written by an earlier run is never appended to.
+//  3. A segment that was written by an earlier run, or in which bad bytes were read, is never
+//     appended to.
 //
 // Which places are used is the store's business (store.cc). One thread appends and removes; any
 // thread reads.
@@ -94,10 +95,13 @@ class Segments {
 
   std::filesystem::path folder_;
   std::uint64_t size_max_;
-  mutable std::mutex mutex_;  // of sizes_ and fd_
+  void suspect(SegmentNumber segment) const;
+
+  mutable std::mutex mutex_;  // of all that follows
   std::map<SegmentNumber, std::uint64_t> sizes_;
   SegmentNumber last_;  // number of the newest segment, 0: none yet
   int fd_ = -1;         // of the newest one while it is appended to; -1: the next append begins one
+  mutable bool is_suspected_ = false;  // bad bytes were read in the newest one
 };
 
 }  // namespace rosebud::disk

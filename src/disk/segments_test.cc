@@ -110,6 +110,17 @@ TEST_F(SegmentsTest, PlacesThatMakeNoSense_AreCorrupt) {
   EXPECT_FALSE(Place::decode(longer).has_value());
 }
 
+TEST_F(SegmentsTest, NewestFileRemovedUnderTheNode_WhatFollowsGoesElsewhere) {
+  const Bytes bytes = bytes_of(100, 1);
+  const std::vector<SegmentContent> one{{.id = id_of(bytes), .bytes = bytes}};
+  const auto lost = segments->append(one)->front();
+  stdfs::remove(path / "1.segment");
+  EXPECT_EQ(segments->read(lost).error(), wire::StorageError::kCorrupt);
+  const auto again = segments->append(one)->front();
+  EXPECT_GT(again.segment, lost.segment);
+  EXPECT_TRUE(segments->read(again).has_value());
+}
+
 TEST_F(SegmentsTest, FolderNotWritable_IsAnErrorAndComesBack) {
   const Bytes bytes = bytes_of(100, 1);
   const std::vector<SegmentContent> one{{.id = id_of(bytes), .bytes = bytes}};
