@@ -1,29 +1,26 @@
 // The store of one node: loads from memory and synced commits.
 #include <benchmark/benchmark.h>
-#include <stdlib.h>
 
 #include <filesystem>
 
 #include "base/random.h"
+#include "base/temporary_folder.h"
 #include "disk/store.h"
 
 namespace rosebud::disk {
 namespace {
 
-namespace stdfs = std::filesystem;
-
 class Fixture : public benchmark::Fixture {
  public:
   void SetUp(const benchmark::State&) override {
-    std::string name = (stdfs::temp_directory_path() / "rosebud-micro-XXXXXX").string();
-    folder_ = ::mkdtemp(name.data());
-    auto opened = Store::open({.path = folder_, .reserve_bytes = 0});
+    folder_.emplace();
+    auto opened = Store::open({.path = folder_->path() / "db", .reserve_bytes = 0});
     if (!opened) std::abort();
     store_ = std::move(*opened);
   }
   void TearDown(const benchmark::State&) override {
     store_.reset();
-    stdfs::remove_all(folder_);
+    folder_.reset();
   }
 
  protected:
@@ -46,7 +43,7 @@ class Fixture : public benchmark::Fixture {
   }
 
   Random random_{1};
-  stdfs::path folder_;
+  std::optional<TemporaryFolder> folder_;
   std::unique_ptr<Store> store_;
 };
 

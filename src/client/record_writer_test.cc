@@ -1,13 +1,13 @@
 #include "client/record_writer.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <deque>
 #include <fstream>
 #include <set>
 #include <thread>
 
+#include "base/temporary_folder.h"
 #include "membership/test_cluster.h"
 
 namespace rosebud::client {
@@ -61,12 +61,6 @@ class FakeSession final : public Session {
 
 class RecordWriterTest : public testing::Test {
  protected:
-  RecordWriterTest() {
-    std::string name = (stdfs::temp_directory_path() / "rosebud-writer-XXXXXX").string();
-    folder = ::mkdtemp(name.data());
-  }
-  ~RecordWriterTest() override { stdfs::remove_all(folder); }
-
   Result<Written, Failure> write(std::string_view value,
                                  std::optional<wire::Version> expected = std::nullopt) {
     return RecordWriter(session, folder / "state", to_bytes(as_bytes("name")))
@@ -87,7 +81,8 @@ class RecordWriterTest : public testing::Test {
                     .value = Buffer::copy_of(as_bytes(value))};
   }
 
-  stdfs::path folder;
+  TemporaryFolder temporary;
+  const stdfs::path& folder = temporary.path();
   FakeSession session{membership::TestCluster().first()};
 };
 

@@ -1,11 +1,11 @@
 #include "disk/segments.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <thread>
 
 #include "base/random.h"
+#include "base/temporary_folder.h"
 
 namespace rosebud::disk {
 namespace {
@@ -14,12 +14,7 @@ namespace stdfs = std::filesystem;
 
 class SegmentsTest : public testing::Test {
  protected:
-  SegmentsTest() {
-    std::string name = (stdfs::temp_directory_path() / "rosebud-segments-XXXXXX").string();
-    path = ::mkdtemp(name.data());
-    reopen();
-  }
-  ~SegmentsTest() override { stdfs::remove_all(path); }
+  SegmentsTest() { reopen(); }
   void reopen(std::uint64_t size_max = 10'000) {
     segments.reset();
     segments = *Segments::open(path, size_max);
@@ -34,7 +29,8 @@ class SegmentsTest : public testing::Test {
     return wire::ObjectId::block(crypto::sha256(bytes));
   }
 
-  stdfs::path path;
+  TemporaryFolder temporary;
+  const stdfs::path& path = temporary.path();
   std::unique_ptr<Segments> segments;
 };
 

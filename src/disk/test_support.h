@@ -2,11 +2,11 @@
 #pragma once
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <atomic>
 #include <filesystem>
 
+#include "base/temporary_folder.h"
 #include "disk/store.h"
 
 namespace rosebud::disk {
@@ -16,12 +16,6 @@ namespace fs = std::filesystem;
 /// A directory of its own, removed at the end, and objects to put into it.
 class DiskTest : public testing::Test {
  protected:
-  DiskTest() {
-    std::string name = (fs::temp_directory_path() / "rosebud-disk-XXXXXX").string();
-    path = ::mkdtemp(name.data());
-  }
-  ~DiskTest() override { fs::remove_all(path); }
-
   std::unique_ptr<Store> open() {
     auto store = Store::open({.path = path / "db",
                               .segment_bytes = 300'000,
@@ -60,7 +54,8 @@ class DiskTest : public testing::Test {
     return store.commit({&writes});
   }
 
-  fs::path path;
+  TemporaryFolder temporary;
+  const fs::path& path = temporary.path();
   std::atomic<std::uint64_t> free_bytes{1ULL << 40};
 };
 

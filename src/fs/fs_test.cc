@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/random.h"
+#include "base/temporary_folder.h"
 #include "fs/reader.h"
 #include "fs/shard.h"
 
@@ -102,16 +103,12 @@ TEST(Golden, Directories) {
 
 class TreeTest : public testing::Test {
  protected:
-  TreeTest() {
-    std::string name = (stdfs::temp_directory_path() / "rosebud-fs-XXXXXX").string();
-    path = ::mkdtemp(name.data());
-  }
-  ~TreeTest() override { stdfs::remove_all(path); }
   void write(const stdfs::path& at, std::string_view text) const {
     stdfs::create_directories((path / at).parent_path());
     std::ofstream(path / at, std::ios::binary) << text;
   }
-  stdfs::path path;
+  TemporaryFolder temporary;
+  const stdfs::path& path = temporary.path();
 };
 
 TEST_F(TreeTest, GoldenTree) {
