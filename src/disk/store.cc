@@ -13,6 +13,7 @@
 #include "base/check.h"
 #include "base/random.h"
 #include "disk/directory.h"
+#include "disk/object_cache.h"
 #include "disk/placed_internal.h"
 
 namespace rosebud::disk {
@@ -179,11 +180,14 @@ void add_to(rocksdb::WriteBatch& batch, PlacedContents::Change& change,
 }  // namespace
 
 struct Store::State {
+  explicit State(std::size_t object_cache_bytes) : cache(object_cache_bytes) {}
+
   StoreOptions options;
   std::shared_ptr<CompactionFailures> failures = std::make_shared<CompactionFailures>();
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   std::unique_ptr<PlacedContents> placed;
+  ObjectCache cache;
   std::mutex committing;  // one commit or step of reclaiming at a time
 
   ~State() {
@@ -197,7 +201,7 @@ Store::Store(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Store::~Store() = default;
 
 Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
-  auto state = std::make_unique<State>();
+  auto state = std::make_unique<State>(options.cache_bytes / 2);
   if (!options.free_bytes) {
     options.free_bytes = [path = options.path] {
       struct statvfs at{};
@@ -220,7 +224,7 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
   base.bytes_per_sync = 1U << 20;
   base.compression = rocksdb::kNoCompression;
   rocksdb::BlockBasedTableOptions table;
-  table.block_cache = rocksdb::NewLRUCache(options.cache_bytes);
+  table.block_cache = rocksdb::NewLRUCache(options.cache_bytes / 2);
   table.filter_policy.reset(rocksdb::NewBloomFilterPolicy(10));
   table.cache_index_and_filter_blocks = true;
   base.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
@@ -265,9 +269,13 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
 
 wire::Loaded Store::load(const wire::ObjectId& id, wire::LoadPart part) const {
   rocksdb::ReadOptions read;
+  const bool is_kept = part != wire::LoadPart::kAllFromDisk;
+  read.fill_cache = is_kept;
+  const auto generation = state_->cache.generation();
   auto loaded = load_by(read, id, part);
+  if (is_kept) keep(generation, part, loaded);
   const bool may_be_mixed =
-      !loaded && loaded.error() == StorageError::kCorrupt && part == wire::LoadPart::kAll;
+      !loaded && loaded.error() == StorageError::kCorrupt && part != wire::LoadPart::kMeta;
   if (!may_be_mixed) return loaded;
   // Meta of one version with content of another looks like damage. Snapshots cost a lock of the
   // database, so one is taken only to be sure.
@@ -278,12 +286,23 @@ wire::Loaded Store::load(const wire::ObjectId& id, wire::LoadPart part) const {
 
 std::optional<wire::Loaded> Store::load_cached(const wire::ObjectId& id,
                                                wire::LoadPart part) const {
+  if (part == wire::LoadPart::kAllFromDisk) return std::nullopt;
+  if (auto kept = state_->cache.find(id)) {
+    if (part == wire::LoadPart::kMeta) kept->content = {};
+    return wire::Loaded(std::move(kept));
+  }
   rocksdb::ReadOptions read;
   read.read_tier = rocksdb::kBlockCacheTier;
+  const auto generation = state_->cache.generation();
   auto loaded = load_by(read, id, part);
   // Whatever is not plainly there is for load() to find out.
   if (!loaded) return std::nullopt;
+  keep(generation, part, loaded);
   return loaded;
+}
+
+void Store::keep(std::uint64_t generation, wire::LoadPart part, const wire::Loaded& loaded) const {
+  if (part == wire::LoadPart::kAll && loaded && *loaded) state_->cache.fill(generation, **loaded);
 }
 
 wire::Loaded Store::load_by(const rocksdb::ReadOptions& read, const wire::ObjectId& id,
@@ -363,13 +382,15 @@ Status<StorageError> Store::commit(
   change.finish();
   rocksdb::WriteOptions options;
   options.sync = true;
+  state_->cache.begin(batches);
   rocksdb::Status status = state_->db->Write(options, &batch);
   if (!status.ok() && status.severity() >= rocksdb::Status::kHardError) {
     // The database went read-only (a full disk): it comes back when there is space again.
     if (state_->db->Resume().ok()) status = state_->db->Write(options, &batch);
   }
+  if (status.ok()) change.apply();
+  state_->cache.end(batches, status.ok());
   if (!status.ok()) return fail(error_of(status));
-  change.apply();
   return {};
 }
 
@@ -412,6 +433,7 @@ Status<StorageError> Store::compact() {
 
 std::size_t Store::damage(std::uint64_t seed, std::uint64_t one_in) {
   Random random(seed);
+  state_->cache.clear();  // as after a restart: memory does not heal a disk
   std::size_t damaged = state_->placed->damage(seed, one_in);
   rocksdb::ReadOptions read;
   read.fill_cache = false;

@@ -27,7 +27,8 @@ struct StoreOptions {
   /// Below this much free space content is refused with kNoSpace, below half of it every object
   /// that is not a damage mark too. Deletes and notes stay possible, and so does recovery.
   std::uint64_t reserve_bytes = 256ULL << 20;
-  /// Memory for cached index, meta and content blocks, and for what is not yet in sorted files.
+  /// Memory for objects and for blocks of the database, half each, and for what is not yet in
+  /// sorted files.
   std::size_t cache_bytes = 64U << 20;
   std::size_t write_buffer_bytes = 64U << 20;
   /// Asked for free bytes; replaced in tests. Default: the file system's.
@@ -44,8 +45,8 @@ class Store {
   /// One state of the object, whatever is committed meanwhile. kAll checks the bytes: a block
   /// against its id, a record's value against its statement.
   wire::Loaded load(const wire::ObjectId& id, wire::LoadPart part) const;
-  /// The same without touching the disk; nothing when that cannot be, or when something is wrong:
-  /// then load() says what.
+  /// The same without touching the disk; nothing when that cannot be or is not wanted, or when
+  /// something is wrong: then load() says what.
   std::optional<wire::Loaded> load_cached(const wire::ObjectId& id, wire::LoadPart part) const;
   Result<wire::Scanned, wire::StorageError> scan(const wire::KeyRange& range,
                                                  const std::optional<wire::ObjectId>& after,
@@ -85,6 +86,7 @@ class Store {
   explicit Store(std::unique_ptr<State> state);
   wire::Loaded load_by(const rocksdb::ReadOptions& read, const wire::ObjectId& id,
                        wire::LoadPart part) const;
+  void keep(std::uint64_t generation, wire::LoadPart part, const wire::Loaded& loaded) const;
   std::unique_ptr<State> state_;
 };
 

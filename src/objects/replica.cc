@@ -297,11 +297,14 @@ void Replica::begin_front(const wire::ObjectId& id, Effects& out) {
   const bool needs_content = !client || id.type == wire::ObjectType::kRecord ||
                              std::holds_alternative<wire::GetBlock>(client->request.body) ||
                              std::holds_alternative<wire::FetchObject>(client->request.body);
+  const bool is_scrub = std::holds_alternative<ScrubOperation>(front);
   const Token token = next_token();
   loads_.emplace(token, AfterLoad{id});
   out.push_back(Load{.token = token,
                      .id = id,
-                     .part = needs_content ? wire::LoadPart::kAll : wire::LoadPart::kMeta});
+                     .part = is_scrub        ? wire::LoadPart::kAllFromDisk
+                             : needs_content ? wire::LoadPart::kAll
+                                             : wire::LoadPart::kMeta});
 }
 
 void Replica::finish_front(const wire::ObjectId& id, Effects& out) {

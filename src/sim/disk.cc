@@ -5,7 +5,7 @@ namespace rosebud::sim {
 wire::Loaded Disk::load(const wire::ObjectId& id, wire::LoadPart part) const {
   const auto at = objects_.find(id);
   if (at == objects_.end()) return std::optional<wire::StoredObject>();
-  if (part == wire::LoadPart::kAll && rotten_.contains(id))
+  if (part != wire::LoadPart::kMeta && rotten_.contains(id))
     return fail(wire::StorageError::kCorrupt);
   wire::StoredObject out = at->second;
   if (part == wire::LoadPart::kMeta) out.content = {};

@@ -87,6 +87,7 @@ enum class StorageError : std::uint8_t {
 enum class LoadPart : std::uint8_t {
   kMeta,  // without content
   kAll,
+  kAllFromDisk,  // past what is kept in memory: what a scrubber wants to see
 };
 
 /// What a load finds; nothing when the object is not there.
