@@ -22,6 +22,10 @@ constexpr std::size_t kConnectionBytesInWork = 16U << 20;
 constexpr std::size_t kUnreadBytesMax = 4U << 20;
 /// What is loaded and not yet handled stays below this many blocks; the pool has work with few.
 constexpr std::size_t kLoadsUnderWayMax = 16;
+/// Few small requests are verified where they are: a thread of the pool wakes up no sooner, and the
+/// waking costs more than a signature. Many keep the loop from its other work.
+constexpr std::size_t kVerifiedOnLoopMax = 6;
+constexpr std::size_t kVerifiedOnLoopBytesMax = 64U << 10;
 /// A stop waits this long for what is under way.
 constexpr Duration kDrainTime = std::chrono::seconds(2);
 
@@ -419,13 +423,23 @@ void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Requ
   take_verified(sender, size, context, replica_->verifier().request(std::move(request)));
 }
 
-/// What came in one turn of the loop goes to the pool together: one wake-up for all of it.
+/// What came in one turn of the loop is verified together: here, or with one wake-up on the pool.
 void Node::Impl::verify_later(Unverified one) {
   unverified_.push_back(std::move(one));
   if (unverified_.size() == 1) asio::post(io_, [this] { verify_together(); });
 }
 
 void Node::Impl::verify_together() {
+  std::size_t bytes = 0;
+  for (const Unverified& one : unverified_) bytes += one.size;
+  if (unverified_.size() <= kVerifiedOnLoopMax && bytes <= kVerifiedOnLoopBytesMax) {
+    for (Unverified& one : std::exchange(unverified_, {})) {
+      const wire::MessageContext context = one.request.context;
+      take_verified(one.sender, one.size, context,
+                    replica_->verifier().request(std::move(one.request)));
+    }
+    return;
+  }
   const std::size_t part =
       (unverified_.size() + options_.worker_threads - 1) / options_.worker_threads;
   while (!unverified_.empty()) {
@@ -434,26 +448,29 @@ void Node::Impl::verify_together() {
     std::vector<Unverified> some(std::make_move_iterator(from),
                                  std::make_move_iterator(unverified_.end()));
     unverified_.erase(from, unverified_.end());
-    asio::post(workers_, [this, some = std::move(some), verifier = replica_->verifier()]() mutable {
-      struct Checked {
-        objects::Sender sender;
-        std::size_t size = 0;
-        wire::MessageContext context;
-        Result<objects::Verified<wire::Request>, wire::RefusalReason> verified;
-      };
-      std::vector<Checked> checked;
-      checked.reserve(some.size());
-      for (Unverified& one : some) {
-        const wire::MessageContext context = one.request.context;
-        checked.push_back(
-            {one.sender, one.size, context, verifier.request(std::move(one.request))});
-      }
-      asio::post(io_, [this, checked = std::move(checked)]() mutable {
-        for (Checked& one : checked)
-          take_verified(one.sender, one.size, one.context, std::move(one.verified));
-      });
-    });
+    verify_on_pool(std::move(some));
   }
+}
+
+void Node::Impl::verify_on_pool(std::vector<Unverified> some) {
+  asio::post(workers_, [this, some = std::move(some), verifier = replica_->verifier()]() mutable {
+    struct Checked {
+      objects::Sender sender;
+      std::size_t size = 0;
+      wire::MessageContext context;
+      Result<objects::Verified<wire::Request>, wire::RefusalReason> verified;
+    };
+    std::vector<Checked> checked;
+    checked.reserve(some.size());
+    for (Unverified& one : some) {
+      const wire::MessageContext context = one.request.context;
+      checked.push_back({one.sender, one.size, context, verifier.request(std::move(one.request))});
+    }
+    asio::post(io_, [this, checked = std::move(checked)]() mutable {
+      for (Checked& one : checked)
+        take_verified(one.sender, one.size, one.context, std::move(one.verified));
+    });
+  });
 }
 
 void Node::Impl::take_verified(
@@ -579,13 +596,16 @@ void Node::Impl::run_scan(const objects::Scan& scan) {
 
 void Node::Impl::run_persist(objects::Persist persist) {
   const auto tell = [this, token = persist.token](Status<wire::StorageError> status) {
-    asio::post(io_, [this, token, status] {
-      feed(
-          [&](objects::Effects& out) { replica_->on_persisted(read_clock(), token, status, out); });
-    });
+    if (persisted_.add({token, status})) asio::post(io_, [this] { feed_persisted(); });
   };
   // The replica answers "busy" to whoever waits for a write that found the queue full.
   if (!committer_->try_submit(std::move(persist.writes), tell)) tell(fail(wire::StorageError::kIo));
+}
+
+void Node::Impl::feed_persisted() {
+  for (const auto& [token, status] : persisted_.take()) {
+    feed([&](objects::Effects& out) { replica_->on_persisted(read_clock(), token, status, out); });
+  }
 }
 
 void Node::Impl::wake_at(Instant deadline) {

@@ -4,6 +4,8 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <mutex>
+#include <utility>
 
 #include "adversary/misbehaviour.h"
 #include "crypto/remembering_scheme.h"
@@ -47,6 +49,26 @@ struct Unverified {
   wire::Request request;
 };
 
+/// What another thread hands to the loop: one wake-up for all that comes before the loop looks.
+template <typename T>
+class HandedOver {
+ public:
+  /// True when the loop must be told: nothing was waiting. Thread-safe.
+  [[nodiscard]] bool add(T one) {
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(one));
+    return waiting_.size() == 1;
+  }
+  std::vector<T> take() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(waiting_, {});
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<T> waiting_;
+};
+
 class Node::Impl {
  public:
   Impl(NodeOptions options, crypto::SecretKey key,
@@ -76,6 +98,7 @@ class Node::Impl {
   std::size_t queued_bytes() const;
   void verify_later(Unverified one);
   void verify_together();
+  void verify_on_pool(std::vector<Unverified> some);
   void take_verified(const objects::Sender& sender, std::size_t size,
                      const wire::MessageContext& context,
                      Result<objects::Verified<wire::Request>, wire::RefusalReason> verified);
@@ -83,6 +106,7 @@ class Node::Impl {
   void feed_loaded();
   void run_scan(const objects::Scan& scan);
   void run_persist(objects::Persist persist);
+  void feed_persisted();
   void wake_at(Instant deadline);
   void on_unreachable(const wire::NodeKey& node, const LinkProblem& problem);
   void begin_load(objects::Load load);
@@ -124,6 +148,7 @@ class Node::Impl {
   std::deque<objects::Load> waiting_loads_;
   std::deque<std::pair<objects::Token, wire::Loaded>> loaded_;  // without waiting; to be fed next
   std::vector<Unverified> unverified_;                          // of this turn of the loop
+  HandedOver<std::pair<objects::Token, Status<wire::StorageError>>> persisted_;
   LogLimit refusals_logged_;
   LogLimit problems_logged_;
   std::map<wire::NodeKey, std::string> link_problems_;  // what was logged last; gone with an answer
