@@ -42,7 +42,9 @@ std::size_t ObjectCache::Hash::operator()(const wire::ObjectId& id) const {
 }
 
 ObjectCache::ObjectCache(std::size_t bytes_max)
-    : bytes_max_(bytes_max), by_id_(16, Hash{random_odd()}), unchanged_(16, by_id_.hash_function()) {}
+    : bytes_max_(bytes_max),
+      by_id_(16, Hash{random_odd()}),
+      unchanged_(16, by_id_.hash_function()) {}
 
 ObjectCache::Generation ObjectCache::generation() const {
   const std::lock_guard lock(mutex_);

@@ -13,9 +13,8 @@ class ObjectCacheTest : public DiskTest {
   static Writes touch(const wire::StoredObject& object) {
     wire::StoredObject without = object;
     without.content = {};
-    return {wire::PutObject{.object = without,
-                            .is_content_unchanged = true,
-                            .content_size = object.content.size()}};
+    return {wire::PutObject{
+        .object = without, .is_content_unchanged = true, .content_size = object.content.size()}};
   }
   void commit(const Writes& writes, bool is_written = true) {
     cache.begin({&writes});

@@ -259,11 +259,13 @@ Result<Buffer, StorageError> Segments::read(const Place& place) const {
   if (place.size > wire::kBlockSizeMax) return fail(StorageError::kCorrupt);
   const OpenFile file(path_of(place.segment), O_RDONLY);
   if (file.fd() < 0 && errno != ENOENT) return fail(StorageError::kIo);
-  Bytes bytes(place.size);
+  // Not zeroed: that would take as long as reading them from memory.
+  const auto memory = std::make_shared_for_overwrite<std::uint8_t[]>(place.size);
+  const std::span<std::uint8_t> bytes(memory.get(), place.size);
   // A sector that cannot be read is bad bytes: they are fetched again from others.
   const bool is_right = file.fd() >= 0 && read_all(file.fd(), bytes, place.offset) &&
                         checksum_of(bytes) == place.checksum;
-  if (is_right) return Buffer(std::move(bytes));
+  if (is_right) return Buffer(memory, bytes);
   suspect(place.segment);
   return fail(StorageError::kCorrupt);
 }

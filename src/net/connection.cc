@@ -4,18 +4,16 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <boost/asio/read.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/write.hpp>
 #include <charconv>
 #include <deque>
 #include <map>
 #include <set>
 
 #include "base/check.h"
-#include "net/tls_internal.h"
+#include "net/tls_stream.h"
 
 namespace rosebud::net {
 namespace {
@@ -117,11 +115,11 @@ class TlsConnection final : public Connection {
       : stream_(std::move(stream)),
         limits_(limits),
         room_(std::move(room)),
-        deadline_(stream_.get_executor(), [this] { end_too_slow(); }),
-        write_deadline_(stream_.get_executor(), [this] { end_too_slow(); }),
-        writable_(stream_.get_executor()),
-        readable_(stream_.get_executor()),
-        room_timer_(stream_.get_executor()) {
+        deadline_(stream_.executor(), [this] { end_too_slow(); }),
+        write_deadline_(stream_.executor(), [this] { end_too_slow(); }),
+        writable_(stream_.executor()),
+        readable_(stream_.executor()),
+        room_timer_(stream_.executor()) {
     writable_.expires_at(asio::steady_timer::time_point::max());
     readable_.expires_at(asio::steady_timer::time_point::max());
   }
@@ -130,14 +128,13 @@ class TlsConnection final : public Connection {
   TlsConnection& operator=(const TlsConnection&) = delete;
 
   /// TLS with a deadline. True when the other end showed a key.
-  asio::awaitable<bool> handshake(asio::ssl::stream_base::handshake_type type) {
+  asio::awaitable<bool> handshake() {
     auto self = shared();
     deadline_.set(limits_.handshake_time, self);
-    error_code error;
-    co_await stream_.async_handshake(type, into(error));
+    const error_code error = co_await stream_.handshake();
     deadline_.clear();
     if (error) co_return false;
-    const auto key = peer_key(stream_);
+    const auto key = stream_.peer_key();
     if (!key) co_return false;
     peer_ = *key;
     co_return true;
@@ -147,7 +144,7 @@ class TlsConnection final : public Connection {
   const crypto::PublicKey& peer() const override { return peer_; }
   std::string remote_address() const override {
     error_code error;
-    const auto endpoint = stream_.lowest_layer().remote_endpoint(error);
+    const auto endpoint = stream_.socket().remote_endpoint(error);
     return error ? "?" : endpoint.address().to_string() + ":" + std::to_string(endpoint.port());
   }
 
@@ -158,8 +155,8 @@ class TlsConnection final : public Connection {
     const auto end_if_thrown = [self](const std::exception_ptr& thrown) {
       if (thrown) self->end(CloseReason::kLocal);
     };
-    asio::co_spawn(stream_.get_executor(), [self] { return self->read_frames(); }, end_if_thrown);
-    asio::co_spawn(stream_.get_executor(), [self] { return self->write_frames(); }, end_if_thrown);
+    asio::co_spawn(stream_.executor(), [self] { return self->read_frames(); }, end_if_thrown);
+    asio::co_spawn(stream_.executor(), [self] { return self->write_frames(); }, end_if_thrown);
   }
 
   bool send(Bytes header, Buffer bulk) override {
@@ -189,14 +186,14 @@ class TlsConnection final : public Connection {
     is_closed_ = true;
     leave_room();
     error_code ignored;
-    stream_.lowest_layer().close(ignored);
+    stream_.socket().close(ignored);
     deadline_.stop();
     write_deadline_.stop();
     writable_.cancel();
     readable_.cancel();
     room_timer_.cancel();
     // Not from within the caller's own call of close() or send().
-    asio::post(stream_.get_executor(), [self = shared(), reason] {
+    asio::post(stream_.executor(), [self = shared(), reason] {
       auto on_closed = std::move(self->events_.on_closed);
       self->events_ = {};
       if (on_closed) on_closed(reason);
@@ -273,8 +270,7 @@ class TlsConnection final : public Connection {
       in_end_ -= std::exchange(in_begin_, 0);
     }
     error_code error;
-    in_end_ += co_await stream_.async_read_some(
-        asio::buffer(in_.data() + in_end_, in_.size() - in_end_), into(error));
+    in_end_ += co_await stream_.read_some(std::span(in_).subspan(in_end_), error);
     co_return error;
   }
 
@@ -298,17 +294,28 @@ class TlsConnection final : public Connection {
     return to_bytes(front);
   }
 
-  /// The rest of a part whose first bytes were buffered.
-  asio::awaitable<error_code> read_part(Bytes& part, std::size_t size) {
+  asio::awaitable<error_code> read_header(Bytes& header, std::size_t size) {
     error_code error;
-    frame_received_ += part.size();
-    part.reserve(size);  // address space; a page is taken when it is written
-    while (part.size() < size && !error) {
-      const std::size_t at = part.size();
-      const std::size_t step = std::min(kReadStep, size - at);
-      part.resize(at + step);
-      co_await asio::async_read(stream_, asio::buffer(part.data() + at, step), into(error));
-      frame_received_ += step;
+    header.reserve(size);  // address space; a page is taken when it is written
+    while (header.size() < size && !error) {
+      const std::size_t at = header.size();
+      header.resize(std::min(size, at + kReadStep));
+      error = co_await read_part(std::span(header).subspan(at));
+    }
+    co_return error;
+  }
+
+  /// All of a part whose first bytes may be buffered. Its pages take memory as its bytes come.
+  asio::awaitable<error_code> read_part(std::span<std::uint8_t> part) {
+    error_code error;
+    const ByteView front = buffered().first(std::min(part.size(), buffered().size()));
+    std::ranges::copy(front, part.begin());
+    in_begin_ += front.size();
+    frame_received_ += front.size();
+    for (std::size_t at = front.size(); at < part.size() && !error;) {
+      const std::size_t came = co_await stream_.read_some(part.subspan(at), error);
+      at += came;
+      frame_received_ += came;
     }
     co_return error;
   }
@@ -376,16 +383,16 @@ class TlsConnection final : public Connection {
     deadline_.set(time_for(size.sum()), self);
     frame_begun_ = asio::steady_timer::clock_type::now();
     frame_received_ = 0;
-    Bytes header = cut(size.header);
-    error_code error = co_await read_part(header, size.header);
-    Bytes bulk = cut(size.bulk);
-    if (!error) error = co_await read_part(bulk, size.bulk);
+    const auto bulk = std::make_shared_for_overwrite<std::uint8_t[]>(size.bulk);
+    Bytes header;
+    error_code error = co_await read_header(header, size.header);
+    if (!error) error = co_await read_part({bulk.get(), size.bulk});
     if (error) co_return ended(CloseReason::kRemote);
     deadline_.clear();
     while (is_paused_ && !is_closed_) co_await readable_.async_wait(into(error));
     if (is_closed_) co_return false;
     leave_room();
-    events_.on_frame(std::move(header), bulk.empty() ? Buffer() : Buffer(std::move(bulk)));
+    events_.on_frame(std::move(header), Buffer(bulk, {bulk.get(), size.bulk}));
     co_return !is_closed_;
   }
 
@@ -421,10 +428,7 @@ class TlsConnection final : public Connection {
       }
       // Who does not take what it asked for is not kept, nor is what waits for it.
       write_deadline_.set(time_for(sent), self);
-      co_await asio::async_write(stream_, asio::buffer(gathered), into(error));
-      if (!error && !bulk.empty()) {
-        co_await asio::async_write(stream_, asio::buffer(bulk.data(), bulk.size()), into(error));
-      }
+      error = co_await stream_.write(gathered, bulk.view());
       write_deadline_.clear();
       queued_bytes_ -= sent;
       if (error) co_return end(CloseReason::kRemote);
@@ -588,7 +592,8 @@ class TcpListener final : public Listener {
     // The place lives in the deleter, so it is free exactly when the connection is gone.
     auto place = std::make_shared<Place>(state_, address);
     std::shared_ptr<TlsConnection> connection(
-        new TlsConnection(TlsStream(std::move(socket), tls_.state().server), limits_, state_->room),
+        new TlsConnection(TlsStream(std::move(socket), tls_, TlsSide::kServer), limits_,
+                          state_->room),
         [place](TlsConnection* gone) mutable {
           delete gone;
           place.reset();  // not when the last weak pointer goes
@@ -597,7 +602,7 @@ class TcpListener final : public Listener {
         io_,
         [connection, state = state_, done = on_connection_, refused = on_refused_,
          address]() -> asio::awaitable<void> {
-          const bool is_good = co_await connection->handshake(asio::ssl::stream_base::server);
+          const bool is_good = co_await connection->handshake();
           if (state->is_closed) co_return;
           if (is_good) co_return done(connection);
           if (refused) {
@@ -659,8 +664,8 @@ asio::awaitable<Dialed> connect(asio::io_context& io, TlsContext& tls, std::stri
   if (!is_connected || *is_late) co_return fail(CloseReason::kUnreachable);
   prepare(*socket);
   const auto connection =
-      std::make_shared<TlsConnection>(TlsStream(std::move(*socket), tls.state().client), limits);
-  if (!co_await connection->handshake(asio::ssl::stream_base::client)) {
+      std::make_shared<TlsConnection>(TlsStream(std::move(*socket), tls, TlsSide::kClient), limits);
+  if (!co_await connection->handshake()) {
     co_return fail(connection->was_too_slow() ? CloseReason::kTooSlow : CloseReason::kHandshake);
   }
   if (connection->peer() != expected) {

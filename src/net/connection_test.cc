@@ -5,7 +5,9 @@
 
 #include <boost/asio/connect.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/read.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 
 #include "net/tls_internal.h"
@@ -36,7 +38,7 @@ Bytes lengths(std::uint32_t header, std::uint32_t bulk) {
 /// A side that does with the bytes of a connection what it likes.
 struct Raw {
   Raw(asio::io_context& io, TlsContext& tls) : stream(io, tls.state().client) {}
-  TlsStream stream;
+  asio::ssl::stream<tcp::socket> stream;
   bool is_up = false;
   std::size_t sent = 0;
   std::optional<error_code> ended;  // of the last write or read

@@ -82,8 +82,8 @@ TlsContext::TlsContext(const crypto::SecretKey& key) : state_(std::make_unique<S
 TlsContext::~TlsContext() = default;
 TlsContext::TlsContext(TlsContext&&) noexcept = default;
 
-std::optional<crypto::PublicKey> peer_key(TlsStream& stream) {
-  const CertificatePointer certificate(SSL_get1_peer_certificate(stream.native_handle()));
+std::optional<crypto::PublicKey> peer_key(const SSL* ssl) {
+  const CertificatePointer certificate(SSL_get1_peer_certificate(ssl));
   return key_in(certificate.get());
 }
 

@@ -1,8 +1,7 @@
 // For the files of net/ alone: Asio and OpenSSL are heavy.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl.hpp>
+#include <boost/asio/ssl/context.hpp>
 
 #include "net/tls.h"
 
@@ -13,9 +12,7 @@ struct TlsContext::State {
   boost::asio::ssl::context client{boost::asio::ssl::context::tlsv13_client};
 };
 
-using TlsStream = boost::asio::ssl::stream<boost::asio::ip::tcp::socket>;
-
 /// The key in the certificate of the other end; nothing before the handshake was completed.
-std::optional<crypto::PublicKey> peer_key(TlsStream& stream);
+std::optional<crypto::PublicKey> peer_key(const SSL* ssl);
 
 }  // namespace rosebud::net
