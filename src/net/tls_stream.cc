@@ -119,9 +119,7 @@ struct TlsStream::State {
   }
 
   /// After a call that returned no success: true when more bytes from the wire would help.
-  bool wants_more() const {
-    return SSL_get_error(ssl.get(), 0) == SSL_ERROR_WANT_READ;
-  }
+  bool wants_more() const { return SSL_get_error(ssl.get(), 0) == SSL_ERROR_WANT_READ; }
 
   /// Waits for bytes of the wire. `wanted`: how many the caller can use.
   awaitable<error_code> receive(std::size_t wanted) {
@@ -177,8 +175,8 @@ struct TlsStream::State {
     wire.to_send.reserve(wire.to_send.size() + part.size() + part.size() / 512 + 64);
     std::size_t written = 0;
     ERR_clear_error();
-    const bool is_good = SSL_write_ex(ssl.get(), part.data(), part.size(), &written) == 1 &&
-                         written == part.size();
+    const bool is_good =
+        SSL_write_ex(ssl.get(), part.data(), part.size(), &written) == 1 && written == part.size();
     return is_good;
   }
 

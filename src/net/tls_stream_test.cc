@@ -124,7 +124,7 @@ TEST_F(TlsStreamTest, ForgedBytesEndIt_AfterWhatWasGood) {
   shake_hands();
   const Bytes good = random_bytes(3, 1000);
   asio::write(other, asio::buffer(good));
-  const Bytes forged = {23, 3, 3, 0, 30, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13,
+  const Bytes forged = {23, 3,  3,  0,  30, 1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13,
                         14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30};
   asio::write(other.next_layer(), asio::buffer(forged));
   Bytes here(5000);

@@ -55,6 +55,7 @@ enum class Bug : std::uint8_t {
   // Reconciling
   kFingerprintOfCount,
   kBusyIsTold,
+  kLeafKeptOverWrite,
 };
 
 struct PlantedBug {
@@ -134,6 +135,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "ranges with equally many objects are equal (design 6)"},
     {Bug::kBusyIsTold, "busy-is-told",
      "who says \"busy\" counts as having told all that it holds (design 10.3)"},
+    {Bug::kLeafKeptOverWrite, "leaf-kept-over-write",
+     "what was read of an interval counts although it was written to since (design 6)"},
 };
 
 #ifdef ROSEBUD_PLANTED_BUGS

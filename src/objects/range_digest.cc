@@ -2,6 +2,7 @@
 
 #include "base/check.h"
 #include "objects/planted_bugs.h"
+#include "routing/ring.h"
 
 namespace rosebud::objects {
 namespace {
@@ -70,39 +71,148 @@ std::vector<wire::KeyRange> split(const wire::KeyRange& range) {
   return parts;
 }
 
-RangeDigest::RangeDigest(const wire::KeyRange& range) {
+RangeDigest::RangeDigest(const wire::KeyRange& range, LeafDigests& leaves, std::size_t entries_max)
+    : leaves_(&leaves),
+      entries_max_(entries_max),
+      // Few entries are listed one by one, so they must be read.
+      uses_known_(leaves.known_entries(range) > entries_max),
+      rest_(range) {
+  CHECK(entries_max <= wire::kRangeEntriesMax);
   for (const wire::KeyRange& part : split(range)) {
-    parts_.push_back({.range = part, .hasher = crypto::Hasher("rosebud range 1")});
+    parts_.push_back({.range = part, .hasher = crypto::Hasher("rosebud range 2")});
   }
+}
+
+// ---- What must be read ----
+
+std::optional<RangeDigest::Scan> RangeDigest::next_scan() {
+  if (scan_) {  // the rest of it
+    since_ = leaves_->revision();
+    return scan_;
+  }
+  if (uses_known_) take_known();
+  if (is_done_) return std::nullopt;
+  scan_ = Scan{.range = unknown_run(), .after = std::nullopt};
+  since_ = leaves_->revision();
+  const LeafNumber first = leaf_of(rest_.first);
+  next_leaf_ = leaf_range(first).first == rest_.first ? first : first + 1;
+  return scan_;
+}
+
+/// Takes over the leaves that are known, up to the first that is not.
+void RangeDigest::take_known() {
+  while (!is_done_) {
+    const LeafNumber number = leaf_of(rest_.first);
+    const wire::KeyRange whole = leaf_range(number);
+    while (rest_.first > parts_[part_].range.last) ++part_;
+    const LeafDigests::Leaf* leaf = leaves_->known(number);
+    if (!leaf || whole.first != rest_.first || !is_in_part(whole)) return;
+    if (leaf->count > 0) add_to_part(number, *leaf);
+    count_ += leaf->count;
+    is_done_ = whole.last == rest_.last;
+    if (!is_done_) rest_.first = routing::key_after(whole.last);
+  }
+}
+
+/// From here to the next leaf that take_known() can take.
+wire::KeyRange RangeDigest::unknown_run() const {
+  if (!uses_known_) return rest_;
+  std::size_t part = part_;
+  for (LeafNumber number = leaf_of(rest_.first) + 1; number < kLeafCount; ++number) {
+    const wire::KeyRange whole = leaf_range(number);
+    if (whole.last > rest_.last) break;
+    while (whole.first > parts_[part].range.last) ++part;
+    const bool is_taken = leaves_->known(number) && whole.last <= parts_[part].range.last;
+    if (is_taken) return {rest_.first, routing::key_before(whole.first)};
+  }
+  return rest_;
+}
+
+// ---- What was read ----
+
+void RangeDigest::add(const wire::Scanned& scanned) {
+  CHECK(scan_.has_value());
+  for (const wire::IndexEntry& entry : scanned.entries) add(entry);
+  if (!scanned.is_whole && !scanned.entries.empty()) {
+    scan_->after = scanned.entries.back().id;
+    return;
+  }
+  if (cell_) close_cell();
+  const crypto::Digest last = scan_->range.last;
+  scan_.reset();
+  const LeafNumber end = leaf_of(last);
+  fill_empty(leaf_range(end).last == last ? end + 1 : end);
+  is_done_ = last == rest_.last;
+  if (!is_done_) rest_.first = routing::key_after(last);
 }
 
 void RangeDigest::add(const wire::IndexEntry& entry) {
-  while (!parts_[part_].range.contains(entry.id.placement)) {
+  const crypto::Digest& key = entry.id.placement;
+  const LeafNumber leaf = leaf_of(key);
+  const bool is_next_part = key > parts_[part_].range.last;
+  if (cell_ && (is_next_part || cell_->leaf != leaf)) close_cell();
+  while (key > parts_[part_].range.last) {
     ++part_;
     CHECK(part_ < parts_.size());
   }
-  Part& part = parts_[part_];
+  if (!cell_) open_cell(leaf);
   const std::uint8_t damaged = entry.is_damaged ? 1 : 0;
-  if (!is_planted(Bug::kFingerprintOfCount)) part.hasher.update(entry.id.encode().view());
-  if (!is_planted(Bug::kFingerprintOfCount)) part.hasher.update(entry.state.view());
-  part.hasher.update({&damaged, 1});
-  ++part.count;
-  ++count_;
-  if (count_ <= wire::kRangeEntriesMax) {
+  if (!is_planted(Bug::kFingerprintOfCount)) cell_->hasher.update(entry.id.encode().view());
+  if (!is_planted(Bug::kFingerprintOfCount)) cell_->hasher.update(entry.state.view());
+  cell_->hasher.update({&damaged, 1});
+  ++cell_->count;
+  if (entries_.size() < entries_max_)
     entries_.push_back({.id = entry.id, .state = entry.state, .is_damaged = entry.is_damaged});
+  // A store this large is worth remembering what was read of it.
+  if (++count_ > entries_max_) leaves_->enable();
+}
+
+void RangeDigest::open_cell(LeafNumber leaf) {
+  fill_empty(leaf);
+  cell_ = Cell{.leaf = leaf, .hasher = crypto::Hasher("rosebud leaf 1"), .since = since_};
+  cell_->is_whole_leaf = leaf >= next_leaf_ && is_in_part(leaf_range(leaf));
+  next_leaf_ = std::max(next_leaf_, leaf + 1);
+}
+
+void RangeDigest::close_cell() {
+  const LeafDigests::Leaf leaf{.fingerprint = cell_->hasher.finish(), .count = cell_->count};
+  if (cell_->is_whole_leaf) leaves_->fill(cell_->leaf, leaf, cell_->since);
+  add_to_part(cell_->leaf, leaf);
+  cell_.reset();
+}
+
+/// The leaves up to `end` that the scan passed hold nothing.
+void RangeDigest::fill_empty(LeafNumber end) {
+  if (leaves_->is_enabled()) {
+    for (LeafNumber number = next_leaf_; number < end; ++number)
+      leaves_->fill(number, {.fingerprint = {}, .count = 0}, since_);
   }
+  next_leaf_ = std::max(next_leaf_, end);
+}
+
+bool RangeDigest::is_in_part(const wire::KeyRange& range) const {
+  const wire::KeyRange& part = parts_[part_].range;
+  return part.first <= range.first && range.last <= part.last;
+}
+
+void RangeDigest::add_to_part(LeafNumber leaf, const LeafDigests::Leaf& cell) {
+  Part& part = parts_[part_];
+  part.hasher.update_u64(leaf);
+  part.hasher.update(cell.fingerprint.view());
+  part.count += cell.count;
 }
 
 RangeDigest::Summary RangeDigest::finish() {
+  CHECK(is_done_);
   Summary out{.count = count_};
-  crypto::Hasher whole("rosebud ranges 1");
+  crypto::Hasher whole("rosebud ranges 2");
   for (Part& part : parts_) {
     out.parts.push_back(
         {.range = part.range, .fingerprint = part.hasher.finish(), .count = part.count});
     whole.update(out.parts.back().fingerprint.view());
   }
   out.fingerprint = whole.finish();
-  if (count_ <= wire::kRangeEntriesMax) out.entries = std::move(entries_);
+  if (count_ <= entries_max_) out.entries = std::move(entries_);
   return out;
 }
 

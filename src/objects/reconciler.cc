@@ -31,8 +31,9 @@ std::vector<wire::NodeKey> keys_of(const membership::Configuration& configuratio
 
 }  // namespace
 
-Reconciler::Reconciler(wire::NodeKey self, Random random, ReconcilerSettings settings)
-    : self_(self), random_(random), settings_(settings) {}
+Reconciler::Reconciler(wire::NodeKey self, Random random, ReconcilerSettings settings,
+                       LeafDigests& leaves)
+    : self_(self), random_(random), settings_(settings), leaves_(&leaves) {}
 
 // ---- Arcs ----
 
@@ -225,19 +226,25 @@ void Reconciler::next_range(Instant now, std::size_t index, ReconcilerEffects& o
   exchange.range = exchange.todo.back();
   exchange.todo.pop_back();
   exchange.stage = Stage::kScanning;
-  exchange.digest.emplace(exchange.range);
+  exchange.digest.emplace(exchange.range, *leaves_, settings_.range_entries_max);
   exchange.mine.reset();
   exchange.listed.clear();
-  ask_scan(index, std::nullopt, out);
+  scan_more(now, index, out);
 }
 
-void Reconciler::ask_scan(std::size_t index, std::optional<wire::ObjectId> after,
+void Reconciler::ask_scan(std::size_t index, const RangeDigest::Scan& scan,
                           ReconcilerEffects& out) {
   Exchange& exchange = exchanges_[index];
   ++exchange.round;
   out.scans.push_back({.tag = {.exchange = index, .round = exchange.round},
-                       .range = exchange.range,
-                       .after = after});
+                       .range = scan.range,
+                       .after = scan.after});
+}
+
+void Reconciler::scan_more(Instant now, std::size_t index, ReconcilerEffects& out) {
+  const auto scan = exchanges_[index].digest->next_scan();
+  if (scan) return ask_scan(index, *scan, out);
+  scanned_all(now, index, out);
 }
 
 void Reconciler::on_scanned(Instant now, const ReconcilerScan& tag, const wire::Scanned* scanned,
@@ -247,22 +254,19 @@ void Reconciler::on_scanned(Instant now, const ReconcilerScan& tag, const wire::
   const bool is_scanning = exchange.stage == Stage::kScanning || exchange.stage == Stage::kMatching;
   if (!is_scanning || exchange.round != tag.round) return;
   if (!scanned) return fail(now, tag.exchange);
+  if (exchange.stage == Stage::kScanning) {
+    exchange.digest->add(*scanned);
+    return scan_more(now, tag.exchange, out);
+  }
   for (const wire::IndexEntry& entry : scanned->entries) {
-    if (exchange.stage == Stage::kScanning) {
-      exchange.digest->add(entry);
-    } else if (const auto listed = exchange.listed.find(entry.id);
-               listed != exchange.listed.end()) {
-      if (listed->second.state == entry.state && !entry.is_damaged) exchange.listed.erase(listed);
-    }
+    const auto listed = exchange.listed.find(entry.id);
+    if (listed == exchange.listed.end()) continue;
+    if (listed->second.state == entry.state && !entry.is_damaged) exchange.listed.erase(listed);
   }
   if (!scanned->is_whole && !scanned->entries.empty()) {
-    return ask_scan(tag.exchange, scanned->entries.back().id, out);
+    return ask_scan(tag.exchange, {exchange.range, scanned->entries.back().id}, out);
   }
-  if (exchange.stage == Stage::kScanning) {
-    scanned_all(now, tag.exchange, out);
-  } else {
-    matched_all(now, tag.exchange, out);
-  }
+  matched_all(now, tag.exchange, out);
 }
 
 void Reconciler::scanned_all(Instant now, std::size_t index, ReconcilerEffects& out) {
@@ -308,7 +312,7 @@ void Reconciler::on_range_answer(Instant now, std::size_t index, const wire::Ans
       if (!entry.is_damaged) exchange.listed.emplace(entry.id, entry);
     }
     exchange.stage = Stage::kMatching;
-    return ask_scan(index, std::nullopt, out);
+    return ask_scan(index, {exchange.range, std::nullopt}, out);
   }
   if (is_planted(Bug::kBusyIsTold)) return next_range(now, index, out);
   fail(now, index);

@@ -77,6 +77,7 @@ struct ReconcilerSettings {
   Duration interval = std::chrono::seconds(60);
   /// A source that answers nothing for so long is reported as slow.
   Duration silence_reported = std::chrono::seconds(10);
+  std::size_t range_entries_max = wire::kRangeEntriesMax;  // longer lists are cut instead
   std::size_t exchanges_max = 16;  // under way at once: bounds scans and memory
   /// How long an exchange keeps its place while others wait for one.
   Duration turn = std::chrono::seconds(2);
@@ -98,7 +99,8 @@ using History = std::vector<std::shared_ptr<const membership::Configuration>>;
 
 class Reconciler {
  public:
-  Reconciler(wire::NodeKey self, Random random, ReconcilerSettings settings);
+  /// `leaves`: of the store that it reconciles; outlives it.
+  Reconciler(wire::NodeKey self, Random random, ReconcilerSettings settings, LeafDigests& leaves);
 
   /// Begins after a start. `tenure`: what an earlier run left; nothing in a new data directory.
   void start(Instant now, const Verifier& verifier, const History& history,
@@ -208,7 +210,8 @@ class Reconciler {
   void start_waiting(Instant now, ReconcilerEffects& out);
   bool must_make_room(Instant now, const Exchange& exchange) const;
   void next_range(Instant now, std::size_t index, ReconcilerEffects& out);
-  void ask_scan(std::size_t index, std::optional<wire::ObjectId> after, ReconcilerEffects& out);
+  void ask_scan(std::size_t index, const RangeDigest::Scan& scan, ReconcilerEffects& out);
+  void scan_more(Instant now, std::size_t index, ReconcilerEffects& out);
   void scanned_all(Instant now, std::size_t index, ReconcilerEffects& out);
   void matched_all(Instant now, std::size_t index, ReconcilerEffects& out);
   void fetch_more(Instant now, std::size_t index, ReconcilerEffects& out);
@@ -231,6 +234,7 @@ class Reconciler {
   wire::NodeKey self_;
   Random random_;
   ReconcilerSettings settings_;
+  LeafDigests* leaves_;
   std::optional<Verifier> verifier_;
   std::vector<Arc> arcs_;  // ordered by range
   std::size_t arcs_served_ = 0;

@@ -87,7 +87,9 @@ Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::Sign
       limits_(limits),
       history_(std::move(history)),
       reconciler_(identity_.key.public_key(), random,
-                  ReconcilerSettings{.interval = limits.reconcile_interval}) {
+                  ReconcilerSettings{.interval = limits.reconcile_interval,
+                                     .range_entries_max = limits.range_entries_max},
+                  leaves_) {
   for (const auto& [name, value] : recovered.notes) {
     const std::string_view text = as_text(name);
     // A note that cannot be read is none: everything is completed anew.
@@ -388,6 +390,7 @@ void Replica::persist(AfterPersist after, wire::PutObject write, Effects& out) {
     answer(front.sender, front.request.context, after.answer->body, out);
     after.is_answered = true;
   }
+  leaves_.begin_write(after.id->placement);
   const Token token = next_token();
   persists_.emplace(token, std::move(after));
   out.push_back(Persist{.token = token, .writes = std::move(writes)});
@@ -408,6 +411,7 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
     durable_revision_ = written_revision_;
     return write_tenure(out);
   }
+  leaves_.end_write(after.id->placement);
   if (!status) take_back(after);
   const Operation& front = queues_.at(*after.id).operations.front();
   if (const auto* client = std::get_if<ClientOperation>(&front)) {

@@ -50,6 +50,8 @@ struct ReplicaLimits {
   /// How often the replicas of a group compare what they hold, and how long between two objects
   /// that are re-read.
   Duration reconcile_interval = std::chrono::seconds(60);
+  /// Ranges of at most so many objects are compared object by object; at most kRangeEntriesMax.
+  std::size_t range_entries_max = wire::kRangeEntriesMax;
   Duration scrub_interval = std::chrono::milliseconds(500);
 };
 
@@ -76,6 +78,9 @@ class Replica {
   /// `history`: configurations before the verifier's, newest first, as far back as they are known.
   Replica(ReplicaIdentity identity, Verifier verifier, const crypto::SignatureScheme& scheme,
           RecoveredNotes recovered, Random random, ReplicaLimits limits = {}, History history = {});
+
+  Replica(const Replica&) = delete;
+  Replica& operator=(const Replica&) = delete;
 
   /// Begins reconciling every arc. Call once, before anything else.
   void start(Instant now, Effects& out) noexcept;
@@ -157,7 +162,6 @@ class Replica {
   struct AnswerScan {
     Sender sender;
     wire::MessageContext context;
-    wire::KeyRange range;
     crypto::Digest fingerprint;
     /// What may be claimed of the entries: taken before the first is read. Suppose it were taken
     /// after the last: an object that came while the scan was beyond it would make the interval
@@ -206,6 +210,7 @@ class Replica {
   void mark_damaged(const wire::ObjectId& id, Effects& out);
   void begin_range_answer(const Sender& sender, const wire::MessageContext& context,
                           const wire::CompareRange& compare, Effects& out);
+  void go_on_with_range_answer(AnswerScan scan, Effects& out);
   void finish_range_answer(AnswerScan scan, Effects& out);
   void perform(ReconcilerEffects& asked, Effects& out);
   void scrub_next(Effects& out);
@@ -220,6 +225,7 @@ class Replica {
   std::optional<Token> tenure_persist_;     // under way
   std::uint64_t written_revision_ = 0;      // of the tenure that it writes
   std::uint64_t durable_revision_ = 0;
+  LeafDigests leaves_;
   Reconciler reconciler_;
 
   std::uint64_t tokens_ = 0;

@@ -62,15 +62,8 @@ void Replica::on_scanned(Instant now, Token token,
   }
   if (auto* range = std::get_if<AnswerScan>(&after)) {
     if (!scanned) return refuse(range->sender, range->context, wire::RefusalReason::kBusy, out);
-    for (const wire::IndexEntry& entry : scanned->entries) range->digest.add(entry);
-    if (scanned->is_whole || scanned->entries.empty())
-      return finish_range_answer(std::move(*range), out);
-    const Token next = next_token();
-    const wire::KeyRange rest = range->range;
-    scans_.emplace(next, std::move(*range));
-    out.push_back(Scan{
-        .token = next, .range = rest, .after = scanned->entries.back().id, .limit = kScanLimit});
-    return;
+    range->digest.add(*scanned);
+    return go_on_with_range_answer(std::move(*range), out);
   }
   is_scrub_scanning_ = false;
   if (!scanned) return;
@@ -101,17 +94,22 @@ void Replica::begin_range_answer(const Sender& sender, const wire::MessageContex
   if (answers >= limits_.range_answers_max || of_sender >= limits_.range_answers_per_peer_max) {
     return refuse(sender, context, wire::RefusalReason::kBusy, out);
   }
+  go_on_with_range_answer(
+      {.sender = sender,
+       .context = context,
+       .fingerprint = compare.fingerprint,
+       .state = {.has_entered = true, .complete_for = reconciler_.complete_for(compare.range)},
+       .digest = RangeDigest(compare.range, leaves_, limits_.range_entries_max)},
+      out);
+}
+
+void Replica::go_on_with_range_answer(AnswerScan scan, Effects& out) {
+  const auto next = scan.digest.next_scan();
+  if (!next) return finish_range_answer(std::move(scan), out);
   const Token token = next_token();
-  scans_.emplace(token,
-                 AnswerScan{.sender = sender,
-                            .context = context,
-                            .range = compare.range,
-                            .fingerprint = compare.fingerprint,
-                            .state = {.has_entered = true,
-                                      .complete_for = reconciler_.complete_for(compare.range)},
-                            .digest = RangeDigest(compare.range)});
+  scans_.emplace(token, std::move(scan));
   out.push_back(
-      Scan{.token = token, .range = compare.range, .after = std::nullopt, .limit = kScanLimit});
+      Scan{.token = token, .range = next->range, .after = next->after, .limit = kScanLimit});
 }
 
 void Replica::finish_range_answer(AnswerScan scan, Effects& out) {

@@ -177,6 +177,8 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
   out.has_encoded_messages = seed % 10 == 0;
   if (scenario != "load") {  // which measures what nodes do in earnest
     out.limits.reconcile_interval = seconds(10);
+    // Small stores that compare as large ones do.
+    if (random.chance(1, 4)) out.limits.range_entries_max = 4;
     out.limits.scrub_interval = milliseconds(100);
   }
   return out;
