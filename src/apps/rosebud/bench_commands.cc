@@ -9,6 +9,7 @@
 
 #include "apps/rosebud/commands.h"
 #include "base/processor_time.h"
+#include "fs/cid.h"
 #include "load/generator.h"
 #include "runtime/key_file.h"
 
@@ -26,6 +27,7 @@ struct BenchOptions {
   double seconds = 10;
   double warm_up_seconds = 2;
   std::size_t objects = 1000;
+  std::string ids_file;
 };
 
 Duration seconds_of(double seconds) { return Duration(static_cast<std::int64_t>(seconds * 1e6)); }
@@ -69,6 +71,21 @@ class BenchRecord {
   std::uint64_t version_ = 0;
 };
 
+/// One CID a line.
+std::vector<wire::ObjectId> read_ids(const std::string& file) {
+  auto text = runtime::read_text_file(file, 64U << 20);
+  if (!text) stop(ExitCode::kUsage, text.error());
+  std::vector<wire::ObjectId> out;
+  std::istringstream lines(*text);
+  for (std::string line; std::getline(lines, line);) {
+    const auto cid = fs::Cid::parse(line);
+    if (!cid) stop(ExitCode::kUsage, cid.error());
+    out.push_back(wire::ObjectId::block(cid->digest));
+  }
+  if (out.empty()) stop(ExitCode::kUsage, {.what = "there is no id in " + file, .next = {}});
+  return out;
+}
+
 /// Starts one operation of a lane.
 using StartOperation = std::function<void(std::size_t lane, Session::Done done)>;
 
@@ -104,6 +121,8 @@ class Workload {
       fill(globals, [this](std::size_t i, Session::Done done) {
         session_.read_record(records_[i].id(), timeout_, std::move(done));
       });
+    } else if (!options_.ids_file.empty()) {
+      blocks_ = read_ids(options_.ids_file);
     } else if (options_.work == "block-read") {
       blocks_.resize(options_.objects);
       fill(globals, [this](std::size_t i, Session::Done done) {
@@ -336,6 +355,8 @@ void add_bench_commands(CLI::App& app, Globals& globals) {
   command->add_option("--objects", options->objects, "Objects to read from; made before measuring")
       ->check(CLI::Range(1, 10'000'000))
       ->capture_default_str();
+  command->add_option("--ids", options->ids_file,
+                      "block-read: read these blocks instead, one CID a line");
   command->footer(
       "What it writes stays in the cluster, under names of its own, and counts in your quota.");
   command->callback([&globals, options] { bench(globals, *options); });
