@@ -110,7 +110,8 @@ int main(int argc, char** argv) {
                                      .holds = {std::move(holds[i - begin])},
                                      .content = Buffer(content_of(planned[i].number, size))},
                           .content_size = size});
-      if (ids.is_open() && i % sampled == 0) ids << fs::Cid{fs::Codec::kRaw, planned[i].id}.text() << '\n';
+      if (ids.is_open() && i % sampled == 0)
+        ids << fs::Cid{fs::Codec::kRaw, planned[i].id}.text() << '\n';
     }
     if (writes.size() < kCommitObjects && end != planned.size()) continue;
     if (!store->commit({&writes})) {

@@ -198,6 +198,8 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
     next_exchange_ = index + 1;
     Exchange& exchange = exchanges_[index];
     if (exchange.stage != Stage::kWaiting) continue;
+    // What it would read is being read: soon it is remembered.
+    if (leaves_->is_enabled() && is_being_scanned(exchange.arc)) continue;
     ++exchanges_running_;
     exchange.turn_ends = now + settings_.turn;
     if (exchange.todo.empty()) {
@@ -206,6 +208,12 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
     }
     next_range(now, index, out);
   }
+}
+
+bool Reconciler::is_being_scanned(std::size_t arc) const {
+  return std::ranges::any_of(exchanges_, [&](const Exchange& exchange) {
+    return exchange.arc == arc && exchange.stage == Stage::kScanning;
+  });
 }
 
 bool Reconciler::must_make_room(Instant now, const Exchange& exchange) const {
@@ -279,6 +287,7 @@ void Reconciler::scanned_all(Instant now, std::size_t index, ReconcilerEffects& 
   send(now, exchange.source,
        wire::CompareRange{.range = exchange.range, .fingerprint = exchange.mine->fingerprint},
        {.exchange = index, .round = exchange.round}, out);
+  if (leaves_->is_enabled()) start_waiting(now, out);
 }
 
 void Reconciler::on_range_answer(Instant now, std::size_t index, const wire::Answer& answer,

@@ -208,6 +208,7 @@ class Reconciler {
   bool is_compared_enough(const Arc& arc, const std::set<wire::NodeKey>& with) const;
   const Arc* arc_of(const crypto::Digest& key) const;
   void start_waiting(Instant now, ReconcilerEffects& out);
+  bool is_being_scanned(std::size_t arc) const;
   bool must_make_room(Instant now, const Exchange& exchange) const;
   void next_range(Instant now, std::size_t index, ReconcilerEffects& out);
   void ask_scan(std::size_t index, const RangeDigest::Scan& scan, ReconcilerEffects& out);
