@@ -1,9 +1,8 @@
 #include <cstdlib>
 #include <sstream>
-#define TOML_EXCEPTIONS 0
-#include <toml++/toml.h>
 
 #include "client/session.h"
+#include "client/toml.h"
 #include "runtime/key_file.h"
 
 namespace rosebud::client {

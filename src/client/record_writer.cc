@@ -105,37 +105,26 @@ Status<Explained> begin_notes_of_new_key(const stdfs::path& state) {
   return runtime::replace_file(state / kAllNotesFile, identity_of(state), 0600);
 }
 
-Result<std::optional<RecordWriter::Note>, Failure> RecordWriter::read_note() const {
+Result<std::optional<RecordNote>, Failure> RecordWriter::read_note() const {
   const stdfs::path path = state_ / (to_hex(id_.placement.view()) + ".note");
   std::error_code error;
-  if (!stdfs::exists(path, error)) return std::optional<Note>();
+  if (!stdfs::exists(path, error)) return std::optional<RecordNote>();
   auto text = runtime::read_text_file(path, 4U << 20);
   if (!text) return fail(local(text.error()));
-  while (!text->empty() && text->back() == '\n') text->pop_back();
-  const auto bytes = from_hex(*text);
-  if (bytes) {
-    wire::Reader in(*bytes);
-    Note out;
-    out.is_done = in.u8() == 1;
-    out.record.statement = wire::read_signed_bytes(in, wire::kStatementSizeMax);
-    out.record.value = Buffer::copy_of(in.bytes32(wire::kRecordValueSizeMax));
-    if (in.done() && wire::RecordStatement::decode(out.record.statement.statement))
-      return std::optional(std::move(out));
-  }
+  auto note = RecordNote::decode(*text);
+  // Under this record's name, but of another one: it was moved here.
+  const bool is_ours = note && statement_of(note->record).id() == id_;
+  if (is_ours) return note;
   return fail(local({.what = path.string() + " is damaged",
                      .cause = "it was edited, or the disk failed",
                      .next = "remove it: the next write then takes over under a raised term"}));
 }
 
-Status<Failure> RecordWriter::write_note(const Note& note) const {
-  wire::Writer out;
-  out.u8(note.is_done ? 1 : 0);
-  wire::write(out, note.record.statement);
-  out.bytes32(note.record.value.view());
+Status<Failure> RecordWriter::write_note(const RecordNote& note) const {
   std::error_code error;
   stdfs::create_directories(state_, error);
-  auto written = runtime::replace_file(state_ / (to_hex(id_.placement.view()) + ".note"),
-                                       to_hex(out.bytes()) + "\n", 0600);
+  auto written =
+      runtime::replace_file(state_ / (to_hex(id_.placement.view()) + ".note"), note.encode(), 0600);
   if (!written) return fail(local(written.error()));
   return {};
 }

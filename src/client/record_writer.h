@@ -6,6 +6,7 @@
 // longer win.
 #pragma once
 
+#include "client/record_note.h"
 #include "client/session.h"
 
 namespace rosebud::client {
@@ -38,12 +39,8 @@ class RecordWriter {
                                  Duration timeout);
 
  private:
-  struct Note {
-    wire::SignedRecord record;
-    bool is_done = false;
-  };
-  Result<std::optional<Note>, Failure> read_note() const;
-  Status<Failure> write_note(const Note& note) const;
+  Result<std::optional<RecordNote>, Failure> read_note() const;
+  Status<Failure> write_note(const RecordNote& note) const;
   Status<Failure> publish(const wire::SignedRecord& record, Duration timeout);
   Result<Written, Failure> write_locked(ByteView value, std::optional<wire::Version> expected,
                                         Duration timeout);

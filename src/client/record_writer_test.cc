@@ -9,6 +9,7 @@
 
 #include "base/temporary_folder.h"
 #include "membership/test_cluster.h"
+#include "runtime/key_file.h"
 
 namespace rosebud::client {
 namespace {
@@ -101,6 +102,44 @@ TEST_F(RecordWriterTest, CopyOfTheNotes_IsNotBelieved) {
   ASSERT_TRUE(begin_notes_of_new_key(folder / "first"));
   stdfs::copy(folder / "first", folder / "state");
   EXPECT_EQ(write("a")->version, wire::Version::of(1, 1));
+}
+
+// What would be sent again is checked before: a note that everybody refuses would block the record.
+TEST_F(RecordWriterTest, DamagedNote_IsSaidAndNothingIsSent) {
+  ASSERT_TRUE(begin_notes_of_new_key(folder / "state"));
+  ASSERT_TRUE(write("a").has_value());
+  const auto id = wire::record_id(session.key().public_key(), as_bytes("name"));
+  const stdfs::path note = folder / "state" / (to_hex(id.placement.view()) + ".note");
+  const std::string whole = *runtime::read_text_file(note);
+  const std::size_t sent = session.sent.size();
+  std::string other_value = whole;
+  other_value[other_value.size() - 2] ^= 1;
+  std::string done_twice = whole;
+  done_twice[1] = '2';
+  for (const std::string& text : {other_value, done_twice, whole.substr(2), whole + "00",
+                                  std::string("nonsense"), std::string()}) {
+    ASSERT_TRUE(runtime::replace_file(note, text));
+    const auto result = write("b");
+    ASSERT_FALSE(result.has_value());
+    EXPECT_NE(result.error().explained.what.find("is damaged"), std::string::npos);
+  }
+  EXPECT_EQ(session.sent.size(), sent);
+  ASSERT_TRUE(runtime::replace_file(note, whole));
+  EXPECT_EQ(write("b")->version, wire::Version{2});
+}
+
+TEST_F(RecordWriterTest, NoteOfAnotherRecord_IsNotSentAsThisOne) {
+  ASSERT_TRUE(begin_notes_of_new_key(folder / "state"));
+  ASSERT_TRUE(write("a").has_value());
+  const auto path_of = [&](std::string_view salt) {
+    const auto id = wire::record_id(session.key().public_key(), as_bytes(salt));
+    return folder / "state" / (to_hex(id.placement.view()) + ".note");
+  };
+  stdfs::rename(path_of("name"), path_of("other"));
+  const auto result = RecordWriter(session, folder / "state", to_bytes(as_bytes("other")))
+                          .write(as_bytes("b"), std::nullopt, std::chrono::seconds(5));
+  ASSERT_FALSE(result.has_value());
+  EXPECT_NE(result.error().explained.what.find("is damaged"), std::string::npos);
 }
 
 TEST_F(RecordWriterTest, UnknownOutcome_TheSameIsSentFirst) {
