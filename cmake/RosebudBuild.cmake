@@ -79,19 +79,23 @@ function(rosebud_library name)
 endfunction()
 
 # rosebud_test(base SOURCES bytes_test.cc ... DEPS ... LIBS ...)
-# Makes base_test with GoogleTest's main, one ctest entry per test.
+# Makes base_test with GoogleTest's main, one ctest entry per test. A second executable for the same
+# library has a name of its own: rosebud_test(disk_crash OF disk ...).
 function(rosebud_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPS;LIBS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;OF" "SOURCES;DEPS;LIBS;ENVIRONMENT" ${ARGN})
+  if(NOT ARG_OF)
+    set(ARG_OF ${name})
+  endif()
   add_executable(${name}_test ${ARG_SOURCES})
   foreach(dep IN LISTS ARG_DEPS)
     target_link_libraries(${name}_test PRIVATE rosebud_${dep})
   endforeach()
-  target_link_libraries(${name}_test PRIVATE rosebud_${name} ${ARG_LIBS} GTest::gmock GTest::gtest_main)
+  target_link_libraries(${name}_test PRIVATE rosebud_${ARG_OF} ${ARG_LIBS} GTest::gmock GTest::gtest_main)
   target_compile_definitions(${name}_test PRIVATE ROSEBUD_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
   if(NOT ARG_TIMEOUT)
     set(ARG_TIMEOUT 120)
   endif()
   gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
                        PROPERTIES TIMEOUT ${ARG_TIMEOUT}
-                                  ENVIRONMENT TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp)
+                                  ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp;${ARG_ENVIRONMENT}")
 endfunction()

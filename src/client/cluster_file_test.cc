@@ -30,7 +30,8 @@ TEST_F(ClusterFileTest, PathsAreBesideTheFileUnlessTheyAreWhole) {
 
 // The library that reads TOML ended the process at the first of these.
 TEST_F(ClusterFileTest, Nonsense_IsAnErrorWithItsLine) {
-  for (const char* nonsense : {"[:]", "[[=]]", "[\x01", "a = [", "a.b.", "'''", "a = '", "= 1", "\xff\xfe"}) {
+  for (const char* nonsense :
+       {"[:]", "[[=]]", "[\x01", "a = [", "a.b.", "'''", "a = '", "= 1", "\xff\xfe"}) {
     const auto refused = read(std::string(kWhole) + nonsense);
     ASSERT_FALSE(refused.has_value()) << nonsense;
     EXPECT_NE(refused.error().what.find("rosebud.toml line "), std::string::npos)

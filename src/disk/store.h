@@ -43,7 +43,8 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   /// One state of the object, whatever is committed meanwhile. kAll checks the bytes: a block
-  /// against its id, a record's value against its statement.
+  /// against its id, a record's value against its statement. They may be the store's own memory:
+  /// whoever keeps them must be gone before the store is.
   wire::Loaded load(const wire::ObjectId& id, wire::LoadPart part) const;
   /// The same without touching the disk; nothing when that cannot be or is not wanted, or when
   /// something is wrong: then load() says what.

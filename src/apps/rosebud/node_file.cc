@@ -104,10 +104,10 @@ Result<runtime::NodeOptions, Explained> read_node_file(const stdfs::path& path) 
   const auto text = runtime::read_text_file(path, 1U << 20);
   if (!text) return fail(text.error());
   const auto refused = [&](const toml::source_region& where, std::string what) {
-    return fail(Explained{
-        .what = fmt::format("{} line {}: {}", path.string(), where.begin.line, what),
-        .cause = {},
-        .next = "correct it, then: rosebud config check " + path.string()});
+    return fail(
+        Explained{.what = fmt::format("{} line {}: {}", path.string(), where.begin.line, what),
+                  .cause = {},
+                  .next = "correct it, then: rosebud config check " + path.string()});
   };
   const toml::parse_result parsed = toml::parse(*text);
   if (!parsed) return refused(parsed.error().source(), std::string(parsed.error().description()));
