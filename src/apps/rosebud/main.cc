@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "apps/rosebud/commands.h"
+#include "base/memory.h"
 
 namespace rosebud::apps {
 namespace {
@@ -158,6 +159,7 @@ std::string check_timeout(const std::string& text) {
 }
 
 int run(int argc, char** argv) {
+  keep_freed_memory();
   open_standard_streams();
   Globals globals;
   CLI::App app{"Storage that stays correct while machines fail and an organisation lies.",
