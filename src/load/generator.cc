@@ -123,4 +123,37 @@ Measured run(const Plan& plan, const Start& start, const std::function<void()>& 
   return Run(plan, start).run(on_measuring, on_measured);
 }
 
+std::string run_each(std::size_t count, std::size_t in_flight, const Start& start) {
+  CHECK(in_flight > 0);
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::size_t under_way = 0;
+  std::string first_failure;
+  std::unique_lock lock(mutex);
+  for (std::size_t i = 0; i < count; ++i) {
+    changed.wait(lock, [&] { return under_way < in_flight; });
+    if (!first_failure.empty()) break;
+    ++under_way;
+    lock.unlock();
+    start(i, [&](std::string_view failure) {
+      const std::lock_guard guard(mutex);
+      --under_way;
+      if (first_failure.empty()) first_failure = failure;
+      changed.notify_all();
+    });
+    lock.lock();
+  }
+  changed.wait(lock, [&] { return under_way == 0; });
+  return first_failure;
+}
+
+Bytes random_bytes(std::size_t size, Random& random) {
+  Bytes out(size);
+  for (std::size_t i = 0; i < size; i += 8) {
+    const std::uint64_t word = random.next();
+    std::memcpy(out.data() + i, &word, std::min<std::size_t>(8, size - i));
+  }
+  return out;
+}
+
 }  // namespace rosebud::load

@@ -10,6 +10,8 @@
 #include <optional>
 #include <string>
 
+#include "base/bytes.h"
+#include "base/random.h"
 #include "load/histogram.h"
 
 namespace rosebud::load {
@@ -44,5 +46,13 @@ struct Measured {
 /// Requires: in_flight > 0.
 Measured run(const Plan& plan, const Start& start, const std::function<void()>& on_measuring = {},
              const std::function<void()>& on_measured = {});
+
+/// Starts an operation for each number below `count`, at most `in_flight` at once, and waits until
+/// all have ended: to make what a run reads. After the first failure no more begin; its name is
+/// returned, else nothing. Requires: in_flight > 0.
+std::string run_each(std::size_t count, std::size_t in_flight, const Start& start);
+
+/// What is written: nothing that compresses or that was stored before.
+Bytes random_bytes(std::size_t size, Random& random);
 
 }  // namespace rosebud::load

@@ -128,5 +128,40 @@ TEST(ClosedLoop, KeepsItsLanesBusyAndCountsFailures) {
   EXPECT_EQ(measured.elapsed, milliseconds(100));
 }
 
+TEST(RunEach, StartsAllAndNeverMoreAtOnceThanAllowed) {
+  std::mutex mutex;
+  std::vector<std::size_t> begun;
+  std::vector<std::thread> threads;
+  std::size_t at_once = 0;
+  std::size_t most = 0;
+  const auto failure = run_each(40, 3, [&](std::size_t i, Ended ended) {
+    const std::lock_guard lock(mutex);
+    begun.push_back(i);
+    most = std::max(most, ++at_once);
+    threads.emplace_back([&, ended = std::move(ended)] {
+      {
+        const std::lock_guard guard(mutex);
+        --at_once;
+      }
+      ended("");
+    });
+  });
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(failure, "");
+  EXPECT_EQ(begun.size(), 40U);
+  EXPECT_TRUE(std::ranges::is_sorted(begun));
+  EXPECT_LE(most, 3U);
+}
+
+TEST(RunEach, AFailure_IsNamedAndEndsIt) {
+  std::size_t begun = 0;
+  const auto failure = run_each(40, 1, [&](std::size_t i, const Ended& ended) {
+    ++begun;
+    ended(i < 7 ? "" : "no_quorum");
+  });
+  EXPECT_EQ(failure, "no_quorum");
+  EXPECT_EQ(begun, 8U);
+}
+
 }  // namespace
 }  // namespace rosebud::load

@@ -1,8 +1,6 @@
 // bench: load on a cluster through a client session, and what each operation costs.
 #include <fmt/format.h>
 
-#include <atomic>
-#include <condition_variable>
 #include <filesystem>
 #include <mutex>
 #include <sstream>
@@ -10,7 +8,7 @@
 #include "apps/rosebud/commands.h"
 #include "base/processor_time.h"
 #include "fs/cid.h"
-#include "load/generator.h"
+#include "load/report.h"
 #include "runtime/key_file.h"
 
 namespace rosebud::apps {
@@ -31,15 +29,6 @@ struct BenchOptions {
 };
 
 Duration seconds_of(double seconds) { return Duration(static_cast<std::int64_t>(seconds * 1e6)); }
-
-Bytes random_bytes(std::uint64_t size, Random& random) {
-  Bytes out(size);
-  for (std::uint64_t i = 0; i < size; i += 8) {
-    const std::uint64_t word = random.next();
-    std::memcpy(out.data() + i, &word, std::min<std::uint64_t>(8, size - i));
-  }
-  return out;
-}
 
 /// Records of this client's own, under salts that nobody used before. Each is written by one lane,
 /// so its versions follow each other. The owner's note of record_writer.h is left out: what is
@@ -98,7 +87,7 @@ class Workload {
     Random random(seed);
     for (std::size_t i = 0; i < options.in_flight; ++i) lanes_.emplace_back(random.fork());
     // A run's own objects: nothing that somebody stored is touched.
-    const Bytes run = random_bytes(16, random);
+    const Bytes run = load::random_bytes(16, random);
     const bool is_records = options.work.starts_with("record");
     const std::size_t count =
         options.work == "record-write" ? options.in_flight * kRecordsPerLane : options.objects;
@@ -148,7 +137,7 @@ class Workload {
  private:
   static constexpr std::size_t kRecordsPerLane = 16;
 
-  Bytes content(Random& random) const { return random_bytes(options_.size, random); }
+  Bytes content(Random& random) const { return load::random_bytes(options_.size, random); }
 
   void write_block(Random& random, Session::Done done, wire::ObjectId* id_out) {
     const Buffer bytes(content(random));
@@ -162,28 +151,20 @@ class Workload {
             const std::function<void(std::size_t, Session::Done)>& begin) const {
     Progress progress(globals, "preparing", options_.objects * options_.size);
     std::mutex mutex;
-    std::condition_variable changed;
-    std::size_t under_way = 0;
     std::optional<Failure> failure;
     const std::size_t in_flight_max =
         std::clamp<std::size_t>((32U << 20) / std::max<std::uint64_t>(options_.size, 1), 1, 64);
-    for (std::size_t i = 0; i < options_.objects; ++i) {
-      std::unique_lock lock(mutex);
-      changed.wait(lock, [&] { return under_way < in_flight_max; });
-      if (failure) break;
-      ++under_way;
-      lock.unlock();
-      begin(i, [&](objects::OperationResult result) {
-        const std::lock_guard guard(mutex);
-        --under_way;
-        if (result.outcome != objects::Outcome::kDone && !failure)
-          failure = client::failure_of(result, "preparing the objects to read", session_);
-        changed.notify_all();
-      });
+    load::run_each(options_.objects, in_flight_max, [&](std::size_t i, load::Ended ended) {
       progress.add(options_.size);
-    }
-    std::unique_lock lock(mutex);
-    changed.wait(lock, [&] { return under_way == 0; });
+      begin(i, [&, ended = std::move(ended)](const objects::OperationResult& result) {
+        const bool is_done = result.outcome == objects::Outcome::kDone;
+        if (!is_done) {
+          const std::lock_guard guard(mutex);
+          failure = client::failure_of(result, "preparing the objects to read", session_);
+        }
+        ended(is_done ? std::string_view() : objects::name_of(result.outcome));
+      });
+    });
     if (failure) throw Stop{*failure};
   }
 
@@ -236,34 +217,17 @@ struct Moment {
   NodeCosts nodes;
 };
 
-nlohmann::json milliseconds_json(const load::Histogram& latency) {
-  const auto ms = [](Duration value) { return static_cast<double>(value.count()) / 1000; };
-  return {{"mean", ms(latency.mean())},
-          {"p50", ms(latency.percentile(0.5))},
-          {"p90", ms(latency.percentile(0.9))},
-          {"p99", ms(latency.percentile(0.99))},
-          {"p999", ms(latency.percentile(0.999))},
-          {"max", ms(latency.max())}};
-}
-
-void report(const Globals& globals, const BenchOptions& options, const load::Measured& measured,
-            const Moment& before, const Moment& after) {
+void report(const Globals& globals, const BenchOptions& options, const load::Plan& plan,
+            const load::Measured& measured, const Moment& before, const Moment& after) {
   const double operations = std::max<double>(1, static_cast<double>(measured.latency.count()));
   const double rate = measured.per_second();
   const double mebibytes = rate * static_cast<double>(options.size) / (1U << 20);
   std::uint64_t failed = 0;
   for (const auto& [name, count] : measured.failures) failed += count;
-  nlohmann::json json = {{"work", options.work},
-                         {"size", options.size},
-                         {"in_flight", options.in_flight},
-                         {"rate_asked", options.per_second > 0 ? nlohmann::json(options.per_second)
-                                                               : nlohmann::json()},
-                         {"seconds", static_cast<double>(measured.elapsed.count()) / 1e6},
-                         {"done", measured.latency.count()},
-                         {"failed", measured.failures},
-                         {"per_second", rate},
-                         {"user_mib_per_second", mebibytes},
-                         {"latency_ms", milliseconds_json(measured.latency)}};
+  nlohmann::json json = load::to_json(plan, measured);
+  json["work"] = options.work;
+  json["size"] = options.size;
+  json["user_mib_per_second"] = mebibytes;
   const double own_us = (after.own_seconds - before.own_seconds) * 1e6 / operations;
   json["client_processor_us_per_operation"] = own_us;
   std::string text = fmt::format("{}: {:.0f}/s, {:.1f} MiB/s of user data, {} done, {} failed\n",
@@ -305,11 +269,13 @@ void bench(const Globals& globals, const BenchOptions& options) {
   };
   Moment before;
   Moment after;
+  const load::Plan plan{
+      .in_flight = options.in_flight,
+      .per_second = options.per_second > 0 ? std::optional(options.per_second) : std::nullopt,
+      .warm_up = seconds_of(options.warm_up_seconds),
+      .measured = seconds_of(options.seconds)};
   const auto measured = load::run(
-      {.in_flight = options.in_flight,
-       .per_second = options.per_second > 0 ? std::optional(options.per_second) : std::nullopt,
-       .warm_up = seconds_of(options.warm_up_seconds),
-       .measured = seconds_of(options.seconds)},
+      plan,
       [&](std::size_t lane, load::Ended ended) {
         workload.start(lane, [ended = std::move(ended)](const objects::OperationResult& result) {
           const bool is_done = result.outcome == objects::Outcome::kDone;
@@ -317,7 +283,7 @@ void bench(const Globals& globals, const BenchOptions& options) {
         });
       },
       [&] { before = now(); }, [&] { after = now(); });
-  report(globals, options, measured, before, after);
+  report(globals, options, plan, measured, before, after);
   if (measured.latency.count() == 0) {
     stop(ExitCode::kNoQuorum, {.what = "no operation was done",
                                .cause = "too few replicas answer",
