@@ -6,9 +6,11 @@ id, and by the kernel should the script die.
 import contextlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import time
+import urllib.request
 
 from measure import development_cluster
 
@@ -159,3 +161,33 @@ class RocksDb(System):
 
     def driver_options(self):
         return ["--folder", os.path.join(self.folder, "db")]
+
+
+class Etcd(System):
+    name = "etcd, 3 members"
+    promise = "3 copies, 2 synced; 1 of 3 may stop"
+    packages = ("etcd-server", "libgrpc++-dev", "protobuf-compiler-grpc")
+    driver = "peer-etcd"
+
+    def missing(self):
+        return super().missing() or not shutil.which("etcd")
+
+    def start(self, folder):
+        ports = free_ports(6)
+        self.ports = ports[:3]
+        members = [f"http://127.0.0.1:{port}" for port in ports[3:]]
+        for i, (client, peer) in enumerate(zip(self.ports, members)):
+            url = f"http://127.0.0.1:{client}"
+            self.serve(folder, f"member{i}", "etcd", "--name", f"member{i}", "--data-dir", f"member{i}",
+                       "--listen-client-urls", url, "--advertise-client-urls", url, "--listen-peer-urls", peer,
+                       "--initial-advertise-peer-urls", peer, "--logger", "zap", "--log-outputs", "stderr",
+                       "--initial-cluster", ",".join(f"member{j}={one}" for j, one in enumerate(members)))
+        self.wait_until(lambda: all(map(is_healthy, self.ports)))
+
+
+def is_healthy(port):
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/health", timeout=2) as answer:
+            return json.load(answer).get("health") == "true"
+    except OSError:
+        return False
