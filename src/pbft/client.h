@@ -1,0 +1,88 @@
+// The client side [CL99 §4.1]: sends a request, retries, and believes what F+1 replicas say alike.
+//
+// No I/O, clock, thread or exception. One request is under way at a time, others wait in order: the
+// group remembers one number per client. Whoever wants more in flight takes more keys.
+//
+//   submit ─▶ primary ──reply_timeout──▶ all, again and again ──F+1 equal replies──▶ Finish
+#pragma once
+
+#include <deque>
+
+#include "pbft/messages.h"
+
+namespace rosebud::pbft {
+
+struct ClientSettings {
+  /// Without F+1 replies after so long all replicas are asked [CL99 §4.1]; doubled each time, at
+  /// most doublings_max times.
+  Duration reply_timeout = std::chrono::milliseconds(500);
+  unsigned doublings_max = 4;
+};
+
+/// Names one submission of one client.
+using SubmissionId = Strong<struct SubmissionIdTag>;
+
+struct SendRequest {
+  ReplicaId to;
+  Request request;
+};
+struct Finish {
+  SubmissionId id;
+  /// kExecuted: with the result. kNumberForgotten: the group has forgotten this client; whether
+  /// the request was executed is unknown when it was sent long ago. kNumberAhead: not executed.
+  Reply::Status status = Reply::Status::kExecuted;
+  Buffer result;
+};
+using ClientEffect = std::variant<SendRequest, Finish>;
+using ClientEffects = std::vector<ClientEffect>;
+
+class Client {
+ public:
+  /// `scheme` must outlive it.
+  Client(crypto::SecretKey key, std::shared_ptr<const Group> group,
+         const crypto::SignatureScheme& scheme, ClientSettings settings = {});
+
+  /// Requires: at most kOperationSizeMax bytes.
+  SubmissionId submit(Now now, Buffer operation, ClientEffects& out) noexcept;
+  /// From a replica; the link proves which.
+  void on_reply(Now now, ReplicaId from, const Reply& reply, ClientEffects& out) noexcept;
+  /// A hint: the connection to a replica broke. If it was the primary's, all are asked at once.
+  void on_link_lost(Now now, ReplicaId peer, ClientEffects& out) noexcept;
+  /// Nobody wants the outcome of what is under way any more; it may still be executed.
+  void give_up(Now now, ClientEffects& out) noexcept;
+  void on_time(Now now, ClientEffects& out) noexcept;
+  Instant next_deadline() const;
+
+  ReplicaId believed_primary() const { return group_->primary_of(view_); }
+  bool is_idle() const { return !current_; }
+  std::size_t waiting_count() const { return waiting_.size(); }
+
+ private:
+  struct Waiting {
+    SubmissionId id;
+    Buffer operation;
+  };
+  struct Current {
+    SubmissionId id;
+    Request request;
+    std::vector<std::optional<Reply>> replies;  // by replica: its last one
+    Instant deadline;
+    unsigned doublings = 0;
+  };
+
+  void begin_next(Now now, ClientEffects& out);
+  void send_to_all(ClientEffects& out) const;
+  void learn_view(const std::vector<std::optional<Reply>>& replies);
+
+  crypto::SecretKey key_;
+  std::shared_ptr<const Group> group_;
+  const crypto::SignatureScheme* scheme_;
+  ClientSettings settings_;
+  View view_;
+  SubmissionId last_id_;
+  RequestNumber last_number_;
+  std::deque<Waiting> waiting_;
+  std::optional<Current> current_;
+};
+
+}  // namespace rosebud::pbft

@@ -1,0 +1,65 @@
+#include "pbft/client_table.h"
+
+namespace rosebud::pbft {
+
+ClientTable::Verdict ClientTable::judge(const ClientId& client, RequestNumber number,
+                                        AgreedTime time) const {
+  if (const Entry* entry = find(client)) {
+    if (is_planted(Bug::kDuplicateExecuted)) return Verdict::kNew;
+    if (number == entry->number) return Verdict::kLast;
+    if (number < entry->number) return Verdict::kOld;
+  } else if (number <= floor_) {
+    return Verdict::kForgotten;
+  }
+  const std::uint64_t number_ms = number.value / 1000;
+  if (number_ms > time.value + settings_.number_ahead_max_ms) return Verdict::kAhead;
+  return Verdict::kNew;
+}
+
+const ClientTable::Entry* ClientTable::find(const ClientId& client) const {
+  const auto at = entries_.find(client);
+  return at == entries_.end() ? nullptr : &at->second;
+}
+
+void ClientTable::record(const ClientId& client, RequestNumber number, Buffer result) {
+  Entry& entry = entries_[client];
+  by_number_.erase({entry.number, client});
+  entry = {number, std::move(result)};
+  by_number_.insert({number, client});
+  if (entries_.size() <= settings_.clients_max) return;
+  const auto oldest = by_number_.begin();
+  floor_ = std::max(floor_, oldest->first);
+  entries_.erase(oldest->second);
+  by_number_.erase(oldest);
+}
+
+Bytes ClientTable::encode() const {
+  wire::Writer out;
+  out.u64(floor_.value).u32(static_cast<std::uint32_t>(entries_.size()));
+  if (is_planted(Bug::kClientTableNotTransferred)) return out.take();
+  for (const auto& [client, entry] : entries_) {
+    out.raw(client.view()).u64(entry.number.value).bytes32(entry.result.view());
+  }
+  return out.take();
+}
+
+bool ClientTable::restore(ByteView bytes) {
+  wire::Reader in(bytes);
+  ClientTable read(settings_);
+  read.floor_ = RequestNumber(in.u64());
+  std::size_t count = in.u32();
+  if (is_planted(Bug::kClientTableNotTransferred)) count = 0;
+  if (count > settings_.clients_max) return false;
+  for (std::size_t i = 0; i < count && in.ok(); ++i) {
+    const auto client = in.fixed<ClientId>();
+    const RequestNumber number(in.u64());
+    Buffer result = Buffer::copy_of(in.bytes32(kResultSizeMax));
+    read.by_number_.insert({number, client});
+    read.entries_[client] = {number, std::move(result)};
+  }
+  if (!in.done() || read.entries_.size() != count) return false;
+  *this = std::move(read);
+  return true;
+}
+
+}  // namespace rosebud::pbft

@@ -1,0 +1,56 @@
+// Which requests were executed, so that none is executed twice [CL99 §4.1].
+//
+// Part of the replicated state: the same at all replicas after the same number. For each client it
+// keeps the greatest executed number and its reply. It is bounded: beyond `clients_max` the client
+// with the smallest number is forgotten, and from then on no client that is not in the table may
+// use that number or a smaller one. Since numbers follow clocks, whoever comes anew has a greater
+// one; and nobody can push the floor beyond the clocks, since numbers far ahead of agreed time are
+// refused.
+//
+// Differs from [CL99 §4.1], which remembers all clients for ever.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "pbft/messages.h"
+
+namespace rosebud::pbft {
+
+class ClientTable {
+ public:
+  explicit ClientTable(const GroupSettings& settings) : settings_(settings) {}
+
+  struct Entry {
+    RequestNumber number;
+    Buffer result;
+    friend bool operator==(const Entry&, const Entry&) = default;
+  };
+  enum class Verdict : std::uint8_t {
+    kNew,        // execute it
+    kLast,       // executed; the reply is kept
+    kOld,        // a greater number of this client was executed
+    kForgotten,  // at or under the floor
+    kAhead,      // too far ahead of `time`
+  };
+  Verdict judge(const ClientId& client, RequestNumber number, AgreedTime time) const;
+  const Entry* find(const ClientId& client) const;
+
+  /// Requires: judge() said kNew.
+  void record(const ClientId& client, RequestNumber number, Buffer result);
+
+  std::size_t size() const { return entries_.size(); }
+  RequestNumber floor() const { return floor_; }
+
+  Bytes encode() const;
+  /// False, and nothing changed, when the bytes are no table.
+  bool restore(ByteView bytes);
+
+ private:
+  GroupSettings settings_;
+  RequestNumber floor_;
+  std::map<ClientId, Entry> entries_;
+  std::set<std::pair<RequestNumber, ClientId>> by_number_;  // Invariant: the entries, once each.
+};
+
+}  // namespace rosebud::pbft

@@ -1,0 +1,228 @@
+// What the network lost is sent again: replicas tell how far they are, and who is ahead helps.
+//
+// Nothing is acknowledged and nothing retried by its sender. A status says where its sender stands,
+// and everybody else sends what it lacks; so the cost of a message that was lost lies with whoever
+// lacks it, and one that is far away takes no memory [CL99 §5.2 of the technical report; the OSDI
+// paper only says that messages are sent again].
+#include "pbft/records.h"
+#include "pbft/replica.h"
+
+namespace rosebud::pbft {
+namespace {
+
+constexpr std::size_t kHelpBytesMax = 1U << 20;                  // of one answer
+constexpr std::size_t kBatchFetchesMax = 16;                     // asked for at once
+constexpr Duration kFillingInterval = std::chrono::seconds(30);  // between two wishes of a replica
+
+}  // namespace
+
+// ---- Telling ----
+
+Status Replica::status() const {
+  Status out{.view = view_,
+             .is_changing_view = is_changing_view(),
+             .stable = log_.low(),
+             .executed = executed_,
+             .silent_until = silent_until_ > log_.low() ? silent_until_ : SequenceNumber{}};
+  for (std::uint32_t i = 0; i < 32; ++i) {
+    const Slot* slot = log_.find(SequenceNumber(executed_.value + 1 + i));
+    if (!slot || !slot->proposal || slot->proposal->vote.view != view_) continue;
+    out.proposals |= std::uint32_t{1} << i;
+  }
+  for (const auto& one : view_changes_) out.view_changes.push_back(one ? one->vote.view : View{});
+  return out;
+}
+
+bool Replica::is_busy() const {
+  return recovery_ || silent_until_ > log_.low() || is_changing_view() || ahead_ ||
+         !pending_.empty() || log_.last() > executed_;
+}
+
+void Replica::on_status_timeout(Now now, Effects& out) {
+  status_at_ =
+      now.instant + (is_busy() ? settings_.status_interval : settings_.idle_status_interval);
+  out.push_back(Broadcast{status()});
+  fetch_missing_batches(out);
+}
+
+void Replica::fetch_missing_batches(Effects& out) {
+  std::size_t count = 0;
+  for (SequenceNumber n = log_.low().next(); n <= log_.last(); n = n.next()) {
+    const Slot& slot = *log_.find(n);
+    const crypto::Digest* wanted = nullptr;
+    if (slot.committed && !slot.committed->batch) {
+      wanted = &slot.committed->certificate.digest;
+    } else if (slot.proposal && !slot.proposal->batch) {
+      wanted = &slot.proposal->vote.digest;
+    }
+    if (!wanted) continue;
+    out.push_back(Broadcast{FetchBatch{*wanted}});
+    if (++count == kBatchFetchesMax) return;
+  }
+}
+
+// ---- Helping ----
+
+/// One answer per peer and half an interval, however often it asks.
+bool Replica::may_help(Now now, ReplicaId peer, const Status&) {
+  if (now.instant < may_help_at_[peer.value]) return false;
+  may_help_at_[peer.value] = now.instant + settings_.status_interval / 2;
+  return true;
+}
+
+void Replica::on(Now now, ReplicaId from, const Status& message, Effects& out) {
+  if (!may_help(now, from, message)) return;
+  help_with_view(from, message, out);
+  help_with_checkpoint(from, message, out);
+  // One that moves needs no help: what it lacks is on its way.
+  if (last_told_[from.value] == message.executed) {
+    help_with_batches(from, message, out);
+    help_with_votes(now, from, message, out);
+  }
+  last_told_[from.value] = message.executed;
+  help_with_filling(now, from, message, out);
+}
+
+void Replica::help_with_view(ReplicaId peer, const Status& status, Effects& out) {
+  const bool is_behind = status.view < view_ || (status.view == view_ && status.is_changing_view);
+  if (!is_behind) return;
+  if (is_normal()) {
+    if (new_view_) out.push_back(Send{peer, *new_view_});
+    return;
+  }
+  const auto& own = std::get<ViewChanging>(role_).own;
+  const std::size_t seat = identity_.self.value;
+  const bool is_known = seat < status.view_changes.size() && status.view_changes[seat] >= view_;
+  if (own && !is_known) out.push_back(Send{peer, *own});
+}
+
+void Replica::help_with_checkpoint(ReplicaId peer, const Status& status, Effects& out) {
+  if (status.stable < log_.low()) {
+    out.push_back(Send{peer, StableCheckpoint{*stable_}});
+    return;
+  }
+  for (SequenceNumber n = log_.low().next(); n <= log_.last() && n <= executed_; n = n.next()) {
+    const auto& own = log_.find(n)->checkpoints[identity_.self.value];
+    if (own && n > status.stable) out.push_back(Send{peer, Ballot{*own}});
+  }
+}
+
+void Replica::help_with_batches(ReplicaId peer, const Status& status, Effects& out) {
+  std::size_t bytes = 0;
+  std::size_t count = 0;
+  for (SequenceNumber n = std::max(status.executed, log_.low()).next();
+       n <= executed_ && count < settings_.help_instances_max && bytes < kHelpBytesMax;
+       n = n.next()) {
+    const Slot* slot = log_.find(n);
+    if (!slot || !slot->committed || !slot->committed->batch) return;
+    out.push_back(Send{peer, Committed{slot->committed->certificate, slot->committed->batch}});
+    bytes += slot->committed->batch->encoded().size();
+    ++count;
+  }
+}
+
+/// Votes of its own that may have been lost, for what is not executed here either.
+void Replica::help_with_votes(Now now, ReplicaId peer, const Status& status, Effects& out) {
+  if (!is_normal() || status.is_changing_view || status.view != view_) return;
+  for (std::uint32_t i = 0; i < 32 && i < settings_.help_instances_max; ++i) {
+    const SequenceNumber n(status.executed.value + 1 + i);
+    if (n <= executed_) continue;
+    const Slot* slot = log_.find(n);
+    if (!slot || now.instant < slot->told_at + settings_.status_interval) continue;
+    const bool is_known = (status.proposals >> i & 1U) != 0;
+    if (slot->proposal && slot->proposal->vote.replica == identity_.self && !is_known &&
+        slot->proposal->vote.view == view_ && slot->proposal->batch) {
+      out.push_back(Send{peer, PrePrepare{slot->proposal->vote, slot->proposal->batch}});
+    }
+    for (const auto* votes : {&slot->prepares, &slot->commits}) {
+      const auto& own = (*votes)[identity_.self.value];
+      if (own && own->view == view_) out.push_back(Send{peer, Ballot{*own}});
+    }
+  }
+}
+
+/// A replica that must be silent until a checkpoint gets there in an idle group too: the primary
+/// orders empty batches. So many as a window may need, and seldom, since the wish may be a lie.
+void Replica::help_with_filling(Now now, ReplicaId peer, const Status& status, Effects& out) {
+  const std::uint64_t interval = settings_.group.checkpoint_interval;
+  const std::uint64_t end = (status.silent_until.value + interval - 1) / interval * interval;
+  if (!is_normal() || !is_primary() || status.silent_until <= log_.low()) return;
+  if (end <= fill_up_to_.value || end > log_.low().value + 3 * settings_.group.window) return;
+  if (now.instant < may_ask_for_filling_at_[peer.value]) return;
+  may_ask_for_filling_at_[peer.value] = now.instant + kFillingInterval;
+  fill_up_to_ = SequenceNumber(end);
+  propose(now, out);
+}
+
+// ---- Batches ----
+
+void Replica::on(Now, ReplicaId from, const FetchBatch& message, Effects& out) {
+  for (SequenceNumber n = log_.low().next(); n <= log_.last(); n = n.next()) {
+    if (BatchPointer batch = log_.find(n)->find_batch(message.digest)) {
+      out.push_back(Send{from, BatchFound{std::move(batch)}});
+      return;
+    }
+  }
+}
+
+void Replica::on(Now now, ReplicaId, const BatchFound& message, Effects& out) {
+  const crypto::Digest& digest = message.batch->digest();
+  for (SequenceNumber n = log_.low().next(); n <= log_.last(); n = n.next()) {
+    Slot* slot = log_.find(n);
+    if (!slot) continue;  // advance() moved the window
+    const bool is_proposed =
+        slot->proposal && !slot->proposal->batch && slot->proposal->vote.digest == digest;
+    const bool is_committed =
+        slot->committed && !slot->committed->batch && slot->committed->certificate.digest == digest;
+    if (is_proposed) slot->proposal->batch = message.batch;
+    if (is_committed) slot->committed->batch = message.batch;
+    if (is_proposed || is_committed) advance(now, n, out);
+  }
+}
+
+void Replica::on(Now now, ReplicaId, const Committed& message, Effects& out) {
+  note_certificate(message.certificate);
+  Slot* slot = log_.find(message.certificate.number);
+  if (!slot || (slot->committed && slot->committed->batch)) return;
+  slot->committed = {message.certificate, message.batch};
+  execute_ready(now, out);
+}
+
+// ---- Recovery ----
+
+/// Answered by silent replicas too, or nobody would ever begin.
+void Replica::on(Now, ReplicaId from, const RecoveryQuery& message, Effects& out) {
+  out.push_back(Send{
+      from, RecoveryAnswer{
+                .nonce = message.nonce, .latest = latest_votes_[from.value], .stable = stable_}});
+}
+
+void Replica::on(Now now, ReplicaId from, const RecoveryAnswer& message, Effects& out) {
+  if (message.stable) learn_stable(now, *message.stable, out);
+  if (!recovery_) return;
+  recovery_->on_answer(from, message);
+  finish_recovery(now, out);
+}
+
+void Replica::finish_recovery(Now now, Effects& out) {
+  if (!recovery_ || !recovery_->has_enough()) return;
+  const Recovery::Verdict verdict =
+      recovery_->verdict(counter_, log_.low(), settings_.group.window);
+  recovery_.reset();
+  counter_ = verdict.counter;
+  if (verdict.silent_until > silent_until_) {
+    silent_until_ = verdict.silent_until;
+    persist({records::silent_until(silent_until_)}, out);
+  }
+  if (!may_vote()) return;
+  for (SequenceNumber n = log_.low().next(); n <= executed_; n = n.next()) {
+    const Checkpoint* own = checkpoints_.find(n);
+    if (own) vote_for_checkpoint(*own, {}, out);
+  }
+  join_view_change(now, out);
+  look_for_new_view(now, out);
+  advance_all(now, out);
+  propose(now, out);
+}
+
+}  // namespace rosebud::pbft

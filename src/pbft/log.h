@@ -1,0 +1,77 @@
+// The window of instances between the water marks, and what is known about each number in it.
+//
+// Invariants:
+//  1. There is a slot for n only when low < n <= low + window [CL99 §4.2, §4.3].
+//  2. Of each replica a slot keeps one prepare and one commit: that of the newest view. So a faulty
+//     replica takes no more memory than a correct one, and cannot make another's vote be forgotten.
+#pragma once
+
+#include <deque>
+
+#include "pbft/messages.h"
+
+namespace rosebud::pbft {
+
+/// What is known about one sequence number.
+struct Slot {
+  /// What the primary of `vote.view` proposes. The batch is missing after a view change, until it
+  /// was fetched.
+  struct Proposal {
+    Vote vote;
+    BatchPointer batch;
+  };
+  struct Proof {
+    Certificate certificate;
+    BatchPointer batch;  // missing: it is fetched
+  };
+  std::optional<Proposal> proposal;              // of the newest view that made one here
+  std::vector<std::optional<Vote>> prepares;     // by replica
+  std::vector<std::optional<Vote>> commits;      // by replica
+  std::vector<std::optional<Vote>> checkpoints;  // by replica; the number ends a checkpoint
+  std::optional<Proof> prepared;                 // the certificate of the newest view
+  std::optional<Proof> committed;
+  std::vector<crypto::Digest> stored_batches;  // under this number on disk
+  Instant told_at;                             // when own votes were last sent
+
+  /// The batch with this digest, if it is known here.
+  BatchPointer find_batch(const crypto::Digest& digest) const;
+};
+
+class Log {
+ public:
+  Log(std::shared_ptr<const Group> group, std::uint64_t window);
+
+  /// h: the number of the stable checkpoint.
+  SequenceNumber low() const { return low_; }
+  /// H: the highest number that may be voted on.
+  SequenceNumber high() const { return SequenceNumber(low_.value + window_); }
+  bool is_inside(SequenceNumber number) const { return number > low_ && number <= high(); }
+
+  /// Nothing outside the window. The slot lives until advance() passes it.
+  Slot* find(SequenceNumber number);
+  const Slot* find(SequenceNumber number) const;
+  /// The highest number that anything is known about; low() when there is none.
+  SequenceNumber last() const { return SequenceNumber(low_.value + slots_.size()); }
+
+  /// Forgets everything up to `stable`. Requires: stable >= low().
+  void advance(SequenceNumber stable);
+
+  /// Keeps a prepare, commit or checkpoint vote. An earlier vote that contradicts it is returned:
+  /// together they prove that their replica is faulty.
+  static std::optional<Vote> add_vote(Slot& slot, const Vote& vote);
+
+  /// Pre-prepare and 2F prepares for what is proposed in its view [CL99 §4.2: prepared].
+  std::optional<Certificate> prepared_certificate(const Slot& slot) const;
+  /// 2F+1 commits of one view for one digest, whatever is proposed here: they convince anybody
+  /// [CL99 §4.2: committed-local].
+  std::optional<Certificate> commit_certificate(const Slot& slot) const;
+  std::optional<Certificate> checkpoint_certificate(const Slot& slot) const;
+
+ private:
+  std::shared_ptr<const Group> group_;
+  std::uint64_t window_;
+  SequenceNumber low_;
+  std::deque<Slot> slots_;  // slots_[i] is number low + 1 + i
+};
+
+}  // namespace rosebud::pbft

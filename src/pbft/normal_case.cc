@@ -1,0 +1,294 @@
+// The normal case [CL99 §4.2]: requests, pre-prepare, prepare, commit, execution.
+//
+// Handlers only take note of what came; advance() then does all that it allows, and does nothing
+// when called again. So a vote that came twice, late or in another order makes no difference.
+#include <algorithm>
+
+#include "pbft/records.h"
+#include "pbft/replica.h"
+
+namespace rosebud::pbft {
+
+// ---- Requests ----
+
+void Replica::on(Now now, ReplicaId, const Request& request, Effects& out) {
+  take_request(now, request, false, out);
+}
+
+void Replica::take_request(Now now, const Request& request, bool is_from_client, Effects& out) {
+  switch (clients_.judge(request.client, request.number, now.wall)) {
+    case ClientTable::Verdict::kLast:
+      // Executed before; the reply may have been lost [CL99 §4.1].
+      out.push_back(SendReply{request.client,
+                              {.view = view_,
+                               .number = request.number,
+                               .result = clients_.find(request.client)->result}});
+      return;
+    case ClientTable::Verdict::kForgotten:
+      out.push_back(SendReply{
+          request.client,
+          {.view = view_, .number = request.number, .status = Reply::Status::kNumberForgotten}});
+      return;
+    case ClientTable::Verdict::kOld:
+    case ClientTable::Verdict::kAhead:
+      return;
+    case ClientTable::Verdict::kNew:
+      break;
+  }
+  if (is_stopped_ || !pending_.add(request, now.instant)) return;
+  if (is_normal() && is_primary()) {
+    propose(now, out);
+  } else if (is_normal() && is_from_client) {
+    out.push_back(Send{primary(), request});
+  }
+}
+
+Duration Replica::patience() const {
+  if (!is_link_down_[primary().value]) return timeout();
+  return std::min(timeout(), settings_.lost_link_timeout);
+}
+
+/// At half of the time all are told, so that not one backup alone gives the primary up.
+std::optional<Instant> Replica::request_deadline() const {
+  if (!is_normal() || is_primary() || !may_vote() || pending_.empty()) return std::nullopt;
+  Instant out = pending_.oldest_since() + patience();
+  if (const auto since = pending_.first_untold_since()) {
+    out = std::min(out, *since + patience() / 2);
+  }
+  return out;
+}
+
+void Replica::on_request_timeout(Now now, Effects& out) {
+  const auto deadline = request_deadline();
+  if (!deadline || now.instant < *deadline) return;
+  if (now.instant >= pending_.oldest_since() + patience()) {
+    begin_view_change(now, view_.next(), out);
+    return;
+  }
+  for (Request& request : pending_.tell(now.instant - patience() / 2)) {
+    out.push_back(Broadcast{std::move(request)});
+  }
+}
+
+// ---- Pre-prepare ----
+
+bool Replica::has_room_for_proposal() const {
+  const SequenceNumber next = proposed_.next();
+  return next.value <= executed_.value + settings_.instances_in_flight_max && log_.is_inside(next);
+}
+
+void Replica::propose(Now now, Effects& out) {
+  // Executing what was proposed makes room for more: the loop below takes it, not a call inside.
+  if (is_proposing_ || !is_normal() || !is_primary() || !may_vote()) return;
+  is_proposing_ = true;
+  proposed_ = std::max({proposed_, log_.low(), executed_, last_of_view()});
+  while (has_room_for_proposal() && !is_stopped_) {
+    const AgreedTime time = clock_.propose(now.wall);
+    if (pending_.has_unproposed()) {
+      propose_batch(now,
+                    {.time = time,
+                     .requests = pending_.take_batch(settings_.batch_requests_max,
+                                                     settings_.batch_bytes_max)},
+                    out);
+    } else if (proposed_ < fill_up_to_) {
+      propose_batch(now, {.time = time, .requests = {}}, out);
+    } else {
+      break;
+    }
+  }
+  is_proposing_ = false;
+}
+
+void Replica::propose_batch(Now now, Batch batch, Effects& out) {
+  proposed_ = proposed_.next();
+  const SequenceNumber number = proposed_;
+  BatchPointer sealed = SealedBatch::seal(group().instance(), std::move(batch));
+  Slot* slot = log_.find(number);
+  CHECK(slot);
+  slot->proposal = {sign_vote(VoteKind::kPrePrepare, view_, number, sealed->digest()), sealed};
+  slot->told_at = now.instant;
+  std::vector<Write> writes{records::proposal(number, slot->proposal->vote, {})};
+  store_batch(number, *slot, *sealed, writes);
+  persist_then_broadcast(std::move(writes), PrePrepare{slot->proposal->vote, sealed}, out);
+  advance(now, number, out);
+}
+
+/// What a backup asks of a proposal beyond its signatures [CL99 §4.2].
+bool Replica::is_acceptable(Now now, const PrePrepare& message) const {
+  const SequenceNumber number = message.vote.number;
+  // What the new view says about a number is the only proposal for it.
+  if (new_view_ && number <= last_of_view()) {
+    const Vote* proposed = proposal_of_view(number);
+    return proposed && proposed->digest == message.vote.digest;
+  }
+  if (is_stopped_) return false;
+  return AgreedClock::is_acceptable(message.batch->batch().time, now.wall,
+                                    settings_.clock_bound_ms);
+}
+
+void Replica::on(Now now, ReplicaId, const PrePrepare& message, Effects& out) {
+  const Vote& vote = message.vote;
+  note_vote(vote);
+  if (!is_normal() || vote.view != view_ || vote.replica == identity_.self) return;
+  Slot* slot = log_.find(vote.number);
+  if (!slot) return;
+  const bool is_second = slot->proposal && slot->proposal->vote.view == view_;
+  if (is_second && slot->proposal->vote.digest != vote.digest) {
+    report(slot->proposal->vote, vote, out);
+    if (!is_planted(Bug::kAcceptsTwoProposals)) return;
+    slot->prepares[identity_.self.value].reset();
+  } else if (is_second) {
+    if (slot->proposal->batch) return;
+  } else if (!is_acceptable(now, message)) {
+    return;
+  }
+  slot->proposal = {vote, message.batch};
+  advance(now, vote.number, out);
+}
+
+// ---- Prepare and commit ----
+
+void Replica::on(Now now, ReplicaId, const Ballot& message, Effects& out) {
+  const Vote& vote = message.vote;
+  note_vote(vote);
+  if (vote.replica == identity_.self) return;
+  Slot* slot = log_.find(vote.number);
+  if (!slot) return;
+  if (const auto contradicted = Log::add_vote(*slot, vote)) {
+    report(*contradicted, vote, out);
+    return;
+  }
+  if (vote.kind != VoteKind::kCheckpoint) return advance(now, vote.number, out);
+  if (const auto certificate = log_.checkpoint_certificate(*slot)) {
+    learn_stable(now, *certificate, out);
+  }
+}
+
+void Replica::advance(Now now, SequenceNumber number, Effects& out) {
+  Slot* slot = log_.find(number);
+  if (!slot) return;
+  const bool is_proposed = slot->proposal && slot->proposal->vote.view == view_;
+  if (is_normal() && is_proposed && slot->proposal->batch) {
+    prepare(now, number, *slot, out);
+    if (!slot->prepared || slot->prepared->certificate.view < view_) {
+      if (auto certificate = log_.prepared_certificate(*slot)) {
+        slot->prepared = {std::move(*certificate), slot->proposal->batch};
+      }
+    }
+    commit(now, number, *slot, out);
+  }
+  if (!slot->committed) {
+    if (auto certificate = log_.commit_certificate(*slot)) {
+      BatchPointer batch = slot->find_batch(certificate->digest);
+      slot->committed = {std::move(*certificate), std::move(batch)};
+    }
+  } else if (!slot->committed->batch) {
+    slot->committed->batch = slot->find_batch(slot->committed->certificate.digest);
+  }
+  if (number == executed_.next()) execute_ready(now, out);
+}
+
+void Replica::advance_all(Now now, Effects& out) {
+  for (SequenceNumber n = log_.low().next(); n <= log_.last(); n = n.next()) advance(now, n, out);
+}
+
+/// After a power cut of everybody some replica must still have what was committed.
+void Replica::store_batch(SequenceNumber number, Slot& slot, const SealedBatch& batch,
+                          std::vector<Write>& writes) {
+  if (std::ranges::find(slot.stored_batches, batch.digest()) != slot.stored_batches.end()) return;
+  writes.push_back(records::batch(number, batch));
+  slot.stored_batches.push_back(batch.digest());
+}
+
+/// A backup's vote for the proposal; the primary's is the pre-prepare.
+void Replica::prepare(Now now, SequenceNumber number, Slot& slot, Effects& out) {
+  if (is_primary() || !may_vote() || (is_stopped_ && number > executed_)) return;
+  std::optional<Vote>& own = slot.prepares[identity_.self.value];
+  if (own && own->view == view_) return;
+  // Something else was committed here: whoever proposes this lies.
+  const crypto::Digest& digest = slot.proposal->vote.digest;
+  if (slot.committed && slot.committed->certificate.digest != digest) return;
+  own = sign_vote(VoteKind::kPrepare, view_, number, digest);
+  slot.told_at = now.instant;
+  std::vector<Write> writes{records::proposal(number, slot.proposal->vote, own)};
+  store_batch(number, slot, *slot.proposal->batch, writes);
+  persist_then_broadcast(std::move(writes), Ballot{*own}, out);
+}
+
+void Replica::commit(Now now, SequenceNumber number, Slot& slot, Effects& out) {
+  if (!slot.prepared || slot.prepared->certificate.view != view_ || !may_vote()) return;
+  std::optional<Vote>& own = slot.commits[identity_.self.value];
+  if (own && own->view == view_) return;
+  const Certificate& certificate = slot.prepared->certificate;
+  own = sign_vote(VoteKind::kCommit, view_, number, certificate.digest);
+  slot.told_at = now.instant;
+  std::vector<Write> writes{records::prepared(number, certificate, *own)};
+  if (slot.prepared->batch) store_batch(number, slot, *slot.prepared->batch, writes);
+  persist_then_broadcast(std::move(writes), Ballot{*own}, out);
+}
+
+// ---- Execution ----
+
+void Replica::execute_ready(Now now, Effects& out) {
+  const std::uint64_t interval = settings_.group.checkpoint_interval;
+  while (!is_stopped_ || is_planted(Bug::kExecutesAfterStop)) {
+    const Slot* slot = std::as_const(log_).find(executed_.next());
+    if (!slot || !slot->committed || !slot->committed->batch) break;
+    const BatchPointer batch = slot->committed->batch;
+    execute(now, executed_.next(), *batch, out);
+    if (is_stopped_ || executed_.value % interval == 0) make_checkpoint(now, out);
+  }
+  propose(now, out);
+}
+
+void Replica::execute(Now now, SequenceNumber number, const SealedBatch& batch, Effects& out) {
+  executed_ = number;
+  if (!batch.is_null()) clock_.execute(batch.batch().time);
+  for (const Request& request : batch.batch().requests) {
+    if (is_stopped_ && !is_planted(Bug::kExecutesAfterStop)) break;
+    execute_request(now, request, out);
+  }
+  out.push_back(Executed{number, batch.digest(), batch.batch().requests.size()});
+  if (is_stopped_) pending_.clear();
+  if (is_planted(Bug::kCensoredWaitForever)) pending_.wait_anew(now.instant);
+}
+
+/// It waits no more. Suppose half of the present patience would have been enough twice over: then
+/// so much is not needed any more. [CL99 §4.5.2] goes back to the first time-out at once, and so
+/// through all doublings again for every request while messages are slow.
+void Replica::stop_waiting(Now now, const Request& request) {
+  const auto since = pending_.remove(request.client, request.number);
+  if (since && doublings_ > 0 && now.instant - *since < timeout() / 4) --doublings_;
+}
+
+void Replica::execute_request(Now now, const Request& request, Effects& out) {
+  Reply reply{.view = view_, .number = request.number};
+  switch (clients_.judge(request.client, request.number, clock_.last_executed())) {
+    case ClientTable::Verdict::kNew: {
+      StateMachine::Outcome outcome =
+          machine_.execute(clock_.last_executed(), request.client, request.operation.view());
+      outcome.result.resize(std::min(outcome.result.size(), kResultSizeMax));
+      reply.result = Buffer(std::move(outcome.result));
+      clients_.record(request.client, request.number, reply.result);
+      if (outcome.is_stop) is_stopped_ = true;
+      break;
+    }
+    case ClientTable::Verdict::kLast:
+      reply.result = clients_.find(request.client)->result;
+      break;
+    case ClientTable::Verdict::kForgotten:
+      reply.status = Reply::Status::kNumberForgotten;
+      break;
+    case ClientTable::Verdict::kAhead:
+      reply.status = Reply::Status::kNumberAhead;
+      break;
+    case ClientTable::Verdict::kOld:
+      // Ordered twice, or behind a later one of its client: exactly once means not now.
+      stop_waiting(now, request);
+      return;
+  }
+  stop_waiting(now, request);
+  out.push_back(SendReply{request.client, std::move(reply)});
+}
+
+}  // namespace rosebud::pbft

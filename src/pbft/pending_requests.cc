@@ -1,0 +1,92 @@
+#include "pbft/pending_requests.h"
+
+namespace rosebud::pbft {
+
+bool PendingRequests::add(const Request& request, Instant now) {
+  if (const auto at = by_client_.find(request.client); at != by_client_.end()) {
+    if (by_arrival_.at(at->second).request.number >= request.number) return false;
+    remove(request.client, request.number);
+  }
+  if (size() >= count_max_ || bytes_ + request.operation.size() > bytes_max_) return false;
+  bytes_ += request.operation.size();
+  ++unproposed_;
+  by_client_[request.client] = ++arrivals_;
+  by_arrival_[arrivals_] = {.request = request, .since = now};
+  return true;
+}
+
+std::optional<Instant> PendingRequests::remove(const ClientId& client, RequestNumber up_to) {
+  const auto at = by_client_.find(client);
+  if (at == by_client_.end()) return std::nullopt;
+  const auto entry = by_arrival_.find(at->second);
+  if (entry->second.request.number > up_to) return std::nullopt;
+  const Instant since = entry->second.since;
+  bytes_ -= entry->second.request.operation.size();
+  if (!entry->second.is_proposed) --unproposed_;
+  by_arrival_.erase(entry);
+  by_client_.erase(at);
+  return since;
+}
+
+void PendingRequests::clear() {
+  by_arrival_.clear();
+  by_client_.clear();
+  bytes_ = 0;
+  unproposed_ = 0;
+}
+
+void PendingRequests::restart(Instant now) {
+  for (auto& [arrival, entry] : by_arrival_) {
+    entry.since = now;
+    entry.is_proposed = false;
+    entry.is_told_to_all = false;
+  }
+  unproposed_ = by_arrival_.size();
+}
+
+void PendingRequests::mark_proposed(const ClientId& client, RequestNumber number) {
+  const auto at = by_client_.find(client);
+  if (at == by_client_.end()) return;
+  Entry& entry = by_arrival_.at(at->second);
+  if (entry.request.number != number || entry.is_proposed) return;
+  entry.is_proposed = true;
+  --unproposed_;
+}
+
+std::vector<Request> PendingRequests::take_batch(std::size_t count_max, std::size_t bytes_max) {
+  std::vector<Request> out;
+  std::size_t bytes = 0;
+  for (auto& [arrival, entry] : by_arrival_) {
+    if (unproposed_ == 0 || out.size() == count_max) break;
+    if (entry.is_proposed) continue;
+    bytes += entry.request.operation.size();
+    if (!out.empty() && bytes > bytes_max) break;
+    entry.is_proposed = true;
+    --unproposed_;
+    out.push_back(entry.request);
+  }
+  return out;
+}
+
+std::optional<Instant> PendingRequests::first_untold_since() const {
+  for (const auto& [arrival, entry] : by_arrival_) {
+    if (!entry.is_told_to_all) return entry.since;
+  }
+  return std::nullopt;
+}
+
+std::vector<Request> PendingRequests::tell(Instant since) {
+  std::vector<Request> out;
+  for (auto& [arrival, entry] : by_arrival_) {
+    if (entry.since > since) break;
+    if (!entry.is_told_to_all) out.push_back(entry.request);
+    entry.is_told_to_all = true;
+  }
+  return out;
+}
+
+void PendingRequests::wait_anew(Instant now) {
+  for (auto& [arrival, entry] : by_arrival_) entry.since = now;
+}
+
+}  // namespace rosebud::pbft

@@ -1,0 +1,62 @@
+// Requests that wait here for being executed: at most one per client, bounded in number and bytes.
+//
+// Each waits on its own: a primary that executes others' requests and leaves one client's aside is
+// found out as one that does nothing [CL99 §4.5.2 restarts one timer for all].
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "pbft/request.h"
+
+namespace rosebud::pbft {
+
+class PendingRequests {
+ public:
+  struct Entry {
+    Request request;
+    Instant since;                // of arrival, or of the view that it waits for now
+    bool is_proposed = false;     // at the primary: in a batch of this view
+    bool is_told_to_all = false;  // half of its time was over
+  };
+
+  PendingRequests(std::size_t count_max, std::size_t bytes_max)
+      : count_max_(count_max), bytes_max_(bytes_max) {}
+
+  /// False: known, older than what waits, or no room. A greater number takes the place of a
+  /// smaller one of its client.
+  bool add(const Request& request, Instant now);
+  /// Executed, or never to be executed. Returns since when it waited.
+  std::optional<Instant> remove(const ClientId& client, RequestNumber up_to);
+  void clear();
+
+  /// In a new view all wait anew, in the order in which they came.
+  void restart(Instant now);
+  void mark_proposed(const ClientId& client, RequestNumber number);
+  /// The oldest that were not proposed, within the limits, marked as proposed.
+  std::vector<Request> take_batch(std::size_t count_max, std::size_t bytes_max);
+  bool has_unproposed() const { return unproposed_ > 0; }
+
+  bool empty() const { return by_arrival_.empty(); }
+  std::size_t size() const { return by_arrival_.size(); }
+  /// When the one that waits longest began to. Requires: !empty().
+  Instant oldest_since() const { return by_arrival_.begin()->second.since; }
+  /// Since when the first one waits that tell() has not returned in this view.
+  std::optional<Instant> first_untold_since() const;
+  /// Those that wait since `since` or longer, each once in a view.
+  std::vector<Request> tell(Instant since);
+  /// All wait anew, and nothing else changes. Only to break a rule on purpose.
+  void wait_anew(Instant now);
+
+ private:
+  std::size_t count_max_;
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
+  std::size_t unproposed_ = 0;  // Invariant: entries with !is_proposed.
+  std::uint64_t arrivals_ = 0;
+  std::map<std::uint64_t, Entry> by_arrival_;
+  std::map<ClientId, std::uint64_t> by_client_;
+};
+
+}  // namespace rosebud::pbft

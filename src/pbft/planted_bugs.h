@@ -1,0 +1,121 @@
+// Planted bugs: one switch for each rule of the replication that must not be broken.
+//
+// As in objects/planted_bugs.h: a test build (CMake option ROSEBUD_PLANTED_BUGS, preset `bugs`) can
+// break one of them, so that scripts/planted-bugs can measure whether the checkers find what they
+// should. In every other build is_planted() is the constant false.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace rosebud::pbft {
+
+enum class Bug : std::uint8_t {
+  // Counting
+  kPrepareQuorumOf2f,
+  kCommitQuorumOf2f,
+  kCheckpointAtFPlusOne,
+  kDigestsNotCompared,
+  kOldViewVoteCounts,
+  kOneReplyIsEnough,
+  // Verifying
+  kRequestSignatureNotChecked,
+  kVoteSignatureNotChecked,
+  kNewViewNotChecked,
+  kTransferWithoutDigest,
+  // View change
+  kNewViewDropsPrepared,
+  kNewViewTakesLowestView,
+  kPrePreparedIsPrepared,
+  kAcceptsTwoProposals,
+  kTimeoutsDoNotGrow,
+  kOneStartsViewChange,
+  kCensoredWaitForever,
+  // Durability
+  kVoteBeforeDurable,
+  kPreparedForgotten,
+  kViewForgotten,
+  kRolledBackVotes,
+  // Execution
+  kDuplicateExecuted,
+  kClientTableNotTransferred,
+  kExecutesAfterStop,
+  kTimeNotChecked,
+  kTimeGoesBack,
+  // Bounds
+  kWaterMarksIgnored,
+};
+
+struct PlantedBug {
+  Bug bug;
+  std::string_view name;
+  std::string_view scenario;  // of rosebud-sim pbft: where the rule is strained
+  std::string_view breaks;    // the rule and what becomes of it
+};
+
+/// All of them, in the order of the enum.
+inline constexpr PlantedBug kPlantedBugs[] = {
+    {Bug::kPrepareQuorumOf2f, "prepare-quorum-2f", "byzantine",
+     "2F votes, the pre-prepare among them, make a request prepared [CL99 4.2]"},
+    {Bug::kCommitQuorumOf2f, "commit-quorum-2f", "byzantine", "2F commits commit [CL99 4.2]"},
+    {Bug::kCheckpointAtFPlusOne, "checkpoint-at-f+1", "mixed",
+     "F+1 replicas make a checkpoint stable [CL99 4.3]"},
+    {Bug::kDigestsNotCompared, "digests-not-compared", "byzantine",
+     "votes for other requests count too [CL99 4.2]"},
+    {Bug::kOldViewVoteCounts, "old-view-vote-counts", "byzantine",
+     "votes of earlier views count too [CL99 4.2]"},
+    {Bug::kOneReplyIsEnough, "one-reply-is-enough", "byzantine",
+     "a client believes the first reply [CL99 4.1]"},
+    {Bug::kRequestSignatureNotChecked, "request-signature-not-checked", "byzantine",
+     "a primary orders what no client signed [CL99 4.2]"},
+    {Bug::kVoteSignatureNotChecked, "vote-signature-not-checked", "byzantine",
+     "votes in certificates are believed unsigned [CL99 4.4]"},
+    {Bug::kNewViewNotChecked, "new-view-not-checked", "byzantine",
+     "backups believe the choice of the new primary [CL99 4.4]"},
+    {Bug::kTransferWithoutDigest, "transfer-without-digest", "byzantine",
+     "state is taken from one replica unchecked [CL99 4.3]"},
+    {Bug::kNewViewDropsPrepared, "new-view-drops-prepared", "mixed",
+     "the new view has null where something was prepared [CL99 4.4]"},
+    {Bug::kNewViewTakesLowestView, "new-view-takes-lowest-view", "primaries",
+     "of two certificates for one number the older view counts [CL99 4.4]"},
+    {Bug::kPrePreparedIsPrepared, "pre-prepared-is-prepared", "byzantine",
+     "what was only pre-prepared stands in a view change as prepared: P and Q confused [CL99 4.4]"},
+    {Bug::kAcceptsTwoProposals, "accepts-two-proposals", "byzantine",
+     "a backup prepares a second proposal for one number and view [CL99 4.2]"},
+    {Bug::kTimeoutsDoNotGrow, "time-outs-do-not-grow", "slow-network",
+     "every view gets the same time [CL99 4.5.2]"},
+    {Bug::kOneStartsViewChange, "one-starts-view-change", "byzantine",
+     "one view change of another moves a replica [CL99 4.5.2]"},
+    {Bug::kCensoredWaitForever, "censored-wait-forever", "byzantine",
+     "any execution restarts the time of all that wait (design 8)"},
+    {Bug::kVoteBeforeDurable, "vote-before-durable", "crashes",
+     "a vote leaves before it is durable (design 7)"},
+    {Bug::kPreparedForgotten, "prepared-forgotten", "crashes",
+     "certificates do not survive a restart (design 7)"},
+    {Bug::kViewForgotten, "view-forgotten", "crashes",
+     "the view does not survive a restart (design 7)"},
+    {Bug::kRolledBackVotes, "rolled-back-votes", "rollback",
+     "a replica restored from an old copy votes at once (design 7)"},
+    {Bug::kDuplicateExecuted, "duplicate-executed", "mixed",
+     "a request that was ordered twice is executed twice [CL99 4.1]"},
+    {Bug::kClientTableNotTransferred, "client-table-not-transferred", "crashes",
+     "transferred state does not say what was executed [CL99 4.3]"},
+    {Bug::kExecutesAfterStop, "executes-after-stop", "stop",
+     "what was ordered behind the stop is executed (design 8.5)"},
+    {Bug::kTimeNotChecked, "time-not-checked", "byzantine",
+     "backups accept any time of the primary (design 8.1)"},
+    {Bug::kTimeGoesBack, "time-goes-back", "byzantine", "agreed time goes back (design 8.1)"},
+    {Bug::kWaterMarksIgnored, "water-marks-ignored", "byzantine",
+     "numbers over the high water mark are kept [CL99 4.2]"},
+};
+
+#ifdef ROSEBUD_PLANTED_BUGS
+/// Set once, before any core runs.
+inline std::optional<Bug> planted_bug;
+inline bool is_planted(Bug bug) { return planted_bug == bug; }
+#else
+constexpr bool is_planted(Bug) { return false; }
+#endif
+
+}  // namespace rosebud::pbft

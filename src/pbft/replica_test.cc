@@ -1,0 +1,647 @@
+// One test per rule of the paper, with its section; the replica under test hears votes made by
+// hand.
+#include <algorithm>
+
+#include "pbft/records.h"
+#include "pbft/test_group.h"
+
+namespace rosebud::pbft {
+namespace {
+
+using std::chrono::milliseconds;
+
+const BatchPointer kBatch = test_batch({test_request("a", 1)});
+
+/// Which effect of two comes first; npos when one is missing.
+template <typename First, typename Second>
+bool comes_before(const Effects& effects) {
+  std::size_t first = effects.size();
+  std::size_t second = effects.size();
+  for (std::size_t i = effects.size(); i-- > 0;) {
+    if (std::holds_alternative<First>(effects[i])) first = i;
+    if (std::holds_alternative<Second>(effects[i])) second = i;
+  }
+  return first < second && second < effects.size();
+}
+
+// ---- [CL99 §4.1] The client ----
+
+TEST(Requests, ABackupPassesARequestOnToThePrimary) {
+  TestReplica backup(1);
+  const auto sent = effects_of<Send>(backup.ask(test_request("a", 1)));
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(sent[0].to, id(0));
+  EXPECT_TRUE(std::holds_alternative<Request>(sent[0].message));
+}
+
+TEST(Requests, AReplyIsSentAgainAndTheRequestNotExecutedAgain) {
+  TestReplica backup(1);
+  backup.commit(0, 1, kBatch);
+  EXPECT_EQ(backup.ledger->executions(), 1U);
+  const auto replies = effects_of<SendReply>(backup.ask(test_request("a", 1)));
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].reply.status, Reply::Status::kExecuted);
+  EXPECT_FALSE(replies[0].reply.result.empty());
+  EXPECT_EQ(backup.ledger->executions(), 1U);
+}
+
+TEST(Requests, OrderedTwiceIsExecutedOnce) {
+  TestReplica backup(1);
+  backup.commit(0, 1, kBatch);
+  backup.commit(0, 2, test_batch({test_request("a", 1), test_request("b", 1)}, 1001));
+  EXPECT_EQ(backup->executed(), SequenceNumber(2));
+  EXPECT_EQ(backup.ledger->executions(), 2U);  // a and b
+}
+
+TEST(Requests, AnEarlierNumberOfItsClientIsNotExecuted) {
+  TestReplica backup(1);
+  backup.commit(0, 1, test_batch({test_request("a", 5)}));
+  backup.commit(0, 2, test_batch({test_request("a", 4)}));
+  EXPECT_EQ(backup.ledger->executions(), 1U);
+}
+
+// ---- [CL99 §4.2] Normal case ----
+
+TEST(NormalCase, ThePrimaryMakesItsProposalDurableAndSendsIt) {
+  TestReplica primary(0);
+  const Effects& effects = primary.ask(test_request("a", 1));
+  const auto proposals = broadcasts_of<PrePrepare>(effects);
+  ASSERT_EQ(proposals.size(), 1U);
+  EXPECT_EQ(proposals[0].vote.number, SequenceNumber(1));
+  EXPECT_EQ(proposals[0].batch->batch().requests.size(), 1U);
+  EXPECT_TRUE((comes_before<Persist, Broadcast>(effects)));
+}
+
+TEST(NormalCase, RequestsAreGatheredWhileInstancesAreInFlight) {
+  Settings settings = test_settings();
+  settings.instances_in_flight_max = 1;
+  TestReplica primary(0, settings);
+  primary.ask(test_request("a", 1));
+  const auto first = primary.last();
+  for (const char* client : {"b", "c", "d"}) {
+    EXPECT_TRUE(broadcasts_of<PrePrepare>(primary.ask(test_request(client, 1))).empty());
+  }
+  const crypto::Digest digest = broadcasts_of<PrePrepare>(first)[0].vote.digest;
+  primary.hear_votes(VoteKind::kPrepare, 0, 1, digest, {1, 2});
+  const Effects& effects = primary.hear_votes(VoteKind::kCommit, 0, 1, digest, {1, 2});
+  const auto next = broadcasts_of<PrePrepare>(effects);
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].batch->batch().requests.size(), 3U);
+}
+
+TEST(NormalCase, ABackupPreparesTheFirstProposalOnceAndDurably) {
+  TestReplica backup(1);
+  const Effects effects = backup.hear(0, backup.proposal(0, 1, kBatch));
+  const auto prepares = ballots_of(effects, VoteKind::kPrepare);
+  ASSERT_EQ(prepares.size(), 1U);
+  EXPECT_EQ(prepares[0].digest, kBatch->digest());
+  EXPECT_TRUE((comes_before<Persist, Broadcast>(effects)));
+  EXPECT_TRUE(
+      ballots_of(backup.hear(0, backup.proposal(0, 1, kBatch)), VoteKind::kPrepare).empty());
+}
+
+TEST(NormalCase, ASecondProposalForANumberIsEvidenceAndNotPrepared) {
+  TestReplica backup(1);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  const Effects& effects =
+      backup.hear(0, backup.proposal(0, 1, test_batch({test_request("b", 1)})));
+  EXPECT_TRUE(ballots_of(effects, VoteKind::kPrepare).empty());
+  const auto reports = effects_of<Report>(effects);
+  ASSERT_EQ(reports.size(), 1U);
+  EXPECT_EQ(reports[0].evidence.first.replica, id(0));
+  EXPECT_TRUE(is_valid(reports[0].evidence, backup.group(), crypto::model_scheme()));
+  backup.start();
+  EXPECT_EQ(backup->evidence().size(), 1U);  // it is durable
+}
+
+TEST(NormalCase, ProposalsOfOtherViewsAndOutsideTheWaterMarksAreNotPrepared) {
+  TestReplica backup(2);
+  const auto is_prepared = [&](std::uint64_t view, std::uint64_t number) {
+    return !ballots_of(backup.hear(0, backup.proposal(view, number, kBatch)), VoteKind::kPrepare)
+                .empty();
+  };
+  EXPECT_FALSE(is_prepared(1, 1));
+  EXPECT_FALSE(is_prepared(0, 9));  // h = 0, H = 8
+  EXPECT_TRUE(is_prepared(0, 8));
+}
+
+TEST(NormalCase, PreparedNeedsThePrePrepareAnd2FPrepares) {
+  TestReplica backup(1);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  // Its own prepare is one of the two.
+  const Effects effects = backup.hear_votes(VoteKind::kPrepare, 0, 1, kBatch->digest(), {2});
+  EXPECT_EQ(ballots_of(effects, VoteKind::kCommit).size(), 1U);
+  EXPECT_TRUE((comes_before<Persist, Broadcast>(effects)));
+
+  TestReplica other(1);
+  other.hear(0, other.proposal(0, 1, kBatch));
+  for (const std::size_t seat : {2U, 3U}) {  // for something else
+    const Effects& none = other.hear(
+        seat, Ballot{signed_vote(other.group(), VoteKind::kPrepare, 0, 1, test_digest(9), seat)});
+    EXPECT_TRUE(ballots_of(none, VoteKind::kCommit).empty());
+  }
+}
+
+TEST(NormalCase, PreparesMayComeBeforeTheProposal) {
+  TestReplica backup(1);
+  backup.hear_votes(VoteKind::kPrepare, 0, 1, kBatch->digest(), {2, 3});
+  const Effects& effects = backup.hear(0, backup.proposal(0, 1, kBatch));
+  EXPECT_EQ(ballots_of(effects, VoteKind::kPrepare).size(), 1U);
+  EXPECT_EQ(ballots_of(effects, VoteKind::kCommit).size(), 1U);
+}
+
+TEST(NormalCase, TwoOfOneReplicaAreOne) {
+  TestReplica backup(1);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  backup.hear_votes(VoteKind::kPrepare, 0, 1, kBatch->digest(), {2});
+  backup.hear_votes(VoteKind::kCommit, 0, 1, kBatch->digest(), {2, 2, 2});
+  EXPECT_EQ(backup->executed(), SequenceNumber(0));
+  backup.hear_votes(VoteKind::kCommit, 0, 1, kBatch->digest(), {3});
+  EXPECT_EQ(backup->executed(), SequenceNumber(1));
+}
+
+TEST(NormalCase, ExecutionIsInTheOrderOfNumbers) {
+  TestReplica backup(1);
+  const BatchPointer second = test_batch({test_request("b", 1)}, 1001);
+  backup.commit(0, 2, second);
+  EXPECT_EQ(backup.ledger->executions(), 0U);
+  backup.commit(0, 1, kBatch);
+  EXPECT_EQ(backup.ledger->executions(), 2U);
+  const auto executed = effects_of<Executed>(backup.last());
+  ASSERT_EQ(executed.size(), 2U);
+  EXPECT_EQ(executed[0].number, SequenceNumber(1));
+}
+
+TEST(NormalCase, TimeFarFromTheOwnClockIsNotPrepared) {  // design 8.1
+  Settings settings = test_settings();
+  settings.clock_bound_ms = 100;
+  TestReplica backup(1, settings);
+  const auto is_prepared = [&](std::uint64_t number, std::uint64_t time) {
+    const BatchPointer batch = test_batch({}, time);
+    return !ballots_of(backup.hear(0, backup.proposal(0, number, batch)), VoteKind::kPrepare)
+                .empty();
+  };
+  EXPECT_FALSE(is_prepared(1, 1101));
+  EXPECT_FALSE(is_prepared(1, 899));
+  EXPECT_TRUE(is_prepared(1, 1100));
+  // The null batch has no time and is for new views alone.
+  EXPECT_FALSE(is_prepared(2, 0));
+}
+
+// ---- [CL99 §4.3] Checkpoints ----
+
+TEST(Checkpoints, AfterEveryIntervalTheStateIsVotedForDurably) {
+  TestReplica backup(1);
+  for (std::uint64_t n = 1; n <= 3; ++n) backup.commit(0, n, test_batch({}, 1000 + n));
+  EXPECT_TRUE(ballots_of(backup.last(), VoteKind::kCheckpoint).empty());
+  backup.commit(0, 4, test_batch({}, 1004));
+  const auto votes = ballots_of(backup.last(), VoteKind::kCheckpoint);
+  ASSERT_EQ(votes.size(), 1U);
+  EXPECT_EQ(votes[0].number, SequenceNumber(4));
+  EXPECT_TRUE((comes_before<Persist, Broadcast>(backup.last())));
+}
+
+crypto::Digest run_to_checkpoint(TestReplica& backup, std::uint64_t first = 1) {
+  for (std::uint64_t n = first; n < first + 4; ++n) backup.commit(0, n, test_batch({}, 1000 + n));
+  return ballots_of(backup.last(), VoteKind::kCheckpoint)[0].digest;
+}
+
+TEST(Checkpoints, AQuorumMakesThemStableAndMovesTheWaterMarks) {
+  TestReplica backup(1);
+  const crypto::Digest digest = run_to_checkpoint(backup);
+  backup.hear_votes(VoteKind::kCheckpoint, 0, 4, digest, {2});
+  EXPECT_EQ(backup->stable(), SequenceNumber(0));  // F+1 are not enough
+  backup.hear_votes(VoteKind::kCheckpoint, 0, 4, test_digest(3), {0});
+  EXPECT_EQ(backup->stable(), SequenceNumber(0));
+  backup.hear_votes(VoteKind::kCheckpoint, 0, 4, digest, {3});
+  EXPECT_EQ(backup->stable(), SequenceNumber(4));
+  EXPECT_EQ(backup->log_size(), 0U);
+  EXPECT_FALSE(
+      ballots_of(backup.hear(0, backup.proposal(0, 12, kBatch)), VoteKind::kPrepare).empty());
+}
+
+TEST(Checkpoints, TheDiskHoldsNoMoreThanTheWindowAndTwoCheckpoints) {
+  TestReplica backup(1);
+  std::size_t largest = 0;
+  for (std::uint64_t first = 1; first < 400; first += 4) {
+    const crypto::Digest digest = run_to_checkpoint(backup, first);
+    backup.hear_votes(VoteKind::kCheckpoint, 0, first + 3, digest, {2, 3});
+    if (first < 40) largest = std::max(largest, backup.disk.size());
+    EXPECT_LE(backup.disk.size(), largest + 2);
+  }
+}
+
+// ---- [CL99 §4.4, §4.5.2] View changes ----
+
+TEST(ViewChange, ARequestThatWaitsTooLongStartsOne) {
+  TestReplica backup(1);
+  const Duration timeout = test_settings().request_timeout;
+  backup.ask(test_request("a", 1));
+  EXPECT_TRUE(broadcasts_of<ViewChange>(backup.pass(timeout / 2 - milliseconds(1))).empty());
+  // At half of the time everybody is told of the request.
+  EXPECT_EQ(broadcasts_of<Request>(backup.pass(milliseconds(1))).size(), 1U);
+  EXPECT_TRUE(broadcasts_of<ViewChange>(backup.last()).empty());
+  const Effects& effects = backup.pass(timeout / 2);
+  const auto changes = broadcasts_of<ViewChange>(effects);
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].vote.view, View(1));
+  EXPECT_TRUE(backup->is_changing_view());
+  EXPECT_TRUE((comes_before<Persist, Broadcast>(effects)));
+}
+
+TEST(ViewChange, AnIdleGroupStaysInItsView) {
+  TestReplica backup(1);
+  for (int i = 0; i < 100; ++i) {
+    EXPECT_TRUE(broadcasts_of<ViewChange>(backup.pass(std::chrono::seconds(10))).empty());
+  }
+}
+
+TEST(ViewChange, ABrokenLinkToThePrimaryShortensTheWait) {
+  TestReplica backup(1);
+  backup.ask(test_request("a", 1));
+  Effects out;
+  backup->on_link(backup.now(), id(0), false, out);
+  EXPECT_EQ(broadcasts_of<ViewChange>(backup.pass(test_settings().lost_link_timeout)).size(), 1U);
+}
+
+TEST(ViewChange, ACensoredClientIsNotForgottenWhileOthersAreServed) {
+  TestReplica backup(1);
+  backup.ask(test_request("censored", 1));
+  const Duration step = test_settings().request_timeout / 10;
+  for (std::uint64_t i = 1; i < 10; ++i) {
+    backup.ask(test_request("served", i));
+    backup.commit(0, i, test_batch({test_request("served", i)}, 1000 + i));
+    if (i % 4 == 0) {  // the window moves
+      const Certificate stable =
+          certificate(backup.group(), VoteKind::kCheckpoint, 0, i,
+                      ballots_of(backup.last(), VoteKind::kCheckpoint)[0].digest);
+      backup.hear(0, StableCheckpoint{stable});
+    }
+    EXPECT_TRUE(broadcasts_of<ViewChange>(backup.pass(step)).empty());
+  }
+  EXPECT_EQ(broadcasts_of<ViewChange>(backup.pass(step)).size(), 1U);
+}
+
+ViewChange change_of(const TestReplica& replica, std::uint64_t view, std::size_t seat,
+                     std::vector<Certificate> prepared = {}) {
+  ViewChange out{.prepared = std::move(prepared)};
+  out.vote = signed_vote(replica.group(), VoteKind::kViewChange, view, 0, out.digest(InstanceId{}),
+                         seat, 50 + view);
+  return out;
+}
+
+TEST(ViewChange, FPlusOneOthersMoveAReplica) {
+  TestReplica backup(1);
+  EXPECT_TRUE(broadcasts_of<ViewChange>(backup.hear(2, change_of(backup, 7, 2))).empty());
+  const auto joined = broadcasts_of<ViewChange>(backup.hear(3, change_of(backup, 4, 3)));
+  ASSERT_EQ(joined.size(), 1U);
+  EXPECT_EQ(joined[0].vote.view, View(4));  // no further than a correct one
+}
+
+TEST(ViewChange, NothingOfTheOldViewIsVotedOnAfterwards) {
+  TestReplica backup(1);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  backup.hear(2, change_of(backup, 1, 2));
+  backup.hear(3, change_of(backup, 1, 3));
+  ASSERT_TRUE(backup->is_changing_view() || backup->view() == View(1));
+  EXPECT_TRUE(ballots_of(backup.hear_votes(VoteKind::kPrepare, 0, 1, kBatch->digest(), {2, 3}),
+                         VoteKind::kCommit)
+                  .empty());
+  EXPECT_TRUE(
+      ballots_of(backup.hear(0, backup.proposal(0, 2, kBatch)), VoteKind::kPrepare).empty());
+}
+
+TEST(ViewChange, ItShowsWhatWasPreparedAndNotWhatWasOnlyProposed) {
+  TestReplica backup(2);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  backup.hear_votes(VoteKind::kPrepare, 0, 1, kBatch->digest(), {1, 3});
+  backup.hear(0, backup.proposal(0, 2, test_batch({test_request("b", 1)})));
+  backup.hear(3, change_of(backup, 3, 3));
+  const auto changes = broadcasts_of<ViewChange>(backup.hear(1, change_of(backup, 3, 1)));
+  ASSERT_EQ(changes.size(), 1U);
+  ASSERT_EQ(changes[0].prepared.size(), 1U);
+  EXPECT_EQ(changes[0].prepared[0].number, SequenceNumber(1));
+  EXPECT_TRUE(backup.verifier().message(changes[0]));
+}
+
+TEST(ViewChange, TheNewPrimaryProposesWhatWasPreparedAndNullBetween) {
+  TestReplica primary(1);
+  const BatchPointer batch = test_batch({test_request("b", 1)});
+  const Certificate prepared =
+      certificate(primary.group(), VoteKind::kPrepare, 0, 2, batch->digest());
+  primary.hear(2, change_of(primary, 1, 2, {prepared}));
+  const Effects& effects = primary.hear(3, change_of(primary, 1, 3));
+  const auto views = broadcasts_of<NewView>(effects);
+  ASSERT_EQ(views.size(), 1U);
+  EXPECT_TRUE(primary.verifier().message(views[0]));
+  ASSERT_EQ(views[0].pre_prepares.size(), 2U);
+  EXPECT_EQ(views[0].pre_prepares[0].digest, primary.verifier().null_batch()->digest());
+  EXPECT_EQ(views[0].pre_prepares[1].digest, batch->digest());
+  EXPECT_FALSE(primary->is_changing_view());
+  // It never saw the batch: it asks for it, and takes nothing else for it.
+  const auto fetches = broadcasts_of<FetchBatch>(effects);
+  ASSERT_EQ(fetches.size(), 1U);
+  EXPECT_EQ(fetches[0].digest, batch->digest());
+  // Numbers that the new view began with are not used again.
+  const auto next = broadcasts_of<PrePrepare>(primary.ask(test_request("c", 1)));
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].vote.number, SequenceNumber(3));
+}
+
+NewView new_view_of(const TestReplica& replica, std::uint64_t view,
+                    const std::vector<Certificate>& prepared,
+                    const std::vector<crypto::Digest>& digests) {
+  NewView out;
+  for (const std::size_t seat : {0U, 2U, 3U}) {
+    out.proofs.push_back(
+        change_of(replica, view, seat, seat == 2 ? prepared : std::vector<Certificate>{}));
+  }
+  const std::size_t primary = replica.group().primary_of(View(view)).value;
+  for (std::size_t i = 0; i < digests.size(); ++i) {
+    out.pre_prepares.push_back(signed_vote(replica.group(), VoteKind::kPrePrepare, view, i + 1,
+                                           digests[i], primary, 70 + i));
+  }
+  out.vote = signed_vote(replica.group(), VoteKind::kNewView, view, 0, out.digest(InstanceId{}),
+                         primary, 90);
+  return out;
+}
+
+TEST(ViewChange, ABackupPreparesWhatTheNewViewBeginsWith) {
+  TestReplica backup(3);
+  backup.hear(0, backup.proposal(0, 2, kBatch));
+  const Certificate prepared =
+      certificate(backup.group(), VoteKind::kPrepare, 0, 2, kBatch->digest());
+  const crypto::Digest null = backup.verifier().null_batch()->digest();
+  const Effects effects =
+      backup.hear(1, new_view_of(backup, 1, {prepared}, {null, kBatch->digest()}));
+  EXPECT_EQ(backup->view(), View(1));
+  const auto prepares = ballots_of(effects, VoteKind::kPrepare);
+  ASSERT_EQ(prepares.size(), 2U);
+  EXPECT_EQ(prepares[0].digest, null);
+  EXPECT_EQ(prepares[1].digest, kBatch->digest());
+  // And nothing else for those numbers, though the primary says so.
+  EXPECT_TRUE(
+      ballots_of(backup.hear(1, backup.proposal(1, 1, kBatch)), VoteKind::kPrepare).empty());
+}
+
+TEST(ViewChange, WhatWasExecutedIsNotExecutedAgainInTheNewView) {
+  TestReplica backup(3);
+  backup.commit(0, 1, kBatch);
+  const Certificate prepared =
+      certificate(backup.group(), VoteKind::kPrepare, 0, 1, kBatch->digest());
+  backup.hear(1, new_view_of(backup, 1, {prepared}, {kBatch->digest()}));
+  EXPECT_EQ(ballots_of(backup.last(), VoteKind::kPrepare).size(), 1U);  // others may need it
+  backup.hear_votes(VoteKind::kPrepare, 1, 1, kBatch->digest(), {0, 2});
+  backup.hear_votes(VoteKind::kCommit, 1, 1, kBatch->digest(), {0, 1, 2});
+  EXPECT_EQ(backup.ledger->executions(), 1U);
+}
+
+TEST(ViewChange, TheNullBatchChangesNothing) {
+  TestReplica backup(3);
+  const AgreedTime before = backup->agreed_time();
+  backup.hear(1,
+              new_view_of(backup, 1,
+                          {certificate(backup.group(), VoteKind::kPrepare, 0, 2, kBatch->digest())},
+                          {backup.verifier().null_batch()->digest(), kBatch->digest()}));
+  backup.commit(1, 1, backup.verifier().null_batch());
+  EXPECT_EQ(backup->executed(), SequenceNumber(1));
+  EXPECT_EQ(backup->agreed_time(), before);
+}
+
+TEST(ViewChange, InVainMeansTwiceTheTimeInTheNext) {
+  TestReplica backup(3);
+  const Duration timeout = test_settings().request_timeout;
+  backup.ask(test_request("a", 1));
+  backup.pass(timeout / 2);
+  backup.pass(timeout / 2);
+  ASSERT_EQ(backup->view(), View(1));
+  // [CL99 §4.5.2]: the time for the new view begins when 2F+1 wait for it.
+  EXPECT_TRUE(broadcasts_of<ViewChange>(backup.pass(timeout * 100)).empty());
+  backup.hear(0, change_of(backup, 1, 0));
+  backup.hear(2, change_of(backup, 1, 2));
+  EXPECT_TRUE(broadcasts_of<ViewChange>(backup.pass(timeout * 2 - milliseconds(1))).empty());
+  EXPECT_EQ(broadcasts_of<ViewChange>(backup.pass(milliseconds(1))).size(), 1U);
+  EXPECT_EQ(backup->view(), View(2));
+  backup.hear(0, change_of(backup, 2, 0));
+  backup.hear(1, change_of(backup, 2, 1));
+  EXPECT_TRUE(broadcasts_of<ViewChange>(backup.pass(timeout * 4 - milliseconds(1))).empty());
+  EXPECT_EQ(broadcasts_of<ViewChange>(backup.pass(milliseconds(1))).size(), 1U);
+}
+
+TEST(ViewChange, ReplicasThatWentFurtherStartTheTimeToo) {
+  // Found by the simulator (byzantine, seed 13): two waited in view 4, the third had gone on to 5.
+  TestReplica backup(3);
+  backup.hear(1, change_of(backup, 4, 1));
+  backup.hear(2, change_of(backup, 4, 2));
+  ASSERT_EQ(backup->view(), View(4));
+  TestReplica other(3);
+  other.hear(1, change_of(other, 4, 1));
+  other.hear(2, change_of(other, 5, 2));
+  ASSERT_EQ(other->view(), View(4));
+  EXPECT_EQ(broadcasts_of<ViewChange>(other.pass(std::chrono::hours(1))).size(), 1U);
+}
+
+// ---- Durability (design 7) ----
+
+TEST(Durability, AfterARestartItStandsByItsVotes) {
+  TestReplica backup(1);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  backup.start();
+  EXPECT_TRUE(ballots_of(backup.hear(0, backup.proposal(0, 1, test_batch({test_request("b", 1)}))),
+                         VoteKind::kPrepare)
+                  .empty());
+  // What it prepared before counts still.
+  EXPECT_EQ(ballots_of(backup.hear_votes(VoteKind::kPrepare, 0, 1, kBatch->digest(), {2}),
+                       VoteKind::kCommit)
+                .size(),
+            1U);
+  backup.start();
+  backup.hear(2, change_of(backup, 3, 2));
+  const auto changes = broadcasts_of<ViewChange>(backup.hear(3, change_of(backup, 3, 3)));
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].prepared.size(), 1U);  // the certificate was durable before the commit
+  backup.start();
+  EXPECT_EQ(backup->view(), View(3));
+  EXPECT_TRUE(backup->is_changing_view());
+}
+
+TEST(Durability, ThePrimaryDoesNotUseANumberTwice) {
+  TestReplica primary(0);
+  primary.ask(test_request("a", 1));
+  primary.start();
+  const auto next = broadcasts_of<PrePrepare>(primary.ask(test_request("b", 1)));
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].vote.number, SequenceNumber(2));
+}
+
+TEST(Durability, TheStateIsThatOfTheCheckpoint) {
+  TestReplica backup(1);
+  const crypto::Digest digest = run_to_checkpoint(backup);
+  backup.hear_votes(VoteKind::kCheckpoint, 0, 4, digest, {2, 3});
+  backup.commit(0, 5, kBatch);
+  const AgreedTime time = backup->agreed_time();
+  backup.start();
+  EXPECT_EQ(backup->executed(), SequenceNumber(4));  // the rest is learnt from the others
+  EXPECT_EQ(backup->stable(), SequenceNumber(4));
+  backup.commit(0, 5, kBatch);
+  EXPECT_EQ(backup->agreed_time(), time);
+  EXPECT_EQ(backup.ledger->executions(), 1U);
+}
+
+TEST(Durability, ADiskOfNonsenseIsAnEmptyOne) {
+  TestReplica backup(1);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  for (auto& [key, value] : backup.disk) value.assign(3, 0xff);
+  backup.start();
+  EXPECT_EQ(backup->executed(), SequenceNumber(0));
+  EXPECT_FALSE(backup->is_changing_view());
+}
+
+// ---- Recovery (design 7) ----
+
+TEST(Recovering, NothingIsVotedOnUntil2FHaveAnswered) {
+  TestReplica backup(1);
+  backup.begin();
+  EXPECT_TRUE(
+      ballots_of(backup.hear(0, backup.proposal(0, 1, kBatch)), VoteKind::kPrepare).empty());
+  EXPECT_TRUE(backup.hear(0, RecoveryAnswer{.nonce = backup.nonce()}).empty());
+  const Effects& effects = backup.hear(3, RecoveryAnswer{.nonce = backup.nonce()});
+  EXPECT_EQ(ballots_of(effects, VoteKind::kPrepare).size(), 1U);  // what it heard meanwhile
+}
+
+TEST(Recovering, TheQuestionIsAnsweredWithTheLatestVote) {
+  TestReplica other(2);
+  other.hear(0, other.proposal(0, 1, kBatch));
+  const Vote vote = signed_vote(other.group(), VoteKind::kPrepare, 0, 1, kBatch->digest(), 1, 44);
+  other.hear(1, Ballot{vote});
+  other.begin();  // asks itself, and answers all the same
+  other.hear(1, Ballot{vote});
+  const auto sent = effects_of<Send>(other.hear(1, RecoveryQuery{.nonce = 5}));
+  ASSERT_EQ(sent.size(), 1U);
+  const auto& answer = std::get<RecoveryAnswer>(sent[0].message);
+  EXPECT_EQ(answer.nonce, 5U);
+  EXPECT_EQ(answer.latest, vote);
+}
+
+TEST(Recovering, ARolledBackReplicaIsSilentUntilACheckpointAbove) {
+  TestReplica backup(1);
+  const std::map<Bytes, Bytes> copy = backup.disk;
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  const Vote vote = ballots_of(backup.last(), VoteKind::kPrepare)[0];
+  backup.disk = copy;
+  backup.begin();
+  backup.hear(0, RecoveryAnswer{.nonce = backup.nonce(), .latest = vote});
+  backup.hear(2, RecoveryAnswer{.nonce = backup.nonce()});
+  EXPECT_FALSE(backup->may_vote());
+  EXPECT_TRUE(ballots_of(backup.hear(0, backup.proposal(0, 1, test_batch({test_request("b", 1)}))),
+                         VoteKind::kPrepare)
+                  .empty());
+  backup.hear(2, change_of(backup, 1, 2));
+  EXPECT_TRUE(broadcasts_of<ViewChange>(backup.hear(3, change_of(backup, 1, 3))).empty());
+  // It is no different after one more restart, whoever answers then.
+  backup.start();
+  EXPECT_FALSE(backup->may_vote());
+  // It follows, and from a stable checkpoint at 2L on it votes.
+  for (std::uint64_t first = 1; first <= 13; first += 4) {
+    for (std::uint64_t n = first; n < first + 4; ++n) {
+      backup.commit(0, n, test_batch({}, 1000 + n));
+    }
+    EXPECT_TRUE(ballots_of(backup.last(), VoteKind::kCheckpoint).empty());
+    sim::Ledger same;
+    const Checkpoint checkpoint =
+        Checkpoint::make(InstanceId{}, SequenceNumber(first + 3), AgreedTime(1003 + first), false,
+                         ClientTable({}).encode(), same.snapshot());
+    backup.hear(0, StableCheckpoint{certificate(backup.group(), VoteKind::kCheckpoint, 0, first + 3,
+                                                checkpoint.digest)});
+    EXPECT_EQ(backup->stable(), SequenceNumber(first + 3));
+    EXPECT_EQ(backup->may_vote(), first + 3 >= 16);
+  }
+  EXPECT_EQ(ballots_of(backup.hear(0, backup.proposal(0, 17, kBatch)), VoteKind::kPrepare).size(),
+            1U);
+}
+
+TEST(Recovering, ThePrimaryHelpsASilentReplicaOverTheGapWhenNobodyAsksForAnything) {
+  TestReplica primary(0);
+  const Effects& effects =
+      primary.hear(2, Status{.silent_until = SequenceNumber(16), .view_changes = {}});
+  EXPECT_EQ(broadcasts_of<PrePrepare>(effects).size(), 8U);  // as far as the window goes
+  // Not beyond what a window may need, and not again at once.
+  TestReplica other(0);
+  EXPECT_TRUE(broadcasts_of<PrePrepare>(
+                  other.hear(2, Status{.silent_until = SequenceNumber(1000), .view_changes = {}}))
+                  .empty());
+}
+
+// ---- The end of the group (design 8.5) ----
+
+TEST(Stop, NothingIsExecutedBehindItAndTheFinalStateIsVotedFor) {
+  TestReplica backup(1);
+  const std::string stop(1, static_cast<char>(sim::Ledger::kStop));
+  backup.commit(0, 2, test_batch({test_request("late", 1)}, 1002));
+  backup.commit(
+      0, 1, test_batch({test_request("a", 1), test_request("b", 1, stop), test_request("c", 1)}));
+  EXPECT_TRUE(backup->is_stopped());
+  EXPECT_EQ(backup->executed(), SequenceNumber(1));
+  EXPECT_EQ(backup.ledger->executions(), 2U);
+  const auto votes = ballots_of(backup.last(), VoteKind::kCheckpoint);
+  ASSERT_EQ(votes.size(), 1U);
+  backup.hear_votes(VoteKind::kCheckpoint, 0, 1, votes[0].digest, {2, 3});
+  ASSERT_TRUE(backup->stable_certificate());
+  EXPECT_EQ(backup->stable_certificate()->digest, votes[0].digest);
+  // It orders nothing more, and still gives its state.
+  EXPECT_TRUE(
+      ballots_of(backup.hear(0, backup.proposal(0, 3, kBatch)), VoteKind::kPrepare).empty());
+  EXPECT_EQ(effects_of<Send>(backup.hear(3, FetchManifest{votes[0].digest})).size(), 1U);
+  EXPECT_TRUE(effects_of<Send>(backup.ask(test_request("d", 1))).empty());
+  backup.start();
+  EXPECT_TRUE(backup->is_stopped());
+}
+
+// ---- State transfer ----
+
+TEST(Transfer, AReplicaThatIsFarBehindTakesTheStateAndGoesOn) {
+  TestReplica ahead(2);
+  for (std::uint64_t n = 1; n <= 8; ++n) {
+    ahead.commit(0, n, test_batch({test_request("a", n)}, 1000 + n));
+    if (n == 4) {
+      const crypto::Digest digest = ballots_of(ahead.last(), VoteKind::kCheckpoint)[0].digest;
+      ahead.hear_votes(VoteKind::kCheckpoint, 0, 4, digest, {0, 3});
+    }
+  }
+  const crypto::Digest digest = ballots_of(ahead.last(), VoteKind::kCheckpoint)[0].digest;
+  TestReplica behind(1);
+  Effects effects = behind.hear(
+      2, StableCheckpoint{certificate(behind.group(), VoteKind::kCheckpoint, 0, 8, digest)});
+  effects = behind.pass(test_settings().transfer_delay);
+  for (int round = 0; round < 20 && behind->transfer_count() == 0; ++round) {
+    Effects next;
+    for (const Send& ask : effects_of<Send>(effects)) {
+      for (const Send& answer : effects_of<Send>(ahead.hear(1, ask.message))) {
+        const Effects& more = behind.hear(2, answer.message);
+        next.insert(next.end(), more.begin(), more.end());
+      }
+    }
+    effects = std::move(next);
+  }
+  EXPECT_EQ(behind->executed(), SequenceNumber(8));
+  EXPECT_EQ(behind->stable(), SequenceNumber(8));
+  EXPECT_EQ(behind.ledger->chain(), ahead.ledger->chain());
+  // It knows what was executed: not again.
+  behind.commit(0, 9, test_batch({test_request("a", 8)}, 1009));
+  EXPECT_EQ(behind.ledger->executions(), 8U);
+  behind.start();  // and it is durable
+  EXPECT_EQ(behind->executed(), SequenceNumber(8));
+}
+
+// ---- A whole group of one ----
+
+TEST(Group, OfOneReplicaWorks) {
+  TestReplica only(0, test_settings(), 0);
+  EXPECT_TRUE(only->may_vote());
+  for (std::uint64_t n = 1; n <= 20; ++n) only.ask(test_request("a", n));
+  EXPECT_EQ(only.ledger->executions(), 20U);
+  EXPECT_EQ(only->stable(), SequenceNumber(20));
+}
+
+}  // namespace
+}  // namespace rosebud::pbft

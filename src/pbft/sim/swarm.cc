@@ -1,0 +1,319 @@
+#include "pbft/sim/swarm.h"
+
+#include <algorithm>
+
+#include "pbft/sim/checkers.h"
+#include "wire/cursor.h"
+
+namespace rosebud::pbft::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr int kProgressOperations = 3;  // of every client, after healing
+constexpr Duration kProgressLimit = seconds(240);
+
+class Run {
+ public:
+  Run(const Plan& plan, std::size_t story_lines)
+      : plan_(plan),
+        world_(plan.world),
+        checkers_(world_, bad_seats(), mended_seats()),
+        random_(plan.seed ^ 0x636c69) {
+    world_.tell(story_lines);
+    checkers_.watch();
+  }
+
+  SwarmResult run() {
+    for (const Fault& fault : plan_.faults) {
+      if (fault.at == Duration{}) {
+        strike(fault);
+      } else {
+        world_.at(fault.at, [this, &fault] { strike(fault); });
+      }
+      if (fault.kind == FaultKind::kRollback) {
+        world_.at(fault.at - fault.lasts, [this, &fault] { world_.back_up(fault.seat); });
+      }
+    }
+    for (std::size_t client = 0; client < world_.client_count(); ++client) next(client);
+    if (plan_.has_hostile_client) be_hostile();
+    world_.run_until([this] { return is_over(); }, plan_.safety_time);
+    if (!is_over()) heal();
+    if (!is_over()) demand_progress();
+    if (!is_over()) compare();
+    return result();
+  }
+
+ private:
+  std::vector<bool> bad_seats() const {
+    std::vector<bool> out(3 * plan_.world.faults + 1);
+    for (const std::size_t seat : plan_.bad) out[seat] = true;
+    return out;
+  }
+  /// Bad replicas of a plan in which nobody lies: they are judged as soon as they vote again.
+  std::vector<bool> mended_seats() const {
+    if (plan_.scenario != "rollback") return std::vector<bool>(3 * plan_.world.faults + 1);
+    return bad_seats();
+  }
+  bool is_over() const { return !checkers_.violation().empty(); }
+
+  // ---- Clients ----
+
+  void next(std::size_t client) {
+    if (is_ending_ && remaining_[client] > 0) --remaining_[client];
+    // All go on until all are served: one that is left aside must not be alone with the primary.
+    if (is_ending_ && std::ranges::all_of(remaining_, [](int n) { return n == 0; })) return;
+    wire::Writer operation;
+    operation.u8(1).u32(static_cast<std::uint32_t>(client)).u64(++operations_);
+    // A piece of work of any size.
+    operation.raw(Bytes(random_.below(40), 7));
+    submit(client, operation.take());
+  }
+
+  void submit(std::size_t client, Bytes operation) {
+    const std::size_t which = checkers_.on_submitted(world_.client_id(client), operation);
+    ++open_;
+    world_.submit(client, std::move(operation), [this, client, which](const Finish& finish) {
+      --open_;
+      if (finish.status == Reply::Status::kExecuted) ++acknowledged_;
+      checkers_.on_finished(which, finish);
+      const auto pause = static_cast<std::uint64_t>(plan_.pause_max.count());
+      world_.at(Duration(static_cast<std::int64_t>(random_.below(pause + 1))),
+                [this, client] { next(client); });
+    });
+  }
+
+  /// Whatever a client with a key of its own may do: two operations under one number, to different
+  /// replicas; numbers far ahead; others' and its own old requests again.
+  void be_hostile() {
+    if (is_healed_) return;
+    const crypto::SecretKey& key = hostile_key();
+    const auto request = [&](std::uint64_t number, std::uint64_t lot) {
+      wire::Writer operation;
+      operation.u8(2).u64(lot);
+      checkers_.allow(key.public_key(), operation.bytes());
+      return sign_request(world_.group().instance(), world_.verifier().scheme(), key,
+                          RequestNumber(number), Buffer(operation.take()));
+    };
+    const std::uint64_t now = world_.wall().value * 1000;
+    const std::uint64_t number =
+        random_.chance(1, 6) ? now + 3'600'000'000U : now + random_.below(1000);
+    for (std::size_t seat = 0; seat < world_.seat_count(); ++seat) {
+      if (random_.chance(1, 3)) continue;
+      world_.send_raw(0, seat, request(number, random_.below(3) + number));
+    }
+    world_.at(milliseconds(random_.between(1, 200)), [this] { be_hostile(); });
+  }
+
+  const crypto::SecretKey& hostile_key() {
+    if (!hostile_) {
+      const crypto::Digest seed = crypto::Hasher("hostile").update_u64(plan_.seed).finish();
+      hostile_ =
+          crypto::SecretKey::from_seed(*FixedBytes<32, struct crypto::SeedTag>::from(seed.view()));
+    }
+    return *hostile_;
+  }
+
+  // ---- Faults ----
+
+  void strike(const Fault& fault) {
+    if (is_healed_) return;
+    if (fault.at > Duration{}) world_.tell(describe(fault));
+    const std::size_t seat = fault.seat;
+    Random random(fault.lot);
+    switch (fault.kind) {
+      case FaultKind::kMisbehave:
+        for (const std::size_t bad : plan_.bad) {
+          world_.misbehave(bad, static_cast<Mode>(fault.lot));
+        }
+        return;
+      case FaultKind::kLoss:
+        world_.network().loss_per_mille = static_cast<std::uint32_t>(fault.lot);
+        return;
+      case FaultKind::kDuplicates:
+        world_.network().duplicate_per_mille = static_cast<std::uint32_t>(fault.lot);
+        return;
+      case FaultKind::kLatency:
+        world_.network().latency_max = milliseconds(fault.lot);
+        if (plan_.scenario == "slow-network") {
+          world_.network().latency_min = milliseconds(fault.lot / 2);
+        }
+        return;
+      case FaultKind::kClocks:
+        for (std::size_t i = 0; i < world_.seat_count(); ++i) {
+          world_.set_clock_offset(i, static_cast<std::int64_t>(random.below(4000)) - 2000);
+        }
+        return;
+      case FaultKind::kCrash:
+        return crash(seat, fault.lasts);
+      case FaultKind::kKillPrimary:
+        return crash(current_primary(), fault.lasts);
+      case FaultKind::kPowerCut:
+        for (std::size_t i = 0; i < world_.seat_count(); ++i) crash(i, fault.lasts);
+        return;
+      case FaultKind::kPartition: {
+        std::vector<bool> is_left;
+        for (std::size_t i = 0; i < world_.seat_count(); ++i) {
+          is_left.push_back(random.chance(1, 2));
+        }
+        return cut_while(fault, [&](std::size_t from, std::size_t to) {
+          return from < is_left.size() && to < is_left.size() && is_left[from] != is_left[to];
+        });
+      }
+      case FaultKind::kOneWayCut: {
+        const std::size_t from_one = random.below(world_.endpoint_count());
+        std::vector<bool> is_deaf;
+        for (std::size_t i = 0; i < world_.endpoint_count(); ++i) {
+          is_deaf.push_back(random.chance(1, 2));
+        }
+        return cut_while(fault, [&](std::size_t from, std::size_t to) {
+          return from == from_one && is_deaf[to];
+        });
+      }
+      case FaultKind::kSlowDisk:
+        world_.set_sync_max(seat, milliseconds(random.between(20, 300)));
+        world_.at(fault.lasts, [this, seat] { world_.set_sync_max(seat, milliseconds(2)); });
+        return;
+      case FaultKind::kRollback:
+        return world_.roll_back(seat);
+      case FaultKind::kWipe:
+        return world_.wipe(seat);
+      case FaultKind::kStop: {
+        Bytes operation{Ledger::kStop};
+        checkers_.allow(hostile_key().public_key(), operation);
+        const Request request =
+            sign_request(world_.group().instance(), world_.verifier().scheme(), hostile_key(),
+                         RequestNumber(world_.wall().value * 1000), Buffer(std::move(operation)));
+        for (std::size_t i = 0; i < world_.seat_count(); ++i) world_.send_raw(0, i, request);
+        return;
+      }
+    }
+  }
+
+  void crash(std::size_t seat, Duration lasts) {
+    if (!world_.is_up(seat)) return;
+    world_.crash(seat);
+    world_.at(lasts, [this, seat] {
+      if (!world_.is_up(seat)) world_.restart(seat);
+    });
+  }
+
+  /// In the view that most have reached.
+  std::size_t current_primary() const {
+    View view;
+    for (std::size_t i = 0; i < world_.seat_count(); ++i) {
+      if (world_.is_up(i) && !world_.replica(i)->is_changing_view()) {
+        view = std::max(view, world_.replica(i)->view());
+      }
+    }
+    return world_.group().primary_of(view).value;
+  }
+
+  template <typename IsCut>
+  void cut_while(const Fault& fault, IsCut is_cut) {
+    std::vector<std::pair<std::size_t, std::size_t>> pairs;
+    for (std::size_t from = 0; from < world_.endpoint_count(); ++from) {
+      for (std::size_t to = 0; to < world_.endpoint_count(); ++to) {
+        if (from != to && is_cut(from, to)) pairs.emplace_back(from, to);
+      }
+    }
+    for (const auto& [from, to] : pairs) world_.cut(from, to);
+    cuts_.push_back(pairs);
+    const std::size_t which = cuts_.size() - 1;
+    world_.at(fault.lasts, [this, which] { mend(which); });
+  }
+  void mend(std::size_t which) {
+    for (const auto& [from, to] : cuts_[which]) world_.mend(from, to);
+    cuts_[which].clear();
+  }
+
+  // ---- Healing ----
+
+  void heal() {
+    is_healed_ = true;
+    world_.tell("everything is healed");
+    const bool is_slow = plan_.scenario == "slow-network";
+    if (!is_slow) world_.network() = {};
+    for (std::size_t which = 0; which < cuts_.size(); ++which) mend(which);
+    for (std::size_t seat = 0; seat < world_.seat_count(); ++seat) {
+      world_.set_sync_max(seat, milliseconds(2));
+      if (!plan_.is_misbehaving_after_healing) world_.misbehave(seat, Mode::kHonest);
+      if (!world_.is_up(seat)) world_.restart(seat);
+    }
+  }
+
+  /// Every client gets a few more operations done.
+  void demand_progress() {
+    remaining_.assign(world_.client_count(), 1 + kProgressOperations);
+    is_ending_ = true;
+    const bool is_reached = world_.run_until(
+        [this] {
+          const bool is_worked = std::ranges::all_of(remaining_, [](int n) { return n == 0; });
+          return is_over() || (is_worked && open_ == 0) || checkers_.is_stopped();
+        },
+        kProgressLimit);
+    if (!is_reached) checkers_.fail("no progress after everything was healed");
+  }
+
+  void compare() {
+    std::string difference;
+    // One look every tenth of a second: it costs as much as many events.
+    for (int i = 0; i < 600; ++i) {
+      world_.run_until([this] { return is_over(); }, milliseconds(100));
+      difference = checkers_.difference();
+      if (difference.empty() || is_over()) return;
+    }
+    checkers_.fail("in the end " + difference);
+  }
+
+  SwarmResult result() {
+    SwarmResult out{.violation = checkers_.violation(),
+                    .trace = world_.trace(),
+                    .events = world_.event_count(),
+                    .operations = operations_,
+                    .acknowledged = acknowledged_,
+                    .time = world_.now().time_since_epoch(),
+                    .story = {world_.story().begin(), world_.story().end()}};
+    std::set<ReplicaId> accused;
+    for (std::size_t seat = 0; seat < world_.seat_count(); ++seat) {
+      const Replica* replica = world_.replica(seat);
+      if (!replica) continue;
+      if (!checkers_.is_faulty(seat)) out.views = std::max(out.views, replica->view().value);
+      out.transfers += replica->transfer_count();
+      for (const auto& [who, evidence] : replica->evidence()) accused.insert(who);
+    }
+    out.evidence = accused.size();
+    return out;
+  }
+
+  const Plan& plan_;
+  World world_;
+  Checkers checkers_;
+  Random random_;
+  std::optional<crypto::SecretKey> hostile_;
+  std::vector<std::vector<std::pair<std::size_t, std::size_t>>> cuts_;
+  std::uint64_t operations_ = 0;
+  std::uint64_t acknowledged_ = 0;
+  std::uint64_t open_ = 0;
+  bool is_healed_ = false;
+  bool is_ending_ = false;
+  std::vector<int> remaining_;  // by client, once it is ending
+};
+
+}  // namespace
+
+SwarmResult run_plan(const Plan& plan, std::size_t story_lines) {
+  return Run(plan, story_lines).run();
+}
+
+Plan minimise(Plan plan, const std::function<bool()>& is_time_left) {
+  for (std::size_t i = plan.faults.size(); i-- > 0 && is_time_left();) {
+    Plan smaller = plan;
+    smaller.faults.erase(smaller.faults.begin() + static_cast<std::ptrdiff_t>(i));
+    if (!run_plan(smaller).violation.empty()) plan = std::move(smaller);
+  }
+  return plan;
+}
+
+}  // namespace rosebud::pbft::sim

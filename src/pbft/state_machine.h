@@ -1,0 +1,34 @@
+// What is replicated: any deterministic state machine. The service that runs on a group implements
+// this; the replica calls it in the order of sequence numbers, on its own thread.
+#pragma once
+
+#include <vector>
+
+#include "pbft/types.h"
+
+namespace rosebud::pbft {
+
+class StateMachine {
+ public:
+  virtual ~StateMachine() = default;
+
+  struct Outcome {
+    Bytes result;  // at most kResultSizeMax; longer ones are cut
+    /// The group ends with this operation: nothing is ordered behind it (design 8.5).
+    bool is_stop = false;
+  };
+  /// The same state and the same arguments must give the same outcome and the same new state on
+  /// every replica: no clock but `time`, which never goes back, no randomness, no I/O. Whether
+  /// `client` may ask for this is judged here too; its signature was checked.
+  virtual Outcome execute(AgreedTime time, const ClientId& client, ByteView operation) = 0;
+
+  /// The whole state, in pieces of at most kChunkSizeMax bytes. Equal states give equal pieces.
+  /// Pieces that did not change since the last call are best shared with it.
+  virtual std::vector<Buffer> snapshot() const = 0;
+
+  /// Takes the state over from pieces whose digest 2F+1 replicas signed, or that this replica
+  /// itself made durable. False when they make no sense: then nothing changed.
+  virtual bool restore(const std::vector<Buffer>& pieces) = 0;
+};
+
+}  // namespace rosebud::pbft

@@ -1,0 +1,99 @@
+#include "pbft/state_transfer.h"
+
+namespace rosebud::pbft {
+
+StateTransfer::StateTransfer(const Group& group, ReplicaId self, const Settings& settings,
+                             Certificate target, Random random)
+    : instance_(group.instance()), self_(self), settings_(settings), random_(random) {
+  retarget(std::move(target));
+}
+
+void StateTransfer::retarget(Certificate target) {
+  target_ = std::move(target);
+  sources_.clear();
+  for (const Endorsement& one : target_.endorsements) {
+    if (one.replica != self_) sources_.push_back(one.replica);
+  }
+  random_.shuffle(sources_);
+  manifest_.reset();
+  manifest_deadline_.reset();
+  missing_.clear();
+  in_flight_.clear();
+}
+
+ReplicaId StateTransfer::next_source() { return sources_[turn_++ % sources_.size()]; }
+
+std::vector<StateTransfer::Ask> StateTransfer::ask(Instant now, const CheckpointStore& known) {
+  std::vector<Ask> out;
+  if (sources_.empty()) return out;
+  if (!manifest_) {
+    if (!manifest_deadline_ || now >= *manifest_deadline_) {
+      manifest_deadline_ = now + settings_.fetch_timeout;
+      out.push_back({next_source(), FetchManifest{target_.digest}});
+    }
+    return out;
+  }
+  std::erase_if(in_flight_, [&](const auto& one) { return now >= one.second; });
+  std::vector<crypto::Digest> found;
+  for (const crypto::Digest& digest : missing_) {
+    if (in_flight_.size() >= settings_.chunks_in_flight_max) break;
+    if (in_flight_.contains(digest)) continue;
+    if (const Buffer* chunk = known.find_chunk(digest)) {
+      chunks_[digest] = *chunk;
+      found.push_back(digest);
+      continue;
+    }
+    in_flight_[digest] = now + settings_.fetch_timeout;
+    out.push_back({next_source(), FetchChunk{digest}});
+  }
+  for (const crypto::Digest& digest : found) missing_.erase(digest);
+  return out;
+}
+
+Instant StateTransfer::next_deadline() const {
+  if (!manifest_) return manifest_deadline_.value_or(Instant{});
+  Instant out = Instant::max();
+  for (const auto& [digest, deadline] : in_flight_) out = std::min(out, deadline);
+  return out;
+}
+
+void StateTransfer::on_manifest(const Buffer& manifest) {
+  if (manifest_) return;
+  if (Manifest::digest(instance_, manifest.view()) != target_.digest &&
+      !is_planted(Bug::kTransferWithoutDigest)) {
+    return;
+  }
+  auto decoded = Manifest::decode(manifest.view());
+  if (!decoded || decoded->number != target_.number) return;
+  manifest_ = std::move(decoded);
+  encoded_ = manifest;
+  for (const auto* list : {&manifest_->client_table, &manifest_->service}) {
+    for (const crypto::Digest& digest : *list) {
+      if (!chunks_.contains(digest)) missing_.insert(digest);
+    }
+  }
+}
+
+void StateTransfer::on_chunk(const Buffer& chunk) {
+  crypto::Digest digest = chunk_digest(instance_, chunk.view());
+  if (is_planted(Bug::kTransferWithoutDigest) && !in_flight_.empty() &&
+      !in_flight_.contains(digest)) {
+    digest = in_flight_.begin()->first;
+  }
+  if (missing_.erase(digest) == 0) return;
+  in_flight_.erase(digest);
+  chunks_[digest] = chunk;
+}
+
+bool StateTransfer::is_complete() const { return manifest_ && missing_.empty(); }
+
+Checkpoint StateTransfer::take() {
+  CHECK(is_complete());
+  Checkpoint out{.manifest = std::move(*manifest_), .encoded = encoded_, .digest = target_.digest};
+  for (const auto* list : {&out.manifest.client_table, &out.manifest.service}) {
+    for (const crypto::Digest& digest : *list) out.chunks[digest] = chunks_.at(digest);
+  }
+  return out;
+}
+
+}  // namespace rosebud::pbft

@@ -1,0 +1,64 @@
+// Fetching a checkpoint that others have made stable: the manifest first, then its pieces, from
+// whoever signed, each checked by its digest [CL99 §5.3.2 has a tree of partitions; here one level,
+// and pieces that are already here are not fetched].
+//
+// 2F+1 replicas signed, so F+1 correct ones had the state; one that does not answer in time, or
+// lies, is passed over for the next. When they all have moved on, a newer certificate comes with
+// the next status, and what was fetched so far counts for it too (retarget).
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "base/random.h"
+#include "pbft/checkpoint.h"
+
+namespace rosebud::pbft {
+
+class StateTransfer {
+ public:
+  /// Requires: a verified certificate of a checkpoint, signed by others than `self` too.
+  StateTransfer(const Group& group, ReplicaId self, const Settings& settings, Certificate target,
+                Random random);
+
+  const Certificate& target() const { return target_; }
+  void retarget(Certificate target);
+
+  struct Ask {
+    ReplicaId from;
+    Message message;
+  };
+  /// What to ask now, with pieces that `known` can give taken from there.
+  std::vector<Ask> ask(Instant now, const CheckpointStore& known);
+  /// When ask() has something to do again though nothing came.
+  Instant next_deadline() const;
+
+  /// Something that was not asked for is dropped.
+  void on_manifest(const Buffer& manifest);
+  void on_chunk(const Buffer& chunk);
+
+  bool is_complete() const;
+  /// Requires: is_complete().
+  Checkpoint take();
+
+  std::size_t chunks_left() const { return missing_.size(); }
+
+ private:
+  ReplicaId next_source();
+
+  InstanceId instance_;
+  std::vector<ReplicaId> sources_;
+  ReplicaId self_;
+  Settings settings_;
+  Certificate target_;
+  Random random_;
+  std::size_t turn_ = 0;
+  std::optional<Manifest> manifest_;
+  Buffer encoded_;
+  std::optional<Instant> manifest_deadline_;
+  std::map<crypto::Digest, Buffer> chunks_;
+  std::set<crypto::Digest> missing_;             // Invariant: of the manifest, not in chunks_.
+  std::map<crypto::Digest, Instant> in_flight_;  // until when an answer is waited for
+};
+
+}  // namespace rosebud::pbft

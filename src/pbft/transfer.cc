@@ -1,0 +1,92 @@
+// Fetching a stable checkpoint that this replica did not reach by itself, and letting others fetch.
+#include "pbft/records.h"
+#include "pbft/replica.h"
+
+namespace rosebud::pbft {
+
+// ---- Giving ----
+
+void Replica::on(Now, ReplicaId from, const FetchManifest& message, Effects& out) {
+  if (const Buffer* manifest = checkpoints_.find_manifest(message.checkpoint)) {
+    out.push_back(Send{from, ManifestFound{*manifest}});
+  }
+}
+
+void Replica::on(Now, ReplicaId from, const FetchChunk& message, Effects& out) {
+  if (const Buffer* chunk = checkpoints_.find_chunk(message.chunk)) {
+    out.push_back(Send{from, ChunkFound{*chunk}});
+  }
+}
+
+// ---- Taking ----
+
+void Replica::on_transfer_timeout(Now now, Effects& out) {
+  if (!transfer_ && transfer_at_ && now.instant >= *transfer_at_) {
+    CHECK(ahead_);
+    transfer_at_.reset();
+    transfer_.emplace(group(), identity_.self, settings_, *ahead_, random_.fork());
+  }
+  if (transfer_ && now.instant >= transfer_->next_deadline()) go_on_with_transfer(now, out);
+}
+
+void Replica::go_on_with_transfer(Now now, Effects& out) {
+  for (StateTransfer::Ask& ask : transfer_->ask(now.instant, checkpoints_)) {
+    out.push_back(Send{ask.from, std::move(ask.message)});
+  }
+  if (transfer_->is_complete()) install(now, out);
+}
+
+void Replica::on(Now now, ReplicaId, const ManifestFound& message, Effects& out) {
+  if (!transfer_) return;
+  transfer_->on_manifest(message.manifest);
+  go_on_with_transfer(now, out);
+}
+
+void Replica::on(Now now, ReplicaId, const ChunkFound& message, Effects& out) {
+  if (!transfer_) return;
+  transfer_->on_chunk(message.chunk);
+  go_on_with_transfer(now, out);
+}
+
+/// The state of the target takes the place of the own one.
+void Replica::install(Now now, Effects& out) {
+  const Certificate certificate = transfer_->target();
+  Checkpoint checkpoint = transfer_->take();
+  transfer_.reset();
+  if (!take_over(checkpoint)) return;
+  ++transfers_;
+  const SequenceNumber number = certificate.number;
+  std::vector<Write> writes{records::checkpoint(number, checkpoint.encoded, {})};
+  for (const auto& [digest, chunk] : checkpoint.chunks) {
+    writes.push_back(records::chunk(digest, chunk));
+  }
+  // What it computed beyond from another state is worth nothing.
+  while (checkpoints_.newest() && checkpoints_.newest()->manifest.number >= number) {
+    const auto forgotten = checkpoints_.remove(checkpoints_.newest()->manifest.number);
+    for (const SequenceNumber n : forgotten.numbers) {
+      if (n != number) writes.push_back(records::erase_checkpoint(n));
+    }
+    for (const auto& digest : forgotten.chunks) {
+      if (!checkpoint.chunks.contains(digest)) writes.push_back(records::erase_chunk(digest));
+    }
+  }
+  checkpoints_.add(std::move(checkpoint));
+  persist(std::move(writes), out);
+  make_stable(now, certificate, out);
+  execute_ready(now, out);
+}
+
+/// Sets the state to that of the checkpoint. False, and nothing changed, when it makes no sense.
+bool Replica::take_over(const Checkpoint& checkpoint) {
+  ClientTable clients(settings_.group);
+  if (!clients.restore(checkpoint.client_table()) || !machine_.restore(checkpoint.service())) {
+    return false;
+  }
+  clients_ = std::move(clients);
+  executed_ = checkpoint.manifest.number;
+  clock_.restore(checkpoint.manifest.time);
+  is_stopped_ = checkpoint.manifest.is_stopped;
+  return true;
+}
+
+}  // namespace rosebud::pbft

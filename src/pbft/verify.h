@@ -1,0 +1,81 @@
+// The second gate: did the replicas and clients whose names stand in a message sign it, and does
+// its proof prove what it says?
+//
+// Pure functions of the message and the group, so a driver may run them on any thread. The core
+// takes only Verified<...>; what is judged against a replica's state comes after (replica.h).
+// Votes may be handed on by others than who signed them; messages that nobody signs (status,
+// fetches and their answers) are worth what the link says about their sender.
+#pragma once
+
+#include "base/result.h"
+#include "pbft/messages.h"
+
+namespace rosebud::pbft {
+
+/// Why a message was dropped; counted per peer.
+enum class RejectReason : std::uint8_t {
+  kBadSignature,    // of a replica
+  kBadRequest,      // of a client, alone or in a batch
+  kBadDigest,       // the content is not what the vote names
+  kWrongSender,     // a replica that has no say in this
+  kBadCertificate,  // fewer than 2F+1, or not theirs
+  kOutsideWindow,   // certificates that no correct replica can have
+  kUnjustified,     // a new view that does not follow from its view changes
+};
+std::string_view name_of(RejectReason reason);
+
+/// A message that passed its checks. Made by Verifier alone.
+template <typename T>
+class Verified {
+ public:
+  const T& operator*() const { return value_; }
+  const T* operator->() const { return &value_; }
+  T take() && { return std::move(value_); }
+
+ private:
+  friend class Verifier;
+  explicit Verified(T value) : value_(std::move(value)) {}
+  T value_;
+};
+
+/// Cheap to copy; immutable; thread-safe.
+class Verifier {
+ public:
+  /// `scheme` must outlive it.
+  Verifier(std::shared_ptr<const Group> group, GroupSettings settings,
+           const crypto::SignatureScheme& scheme);
+
+  Result<Verified<Message>, RejectReason> message(Message message) const;
+  /// What a client sends.
+  Result<Verified<Request>, RejectReason> request(Request request) const;
+
+  const Group& group() const { return *group_; }
+  const std::shared_ptr<const Group>& shared_group() const { return group_; }
+  const crypto::SignatureScheme& scheme() const { return *scheme_; }
+  const BatchPointer& null_batch() const { return null_batch_; }
+
+ private:
+  using Verdict = rosebud::Status<RejectReason>;
+  Verdict check(const PrePrepare& message) const;
+  Verdict check(const Ballot& message) const;
+  Verdict check(const ViewChange& message) const;
+  Verdict check(const NewView& message) const;
+  Verdict check(const Committed& message) const;
+  Verdict check(const StableCheckpoint& message) const;
+  Verdict check(const RecoveryAnswer& message) const;
+  Verdict check(const Request& message) const;
+  template <typename Unsigned>
+  Verdict check(const Unsigned&) const {
+    return {};
+  }
+  Verdict check_signed(const Vote& vote) const;
+  Verdict check_stable(const std::optional<Certificate>& certificate) const;
+  Verdict check_pre_prepares(const NewView& message) const;
+
+  std::shared_ptr<const Group> group_;
+  GroupSettings settings_;
+  const crypto::SignatureScheme* scheme_;
+  BatchPointer null_batch_;
+};
+
+}  // namespace rosebud::pbft
