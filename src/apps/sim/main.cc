@@ -9,6 +9,7 @@
 #include <mutex>
 #include <thread>
 
+#include "apps/sim/pbft_commands.h"
 #include "objects/planted_bugs.h"
 #include "sim/swarm.h"
 
@@ -236,7 +237,10 @@ int main(int argc, char** argv) {
     }
     bugs = app.add_subcommand("bugs", "Lists the rules that --bug can break");
   }
+  int pbft_exit_code = -1;
+  rosebud::add_pbft_commands(app, pbft_exit_code);
   CLI11_PARSE(app, argc, argv);
+  if (pbft_exit_code >= 0) return pbft_exit_code;
   if (bugs && bugs->parsed()) return rosebud::list_bugs();
   if (scenarios->parsed()) {
     for (const auto& one : rosebud::sim::kScenarios) {
