@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "base/random.h"
+#include "disk/database_log.h"
 #include "disk/directory.h"
 #include "disk/object_cache.h"
 #include "disk/placed_internal.h"
@@ -188,6 +189,7 @@ struct Store::State {
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   std::unique_ptr<PlacedContents> placed;
   ObjectCache cache;
+  std::atomic<bool> is_closed_to_writes = false;
   std::mutex committing;  // one commit or step of reclaiming at a time
 
   ~State() {
@@ -216,9 +218,9 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
   // A log file that is missing or shorter than it was synced is an error, not an older state.
   base.track_and_verify_wals_in_manifest = true;
   base.listeners.push_back(state->failures);
+  base.info_log = std::make_shared<DatabaseLog>(options.path);
   base.max_background_jobs = 2;
   base.max_open_files = 512;
-  base.keep_log_file_num = 3;
   base.db_write_buffer_size = options.write_buffer_bytes;
   base.max_total_wal_size = 4 * options.write_buffer_bytes;
   base.bytes_per_sync = 1U << 20;
@@ -386,13 +388,19 @@ Status<StorageError> Store::commit(
   rocksdb::Status status = state_->db->Write(options, &batch);
   if (!status.ok() && status.severity() >= rocksdb::Status::kHardError) {
     // The database went read-only (a full disk): it comes back when there is space again.
-    if (state_->db->Resume().ok()) status = state_->db->Write(options, &batch);
+    if (state_->db->Resume().ok()) {
+      status = state_->db->Write(options, &batch);
+    } else if (status.severity() >= rocksdb::Status::kFatalError) {
+      state_->is_closed_to_writes = true;
+    }
   }
   if (status.ok()) change.apply();
   state_->cache.end(batches, status.ok());
   if (!status.ok()) return fail(error_of(status));
   return {};
 }
+
+bool Store::is_closed_to_writes() const { return state_->is_closed_to_writes; }
 
 bool Store::reclaim() {
   constexpr unsigned kHalf = 50;

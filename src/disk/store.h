@@ -55,6 +55,9 @@ class Store {
   /// Atomic and synced. Several writers' batches may be given at once: they share the sync.
   Status<wire::StorageError> commit(
       const std::vector<const std::vector<wire::StorageWrite>*>& batches);
+  /// A device failed while the database wrote its log or tables, and until it is opened anew it
+  /// takes no more writes. What was committed is safe: opening reads it from the log.
+  bool is_closed_to_writes() const;
   /// Notes whose name starts with `prefix`, in order; all of them or an error, since a node that
   /// forgets a note breaks promises that it made.
   Result<std::vector<std::pair<Bytes, Bytes>>, wire::StorageError> notes(

@@ -26,6 +26,8 @@ constexpr std::size_t kLoadsUnderWayMax = 16;
 /// waking costs more than a signature. Many keep the loop from its other work.
 constexpr std::size_t kVerifiedOnLoopMax = 6;
 constexpr std::size_t kVerifiedOnLoopBytesMax = 64U << 10;
+/// Exit code of a node that wants to be started again.
+constexpr int kExitDiskFailed = 1;
 /// A stop waits this long for what is under way.
 constexpr Duration kDrainTime = std::chrono::seconds(2);
 
@@ -596,10 +598,22 @@ void Node::Impl::run_scan(const objects::Scan& scan) {
 
 void Node::Impl::run_persist(objects::Persist persist) {
   const auto tell = [this, token = persist.token](Status<wire::StorageError> status) {
+    if (!status && store_->is_closed_to_writes()) end_for_a_fresh_start();
     if (persisted_.add({token, status})) asio::post(io_, [this] { feed_persisted(); });
   };
   // The replica answers "busy" to whoever waits for a write that found the queue full.
   if (!committer_->try_submit(std::move(persist.writes), tell)) tell(fail(wire::StorageError::kIo));
+}
+
+/// After a write of the database's log failed nobody knows what of it is on the disk; only reading
+/// it again tells. A node that went on would answer reads and refuse every write for ever. Its
+/// service manager starts it again, and it begins from what is there. Nothing is closed in order:
+/// that would write.
+void Node::Impl::end_for_a_fresh_start() {
+  log_error(
+      "the database takes no more writes after an error of its disk; ending, to be started again",
+      {{"node", configuration_->nodes()[self_].name}});
+  std::_Exit(kExitDiskFailed);
 }
 
 void Node::Impl::feed_persisted() {

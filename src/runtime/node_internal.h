@@ -106,6 +106,7 @@ class Node::Impl {
   void feed_loaded();
   void run_scan(const objects::Scan& scan);
   void run_persist(objects::Persist persist);
+  [[noreturn]] void end_for_a_fresh_start();
   void feed_persisted();
   void wake_at(Instant deadline);
   void on_unreachable(const wire::NodeKey& node, const LinkProblem& problem);
