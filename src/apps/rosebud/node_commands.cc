@@ -4,6 +4,7 @@
 
 #include <thread>
 
+#include "apps/planted_bug.h"
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/node_file.h"
 #include "runtime/key_file.h"
@@ -45,6 +46,8 @@ void add_node_commands(CLI::App& app, Globals& globals) {
     sigaddset(&signals, SIGINT);
     pthread_sigmask(SIG_BLOCK, &signals, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
+    if (!plant_bug_of_environment())
+      stop(ExitCode::kUsage, {.what = "the environment asks for a bug that is not to be had"});
     run_node(*file);
   });
   auto* config = app.add_subcommand("config", "Configuration files");
