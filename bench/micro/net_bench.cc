@@ -18,13 +18,14 @@ crypto::SecretKey key_of(std::uint8_t number) {
 class Pair {
  public:
   Pair() {
-    auto listening = listen(
-        io_, server_tls_, {}, {},
-        [this](ConnectionPointer connection) {
-          server_ = std::move(connection);
-          server_->start({.on_frame = [this](Bytes, const Buffer&) { ++arrived_; }, .on_closed = {}});
-        },
-        {});
+    auto listening =
+        listen(io_, server_tls_, {}, {},
+               [this](ConnectionPointer connection) {
+                 server_ = std::move(connection);
+                 server_->start(
+                     {.on_frame = [this](Bytes, const Buffer&) { ++arrived_; }, .on_closed = {}});
+               },
+               {});
     if (!listening) std::abort();
     listener_ = std::move(*listening);
     connect();
