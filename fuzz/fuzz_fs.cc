@@ -1,4 +1,6 @@
 // UnixFS nodes, ids and directories made by strangers.
+#include <cstdlib>
+
 #include "fs/reader.h"
 
 namespace {
@@ -24,7 +26,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const ByteView input(data, size);
   (void)fs::Cid::parse(as_text(input));
   (void)fs::Cid::from_binary(input);
-  if (const auto node = fs::DagNode::decode(input)) (void)node->encode();
+  if (const auto node = fs::DagNode::decode(input)) {
+    const auto again = fs::DagNode::decode(node->encode());
+    if (!again || again->attributes != node->attributes || again->links != node->links)
+      std::abort();
+  }
   const fs::Cid cid{.codec = fs::Codec::kDagPb};
   Everywhere list(Buffer::copy_of(input));
   (void)fs::list_directory(cid, list);

@@ -40,3 +40,18 @@ for (const count of [0, 1, 3000, 3500, 3600, 10000]) {
   for (let i = 0; i < count; i++) entries.push({ path: `entry number ${i}`, content: pattern(10) })
   console.log(`directory-${count}`, count > 0 ? await last(entries, true) : await last([{ path: 'd' }], false))
 }
+// With modes and times: a file of one chunk, of two, of none; a time before 1970; a tree; a sharded directory.
+const attributes = { mode: 0o600, mtime: { secs: 1700000000, nsecs: 123456789 } }
+for (const size of [0, 10, 1048576, 1048577]) {
+  console.log(`attributes-${size}`, await last([{ path: 'f', content: pattern(size), ...attributes }], false))
+}
+console.log('attributes-early', await last([{ path: 'f', content: pattern(10), mode: 0o4751, mtime: { secs: -1 } }], false))
+// A directory comes before what is in it: this implementation takes it for another one otherwise.
+console.log('attributes-tree', await last([
+  { path: 't', mode: 0o750, mtime: { secs: 1700000002, nsecs: 1 } },
+  { path: 't/d', mode: 0o700, mtime: { secs: 1700000001 } },
+  { path: 't/a', content: [text('a')], ...attributes }
+], false))
+const sharded = []
+for (let i = 0; i < 3600; i++) sharded.push({ path: `d/entry number ${i}`, content: pattern(10) })
+console.log('attributes-sharded', await last([{ path: 'd', mode: 0o700, mtime: { secs: 1700000000 } }, ...sharded], false))

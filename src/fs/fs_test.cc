@@ -1,3 +1,4 @@
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
@@ -101,6 +102,44 @@ TEST(Golden, Directories) {
   }
 }
 
+constexpr Attributes kAttributes{.mode = 0600,
+                                 .modified = ModificationTime{1'700'000'000, 123'456'789}};
+
+TEST(Golden, FilesWithAttributes) {
+  const auto vectors = golden();
+  for (const std::uint64_t size : {0, 10, 1048576, 1048577}) {
+    Blocks blocks;
+    Pattern pattern(size);
+    const auto imported = *import_file(pattern, blocks, kAttributes);
+    EXPECT_EQ(imported.cid.text(), vectors.at("attributes-" + std::to_string(size)));
+    EXPECT_EQ(imported.bytes, size);
+    const auto described = describe(imported.cid, blocks);
+    EXPECT_EQ(described->attributes, kAttributes);
+    EXPECT_EQ(described->bytes, size);
+    EXPECT_EQ(*read_file(imported.cid, blocks, [](ByteView) -> Status<Explained> { return {}; }),
+              size);
+  }
+  Blocks blocks;
+  Pattern pattern(10);
+  const Attributes early{.mode = 04751, .modified = ModificationTime{-1, 0}};
+  EXPECT_EQ(import_file(pattern, blocks, early)->cid.text(), vectors.at("attributes-early"));
+}
+
+TEST(Golden, ShardedDirectoryWithAttributes) {
+  Blocks blocks;
+  Pattern small(10);
+  const auto file = *import_file(small, blocks);
+  std::vector<Link> entries;
+  for (int i = 0; i < 3600; ++i) {
+    entries.push_back(
+        {.name = "entry number " + std::to_string(i), .cid = file.cid, .tsize = file.tsize});
+  }
+  const Attributes attributes{.mode = 0700, .modified = ModificationTime{1'700'000'000, 0}};
+  const auto directory = *import_directory(entries, blocks, attributes);
+  EXPECT_EQ(directory.cid.text(), golden()["attributes-sharded"]);
+  EXPECT_EQ(describe(directory.cid, blocks)->attributes, attributes);
+}
+
 class TreeTest : public testing::Test {
  protected:
   void write(const stdfs::path& at, std::string_view text) const {
@@ -129,6 +168,87 @@ TEST_F(TreeTest, GoldenTree) {
   }
   EXPECT_EQ(resolve(imported->cid.text() + "/sub/empty", blocks)->text(), golden()["file-0"]);
   EXPECT_FALSE(resolve(imported->cid.text() + "/sub/none", blocks));
+}
+
+ModificationTime modified_at(const stdfs::path& at) {
+  struct stat status{};
+  EXPECT_EQ(::lstat(at.c_str(), &status), 0);
+  return {status.st_mtim.tv_sec, static_cast<std::uint32_t>(status.st_mtim.tv_nsec)};
+}
+std::uint32_t mode_at(const stdfs::path& at) {
+  struct stat status{};
+  EXPECT_EQ(::lstat(at.c_str(), &status), 0);
+  return status.st_mode & 07777U;
+}
+void set(const stdfs::path& at, const Attributes& attributes) {
+  const timespec times[2] = {
+      {.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+      {.tv_sec = attributes.modified->seconds, .tv_nsec = attributes.modified->nanoseconds}};
+  if (attributes.mode) {
+    EXPECT_EQ(::chmod(at.c_str(), *attributes.mode), 0);
+  }
+  ASSERT_EQ(::utimensat(AT_FDCWD, at.c_str(), times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+TEST_F(TreeTest, GoldenTreeWithAttributes_ComesBackAsItWas) {
+  write("t/a", "a");
+  stdfs::create_directories(path / "t/d");
+  set(path / "t/a", kAttributes);
+  set(path / "t/d", {.mode = 0700, .modified = ModificationTime{1'700'000'001, 0}});
+  set(path / "t", {.mode = 0750, .modified = ModificationTime{1'700'000'002, 1}});
+  Blocks blocks;
+  const ImportOptions preserving{.preserves_attributes = true};
+  const auto imported = import_path(path / "t", blocks, {}, preserving);
+  ASSERT_TRUE(imported.has_value()) << imported.error().text();
+  EXPECT_EQ(imported->cid.text(), golden()["attributes-tree"]);
+  // The second time everything is there but for what was changed since.
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_TRUE(export_path(imported->cid, blocks, path / "out", {}, {}));
+    EXPECT_EQ(import_path(path / "out", blocks, {}, preserving)->cid, imported->cid);
+    EXPECT_EQ(mode_at(path / "out/a"), 0600U);
+    EXPECT_EQ(modified_at(path / "out/a"), kAttributes.modified);
+    set(path / "out/a", {.mode = 0644, .modified = ModificationTime{1, 1}});
+    set(path / "out", {.mode = 0700, .modified = ModificationTime{1, 1}});
+  }
+  // Without being asked nothing is kept.
+  const auto plain = import_path(path / "t", blocks, {});
+  EXPECT_NE(plain->cid, imported->cid);
+  EXPECT_TRUE(describe(plain->cid, blocks)->attributes.empty());
+}
+
+TEST_F(TreeTest, DirectoryThatForbidsWriting_IsFilledBefore) {
+  write("t/d/a", "a");
+  set(path / "t/d", {.mode = 0500, .modified = ModificationTime{5, 0}});
+  Blocks blocks;
+  const auto imported = import_path(path / "t", blocks, {}, {.preserves_attributes = true});
+  ASSERT_TRUE(export_path(imported->cid, blocks, path / "out", {}, {}));
+  EXPECT_EQ(mode_at(path / "out/d"), 0500U);
+  EXPECT_EQ(modified_at(path / "out/d"), (ModificationTime{5, 0}));
+  EXPECT_TRUE(stdfs::exists(path / "out/d/a"));
+  for (const char* at : {"t/d", "out/d"}) stdfs::permissions(path / at, stdfs::perms::owner_all);
+}
+
+TEST_F(TreeTest, SpecialBits_AreSetOnlyWhenAsked) {
+  write("a", "program");
+  set(path / "a", {.mode = 06755, .modified = ModificationTime{5, 0}});
+  Blocks blocks;
+  const auto imported = import_path(path / "a", blocks, {}, {.preserves_attributes = true});
+  EXPECT_EQ(describe(imported->cid, blocks)->attributes.mode, 06755U);
+  ASSERT_TRUE(export_path(imported->cid, blocks, path / "plain", {}, {}));
+  EXPECT_EQ(mode_at(path / "plain"), 0755U);
+  ASSERT_TRUE(export_path(imported->cid, blocks, path / "asked", {.keeps_special_bits = true}, {}));
+  EXPECT_EQ(mode_at(path / "asked"), 06755U);
+}
+
+TEST_F(TreeTest, TimeOfASymlink_IsItsOwn) {
+  write("t/a", "a");
+  stdfs::create_symlink("a", path / "t/link");
+  set(path / "t/link", {.modified = ModificationTime{7, 8}});
+  Blocks blocks;
+  const auto imported = import_path(path / "t", blocks, {}, {.preserves_attributes = true});
+  ASSERT_TRUE(export_path(imported->cid, blocks, path / "out", {}, {}));
+  EXPECT_EQ(modified_at(path / "out/link"), (ModificationTime{7, 8}));
+  EXPECT_EQ(modified_at(path / "out/a"), modified_at(path / "t/a"));
 }
 
 TEST_F(TreeTest, SymlinksStaySymlinks) {
@@ -256,6 +376,32 @@ TEST(Node, DamagedBlocks_NeverCrash) {
     if (random.chance(1, 4)) changed.resize(random.below(changed.size()));
     (void)DagNode::decode(changed);
   }
+}
+
+TEST(Node, AttributesOutsideTheirLimits_AreRefused) {
+  // A directory and what stands behind its type.
+  const auto decode = [](std::string_view hex) {
+    const Bytes fields = *from_hex(hex);
+    Bytes block{0x0a, static_cast<std::uint8_t>(2 + fields.size()), 0x08, 0x01};
+    block.insert(block.end(), fields.begin(), fields.end());
+    return DagNode::decode(block);
+  };
+  EXPECT_EQ(decode("388003")->attributes, Attributes{.mode = 0600});
+  EXPECT_EQ(decode("42070801"
+                   "15ffc99a3b")
+                ->attributes.modified,
+            (ModificationTime{1, 999'999'999}));
+  EXPECT_EQ(decode("420b08ffffffffffffffffff01")->attributes.modified, (ModificationTime{-1, 0}));
+  EXPECT_EQ(decode("38ffffffff0f")->attributes.mode, 0xffff'ffffU);
+  EXPECT_FALSE(decode("388080808010")) << "a mode of 33 bits";
+  EXPECT_FALSE(decode("3a00")) << "a mode that is bytes";
+  EXPECT_FALSE(
+      decode("42070801"
+             "1500ca9a3b"))
+      << "10^9 nanoseconds";
+  EXPECT_FALSE(decode("42051501000000")) << "no seconds";
+  EXPECT_FALSE(decode("4801")) << "a field that nobody knows";
+  EXPECT_FALSE(decode("1d01000000")) << "a size as a fixed number";
 }
 
 TEST(Reader, NamesThatEscape_AreRefused) {

@@ -25,7 +25,8 @@ struct Child {
 /// child of the next.
 class BalancedBuilder {
  public:
-  explicit BalancedBuilder(BlockSink& sink) : sink_(sink) {}
+  BalancedBuilder(BlockSink& sink, const Attributes& attributes)
+      : sink_(sink), attributes_(attributes) {}
 
   Status<Explained> add(std::size_t level, const Child& child) {
     if (levels_.size() == level) levels_.emplace_back();
@@ -38,14 +39,34 @@ class BalancedBuilder {
     CHECK(!levels_.empty());
     for (std::size_t level = 0;; ++level) {
       const bool is_top = level + 1 == levels_.size();
-      if (is_top && levels_[level].size() == 1) return levels_[level].front();
+      if (is_top && levels_[level].size() == 1) return finish_root(levels_[level].front());
       if (levels_[level].empty()) continue;
       if (auto closed = close(level); !closed) return fail(closed.error());
     }
   }
 
  private:
+  /// The node that was made last is the root, and known as such only now.
+  Result<Child, Explained> finish_root(Child root) {
+    if (!newest_) return root;  // a leaf
+    const std::uint64_t plain_size = newest_->encode().size();
+    newest_->attributes = attributes_;
+    Bytes block = newest_->encode();
+    root.cid = Cid::of(Codec::kDagPb, block);
+    root.tsize += block.size() - plain_size;
+    if (auto put = sink_.put(root.cid, Buffer(std::move(block))); !put) return fail(put.error());
+    return root;
+  }
+
+  Status<Explained> put_newest() {
+    if (!newest_) return {};
+    Bytes block = newest_->encode();
+    const Cid cid = Cid::of(Codec::kDagPb, block);
+    return sink_.put(cid, Buffer(std::move(block)));
+  }
+
   Status<Explained> close(std::size_t level) {
+    if (auto put = put_newest(); !put) return put;
     DagNode node{.type = NodeType::kFile, .filesize = 0};
     Child parent;
     for (const Child& child : levels_[level]) {
@@ -56,14 +77,16 @@ class BalancedBuilder {
     }
     node.filesize = parent.bytes;
     levels_[level].clear();
-    Bytes block = node.encode();
+    const Bytes block = node.encode();
     parent.tsize += block.size();
     parent.cid = Cid::of(Codec::kDagPb, block);
-    if (auto put = sink_.put(parent.cid, Buffer(std::move(block))); !put) return put;
+    newest_ = std::move(node);
     return add(level + 1, parent);
   }
 
   BlockSink& sink_;
+  const Attributes& attributes_;
+  std::optional<DagNode> newest_;  // not put yet
   std::vector<std::vector<Child>> levels_;
 };
 
@@ -75,6 +98,15 @@ Explained about(const stdfs::path& path, std::string_view what, int error = 0) {
                    : error == ELOOP  ? "symbolic links lead in a circle"
                                      : "",
           .next = {}};
+}
+
+Attributes attributes_of(const struct stat& status, const ImportOptions& options) {
+  if (!options.preserves_attributes) return options.given;
+  Attributes out{.modified = ModificationTime{
+                     .seconds = status.st_mtim.tv_sec,
+                     .nanoseconds = static_cast<std::uint32_t>(status.st_mtim.tv_nsec)}};
+  if (!S_ISLNK(status.st_mode)) out.mode = status.st_mode & 07777U;
+  return out;
 }
 
 /// A file on disk that must not change while it is read.
@@ -117,7 +149,8 @@ class FileSource final : public ByteSource {
 };
 
 Result<Imported, Explained> import_regular(const stdfs::path& path, BlockSink& sink,
-                                           const ImportObserver& observer) {
+                                           const ImportObserver& observer,
+                                           const ImportOptions& options) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return fail(about(path, "opening failed", errno));
   struct stat opened{};
@@ -126,7 +159,7 @@ Result<Imported, Explained> import_regular(const stdfs::path& path, BlockSink& s
     return fail(about(path, "it was replaced by something that is no file"));
   }
   FileSource source(path, fd, observer);
-  auto imported = import_file(source, sink);
+  auto imported = import_file(source, sink, attributes_of(opened, options));
   if (!imported) return imported;
   if (auto unchanged = source.check_unchanged(); !unchanged) return fail(unchanged.error());
   return imported;
@@ -155,10 +188,15 @@ struct OpenDirectory {
   std::vector<stdfs::directory_entry> left;
   std::vector<Link> links;
   std::uint64_t bytes = 0;
+  Attributes attributes;
 };
 
-Result<OpenDirectory, Explained> open_directory(const stdfs::path& path, std::string name) {
+Result<OpenDirectory, Explained> open_directory(const stdfs::path& path, std::string name,
+                                                const ImportOptions& options) {
   OpenDirectory out{.path = path, .name = std::move(name)};
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return fail(about(path, "looking at it failed", errno));
+  out.attributes = attributes_of(status, options);
   std::error_code error;
   for (stdfs::directory_iterator it(path, error), end; !error && it != end; it.increment(error)) {
     out.left.push_back(*it);
@@ -171,55 +209,88 @@ Result<OpenDirectory, Explained> open_directory(const stdfs::path& path, std::st
 
 }  // namespace
 
-Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink) {
-  BalancedBuilder builder(sink);
-  std::uint64_t total = 0;
-  for (bool is_first = true;; is_first = false) {
-    Bytes chunk(kChunkSize);
-    std::size_t filled = 0;
-    while (filled < chunk.size()) {
-      const auto n = source.read(std::span(chunk).subspan(filled));
-      if (!n) return fail(n.error());
-      if (*n == 0) break;
-      filled += *n;
-    }
-    if (filled == 0 && !is_first) break;
-    chunk.resize(filled);
-    if (filled < kChunkSize) chunk.shrink_to_fit();
-    const Cid cid = Cid::of(Codec::kRaw, chunk);
-    total += filled;
-    if (auto put = sink.put(cid, Buffer(std::move(chunk))); !put) return fail(put.error());
-    if (auto added = builder.add(0, {.cid = cid, .tsize = filled, .bytes = filled}); !added) {
-      return fail(added.error());
-    }
-    if (filled < kChunkSize) break;
+namespace {
+
+/// The next chunk: shorter than kChunkSize at the end, empty behind it.
+Result<Bytes, Explained> next_chunk(ByteSource& source) {
+  Bytes chunk(kChunkSize);
+  std::size_t filled = 0;
+  while (filled < chunk.size()) {
+    const auto n = source.read(std::span(chunk).subspan(filled));
+    if (!n) return fail(n.error());
+    if (*n == 0) break;
+    filled += *n;
   }
-  const auto root = builder.finish();
-  if (!root) return fail(root.error());
-  return Imported{.cid = root->cid, .tsize = root->tsize, .bytes = total};
+  chunk.resize(filled);
+  if (filled < kChunkSize) chunk.shrink_to_fit();
+  return chunk;
 }
 
-Result<Imported, Explained> import_symlink(std::string_view target, BlockSink& sink) {
-  Bytes block = DagNode{.type = NodeType::kSymlink, .data = to_bytes(as_bytes(target))}.encode();
-  Imported out{.cid = Cid::of(Codec::kDagPb, block), .tsize = block.size()};
-  if (auto put = sink.put(out.cid, Buffer(std::move(block))); !put) return fail(put.error());
-  return out;
-}
-
-Result<Imported, Explained> import_directory(std::vector<Link> entries, BlockSink& sink) {
-  std::ranges::sort(entries, {}, &Link::name);
-  std::uint64_t below = 0;
-  for (const Link& link : entries) below += link.tsize;
-  DagNode node{.type = NodeType::kDirectory, .links = std::move(entries)};
+/// Stores a node that has `below` bytes of blocks below it.
+Result<Imported, Explained> put_node(const DagNode& node, std::uint64_t below, BlockSink& sink) {
   Bytes block = node.encode();
-  if (block.size() > kDirectoryBlockMax) return import_sharded(std::move(node.links), sink);
   Imported out{.cid = Cid::of(Codec::kDagPb, block), .tsize = block.size() + below};
   if (auto put = sink.put(out.cid, Buffer(std::move(block))); !put) return fail(put.error());
   return out;
 }
 
+}  // namespace
+
+Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink,
+                                        const Attributes& attributes) {
+  BalancedBuilder builder(sink, attributes);
+  std::uint64_t total = 0;
+  auto chunk = next_chunk(source);
+  for (bool is_first = true; chunk; is_first = false) {
+    // Looking ahead: only at its end a file of one whole chunk shows that it is one.
+    Result<Bytes, Explained> after = Bytes();
+    if (chunk->size() == kChunkSize) after = next_chunk(source);
+    if (!after) return fail(after.error());
+    const std::uint64_t size = chunk->size();
+    total += size;
+    if (is_first && after->empty() && !attributes.empty()) {
+      auto whole = put_node({.type = NodeType::kFile,
+                             .data = std::move(*chunk),
+                             .filesize = size,
+                             .attributes = attributes},
+                            0, sink);
+      if (whole) whole->bytes = size;
+      return whole;
+    }
+    const Cid cid = Cid::of(Codec::kRaw, *chunk);
+    if (auto put = sink.put(cid, Buffer(std::move(*chunk))); !put) return fail(put.error());
+    if (auto added = builder.add(0, {.cid = cid, .tsize = size, .bytes = size}); !added)
+      return fail(added.error());
+    if (after->empty()) break;
+    chunk = std::move(after);
+  }
+  if (!chunk) return fail(chunk.error());
+  const auto root = builder.finish();
+  if (!root) return fail(root.error());
+  return Imported{.cid = root->cid, .tsize = root->tsize, .bytes = total};
+}
+
+Result<Imported, Explained> import_symlink(std::string_view target, BlockSink& sink,
+                                           const Attributes& attributes) {
+  return put_node(
+      {.type = NodeType::kSymlink, .data = to_bytes(as_bytes(target)), .attributes = attributes}, 0,
+      sink);
+}
+
+Result<Imported, Explained> import_directory(std::vector<Link> entries, BlockSink& sink,
+                                             const Attributes& attributes) {
+  std::ranges::sort(entries, {}, &Link::name);
+  std::uint64_t below = 0;
+  for (const Link& link : entries) below += link.tsize;
+  DagNode node{.type = NodeType::kDirectory, .links = std::move(entries), .attributes = attributes};
+  if (node.encode().size() > kDirectoryBlockMax)
+    return import_sharded(std::move(node.links), sink, attributes);
+  return put_node(node, below, sink);
+}
+
 Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& to,
-                                        const ImportObserver& observer) {
+                                        const ImportObserver& observer,
+                                        const ImportOptions& options) {
   WatchedSink sink(to);
   const auto may_skip = [&](const Explained& problem) {
     if (sink.has_failed() || !observer.on_skipped) return false;
@@ -228,12 +299,15 @@ Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& to,
   };
   const auto import_leaf = [&](const stdfs::path& at,
                                stdfs::file_type type) -> Result<Imported, Explained> {
-    if (type == stdfs::file_type::regular) return import_regular(at, sink, observer);
+    if (type == stdfs::file_type::regular) return import_regular(at, sink, observer, options);
     if (type == stdfs::file_type::symlink) {
       std::error_code error;
       const auto target = stdfs::read_symlink(at, error);
+      struct stat status{};
+      if (!error && ::lstat(at.c_str(), &status) != 0)
+        error = std::error_code(errno, std::generic_category());
       if (error) return fail(about(at, "reading the link failed", error.value()));
-      return import_symlink(target.string(), sink);
+      return import_symlink(target.string(), sink, attributes_of(status, options));
     }
     if (type == stdfs::file_type::not_found) return fail(about(at, "looking at it failed", ENOENT));
     return fail(Explained{.what = "cannot add " + at.string() +
@@ -254,14 +328,14 @@ Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& to,
     if (imported && observer.on_imported) observer.on_imported(path, *imported);
     return imported;
   }
-  auto root = open_directory(path, {});
+  auto root = open_directory(path, {}, options);
   if (!root) return fail(root.error());
   std::vector<OpenDirectory> open;
   open.push_back(std::move(*root));
   while (true) {
     OpenDirectory& top = open.back();
     if (top.left.empty()) {
-      auto imported = import_directory(std::move(top.links), sink);
+      auto imported = import_directory(std::move(top.links), sink, top.attributes);
       if (!imported) return imported;
       imported->bytes = top.bytes;
       if (observer.on_imported) observer.on_imported(top.path, *imported);
@@ -278,7 +352,7 @@ Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& to,
     const std::string name = at.filename().string();
     if (kind == stdfs::file_type::directory) {
       if (open.size() >= kDepthMax) return fail(about(at, "directories nest deeper than 256"));
-      auto below = open_directory(at, name);
+      auto below = open_directory(at, name, options);
       if (!below && may_skip(below.error())) continue;
       if (!below) return fail(below.error());
       open.push_back(std::move(*below));

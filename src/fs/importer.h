@@ -2,7 +2,7 @@
 // docs/format/unixfs.md): CIDv1, raw leaves, chunks of 1 MiB, balanced with at most 1024 links, so
 // that other IPFS implementations compute the same ids.
 //
-// Memory: one chunk, and the open node of each level (a file of a petabyte has four).
+// Memory: two chunks, and the open node of each level (a file of a petabyte has four).
 #pragma once
 
 #include <filesystem>
@@ -39,10 +39,15 @@ struct Imported {
   std::uint64_t bytes = 0;  // of files below
 };
 
-Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink);
+/// With attributes a file of one chunk becomes one node with the bytes inside: a raw block has no
+/// place for them.
+Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink,
+                                        const Attributes& attributes = {});
 /// `entries` in any order; names are distinct.
-Result<Imported, Explained> import_directory(std::vector<Link> entries, BlockSink& sink);
-Result<Imported, Explained> import_symlink(std::string_view target, BlockSink& sink);
+Result<Imported, Explained> import_directory(std::vector<Link> entries, BlockSink& sink,
+                                             const Attributes& attributes = {});
+Result<Imported, Explained> import_symlink(std::string_view target, BlockSink& sink,
+                                           const Attributes& attributes = {});
 
 struct ImportObserver {
   std::function<void(std::uint64_t bytes)> on_bytes;  // read since the last call
@@ -53,10 +58,18 @@ struct ImportObserver {
   std::function<void(const Explained&)> on_skipped;
 };
 
+struct ImportOptions {
+  /// Modes (of symlinks: none) and modification times are stored too.
+  bool preserves_attributes = false;
+  /// Not preserving: what every file and directory gets.
+  Attributes given = {};
+};
+
 /// A file, a symlink or a whole tree; hidden files too. A file that changes, vanishes or cannot be
 /// read ends the import with an error that names it, unless on_skipped takes it. Sockets, devices
 /// and pipes are refused in the same way.
 Result<Imported, Explained> import_path(const std::filesystem::path& path, BlockSink& sink,
-                                        const ImportObserver& observer);
+                                        const ImportObserver& observer,
+                                        const ImportOptions& options = {});
 
 }  // namespace rosebud::fs

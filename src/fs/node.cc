@@ -5,10 +5,13 @@
 namespace rosebud::fs {
 namespace {
 
-// ---- Protocol buffers, the two wire types that are used ----
+// ---- Protocol buffers, the three wire types that are used ----
 
 constexpr std::uint64_t kVarint = 0;
 constexpr std::uint64_t kLengthDelimited = 2;
+constexpr std::uint64_t kFixed32 = 5;
+
+constexpr std::uint32_t kNanosecondsMax = 999'999'999;
 
 void put_varint(Bytes& out, std::uint64_t value) {
   while (value >= 0x80) {
@@ -29,6 +32,12 @@ void put_bytes(Bytes& out, std::uint64_t field, ByteView bytes) {
   out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
+void put_fixed32(Bytes& out, std::uint64_t field, std::uint32_t value) {
+  put_varint(out, field << 3 | kFixed32);
+  for (int shift = 0; shift < 32; shift += 8)
+    out.push_back(static_cast<std::uint8_t>(value >> shift));
+}
+
 /// One field after the other; failed at the first thing that does not fit.
 class Fields {
  public:
@@ -39,26 +48,28 @@ class Fields {
     if (failed_ || rest_.empty()) return false;
     const std::uint64_t tag = varint();
     field_ = tag >> 3;
-    const std::uint64_t type = tag & 7;
+    type_ = tag & 7;
     number_ = 0;
     bytes_ = {};
-    if (type == kVarint) {
+    if (type_ == kVarint) {
       number_ = varint();
-    } else if (type == kLengthDelimited) {
+    } else if (type_ == kLengthDelimited) {
       const std::uint64_t size = varint();
       if (failed_ || size > rest_.size()) return fail();
       bytes_ = rest_.first(static_cast<std::size_t>(size));
       rest_ = rest_.subspan(static_cast<std::size_t>(size));
-    } else if (type == 5 && rest_.size() >= 4) {
-      rest_ = rest_.subspan(4);  // fixed32: nanoseconds in a modification time
+    } else if (type_ == kFixed32 && rest_.size() >= 4) {
+      for (std::size_t i = 4; i-- > 0;) number_ = number_ << 8 | rest_[i];
+      rest_ = rest_.subspan(4);
     } else {
       return fail();
     }
-    is_bytes_ = type == kLengthDelimited;
     return !failed_;
   }
   std::uint64_t field() const { return field_; }
-  bool is_bytes() const { return is_bytes_; }
+  bool is_bytes() const { return type_ == kLengthDelimited; }
+  bool is_varint() const { return type_ == kVarint; }
+  bool is_fixed32() const { return type_ == kFixed32; }
   std::uint64_t number() const { return number_; }
   ByteView bytes() const { return bytes_; }
   bool is_whole() const { return !failed_ && rest_.empty(); }
@@ -85,7 +96,7 @@ class Fields {
   std::uint64_t field_ = 0;
   std::uint64_t number_ = 0;
   ByteView bytes_;
-  bool is_bytes_ = false;
+  std::uint64_t type_ = kVarint;
   bool failed_ = false;
 };
 
@@ -109,7 +120,7 @@ std::optional<Link> decode_link(ByteView bytes) {
       has_cid = true;
     } else if (in.field() == 2 && in.is_bytes()) {
       out.name = std::string(as_text(in.bytes()));
-    } else if (in.field() == 3 && !in.is_bytes()) {
+    } else if (in.field() == 3 && in.is_varint()) {
       out.tsize = in.number();
     } else {
       return std::nullopt;
@@ -119,11 +130,36 @@ std::optional<Link> decode_link(ByteView bytes) {
   return out;
 }
 
+Bytes encode_time(const ModificationTime& time) {
+  Bytes out;
+  put_number(out, 1, static_cast<std::uint64_t>(time.seconds));
+  if (time.nanoseconds > 0) put_fixed32(out, 2, time.nanoseconds);
+  return out;
+}
+
+std::optional<ModificationTime> decode_time(ByteView bytes) {
+  ModificationTime out;
+  bool has_seconds = false;
+  Fields in(bytes);
+  while (in.next()) {
+    if (in.field() == 1 && in.is_varint()) {
+      out.seconds = static_cast<std::int64_t>(in.number());
+      has_seconds = true;
+    } else if (in.field() == 2 && in.is_fixed32() && in.number() <= kNanosecondsMax) {
+      out.nanoseconds = static_cast<std::uint32_t>(in.number());
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (!in.is_whole() || !has_seconds) return std::nullopt;
+  return out;
+}
+
 bool decode_unixfs(ByteView bytes, DagNode& out) {
   bool has_type = false;
   Fields in(bytes);
   while (in.next()) {
-    const bool is_number = !in.is_bytes();
+    const bool is_number = in.is_varint();
     switch (in.field()) {
       case 1:
         if (!is_number || in.number() > 5 || in.number() == 3) return false;
@@ -131,7 +167,7 @@ bool decode_unixfs(ByteView bytes, DagNode& out) {
         has_type = true;
         break;
       case 2:
-        if (is_number) return false;
+        if (!in.is_bytes()) return false;
         out.data = to_bytes(in.bytes());
         break;
       case 3:
@@ -143,14 +179,22 @@ bool decode_unixfs(ByteView bytes, DagNode& out) {
         out.blocksizes.push_back(in.number());
         break;
       case 5:
+        if (!is_number) return false;
         out.hash_type = in.number();
         break;
       case 6:
+        if (!is_number) return false;
         out.fanout = in.number();
         break;
       case 7:
+        if (!is_number || in.number() > 0xffff'ffff) return false;
+        out.attributes.mode = static_cast<std::uint32_t>(in.number());
+        break;
       case 8:
-        break;  // mode and modification time: allowed, not used
+        if (!in.is_bytes()) return false;
+        out.attributes.modified = decode_time(in.bytes());
+        if (!out.attributes.modified) return false;
+        break;
       default:
         return false;
     }
@@ -170,6 +214,8 @@ Bytes DagNode::encode() const {
     put_number(unixfs, 5, hash_type);
     put_number(unixfs, 6, fanout);
   }
+  if (attributes.mode) put_number(unixfs, 7, *attributes.mode);
+  if (attributes.modified) put_bytes(unixfs, 8, encode_time(*attributes.modified));
   // dag-pb writes links before data, whatever the field numbers say.
   Bytes out;
   for (const Link& link : links) put_bytes(out, 2, encode_link(link));

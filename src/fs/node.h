@@ -2,8 +2,7 @@
 // implementation hashes.
 //
 // Written by hand because it is hashed: fields in a fixed order, no unknown ones
-// (docs/format/unixfs.md). The decoder takes what other implementations write too (mode, mtime),
-// refuses the rest, and never reads beyond its input.
+// (docs/format/unixfs.md). The decoder refuses unknown fields and never reads beyond its input.
 #pragma once
 
 #include "fs/cid.h"
@@ -27,6 +26,26 @@ enum class NodeType : std::uint8_t {
   kShard = 5
 };
 
+/// Since 1970-01-01 UTC. Invariant: nanoseconds < 10^9.
+struct ModificationTime {
+  std::int64_t seconds = 0;
+  std::uint32_t nanoseconds = 0;
+
+  friend bool operator==(const ModificationTime&, const ModificationTime&) = default;
+};
+
+/// What a file or directory may carry beside its content. Without it ids depend on content and
+/// names alone.
+struct Attributes {
+  /// The lowest twelve bits are permissions, setuid, setgid and sticky; what others write above is
+  /// kept and means nothing here.
+  std::optional<std::uint32_t> mode;
+  std::optional<ModificationTime> modified;
+
+  bool empty() const { return !mode && !modified; }
+  friend bool operator==(const Attributes&, const Attributes&) = default;
+};
+
 struct DagNode {
   NodeType type = NodeType::kFile;
   std::vector<Link> links;
@@ -35,6 +54,7 @@ struct DagNode {
   std::vector<std::uint64_t> blocksizes;  // of files: bytes below each link
   std::uint64_t hash_type = 0;            // of shards
   std::uint64_t fanout = 0;               // of shards
+  Attributes attributes;
 
   Bytes encode() const;
   static std::optional<DagNode> decode(ByteView block);

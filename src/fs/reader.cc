@@ -166,15 +166,19 @@ Result<Described, Explained> describe(const Cid& cid, BlockSource& source) {
     case NodeType::kShard: {
       std::uint64_t below = 0;
       for (const Link& link : node->links) below += link.tsize;
-      return Described{.kind = Kind::kDirectory, .bytes = below};
+      return Described{.kind = Kind::kDirectory, .bytes = below, .attributes = node->attributes};
     }
     case NodeType::kSymlink:
-      return Described{.kind = Kind::kSymlink, .target = std::string(as_text(node->data))};
+      return Described{.kind = Kind::kSymlink,
+                       .target = std::string(as_text(node->data)),
+                       .attributes = node->attributes};
     case NodeType::kRaw:
     case NodeType::kFile:
       break;
   }
-  return Described{.kind = Kind::kFile, .bytes = node->filesize.value_or(node->data.size())};
+  return Described{.kind = Kind::kFile,
+                   .bytes = node->filesize.value_or(node->data.size()),
+                   .attributes = node->attributes};
 }
 
 Result<Cid, Explained> resolve(std::string_view path, BlockSource& source) {
@@ -229,10 +233,22 @@ class NullSink final : public BlockSink {
   Status<Explained> put(const Cid&, Buffer) override { return {}; }
 };
 
-bool is_already_there(const stdfs::path& to, const Cid& cid) {
+/// Its bytes; whatever mode and time it has.
+bool is_already_there(const stdfs::path& to, const Cid& cid, const Attributes& attributes) {
   NullSink sink;
-  const auto imported = import_path(to, sink, {});
+  const auto imported = import_path(to, sink, {}, {.given = attributes});
   return imported && imported->cid == cid;
+}
+
+constexpr std::uint32_t kPermissionBits = 0777;
+constexpr std::uint32_t kModeBits = 07777;
+
+struct Times {
+  timespec of[2];  // of access, which is left alone, and of modification
+};
+Times times_of(const ModificationTime& modified) {
+  return {{{.tv_sec = 0, .tv_nsec = UTIME_OMIT},
+           {.tv_sec = modified.seconds, .tv_nsec = modified.nanoseconds}}};
 }
 
 /// Takes the leaves that an interrupted run left in the file, and the rest from `source`. What it
@@ -287,6 +303,9 @@ class Exporter {
 
   Status<Explained> run(const Cid& cid, const stdfs::path& to) {
     std::vector<std::tuple<Cid, stdfs::path, std::size_t>> todo{{cid, to, 0}};
+    // What a directory carries is applied when nothing is written into it any more: it may forbid
+    // that, and writing would change its time.
+    std::vector<std::pair<stdfs::path, Attributes>> directories;
     while (!todo.empty()) {
       const auto [at, path, depth] = todo.back();
       todo.pop_back();
@@ -304,12 +323,16 @@ class Exporter {
         if (!entries) return fail(entries.error());
         for (const DirectoryEntry& entry : *entries)
           todo.emplace_back(entry.cid, path / entry.name, depth + 1);
+        directories.emplace_back(path, described->attributes);
       } else {
-        const auto done = described->kind == Kind::kSymlink
-                              ? write_symlink(described->target, path)
-                              : write_file(at, described->bytes, path);
+        const auto done = described->kind == Kind::kSymlink ? write_symlink(*described, path)
+                                                            : write_file(at, *described, path);
         if (!done) return done;
       }
+    }
+    // The deepest first: the one above may forbid to reach it.
+    for (auto at = directories.rbegin(); at != directories.rend(); ++at) {
+      if (auto applied = apply_at(at->first, O_DIRECTORY, at->second); !applied) return applied;
     }
     return {};
   }
@@ -330,30 +353,58 @@ class Exporter {
                           .next = "choose another target, or overwrite with --force"});
   }
 
-  Status<Explained> write_symlink(const std::string& target, const stdfs::path& path) {
+  Status<Explained> apply(int fd, const stdfs::path& path, const Attributes& attributes) const {
+    const std::uint32_t bits = options_.keeps_special_bits ? kModeBits : kPermissionBits;
+    if (attributes.mode && ::fchmod(fd, *attributes.mode & bits) != 0)
+      return fail(about(path, "setting its mode failed", errno));
+    if (attributes.modified && ::futimens(fd, times_of(*attributes.modified).of) != 0)
+      return fail(about(path, "setting its time failed", errno));
+    return {};
+  }
+  /// Of what stands at the path already; never through a symbolic link.
+  Status<Explained> apply_at(const stdfs::path& path, int flags,
+                             const Attributes& attributes) const {
+    if (attributes.empty()) return {};
+    const int fd = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | flags);
+    if (fd < 0) return fail(about(path, "opening failed", errno));
+    auto applied = apply(fd, path, attributes);
+    ::close(fd);
+    return applied;
+  }
+
+  Status<Explained> write_symlink(const Described& link, const stdfs::path& path) {
     std::error_code error;
-    if (stdfs::is_symlink(path, error) && stdfs::read_symlink(path, error).string() == target)
-      return {};
-    if (auto free = check_free(path); !free) return free;
-    stdfs::remove(path, error);
-    stdfs::create_symlink(target, path, error);
-    if (error) return fail(about(path, "making the link failed", error.value()));
+    const bool is_there =
+        stdfs::is_symlink(path, error) && stdfs::read_symlink(path, error).string() == link.target;
+    if (!is_there) {
+      if (auto free = check_free(path); !free) return free;
+      stdfs::remove(path, error);
+      stdfs::create_symlink(link.target, path, error);
+      if (error) return fail(about(path, "making the link failed", error.value()));
+    }
+    if (link.attributes.modified &&
+        ::utimensat(AT_FDCWD, path.c_str(), times_of(*link.attributes.modified).of,
+                    AT_SYMLINK_NOFOLLOW) != 0) {
+      return fail(about(path, "setting its time failed", errno));
+    }
     return {};
   }
 
-  Status<Explained> write_file(const Cid& cid, std::uint64_t size, const stdfs::path& path) {
+  Status<Explained> write_file(const Cid& cid, const Described& file, const stdfs::path& path) {
     std::error_code error;
     const bool is_file = stdfs::is_regular_file(stdfs::symlink_status(path, error));
-    if (is_file && stdfs::file_size(path, error) == size && is_already_there(path, cid)) {
-      if (on_bytes_) on_bytes_(size);
-      return {};
+    if (is_file && stdfs::file_size(path, error) == file.bytes &&
+        is_already_there(path, cid, file.attributes)) {
+      if (on_bytes_) on_bytes_(file.bytes);
+      return apply_at(path, 0, file.attributes);
     }
     if (auto free = check_free(path); !free) return free;
     // Named after its content: a second run finds what the first one left.
     const stdfs::path part = path.parent_path() / ("." + cid.text().substr(0, 24) + ".part");
     const int fd = ::open(part.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (fd < 0) return fail(about(path, "making the file failed", errno));
-    const auto written = fill(fd, cid, path);
+    auto written = fill(fd, cid, path);
+    if (written) written = apply(fd, path, file.attributes);
     const bool is_closed = ::close(fd) == 0;
     if (!written) return written;
     if (!is_closed || ::rename(part.c_str(), path.c_str()) != 0)

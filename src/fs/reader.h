@@ -41,6 +41,7 @@ struct Described {
   Kind kind = Kind::kFile;
   std::uint64_t bytes = 0;  // of a file; of a directory what its links say, which may be wrong
   std::string target;       // of a symlink
+  Attributes attributes;    // where whoever added it kept them
 };
 Result<Described, Explained> describe(const Cid& cid, BlockSource& source);
 
@@ -49,10 +50,14 @@ Result<Cid, Explained> resolve(std::string_view path, BlockSource& source);
 
 struct ExportOptions {
   bool may_overwrite = false;
+  /// Of a mode that is stored, setuid, setgid and sticky too: a stranger's tree must not bring a
+  /// program that runs as whoever fetched it.
+  bool keeps_special_bits = false;
 };
-/// Writes a file or tree to `to`. Each file is written beside its place and renamed when whole; one
-/// that is there already with the same id is kept, and of a part file the leaves that are right, so
-/// an interrupted export that is run again moves only what is missing.
+/// Writes a file or tree to `to`, with the modes and modification times that are stored in it. Each
+/// file is written beside its place and renamed when whole; one that is there already with the same
+/// id is kept, and of a part file the leaves that are right, so an interrupted export that is run
+/// again moves only what is missing.
 Status<Explained> export_path(const Cid& cid, BlockSource& source, const std::filesystem::path& to,
                               const ExportOptions& options,
                               const std::function<void(std::uint64_t)>& on_bytes);

@@ -66,13 +66,16 @@ Bytes bit_field(const std::vector<Link>& links, const std::vector<std::uint8_t>&
 
 /// Depth is at most kShardLevels. Requires: entries ordered by slots.
 Result<Imported, Explained> write_shard(std::span<Entry> entries, std::size_t level,
-                                        BlockSink& sink) {
+                                        BlockSink& sink, const Attributes& attributes) {
   if (level == kShardLevels) {
     return fail(Explained{.what = "a directory holds names whose hashes are all equal",
                           .cause = "the names were made for that",
                           .next = "rename some of them"});
   }
-  DagNode node{.type = NodeType::kShard, .hash_type = kShardHash, .fanout = kShardFanout};
+  DagNode node{.type = NodeType::kShard,
+               .hash_type = kShardHash,
+               .fanout = kShardFanout,
+               .attributes = attributes};
   std::vector<std::uint8_t> used;
   std::uint64_t below = 0;
   while (!entries.empty()) {
@@ -85,7 +88,7 @@ Result<Imported, Explained> write_shard(std::span<Entry> entries, std::size_t le
       link = entries.front().link;
       link.name = slot_name(slot) + link.name;
     } else {
-      const auto shard = write_shard(entries.first(count), level + 1, sink);
+      const auto shard = write_shard(entries.first(count), level + 1, sink, {});
       if (!shard) return shard;
       link = {.name = slot_name(slot), .cid = shard->cid, .tsize = shard->tsize};
     }
@@ -110,14 +113,15 @@ std::array<std::uint8_t, kShardLevels> shard_slots(std::string_view name) {
   return out;
 }
 
-Result<Imported, Explained> import_sharded(std::vector<Link> links, BlockSink& sink) {
+Result<Imported, Explained> import_sharded(std::vector<Link> links, BlockSink& sink,
+                                           const Attributes& attributes) {
   std::vector<Entry> entries;
   for (Link& link : links) {
     const auto slots = shard_slots(link.name);
     entries.push_back({.slots = slots, .link = std::move(link)});
   }
   std::ranges::sort(entries, {}, &Entry::slots);
-  return write_shard(entries, 0, sink);
+  return write_shard(entries, 0, sink, attributes);
 }
 
 }  // namespace rosebud::fs

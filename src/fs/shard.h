@@ -17,7 +17,9 @@ inline constexpr std::size_t kSlotDigits = 2;
 /// First half of MurmurHash3 x64 128 with seed 0, big-endian: byte i is the slot at level i.
 std::array<std::uint8_t, kShardLevels> shard_slots(std::string_view name);
 
-/// Writes the shards of a directory, the deepest first. Requires: distinct names.
-Result<Imported, Explained> import_sharded(std::vector<Link> entries, BlockSink& sink);
+/// Writes the shards of a directory, the deepest first; the attributes stand in the uppermost.
+/// Requires: distinct names.
+Result<Imported, Explained> import_sharded(std::vector<Link> entries, BlockSink& sink,
+                                           const Attributes& attributes);
 
 }  // namespace rosebud::fs

@@ -3,6 +3,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <cctype>
+#include <ctime>
 #include <filesystem>
 #include <system_error>
 
@@ -17,6 +19,7 @@ namespace stdfs = std::filesystem;
 struct AddOptions {
   std::vector<std::string> paths;
   bool is_skipping = false;
+  bool is_preserving = false;
 };
 
 /// Standard input, whose end is not known before.
@@ -61,7 +64,8 @@ std::uint64_t size_below(const stdfs::path& path) {
 
 /// Adds one path and prints its id. Returns how many things below it were left out.
 std::size_t add_one(const Globals& globals, client::Session& session, const std::string& path,
-                    bool is_skipping) {
+                    const AddOptions& options) {
+  const bool is_skipping = options.is_skipping;
   client::StoreSink sink(session, globals.timeout());
   const bool is_stdin = path == "-";
   Progress progress(globals, "adding", is_stdin ? 0 : size_below(path));
@@ -74,8 +78,9 @@ std::size_t add_one(const Globals& globals, client::Session& session, const std:
       warn(globals, {.what = problem.what, .cause = problem.cause, .next = "it was left out"});
     };
   }
-  const auto imported =
-      is_stdin ? fs::import_file(source, sink) : fs::import_path(path, sink, observer);
+  const auto imported = is_stdin ? fs::import_file(source, sink)
+                                 : fs::import_path(path, sink, observer,
+                                                   {.preserves_attributes = options.is_preserving});
   if (const auto failure = sink.finish()) throw Stop{*failure};
   if (!imported) {
     Explained explained = imported.error();
@@ -104,7 +109,7 @@ void add(const Globals& globals, const AddOptions& options) {
   std::optional<Failure> last;
   for (const std::string& path : options.paths) {
     try {
-      skipped += add_one(globals, *session, path, options.is_skipping);
+      skipped += add_one(globals, *session, path, options);
       ++added;
     } catch (const Stop& failed) {
       // What the cluster refuses for one it refuses for all.
@@ -150,7 +155,8 @@ void cat(const Globals& globals, const std::vector<std::string>& ids) {
   }
 }
 
-void get(const Globals& globals, const std::string& id, std::string to, bool may_overwrite) {
+void get(const Globals& globals, const std::string& id, std::string to,
+         const fs::ExportOptions& options) {
   const OpenSession session(globals);
   client::StoreSource source(*session, globals.timeout());
   const auto cid = fs::resolve(id, source);
@@ -163,11 +169,10 @@ void get(const Globals& globals, const std::string& id, std::string to, bool may
   if (!described) stop_reading(source, described.error());
   Progress progress(globals, "getting", described->bytes);
   std::uint64_t total = 0;
-  const auto done =
-      fs::export_path(*cid, source, to, {.may_overwrite = may_overwrite}, [&](std::uint64_t n) {
-        total += n;
-        progress.add(n);
-      });
+  const auto done = fs::export_path(*cid, source, to, options, [&](std::uint64_t n) {
+    total += n;
+    progress.add(n);
+  });
   if (!done) stop_reading(source, done.error());
   nlohmann::json json = {{"id", cid->text()},
                          {"bytes", total},
@@ -180,7 +185,68 @@ void get(const Globals& globals, const std::string& id, std::string to, bool may
             : fmt::format("{}  {}", human_bytes(static_cast<double>(total)), visible(to)));
 }
 
-void ls(const Globals& globals, const std::string& id) {
+/// As in `ls -l`: what sort it is and who may do what. Dashes where nothing was stored.
+std::string mode_text(const fs::Described& described) {
+  constexpr std::string_view kKinds = "-dl";
+  std::string out(1, kKinds[static_cast<std::size_t>(described.kind)]);
+  const auto mode = described.attributes.mode;
+  if (!mode) return out + "---------";
+  constexpr std::string_view kBits = "rwxrwxrwx";
+  for (std::size_t i = 0; i < kBits.size(); ++i)
+    out.push_back((*mode >> (kBits.size() - 1 - i) & 1) != 0 ? kBits[i] : '-');
+  constexpr std::string_view kSpecial = "sst";
+  for (std::size_t i = 0; i < kSpecial.size(); ++i) {
+    char& execute = out[3 * (i + 1)];
+    if ((*mode >> (11 - i) & 1) != 0)
+      execute = execute == '-' ? static_cast<char>(std::toupper(kSpecial[i])) : kSpecial[i];
+  }
+  return out;
+}
+
+/// RFC 3339 in UTC. A year beyond four digits as seconds since 1970.
+std::string time_text(const fs::ModificationTime& time) {
+  constexpr std::int64_t kYear0 = -62'167'219'200;
+  constexpr std::int64_t kYear9999 = 253'402'300'799;
+  if (time.seconds < kYear0 || time.seconds > kYear9999) return fmt::format("@{}", time.seconds);
+  const auto seconds = static_cast<std::time_t>(time.seconds);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  const std::string fraction = time.nanoseconds == 0 ? "" : fmt::format(".{:09}", time.nanoseconds);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}Z", utc.tm_year + 1900, utc.tm_mon + 1,
+                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, fraction);
+}
+
+/// A raw block is a file without more; everything else says itself what it is.
+fs::Described describe_entry(const fs::DirectoryEntry& entry, client::StoreSource& source) {
+  if (entry.cid.codec == fs::Codec::kRaw) return {.bytes = entry.tsize};
+  auto described = fs::describe(entry.cid, source);
+  if (!described) stop_reading(source, described.error());
+  return std::move(*described);
+}
+
+void print_long(const Globals& globals, const fs::DirectoryEntry& entry,
+                const fs::Described& described) {
+  constexpr const char* kKinds[] = {"file", "directory", "symlink"};
+  nlohmann::json json = {{"id", entry.cid.text()},
+                         {"tsize", entry.tsize},
+                         {"kind", kKinds[static_cast<std::size_t>(described.kind)]}};
+  put_text(json, "name", entry.name);
+  if (described.kind == fs::Kind::kFile) json["bytes"] = described.bytes;
+  if (described.kind == fs::Kind::kSymlink) put_text(json, "target", described.target);
+  const auto& [mode, modified] = described.attributes;
+  if (mode) json["mode"] = fmt::format("{:04o}", *mode & 07777U);
+  if (modified) json["mtime"] = time_text(*modified);
+  const std::string target =
+      described.kind == fs::Kind::kSymlink ? " -> " + visible(described.target) : "";
+  print(globals, json,
+        globals.is_quiet ? entry.cid.text()
+                         : fmt::format("{}  {:>10}  {:<30}  {}  {}{}", mode_text(described),
+                                       human_bytes(static_cast<double>(entry.tsize)),
+                                       modified ? time_text(*modified) : "-", entry.cid.text(),
+                                       visible(entry.name), target));
+}
+
+void ls(const Globals& globals, const std::string& id, bool is_long) {
   const OpenSession session(globals);
   client::StoreSource source(*session, globals.timeout());
   const auto cid = fs::resolve(id, source);
@@ -188,6 +254,10 @@ void ls(const Globals& globals, const std::string& id) {
   const auto entries = fs::list_directory(*cid, source);
   if (!entries) stop_reading(source, entries.error());
   for (const auto& entry : *entries) {
+    if (is_long) {
+      print_long(globals, entry, describe_entry(entry, source));
+      continue;
+    }
     nlohmann::json json = {{"id", entry.cid.text()}, {"tsize", entry.tsize}};
     put_text(json, "name", entry.name);
     print(globals, json,
@@ -223,6 +293,8 @@ void add_file_commands(CLI::App& app, Globals& globals) {
   add_command->add_flag(
       "--skip", adding->is_skipping,
       "Leave out what cannot be read below a directory, and say so (exit code 3)");
+  add_command->add_flag("--preserve", adding->is_preserving,
+                        "Keep modes and modification times too; then ids depend on them");
   add_command->callback([&globals, adding] {
     tell_interruption();
     add(globals, *adding);
@@ -237,24 +309,29 @@ void add_file_commands(CLI::App& app, Globals& globals) {
   struct GetOptions {
     std::string id;
     std::string to;
-    bool may_overwrite = false;
+    fs::ExportOptions exported;
   };
   auto options = std::make_shared<GetOptions>();
   auto* get_command = app.add_subcommand(
       "get", "Fetch a file or directory to disk; run again after an interruption");
   get_command->add_option("id", options->id, "Id, also ID/path/below")->required();
   get_command->add_option("-o,--output", options->to, "Where to; default: the last part of the id");
-  get_command->add_flag("--force", options->may_overwrite,
+  get_command->add_flag("--force", options->exported.may_overwrite,
                         "Overwrite files that are something else");
+  get_command->add_flag("--special-bits", options->exported.keeps_special_bits,
+                        "Set setuid, setgid and sticky too, where they are stored");
   get_command->callback([&globals, options] {
     tell_interruption();
-    get(globals, options->id, options->to, options->may_overwrite);
+    get(globals, options->id, options->to, options->exported);
   });
 
   auto id = std::make_shared<std::string>();
   auto* ls_command = app.add_subcommand("ls", "List a directory");
   ls_command->add_option("id", *id, "Id, also ID/path/below")->required();
-  ls_command->callback([&globals, id] { ls(globals, *id); });
+  auto is_long = std::make_shared<bool>(false);
+  ls_command->add_flag("-l,--long", *is_long,
+                       "Sort, mode and modification time too; asks for the head of every entry");
+  ls_command->callback([&globals, id, is_long] { ls(globals, *id, *is_long); });
 }
 
 }  // namespace rosebud::apps
