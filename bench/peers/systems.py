@@ -42,7 +42,7 @@ class System:
     """One system under load."""
     name = ""
     promise = ""   # copies, durable or not, faults that it bears, signatures
-    packages = ()  # that apt-get must install
+    packages = ()  # that apt-get must install; of others scripts/setup --peers says more
     driver = ""    # of build/peers/bin; "" when the system brings its own
     size = 1024    # bytes of a value
 
@@ -191,3 +191,23 @@ def is_healthy(port):
             return json.load(answer).get("health") == "true"
     except OSError:
         return False
+
+
+class Dht(System):
+    """A library whose nodes are processes of the driver itself; a client is one node more."""
+    NODES = 8
+
+    def start(self, folder):
+        *self.ports, self.own_port = free_ports(self.NODES + 1, socket.SOCK_DGRAM)
+        known = ",".join(map(str, self.ports))
+        for port in self.ports:
+            self.serve(folder, f"node-{port}", self.driver_path(), "--serve", str(port), "--ports", known)
+
+    def driver_options(self):
+        return ["--own-port", str(self.own_port)]
+
+
+class OpenDht(Dht):
+    name = "OpenDHT, 8 nodes"
+    promise = "8 copies in memory, not durable; signed"
+    driver = "peer-opendht"
