@@ -211,3 +211,10 @@ class OpenDht(Dht):
     name = "OpenDHT, 8 nodes"
     promise = "8 copies in memory, not durable; signed"
     driver = "peer-opendht"
+
+
+class Bep44(Dht):
+    name = "libtorrent BEP 44, 8 nodes"
+    promise = "8 copies in memory, not durable; signed; 996 bytes"
+    driver = "peer-bep44"
+    size = 996  # with its length before it the most that BEP 44 allows, 1000
