@@ -28,10 +28,11 @@ TEST_F(ClusterFileTest, PathsAreBesideTheFileUnlessTheyAreWhole) {
   EXPECT_TRUE(cluster->development.empty());
 }
 
-// The library that reads TOML ended the process at the first of these.
+// The library that reads TOML ended the process at the first of these, and held the last three for
+// impossible.
 TEST_F(ClusterFileTest, Nonsense_IsAnErrorWithItsLine) {
-  for (const char* nonsense :
-       {"[:]", "[[=]]", "[\x01", "a = [", "a.b.", "'''", "a = '", "= 1", "\xff\xfe"}) {
+  for (const char* nonsense : {"[:]", "[[=]]", "[\x01", "a = [", "a.b.", "'''", "a = '", "= 1",
+                               "\xff\xfe", "\u00fc = 'a'", "\u03de", "a = 1 \u00e9"}) {
     const auto refused = read(std::string(kWhole) + nonsense);
     ASSERT_FALSE(refused.has_value()) << nonsense;
     EXPECT_NE(refused.error().what.find("rosebud.toml line "), std::string::npos)
