@@ -80,9 +80,9 @@ void fuzz_body(ByteView input, const Configuration& current,
 void fuzz_admission(ByteView input, const Configuration& current,
                     const crypto::SignatureScheme& scheme) {
   const auto statement = decode_canonical<wire::AdmissionStatement>(input);
-  const auto checked =
-      check_admission(current, {.statement = to_bytes(input)}, test_key("client").public_key(),
-                      wire::Role::kClient, Timestamp(2000), scheme);
+  const auto checked = check_admission(current, {.statement = Buffer::copy_of(input)},
+                                       test_key("client").public_key(), wire::Role::kClient,
+                                       Timestamp(2000), scheme);
   if (checked) require(statement && statement->cluster == current.cluster());
 }
 

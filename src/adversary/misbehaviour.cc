@@ -137,7 +137,7 @@ void Misbehaviour::forge(wire::AnswerBody& body) {
     auto statement = wire::RecordStatement::decode(record.statement);
     if (!statement) return;
     statement->version.value += 1 + random_.below(3);
-    record.statement = statement->encode();
+    record.statement = Buffer(statement->encode());
   };
   if (auto* record = std::get_if<wire::RecordHeld>(&body)) {
     const auto statement = wire::RecordStatement::decode(record->record.statement.statement);

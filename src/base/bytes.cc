@@ -1,8 +1,16 @@
 #include "base/bytes.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace rosebud {
+
+Buffer Buffer::copy_of(ByteView view) {
+  const auto bytes = std::make_shared_for_overwrite<std::uint8_t[]>(view.size());
+  std::ranges::copy(view, bytes.get());
+  return {bytes, {bytes.get(), view.size()}};
+}
 
 Buffer Buffer::slice(std::size_t offset, std::size_t length) const {
   CHECK(offset <= view_.size());

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -45,7 +46,17 @@ struct FixedBytes {
   static constexpr std::size_t kSize = N;
   std::array<std::uint8_t, N> bytes{};
 
-  friend auto operator<=>(const FixedBytes&, const FixedBytes&) = default;
+  /// Word by word: ids are compared all the time, and a call of memcmp takes longer than comparing.
+  friend std::strong_ordering operator<=>(const FixedBytes& a, const FixedBytes& b) {
+    for (std::size_t at = 0; at + 8 <= N; at += 8) {
+      if (a.word(at) != b.word(at)) return a.word(at) <=> b.word(at);
+    }
+    for (std::size_t at = N - N % 8; at < N; ++at) {
+      if (a.bytes[at] != b.bytes[at]) return a.bytes[at] <=> b.bytes[at];
+    }
+    return std::strong_ordering::equal;
+  }
+  friend bool operator==(const FixedBytes& a, const FixedBytes& b) { return (a <=> b) == 0; }
 
   ByteView view() const { return bytes; }
   bool is_zero() const { return *this == FixedBytes{}; }
@@ -57,21 +68,34 @@ struct FixedBytes {
     std::memcpy(out.bytes.data(), view.data(), N);
     return out;
   }
+
+ private:
+  /// The eight bytes from `at`, as a big-endian number.
+  std::uint64_t word(std::size_t at) const {
+    std::uint64_t out = 0;
+    std::memcpy(&out, bytes.data() + at, sizeof out);
+    return std::endian::native == std::endian::little ? std::byteswap(out) : out;
+  }
 };
 
-/// Immutable bytes with shared ownership; slicing does not copy.
+/// Immutable bytes with shared ownership; neither copying nor slicing copies them.
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(Bytes bytes)
-      : owner_(std::make_shared<const Bytes>(std::move(bytes))), view_(*owner_) {}
+  explicit Buffer(Bytes bytes) {
+    auto owner = std::make_shared<const Bytes>(std::move(bytes));
+    view_ = *owner;
+    owner_ = std::move(owner);
+  }
   /// Takes part in the ownership of `owner`, which must keep `view` valid.
   Buffer(std::shared_ptr<const void> owner, ByteView view)
-      : owner_any_(std::move(owner)), view_(view) {}
+      : owner_(std::move(owner)), view_(view) {}
 
-  static Buffer copy_of(ByteView view) { return Buffer(to_bytes(view)); }
+  static Buffer copy_of(ByteView view);
 
   ByteView view() const { return view_; }
+  operator ByteView() const& { return view_; }
+  operator ByteView() && = delete;  // it would outlive the bytes
   const std::uint8_t* data() const { return view_.data(); }
   std::size_t size() const { return view_.size(); }
   bool empty() const { return view_.empty(); }
@@ -79,11 +103,12 @@ class Buffer {
   /// Requires: offset + length <= size().
   Buffer slice(std::size_t offset, std::size_t length) const;
 
-  friend bool operator==(const Buffer& a, const Buffer& b) { return equal(a.view_, b.view_); }
+  friend bool operator==(const Buffer& a, const Buffer& b) {
+    return (a.data() == b.data() && a.size() == b.size()) || equal(a.view_, b.view_);
+  }
 
  private:
-  std::shared_ptr<const Bytes> owner_;
-  std::shared_ptr<const void> owner_any_;
+  std::shared_ptr<const void> owner_;
   ByteView view_;
 };
 

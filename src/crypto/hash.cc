@@ -2,6 +2,7 @@
 
 #include <openssl/evp.h>
 
+#include <utility>
 #include <vector>
 
 #include "base/check.h"
@@ -15,10 +16,6 @@ const EVP_MD* sha256_method() {
   CHECK(method != nullptr);
   return method;
 }
-
-}  // namespace
-
-namespace {
 
 /// Contexts that are not in use, of one thread: making one costs as much as hashing a statement.
 class SpareContexts {
@@ -57,18 +54,10 @@ SpareContexts& spare_contexts() {
 
 }  // namespace
 
-struct Hasher::Context {
-  EVP_MD_CTX* evp = spare_contexts().take();
-  Context() = default;
-  ~Context() { spare_contexts().give_back(evp); }
-  Context(const Context&) = delete;
-  Context& operator=(const Context&) = delete;
-};
-
 Digest sha256(ByteView bytes) { return Hasher().update(bytes).finish(); }
 
-Hasher::Hasher() : context_(std::make_unique<Context>()) {
-  CHECK(EVP_DigestInit_ex2(context_->evp, sha256_method(), nullptr) == 1);
+Hasher::Hasher() : context_(spare_contexts().take()) {
+  CHECK(EVP_DigestInit_ex2(context_, sha256_method(), nullptr) == 1);
 }
 
 Hasher::Hasher(std::string_view tag) : Hasher() {
@@ -82,12 +71,19 @@ Hasher::Hasher(std::string_view tag, const ClusterId& cluster) : Hasher(tag) {
   update(cluster.view());
 }
 
-Hasher::~Hasher() = default;
-Hasher::Hasher(Hasher&&) noexcept = default;
-Hasher& Hasher::operator=(Hasher&&) noexcept = default;
+Hasher::~Hasher() {
+  if (context_) spare_contexts().give_back(context_);
+}
+
+Hasher::Hasher(Hasher&& other) noexcept : context_(std::exchange(other.context_, nullptr)) {}
+
+Hasher& Hasher::operator=(Hasher&& other) noexcept {
+  std::swap(context_, other.context_);
+  return *this;
+}
 
 Hasher& Hasher::update(ByteView bytes) {
-  CHECK(EVP_DigestUpdate(context_->evp, bytes.data(), bytes.size()) == 1);
+  CHECK(EVP_DigestUpdate(context_, bytes.data(), bytes.size()) == 1);
   return *this;
 }
 
@@ -100,7 +96,7 @@ Hasher& Hasher::update_u64(std::uint64_t value) {
 Digest Hasher::finish() {
   Digest out;
   unsigned length = 0;
-  CHECK(EVP_DigestFinal_ex(context_->evp, out.bytes.data(), &length) == 1);
+  CHECK(EVP_DigestFinal_ex(context_, out.bytes.data(), &length) == 1);
   CHECK(length == Digest::kSize);
   return out;
 }

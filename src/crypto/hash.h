@@ -6,10 +6,11 @@
 // Thread-safe: no shared state.
 #pragma once
 
-#include <memory>
 #include <string_view>
 
 #include "base/bytes.h"
+
+struct evp_md_ctx_st;  // of OpenSSL
 
 namespace rosebud::crypto {
 
@@ -39,8 +40,7 @@ class Hasher {
   Digest finish();
 
  private:
-  struct Context;
-  std::unique_ptr<Context> context_;
+  evp_md_ctx_st* context_;  // ours; none when moved from
 };
 
 /// Hasher(tag).update(bytes).finish().

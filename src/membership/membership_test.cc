@@ -166,7 +166,7 @@ TEST_F(MembershipTest, EveryReasonForRefusingAClient) {
   other.role = wire::Role::kNode;
   EXPECT_EQ(check(other), AdmissionError::kOtherRole);
   auto bytes = wire::sign(scheme, authorities[0], statement);
-  bytes.statement.pop_back();
+  bytes.statement = bytes.statement.slice(0, bytes.statement.size() - 1);
   EXPECT_EQ(
       check_admission(*at, bytes, key.public_key(), wire::Role::kClient, Timestamp(150), scheme)
           .error(),
@@ -184,9 +184,11 @@ TEST_F(MembershipTest, ChangedAdmission_IsNeverAccepted) {
                                                         .name = "alice"});
   Random random(1);
   for (int i = 0; i < 1000; ++i) {
-    auto changed = good;
-    auto& byte = changed.statement[random.below(changed.statement.size())];
+    Bytes bytes = to_bytes(good.statement);
+    auto& byte = bytes[random.below(bytes.size())];
     byte = static_cast<std::uint8_t>(byte ^ random.between(1, 255));
+    const wire::SignedBytes changed{.statement = Buffer(std::move(bytes)),
+                                    .signature = good.signature};
     EXPECT_FALSE(check_admission(*at, changed, key.public_key(), wire::Role::kClient,
                                  Timestamp(150), scheme));
   }

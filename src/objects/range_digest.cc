@@ -9,46 +9,56 @@ namespace {
 
 using Key = crypto::Digest;
 
-/// a - b as numbers of 256 bits. Requires: a >= b.
-Key minus(const Key& a, const Key& b) {
+/// A key as a number of 256 bits, the highest word first.
+using Words = std::array<std::uint64_t, 4>;
+
+Words words_of(const Key& key) {
+  Words out{};
+  for (std::size_t i = 0; i < Key::kSize; ++i) out[i / 8] = out[i / 8] << 8 | key.bytes[i];
+  return out;
+}
+
+Key key_of(const Words& words) {
   Key out;
-  int borrow = 0;
-  for (int i = 31; i >= 0; --i) {
-    const auto at = static_cast<std::size_t>(i);
-    int digit = int{a.bytes[at]} - int{b.bytes[at]} - borrow;
-    borrow = digit < 0 ? 1 : 0;
-    out.bytes[at] = static_cast<std::uint8_t>(digit & 0xff);
+  for (std::size_t i = 0; i < Key::kSize; ++i) {
+    out.bytes[i] = static_cast<std::uint8_t>(words[i / 8] >> (56 - 8 * (i % 8)));
   }
   return out;
 }
 
-Key plus(const Key& a, const Key& b) {
-  Key out;
-  int carry = 0;
-  for (int i = 31; i >= 0; --i) {
-    const auto at = static_cast<std::size_t>(i);
-    const int digit = int{a.bytes[at]} + int{b.bytes[at]} + carry;
-    out.bytes[at] = static_cast<std::uint8_t>(digit & 0xff);
-    carry = digit >> 8;
+/// a - b. Requires: a >= b.
+Words minus(const Words& a, const Words& b) {
+  Words out{};
+  std::uint64_t borrow = 0;
+  for (std::size_t i = 4; i-- > 0;) {
+    out[i] = a[i] - b[i] - borrow;
+    borrow = a[i] < b[i] || (a[i] == b[i] && borrow == 1) ? 1 : 0;
+  }
+  return out;
+}
+
+/// a + b + carry, as long as it fits.
+Words plus(const Words& a, const Words& b, std::uint64_t carry = 0) {
+  Words out{};
+  for (std::size_t i = 4; i-- > 0;) {
+    out[i] = a[i] + b[i] + carry;
+    carry = out[i] < a[i] || (out[i] == a[i] && carry == 1) ? 1 : 0;
   }
   return out;
 }
 
 /// A sixteenth, rounded down.
-Key sixteenth(const Key& a) {
-  Key out;
-  int high = 0;
-  for (std::size_t i = 0; i < 32; ++i) {
-    out.bytes[i] = static_cast<std::uint8_t>((high << 4) | (a.bytes[i] >> 4));
-    high = a.bytes[i] & 0xf;
-  }
+Words sixteenth(const Words& a) {
+  Words out{};
+  for (std::size_t i = 0; i < 4; ++i) out[i] = a[i] >> 4 | (i > 0 ? a[i - 1] << 60 : 0);
   return out;
 }
 
-Key one() {
-  Key out;
-  out.bytes[31] = 1;
-  return out;
+crypto::Hasher part_hasher() { return crypto::Hasher("rosebud range 2"); }
+
+const crypto::Digest& empty_part() {
+  static const crypto::Digest fingerprint = part_hasher().finish();
+  return fingerprint;
 }
 
 }  // namespace
@@ -57,17 +67,19 @@ static_assert(wire::kRangePartsMax == 16);
 
 std::vector<wire::KeyRange> split(const wire::KeyRange& range) {
   CHECK(range.first <= range.last);
-  const Key step = sixteenth(minus(range.last, range.first));
+  const Words end = words_of(range.last);
+  Words first = words_of(range.first);
+  const Words step = sixteenth(minus(end, first));
   std::vector<wire::KeyRange> parts;
-  Key first = range.first;
+  parts.reserve(wire::kRangePartsMax);
   // A narrow range is cut key by key until it is used up.
   while (parts.size() + 1 < wire::kRangePartsMax) {
-    const Key last = plus(first, step);
-    if (last >= range.last || last < first) break;
-    parts.push_back({first, last});
-    first = plus(last, one());
+    const Words last = plus(first, step);
+    if (last >= end || last < first) break;
+    parts.push_back({key_of(first), key_of(last)});
+    first = plus(last, {}, 1);
   }
-  parts.push_back({first, range.last});
+  parts.push_back({key_of(first), range.last});
   return parts;
 }
 
@@ -78,9 +90,8 @@ RangeDigest::RangeDigest(const wire::KeyRange& range, LeafDigests& leaves, std::
       uses_known_(leaves.known_entries(range) > entries_max),
       rest_(range) {
   CHECK(entries_max <= wire::kRangeEntriesMax);
-  for (const wire::KeyRange& part : split(range)) {
-    parts_.push_back({.range = part, .hasher = crypto::Hasher("rosebud range 2")});
-  }
+  parts_.reserve(wire::kRangePartsMax);
+  for (const wire::KeyRange& part : split(range)) parts_.push_back({.range = part});
 }
 
 // ---- What must be read ----
@@ -197,18 +208,21 @@ bool RangeDigest::is_in_part(const wire::KeyRange& range) const {
 
 void RangeDigest::add_to_part(LeafNumber leaf, const LeafDigests::Leaf& cell) {
   Part& part = parts_[part_];
-  part.hasher.update_u64(leaf);
-  part.hasher.update(cell.fingerprint.view());
+  if (!part.hasher) part.hasher = part_hasher();
+  part.hasher->update_u64(leaf);
+  part.hasher->update(cell.fingerprint.view());
   part.count += cell.count;
 }
 
 RangeDigest::Summary RangeDigest::finish() {
   CHECK(is_done_);
   Summary out{.count = count_};
+  out.parts.reserve(parts_.size());
   crypto::Hasher whole("rosebud ranges 2");
   for (Part& part : parts_) {
-    out.parts.push_back(
-        {.range = part.range, .fingerprint = part.hasher.finish(), .count = part.count});
+    out.parts.push_back({.range = part.range,
+                         .fingerprint = part.hasher ? part.hasher->finish() : empty_part(),
+                         .count = part.count});
     whole.update(out.parts.back().fingerprint.view());
   }
   out.fingerprint = whole.finish();

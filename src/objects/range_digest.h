@@ -50,7 +50,7 @@ class RangeDigest {
  private:
   struct Part {
     wire::KeyRange range;
-    crypto::Hasher hasher;
+    std::optional<crypto::Hasher> hasher;  // begun with the first entry: most parts are empty
     std::uint32_t count = 0;
   };
   /// The entries of one part in one leaf, as far as they came.

@@ -59,6 +59,7 @@ void Reconciler::begin_epoch(Instant now, const Verifier& next, const History& h
 
 void Reconciler::take_arcs(Instant now, const Verifier& next, const History& history, bool is_start,
                            ReconcilerEffects& out) {
+  next_deadline_.reset();
   const std::vector<Arc> before = std::move(arcs_);
   arcs_.clear();
   verifier_ = next;
@@ -257,6 +258,7 @@ void Reconciler::scan_more(Instant now, std::size_t index, ReconcilerEffects& ou
 
 void Reconciler::on_scanned(Instant now, const ReconcilerScan& tag, const wire::Scanned* scanned,
                             ReconcilerEffects& out) {
+  next_deadline_.reset();
   if (tag.exchange >= exchanges_.size()) return;  // of an earlier epoch or round
   Exchange& exchange = exchanges_[tag.exchange];
   const bool is_scanning = exchange.stage == Stage::kScanning || exchange.stage == Stage::kMatching;
@@ -418,6 +420,7 @@ void Reconciler::finish(Instant now, std::size_t index, ReconcilerEffects& out) 
 // ---- Single objects ----
 
 void Reconciler::repair(Instant now, const wire::ObjectId& id, ReconcilerEffects& out) {
+  next_deadline_.reset();
   const Arc* arc = arc_of(id.placement);
   if (!arc || repairs_.contains(id) || repairs_.size() >= settings_.key_repairs_max) return;
   KeyRepair& repair = repairs_[id];
@@ -491,6 +494,7 @@ void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Ans
 
 void Reconciler::on_merged(Instant now, const wire::ObjectId& id, bool is_key_done, bool is_whole,
                            std::uint64_t era, ReconcilerEffects& out) {
+  next_deadline_.reset();
   if (is_whole) damaged_.erase(id);
   if (era != era_) return;
   if (is_key_done) {
@@ -529,6 +533,7 @@ bool Reconciler::is_valid(const wire::ObjectId& id, const wire::Answer& answer) 
 
 void Reconciler::on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,
                            ReconcilerEffects& out) {
+  next_deadline_.reset();
   const auto at = pending_.find(answer.context.nonce);
   if (at == pending_.end() || at->second.to != from) return;
   const Pending pending = at->second;
@@ -550,6 +555,7 @@ bool Reconciler::is_still_source(const Exchange& exchange) const {
 }
 
 void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
+  next_deadline_.reset();
   std::erase_if(pending_, [&](const auto& one) { return one.second.deadline <= now; });
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
     Exchange& exchange = exchanges_[i];
@@ -592,6 +598,11 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
 }
 
 Instant Reconciler::next_deadline() const {
+  if (!next_deadline_) next_deadline_ = earliest_deadline();
+  return *next_deadline_;
+}
+
+Instant Reconciler::earliest_deadline() const {
   Instant next = next_round_;
   for (const Exchange& exchange : exchanges_) {
     const bool is_timed = exchange.stage == Stage::kAsked || exchange.stage == Stage::kFailed ||
@@ -619,6 +630,7 @@ void Reconciler::check_invariants() const {
   CHECK(running <= settings_.exchanges_max);
   CHECK(arcs_served_ == static_cast<std::size_t>(std::ranges::count_if(arcs_, &Arc::is_served)));
   CHECK(repairs_.size() <= settings_.key_repairs_max);
+  CHECK(next_deadline() == earliest_deadline());
   for (std::size_t i = 1; i < arcs_.size(); ++i)
     CHECK(arcs_[i - 1].range.last < arcs_[i].range.first);
 }

@@ -231,6 +231,7 @@ class Reconciler {
   void send(Instant now, const wire::NodeKey& to, wire::RequestBody body, Pending pending,
             ReconcilerEffects& out);
   bool is_valid(const wire::ObjectId& id, const wire::Answer& answer) const;
+  Instant earliest_deadline() const;
 
   wire::NodeKey self_;
   Random random_;
@@ -252,6 +253,9 @@ class Reconciler {
   std::map<wire::NodeKey, Instant>
       silent_since_;  // sources that let a question time out, until they answer
   Instant next_round_;
+  /// What next_deadline() found, until an input that may change it. A node asks after every input,
+  /// and most of them are of clients.
+  mutable std::optional<Instant> next_deadline_;
 };
 
 }  // namespace rosebud::objects

@@ -262,7 +262,7 @@ class Fields {
 
   SignedBytes signed_bytes(const proto::Signed& in) {
     if (in.statement().size() > kStatementSizeMax) fail(DecodeError::kWrongLength);
-    return {.statement = to_bytes(as_bytes(in.statement())),
+    return {.statement = Buffer::copy_of(as_bytes(in.statement())),
             .signature = fixed<crypto::Signature>(in.signature())};
   }
 

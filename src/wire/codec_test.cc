@@ -13,8 +13,8 @@ crypto::Digest digest_of(int i) {
 
 Hold some_hold() {
   Hold hold{.size = 5, .index = 1, .path = {digest_of(1)}};
-  hold.statement = {.statement = HoldStatement{.serial = 1, .count = 2}.encode()};
-  hold.admission = {.statement = Bytes{1, 2, 3}};
+  hold.statement = {.statement = Buffer(HoldStatement{.serial = 1, .count = 2}.encode())};
+  hold.admission = {.statement = Buffer(Bytes{1, 2, 3})};
   return hold;
 }
 
@@ -23,7 +23,7 @@ std::vector<Message> one_of_each() {
   const ObjectId block = ObjectId::block(digest_of(2));
   const ObjectId record = ObjectId::record(digest_of(3));
   const SignedRecord signed_record{
-      .statement = {.statement = RecordStatement{.version = Version{1}}.encode()},
+      .statement = {.statement = Buffer(RecordStatement{.version = Version{1}}.encode())},
       .value = Buffer::copy_of(as_bytes("value"))};
   const KeyRange range = whole_key_range();
   StoredObject stored{

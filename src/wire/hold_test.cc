@@ -46,8 +46,8 @@ TEST(HoldTree, InnerNodeIsNoLeaf) {
 
 TEST(Hold, EncodingRoundTripsAndRefusesTrailingBytes) {
   Hold hold{.size = 7, .index = 3, .path = {crypto::sha256(as_bytes("a"))}};
-  hold.statement.statement = to_bytes(as_bytes("statement"));
-  hold.admission.statement = to_bytes(as_bytes("admission"));
+  hold.statement.statement = Buffer::copy_of(as_bytes("statement"));
+  hold.admission.statement = Buffer::copy_of(as_bytes("admission"));
   Bytes bytes = hold.encode();
   EXPECT_EQ(Hold::decode(bytes), hold);
   bytes.push_back(0);

@@ -27,7 +27,7 @@ void write(Writer& out, const SignedBytes& value) {
 }
 
 SignedBytes read_signed_bytes(Reader& in, std::size_t size_max) {
-  SignedBytes out{.statement = to_bytes(in.bytes16(size_max))};
+  SignedBytes out{.statement = Buffer::copy_of(in.bytes16(size_max))};
   out.signature = in.fixed<crypto::Signature>();
   return out;
 }

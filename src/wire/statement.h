@@ -11,9 +11,9 @@
 namespace rosebud::wire {
 
 /// A statement as it travels: the exact bytes that were signed. Nothing is implied about who
-/// signed.
+/// signed. Copies share the bytes: a hold is sent to a whole group and stands with every object.
 struct SignedBytes {
-  Bytes statement;
+  Buffer statement;
   crypto::Signature signature;
 
   friend bool operator==(const SignedBytes&, const SignedBytes&) = default;
@@ -126,7 +126,7 @@ struct CompletenessStatement {
 template <typename Statement>
 SignedBytes sign(const crypto::SignatureScheme& scheme, const crypto::SecretKey& key,
                  const Statement& statement) {
-  SignedBytes out{.statement = statement.encode()};
+  SignedBytes out{.statement = Buffer(statement.encode())};
   out.signature = scheme.sign(key, Statement::kTag, out.statement);
   return out;
 }
