@@ -41,9 +41,7 @@ void Checkers::fail(const std::string& what) {
 }
 
 const wire::StoredObject* Checkers::held(std::size_t node, const wire::ObjectId& id) const {
-  const auto& objects = world_.disk(node).objects();
-  const auto at = objects.find(id);
-  return at == objects.end() ? nullptr : &at->second;
+  return world_.disk(node).find(id);
 }
 
 // ---- What clients saw ----
@@ -261,9 +259,9 @@ std::string Checkers::flaw_of(const wire::ObjectId& id, const wire::StoredObject
 void Checkers::check_disks() {
   for (std::size_t node = 0; node < world_.node_count(); ++node) {
     if (is_faulty_[node]) continue;
-    for (const auto& [id, object] : world_.disk(node).objects()) {
+    for (const auto& [id, entry] : world_.disk(node).index()) {
       if (forbidden_.contains(id)) fail(node_name(node) + " stores what nobody may store");
-      const std::string flaw = flaw_of(id, object);
+      const std::string flaw = flaw_of(id, *held(node, id));
       if (!flaw.empty()) fail(node_name(node) + " stores an object with " + flaw);
     }
   }
@@ -272,7 +270,7 @@ void Checkers::check_disks() {
 std::string Checkers::difference() const {
   std::set<wire::ObjectId> ids;
   for (std::size_t node = 0; node < world_.node_count(); ++node) {
-    for (const auto& [id, object] : world_.disk(node).objects()) ids.insert(id);
+    for (const auto& [id, entry] : world_.disk(node).index()) ids.insert(id);
   }
   for (const auto& [id, block] : blocks_) {
     if (!ids.contains(id)) return "an acknowledged block is nowhere";

@@ -62,8 +62,8 @@ Status<wire::StorageError> Disk::commit(const std::vector<wire::StorageWrite>& w
 }
 
 void Disk::rot(std::uint64_t which) {
-  if (objects_.empty()) return;
-  const auto at = std::next(objects_.begin(), static_cast<std::ptrdiff_t>(which % objects_.size()));
+  if (index_.empty()) return;
+  const auto at = std::next(index_.begin(), static_cast<std::ptrdiff_t>(which % index_.size()));
   if (!at->second.is_damaged) rotten_.insert(at->first);
 }
 

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <set>
+#include <unordered_map>
 
 #include "wire/object.h"
 
@@ -20,14 +21,31 @@ class Disk {
   std::vector<std::pair<Bytes, Bytes>> notes() const { return {notes_.begin(), notes_.end()}; }
   /// The configuration that the replica says it has entered, as far as that is durable.
   wire::ConfigurationNumber entered() const { return entered_; }
-  const std::map<wire::ObjectId, wire::StoredObject>& objects() const { return objects_; }
+  /// Nothing when it is not there. What rots shows only in a load.
+  const wire::StoredObject* find(const wire::ObjectId& id) const {
+    const auto at = objects_.find(id);
+    return at == objects_.end() ? nullptr : &at->second;
+  }
+  /// What is there, in order.
+  const std::map<wire::ObjectId, wire::IndexEntry>& index() const { return index_; }
 
   /// Flips a bit of one object's content, if there is one. Seen as kCorrupt by the next load.
   void rot(std::uint64_t which);
   void set_full(bool is_full) { is_full_ = is_full; }
+  bool is_full() const { return is_full_; }
 
  private:
-  std::map<wire::ObjectId, wire::StoredObject> objects_;
+  /// Placement keys are hashes themselves.
+  struct HashOfKey {
+    std::size_t operator()(const wire::ObjectId& id) const {
+      std::size_t out = 0;
+      std::memcpy(&out, id.placement.bytes.data(), sizeof out);
+      return out;
+    }
+  };
+
+  // Invariant: the same ids in both.
+  std::unordered_map<wire::ObjectId, wire::StoredObject, HashOfKey> objects_;
   std::map<wire::ObjectId, wire::IndexEntry> index_;
   std::map<Bytes, Bytes> notes_;
   wire::ConfigurationNumber entered_;

@@ -80,14 +80,7 @@ World::World(const WorldOptions& options)
 // ---- Events ----
 
 void World::schedule(Instant time, Action run) {
-  std::size_t action = actions_.size();
-  if (free_actions_.empty()) {
-    actions_.push_back(std::move(run));
-  } else {
-    action = free_actions_.back();
-    free_actions_.pop_back();
-    actions_[action] = std::move(run);
-  }
+  const std::size_t action = actions_.put(std::move(run));
   events_.push({.time = std::max(time, now_), .number = event_count_++, .action = action});
 }
 
@@ -102,10 +95,7 @@ bool World::run_until(const std::function<bool()>& is_done, Duration limit) {
     const Event event = events_.top();
     events_.pop();
     now_ = event.time;
-    Action run = std::move(actions_[event.action]);
-    actions_[event.action] = nullptr;
-    free_actions_.push_back(event.action);
-    run();
+    actions_.take(event.action)();
   }
   return true;
 }
@@ -172,68 +162,84 @@ void World::transmit(Endpoint from, Endpoint to, wire::Message message) {
     CHECK(decoded.has_value());
     message = std::move(*decoded);
   }
-  if (is_doubled) {
-    schedule(now_ + latency(),
-             [this, from, to, copy = message]() mutable { deliver(from, to, std::move(copy)); });
-  }
-  schedule(now_ + latency(), [this, from, to, message = std::move(message)]() mutable {
-    deliver(from, to, std::move(message));
-  });
+  if (is_doubled) post(from, to, message, latency());
+  post(from, to, std::move(message), latency());
 }
 
-void World::deliver(Endpoint from, Endpoint to, wire::Message message) {
-  auto* request = std::get_if<wire::Request>(&message);
-  auto* answer = std::get_if<wire::Answer>(&message);
-  const wire::MessageContext context = request ? request->context : answer->context;
+void World::post(Endpoint from, Endpoint to, wire::Message message, Duration latency) {
+  const std::size_t letter = letters_.put({.from = from, .to = to, .message = std::move(message)});
+  schedule(now_ + latency, [this, letter] { deliver(letters_.take(letter)); });
+}
+
+void World::deliver(Letter letter) {
+  const auto [from, to] = std::pair(letter.from, letter.to);
+  auto* request = std::get_if<wire::Request>(&letter.message);
+  auto* answer = std::get_if<wire::Answer>(&letter.message);
+  const wire::MessageContext& context = request ? request->context : answer->context;
   note(request ? Mark::kRequest : Mark::kAnswer,
        from << 40 | to << 16 | (request ? request->body.index() : answer->body.index()),
        context.nonce.value ^ context.configuration.epoch.value);
-  if (story_max_ > 0) {
-    std::string what(request ? wire::name_of(request->body) : wire::name_of(answer->body));
-    if (const auto* refused = answer ? std::get_if<wire::Refused>(&answer->body) : nullptr) {
-      what += " (" + std::string(wire::name_of(refused->reason)) + ")";
-    }
-    const bool is_heard = to >= nodes_.size() || nodes_[to].replica;
-    tell(name_of(from) + " -> " + name_of(to) + (is_heard ? ": " : ", which is down: ") + what +
-         " in epoch " + std::to_string(context.configuration.epoch.value));
-  }
+  if (story_max_ > 0) tell(letter);
   if (to < nodes_.size()) {
-    SimNode& node = nodes_[to];
-    if (!node.replica) return;
-    objects::Effects effects;
-    if (request) {
-      const objects::Sender sender{
-          .connection = objects::ConnectionId(from),
-          .key = from < nodes_.size() ? nodes_[from].key.public_key()
-                                      : clients_[from - nodes_.size()].key.public_key(),
-          .role = from < nodes_.size() ? wire::Role::kNode : wire::Role::kClient};
-      if (watcher_) {
-        std::visit(
-            [&](const auto& body) {
-              if constexpr (requires { body.id; })
-                asked_about_.insert_or_assign(context.nonce.value, body.id);
-            },
-            request->body);
-      }
-      auto verified = node.replica->verifier().request(std::move(*request));
-      if (verified) {
-        node.replica->on_request(local(to), sender, std::move(*verified), effects);
-      } else {
-        node.replica->on_rejected(local(to), sender, context, verified.error(), effects);
-      }
-    } else {
-      CHECK(from < nodes_.size());
-      node.replica->on_answer(local(to), nodes_[from].key.public_key(), std::move(*answer),
-                              effects);
-    }
-    return perform(to, std::move(effects));
+    if (!nodes_[to].replica) return;
+    if (request) return deliver_request(from, to, std::move(*request));
+    CHECK(from < nodes_.size());
+    return feed_node(to, [&](objects::Replica& replica, objects::Effects& out) {
+      replica.on_answer(local(to), nodes_[from].key.public_key(), std::move(*answer), out);
+    });
   }
   CHECK(from < nodes_.size());
-  const std::size_t client = to - nodes_.size();
-  objects::ClientEffects effects;
-  clients_[client].core->on_answer(now_, nodes_[from].key.public_key(), std::move(*answer),
-                                   effects);
-  perform(client, std::move(effects));
+  feed_client(to - nodes_.size(), [&](objects::Client& core, objects::ClientEffects& out) {
+    core.on_answer(now_, nodes_[from].key.public_key(), std::move(*answer), out);
+  });
+}
+
+void World::tell(const Letter& letter) {
+  const auto* request = std::get_if<wire::Request>(&letter.message);
+  const auto* answer = std::get_if<wire::Answer>(&letter.message);
+  std::string what(request ? wire::name_of(request->body) : wire::name_of(answer->body));
+  if (const auto* refused = answer ? std::get_if<wire::Refused>(&answer->body) : nullptr) {
+    what += " (" + std::string(wire::name_of(refused->reason)) + ")";
+  }
+  const wire::SignedRecord* record = nullptr;
+  if (const auto* put = request ? std::get_if<wire::PutRecord>(&request->body) : nullptr) {
+    record = &put->record;
+  } else if (const auto* held = answer ? std::get_if<wire::RecordHeld>(&answer->body) : nullptr) {
+    record = &held->record;
+  }
+  const auto statement =
+      record ? wire::RecordStatement::decode(record->statement.statement) : std::nullopt;
+  if (statement) what += " version " + std::to_string(statement->version.value);
+  const wire::MessageContext& context = request ? request->context : answer->context;
+  const bool is_heard = letter.to >= nodes_.size() || nodes_[letter.to].replica;
+  tell(name_of(letter.from) + " -> " + name_of(letter.to) +
+       (is_heard ? ": " : ", which is down: ") + what + " in epoch " +
+       std::to_string(context.configuration.epoch.value));
+}
+
+void World::deliver_request(Endpoint from, std::size_t to, wire::Request request) {
+  const bool is_of_node = from < nodes_.size();
+  const objects::Sender sender{.connection = objects::ConnectionId(from),
+                               .key = is_of_node ? nodes_[from].key.public_key()
+                                                 : clients_[from - nodes_.size()].key.public_key(),
+                               .role = is_of_node ? wire::Role::kNode : wire::Role::kClient};
+  const wire::MessageContext context = request.context;
+  if (watcher_) {
+    std::visit(
+        [&](const auto& body) {
+          if constexpr (requires { body.id; })
+            asked_about_.insert_or_assign(context.nonce.value, body.id);
+        },
+        request.body);
+  }
+  feed_node(to, [&](objects::Replica& replica, objects::Effects& out) {
+    auto verified = replica.verifier().request(std::move(request));
+    if (verified) {
+      replica.on_request(local(to), sender, std::move(*verified), out);
+    } else {
+      replica.on_rejected(local(to), sender, context, verified.error(), out);
+    }
+  });
 }
 
 // ---- Epochs ----
@@ -296,11 +302,12 @@ void World::learn_later(std::size_t node, Duration spread) {
 void World::learn(std::size_t node) {
   SimNode& at = nodes_[node];
   while (at.known + 1 < chain_.size()) {
-    objects::Effects effects;
     const Buffer description = chain_[at.known + 1]->signed_description();
-    at.replica->on_configuration(local(node), next_verifier(at.known, description.view()), effects);
+    objects::Verifier next = next_verifier(at.known, description.view());
     ++at.known;
-    perform(node, std::move(effects));
+    feed_node(node, [&](objects::Replica& replica, objects::Effects& out) {
+      replica.on_configuration(local(node), std::move(next), out);
+    });
   }
 }
 
@@ -326,9 +333,9 @@ void World::restart(std::size_t node) {
       objects::Verifier(chain_[at.known], *scheme_), *scheme_,
       objects::RecoveredNotes{at.disk.notes()}, random_.fork(), limits_,
       objects::History(chain_.rend() - static_cast<std::ptrdiff_t>(at.known), chain_.rend()));
-  objects::Effects effects;
-  at.replica->start(local(node), effects);
-  perform(node, std::move(effects));
+  feed_node(node, [&](objects::Replica& replica, objects::Effects& out) {
+    replica.start(local(node), out);
+  });
   if (at.known + 1 < chain_.size()) learn_later(node, std::chrono::seconds(1));
 }
 
@@ -342,7 +349,9 @@ void World::roll_back(std::size_t node) {
   if (!at.backup || at.is_wiped) return;
   if (at.replica) crash(node);
   tell(name_of(node) + " gets an old copy of its disk");
+  const bool is_full = at.disk.is_full();  // of the device, whatever is copied to it
   at.disk = at.backup->disk;
+  at.disk.set_full(is_full);
   at.known = at.backup->known;
   restart(node);
 }
@@ -351,60 +360,49 @@ void World::wipe(std::size_t node) {
   SimNode& at = nodes_[node];
   if (at.replica) crash(node);
   tell(name_of(node) + " has an empty directory");
+  const bool is_full = at.disk.is_full();
   at.disk = {};
+  at.disk.set_full(is_full);
   at.backup.reset();
   at.is_wiped = true;
   ++at.directory.bytes[1];
   at.member.directory = at.directory;
 }
 
-void World::perform(std::size_t index, objects::Effects effects) {
+void World::perform(std::size_t index, objects::Effects& effects) {
   SimNode& node = nodes_[index];
   node.misbehaviour.edit(effects);
-  const std::uint64_t life = node.life;
-  const auto later = [&](Duration delay, auto run) {
-    schedule(now_ + delay, [this, index, life, run = std::move(run)] {
-      SimNode& again = nodes_[index];
-      if (again.life != life || !again.replica) return;
-      objects::Effects follow;
-      run(again, follow);
-      perform(index, std::move(follow));
-    });
-  };
-  const bool is_watched = watcher_ && node.misbehaviour.mode() == adversary::Mode::kHonest;
+  const auto access = [&] { return Duration(static_cast<std::int64_t>(random_.between(20, 400))); };
   for (objects::Effect& effect : effects) {
     if (auto* answer = std::get_if<objects::SendAnswer>(&effect)) {
-      if (is_watched) {
-        const auto about = asked_about_.find(answer->answer.context.nonce.value);
-        watcher_(index, answer->to.value, answer->answer,
-                 about == asked_about_.end() ? std::nullopt : std::optional(about->second));
-      }
-      asked_about_.erase(answer->answer.context.nonce.value);
-      transmit(index, static_cast<Endpoint>(answer->to.value), std::move(answer->answer));
+      send_answer(index, *answer);
     } else if (auto* request = std::get_if<objects::SendRequest>(&effect)) {
       transmit(index, endpoint_of(request->to), std::move(request->request));
-    } else if (auto* load = std::get_if<objects::Load>(&effect)) {
-      later(Duration(static_cast<std::int64_t>(random_.between(20, 400))),
-            [this, index, what = *load](SimNode& at, objects::Effects& out) {
-              at.replica->on_loaded(local(index), what.token, at.disk.load(what.id, what.part),
-                                    out);
-            });
-    } else if (auto* scan = std::get_if<objects::Scan>(&effect)) {
-      later(Duration(static_cast<std::int64_t>(random_.between(20, 400))),
-            [this, index, what = *scan](SimNode& at, objects::Effects& out) {
-              at.replica->on_scanned(local(index), what.token,
-                                     at.disk.scan(what.range, what.after, what.limit), out);
-            });
+    } else if (const auto* load = std::get_if<objects::Load>(&effect)) {
+      feed_later(index, access(),
+                 [this, index, what = *load](objects::Replica& replica, objects::Effects& out) {
+                   replica.on_loaded(local(index), what.token,
+                                     nodes_[index].disk.load(what.id, what.part), out);
+                 });
+    } else if (const auto* scan = std::get_if<objects::Scan>(&effect)) {
+      feed_later(index, access(),
+                 [this, index, what = *scan](objects::Replica& replica, objects::Effects& out) {
+                   replica.on_scanned(local(index), what.token,
+                                      nodes_[index].disk.scan(what.range, what.after, what.limit),
+                                      out);
+                 });
     } else if (auto* persist = std::get_if<objects::Persist>(&effect)) {
       // Syncs of one disk come one after the other.
       const Duration sync(static_cast<std::int64_t>(
           random_.between(100, static_cast<std::uint64_t>(node.sync_max.count()))));
       node.disk_free_at = std::max(node.disk_free_at, now_) + sync;
-      later(node.disk_free_at - now_,
-            [this, index, what = std::move(*persist)](SimNode& at, objects::Effects& out) {
-              note(Mark::kPersisted, index);
-              at.replica->on_persisted(local(index), what.token, at.disk.commit(what.writes), out);
-            });
+      feed_later(index, node.disk_free_at - now_,
+                 [this, index, what = std::move(*persist)](objects::Replica& replica,
+                                                           objects::Effects& out) {
+                   note(Mark::kPersisted, index);
+                   replica.on_persisted(local(index), what.token,
+                                        nodes_[index].disk.commit(what.writes), out);
+                 });
     } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
       ++observations_[{endpoint_of(report->peer), report->observation}];
     }
@@ -413,6 +411,17 @@ void World::perform(std::size_t index, objects::Effects effects) {
     if (is_time_for_invariants()) node.replica->check_invariants();
     wake_node(index);
   }
+}
+
+void World::send_answer(std::size_t node, objects::SendAnswer& effect) {
+  const auto about = asked_about_.find(effect.answer.context.nonce.value);
+  const bool is_known = about != asked_about_.end();
+  if (watcher_ && nodes_[node].misbehaviour.mode() == adversary::Mode::kHonest) {
+    watcher_(node, effect.to.value, effect.answer,
+             is_known ? std::optional(about->second) : std::nullopt);
+  }
+  if (is_known) asked_about_.erase(about);
+  transmit(node, static_cast<Endpoint>(effect.to.value), std::move(effect.answer));
 }
 
 /// Looking at everything after every input is for builds with costly checks.
@@ -434,15 +443,15 @@ void World::wake_node(std::size_t index) {
     SimNode& again = nodes_[index];
     if (again.life != life || again.wake_at != next) return;
     again.wake_at.reset();
-    objects::Effects effects;
-    again.replica->on_time(local(index), effects);
-    perform(index, std::move(effects));
+    feed_node(index, [&](objects::Replica& replica, objects::Effects& out) {
+      replica.on_time(local(index), out);
+    });
   });
 }
 
 // ---- Clients ----
 
-void World::perform(std::size_t index, objects::ClientEffects effects) {
+void World::perform(std::size_t index, objects::ClientEffects& effects) {
   SimClient& client = clients_[index];
   for (objects::ClientEffect& effect : effects) {
     if (auto* request = std::get_if<objects::SendRequest>(&effect)) {
@@ -453,10 +462,10 @@ void World::perform(std::size_t index, objects::ClientEffects effects) {
       for (const Buffer& description : learnt->descriptions) {
         if (client.known + 1 == chain_.size()) break;
         if (chain_[client.known + 1]->signed_description() != description) continue;
-        objects::ClientEffects follow;
-        client.core->on_configuration(now_, next_verifier(client.known++, description.view()),
-                                      follow);
-        perform(index, std::move(follow));
+        objects::Verifier next = next_verifier(client.known++, description.view());
+        feed_client(index, [&](objects::Client& core, objects::ClientEffects& out) {
+          core.on_configuration(now_, std::move(next), out);
+        });
       }
     } else if (auto* finish = std::get_if<objects::Finish>(&effect)) {
       note(Mark::kFinish, index, static_cast<std::uint64_t>(finish->result.outcome));
@@ -482,9 +491,9 @@ void World::wake_client(std::size_t index) {
     SimClient& again = clients_[index];
     if (again.wake_at != next) return;
     again.wake_at.reset();
-    objects::ClientEffects effects;
-    again.core->on_time(now_, effects);
-    perform(index, std::move(effects));
+    feed_client(index, [&](objects::Client& core, objects::ClientEffects& out) {
+      core.on_time(now_, out);
+    });
   });
 }
 
@@ -533,18 +542,18 @@ void World::write_block(std::size_t client, const Buffer& bytes, Duration timeou
 void World::write_block(std::size_t client, const Buffer& bytes, wire::Hold hold,
                         bool is_offered_first, Duration timeout, Done done) {
   const wire::ObjectId id = wire::ObjectId::block(crypto::sha256(bytes.view()));
-  objects::ClientEffects effects;
-  const auto operation = clients_[client].core->write_block(
-      now_, id, bytes, std::move(hold), is_offered_first, now_ + timeout, effects);
-  clients_[client].waiting.emplace(operation, std::move(done));
-  perform(client, std::move(effects));
+  feed_client(client, [&](objects::Client& core, objects::ClientEffects& out) {
+    const auto operation =
+        core.write_block(now_, id, bytes, std::move(hold), is_offered_first, now_ + timeout, out);
+    clients_[client].waiting.emplace(operation, std::move(done));
+  });
 }
 
 void World::read_block(std::size_t client, const wire::ObjectId& id, Duration timeout, Done done) {
-  objects::ClientEffects effects;
-  const auto operation = clients_[client].core->read_block(now_, id, now_ + timeout, effects);
-  clients_[client].waiting.emplace(operation, std::move(done));
-  perform(client, std::move(effects));
+  feed_client(client, [&](objects::Client& core, objects::ClientEffects& out) {
+    const auto operation = core.read_block(now_, id, now_ + timeout, out);
+    clients_[client].waiting.emplace(operation, std::move(done));
+  });
 }
 
 void World::write_record(std::size_t client, const wire::SignedRecord& record, Duration timeout,
@@ -559,18 +568,18 @@ void World::write_record(std::size_t client, const wire::SignedRecord& record, w
                          Duration timeout, Done done) {
   const auto statement = wire::RecordStatement::decode(record.statement.statement);
   CHECK(statement.has_value());
-  objects::ClientEffects effects;
-  const auto operation = clients_[client].core->write_record(
-      now_, statement->id(), record, std::move(hold), now_ + timeout, effects);
-  clients_[client].waiting.emplace(operation, std::move(done));
-  perform(client, std::move(effects));
+  feed_client(client, [&](objects::Client& core, objects::ClientEffects& out) {
+    const auto operation =
+        core.write_record(now_, statement->id(), record, std::move(hold), now_ + timeout, out);
+    clients_[client].waiting.emplace(operation, std::move(done));
+  });
 }
 
 void World::read_record(std::size_t client, const wire::ObjectId& id, Duration timeout, Done done) {
-  objects::ClientEffects effects;
-  const auto operation = clients_[client].core->read_record(now_, id, now_ + timeout, effects);
-  clients_[client].waiting.emplace(operation, std::move(done));
-  perform(client, std::move(effects));
+  feed_client(client, [&](objects::Client& core, objects::ClientEffects& out) {
+    const auto operation = core.read_record(now_, id, now_ + timeout, out);
+    clients_[client].waiting.emplace(operation, std::move(done));
+  });
 }
 
 std::uint64_t World::observations(std::size_t node, objects::Observation what) const {

@@ -12,6 +12,7 @@
 #include <map>
 #include <queue>
 #include <unordered_map>
+#include <utility>
 
 #include "adversary/misbehaviour.h"
 #include "membership/description.h"
@@ -57,6 +58,30 @@ class Trace {
  private:
   std::uint64_t first_ = 1;
   std::uint64_t second_ = 2;
+};
+
+/// Values under numbers that are used again when a value was taken.
+template <typename T>
+class Slots {
+ public:
+  std::size_t put(T value) {
+    if (free_.empty()) {
+      values_.push_back(std::move(value));
+      return values_.size() - 1;
+    }
+    const std::size_t slot = free_.back();
+    free_.pop_back();
+    values_[slot] = std::move(value);
+    return slot;
+  }
+  T take(std::size_t slot) {
+    free_.push_back(slot);
+    return std::move(values_[slot]);
+  }
+
+ private:
+  std::deque<T> values_;
+  std::vector<std::size_t> free_;
 };
 
 /// An owner, holder and reader: keys, and the statements that they sign.
@@ -230,10 +255,45 @@ class World {
   /// What the clock of a node shows, and when it will show that.
   Instant local(std::size_t node) const;
   Instant global(std::size_t node, Instant local) const;
+  /// A message under way. They lie apart and their places are used again: a message is large.
+  struct Letter {
+    Endpoint from = 0;
+    Endpoint to = 0;
+    wire::Message message;
+  };
   void transmit(Endpoint from, Endpoint to, wire::Message message);
-  void deliver(Endpoint from, Endpoint to, wire::Message message);
-  void perform(std::size_t node, objects::Effects effects);
-  void perform(std::size_t client, objects::ClientEffects effects);
+  void post(Endpoint from, Endpoint to, wire::Message message, Duration latency);
+  void deliver(Letter letter);
+  void deliver_request(Endpoint from, std::size_t node, wire::Request request);
+  void tell(const Letter& letter);
+  void send_answer(std::size_t node, objects::SendAnswer& effect);
+  /// Gives a core an input, `give(core, effects)`, and performs what it asks for. The effects'
+  /// memory is used again.
+  template <typename Input>
+  void feed_node(std::size_t node, const Input& give) {
+    objects::Effects effects = std::exchange(effects_, {});
+    give(*nodes_[node].replica, effects);
+    perform(node, effects);
+    effects.clear();
+    effects_ = std::move(effects);
+  }
+  template <typename Input>
+  void feed_client(std::size_t client, const Input& give) {
+    objects::ClientEffects effects = std::exchange(client_effects_, {});
+    give(*clients_[client].core, effects);
+    perform(client, effects);
+    effects.clear();
+    client_effects_ = std::move(effects);
+  }
+  void perform(std::size_t node, objects::Effects& effects);
+  void perform(std::size_t client, objects::ClientEffects& effects);
+  /// Feeds the node after `delay`, unless it crashed meanwhile.
+  template <typename Input>
+  void feed_later(std::size_t node, Duration delay, Input give) {
+    schedule(now_ + delay, [this, node, life = nodes_[node].life, give = std::move(give)] {
+      if (nodes_[node].life == life && nodes_[node].replica) feed_node(node, give);
+    });
+  }
   bool is_time_for_invariants();
   void wake_node(std::size_t node);
   void wake_client(std::size_t client);
@@ -247,8 +307,10 @@ class World {
   const crypto::SignatureScheme* scheme_;
   Instant now_{};
   std::priority_queue<Event> events_;
-  std::vector<Action> actions_;  // by Event::action
-  std::vector<std::size_t> free_actions_;
+  Slots<Action> actions_;  // by Event::action
+  Slots<Letter> letters_;
+  objects::Effects effects_;  // empty
+  objects::ClientEffects client_effects_;
   std::uint64_t event_count_ = 0;
   std::uint64_t inputs_ = 0;
   bool has_encoded_messages_;

@@ -144,7 +144,7 @@ TEST_F(Story, OrganisationWasAway_FillsItsGaps) {
   for (const Buffer& block : blocks) {
     const auto id = wire::ObjectId::block(crypto::sha256(block.view()));
     for (const std::size_t node : world.group_of(id)) {
-      EXPECT_TRUE(world.disk(node).objects().contains(id)) << "node " << node;
+      EXPECT_TRUE(world.disk(node).index().contains(id)) << "node " << node;
     }
   }
 }
@@ -154,7 +154,7 @@ TEST_F(Story, RottenBytes_AreFetchedAgain) {
   world.run_for(seconds(5));
   std::size_t rotten = 0;
   for (std::size_t node = 0; node < 8; ++node) {
-    if (world.disk(node).objects().empty()) continue;
+    if (world.disk(node).index().empty()) continue;
     world.disk(node).rot(0);
     ++rotten;
     break;
@@ -286,7 +286,7 @@ TEST_F(EpochStory, NodesAreReplaced_NothingIsLostAndGapsAreFilled) {
   for (const Buffer& block : blocks) {
     const auto id = wire::ObjectId::block(crypto::sha256(block.view()));
     for (const std::size_t node : world.group_of(id)) {
-      EXPECT_TRUE(world.disk(node).objects().contains(id)) << "node " << node;
+      EXPECT_TRUE(world.disk(node).index().contains(id)) << "node " << node;
     }
   }
 }
