@@ -56,6 +56,10 @@ enum class Bug : std::uint8_t {
   kFingerprintOfCount,
   kBusyIsTold,
   kLeafKeptOverWrite,
+  kNoTurns,
+  // Quota
+  kQuotaNotChecked,
+  kMergedNotCounted,
 };
 
 struct PlantedBug {
@@ -137,6 +141,10 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "who says \"busy\" counts as having told all that it holds (design 10.3)"},
     {Bug::kLeafKeptOverWrite, "leaf-kept-over-write",
      "what was read of an interval counts although it was written to since (design 6)"},
+    {Bug::kNoTurns, "no-turns", "comparisons that never end keep all others waiting (design 6)"},
+    {Bug::kQuotaNotChecked, "quota-not-checked", "a client gets whatever it asks for (design 5)"},
+    {Bug::kMergedNotCounted, "merged-not-counted",
+     "what comes from other replicas is not counted against its holder (design 5)"},
 };
 
 #ifdef ROSEBUD_PLANTED_BUGS

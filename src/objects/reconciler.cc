@@ -218,6 +218,7 @@ bool Reconciler::is_being_scanned(std::size_t arc) const {
 }
 
 bool Reconciler::must_make_room(Instant now, const Exchange& exchange) const {
+  if (is_planted(Bug::kNoTurns)) return false;
   return now >= exchange.turn_ends && std::ranges::any_of(exchanges_, [](const Exchange& other) {
            return other.stage == Stage::kWaiting;
          });

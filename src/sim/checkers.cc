@@ -27,11 +27,14 @@ std::string node_name(std::size_t node) { return "node " + std::to_string(node);
 
 }  // namespace
 
-Checkers::Checkers(World& world, std::vector<bool> is_faulty)
-    : world_(world), is_faulty_(std::move(is_faulty)) {
+Checkers::Checkers(World& world) : world_(world), nodes_(world.node_count()) {
   world_.watch(
       [this](std::size_t node, World::Endpoint to, const wire::Answer& answer,
              const std::optional<wire::ObjectId>& about) { on_answer(node, to, answer, about); });
+}
+
+void Checkers::set_healed(std::size_t node) {
+  nodes_[node] = {.correct_from = world_.configuration().number().epoch.next()};
 }
 
 void Checkers::fail(const std::string& what) {
@@ -53,7 +56,8 @@ void Checkers::expect_durable_at_quorum(std::size_t client, const wire::ObjectId
   std::size_t counted = 0;
   for (const std::size_t node : world_.group_of(configuration, id)) {
     const wire::StoredObject* object = held(node, id);
-    if (is_faulty_[node] || (object && is_it(*object))) ++counted;
+    const bool is_faulty = is_faulty_in(node, configuration.number().epoch);
+    if (is_faulty || (object && is_it(*object))) ++counted;
   }
   if (counted < 2 * configuration.f() + 1) {
     fail(std::string(what) + " is durable at too few members: " + std::to_string(counted) +
@@ -131,6 +135,42 @@ void Checkers::record_read(std::size_t client, const wire::ObjectId& id,
       client, id,
       [&](const wire::StoredObject& object) { return version_of(object.record) >= version; },
       "a record that was returned");
+}
+
+/// What a hold takes beside its content (docs/protocol/objects.md).
+constexpr std::uint64_t kBytesPerHold = 1024;
+
+void Checkers::charge(std::size_t client, std::uint64_t quota_bytes, std::size_t block_size) {
+  Account& account = accounts_[world_.client_key(client)];
+  account.quota_bytes = quota_bytes;
+  account.acknowledged_bytes += block_size + kBytesPerHold;
+  if (account.acknowledged_bytes > quota_of_all(account)) fail("a client got more than its quota");
+}
+
+/// What all replicas together may take. Each block was taken by at least one of them, and the
+/// others may have it from there. The share of a node is one at most, in whatever epoch; who lost
+/// its disk begins to count anew.
+std::uint64_t Checkers::quota_of_all(const Account& account) const {
+  return (world_.node_count() + world_.lost_disks()) *
+         (2 * account.quota_bytes + World::kQuotaFloor);
+}
+
+void Checkers::check_accounts(std::size_t node) {
+  for (const auto& [holder, account] : accounts_) {
+    std::uint64_t bytes = 0;
+    for (const auto& [id, entry] : world_.disk(node).index()) {
+      for (const wire::Hold& hold : held(node, id)->holds) {
+        const auto statement = wire::HoldStatement::decode(hold.statement.statement);
+        if (statement && statement->holder == holder) bytes += hold.size + kBytesPerHold;
+      }
+    }
+    if (bytes > quota_of_all(account)) {
+      fail(node_name(node) + " is filled by a client above its quota");
+    }
+    if (bytes > world_.disk(node).counted(holder)) {
+      fail(node_name(node) + " does not count what it stores for a client");
+    }
+  }
 }
 
 // ---- What nodes say ----
@@ -211,7 +251,7 @@ void Checkers::check_completeness() {
 void Checkers::expect_complete(const wire::ObjectId& id, const Acknowledgement& acknowledged) {
   if (acknowledged.epoch == world_.configuration().number().epoch) return;  // no epoch is later
   for (std::size_t node = 0; node < world_.node_count(); ++node) {
-    if (is_faulty_[node] || !world_.is_up(node)) continue;
+    if (nodes_[node].is_faulty || !world_.is_up(node)) continue;
     if (world_.replica(node)->complete_for({id.placement, id.placement}) <= acknowledged.epoch) {
       continue;
     }
@@ -258,7 +298,8 @@ std::string Checkers::flaw_of(const wire::ObjectId& id, const wire::StoredObject
 
 void Checkers::check_disks() {
   for (std::size_t node = 0; node < world_.node_count(); ++node) {
-    if (is_faulty_[node]) continue;
+    if (nodes_[node].is_faulty) continue;
+    check_accounts(node);
     for (const auto& [id, entry] : world_.disk(node).index()) {
       if (forbidden_.contains(id)) fail(node_name(node) + " stores what nobody may store");
       const std::string flaw = flaw_of(id, *held(node, id));

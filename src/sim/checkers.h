@@ -10,7 +10,8 @@
 //  4. Every record is linearizable (one writer, versions ordered); blocks come back byte for byte.
 //  5. Who is complete for an epoch holds what was acknowledged before it (design 10).
 //  6. Correct disks hold valid objects alone, with each holder's newest hold (design 5).
-//  7. In the end the members of a group hold the same.
+//  7. A client gets no more than its quota, and its replicas count what they store (design 5).
+//  8. In the end the members of a group hold the same.
 //
 // The first violation stays.
 #pragma once
@@ -24,8 +25,13 @@ namespace rosebud::sim {
 
 class Checkers {
  public:
-  /// `is_faulty`: by node; what these hold or lose counts for nothing.
-  Checkers(World& world, std::vector<bool> is_faulty);
+  explicit Checkers(World& world);
+
+  /// From now on what the node says, holds or loses counts for nothing.
+  void set_faulty(std::size_t node) { nodes_[node].is_faulty = true; }
+  /// It lost everything and comes back with the next epoch: correct from there on, and a faulty
+  /// member of all groups before.
+  void set_healed(std::size_t node);
 
   const std::string& violation() const { return violation_; }
   void fail(const std::string& what);
@@ -46,6 +52,9 @@ class Checkers {
 
   /// No correct replica may ever hold it.
   void forbid(const wire::ObjectId& id) { forbidden_.insert(id); }
+
+  /// A block of the client whose quota is this was acknowledged to it.
+  void charge(std::size_t client, std::uint64_t quota_bytes, std::size_t block_size);
 
   // ---- What nodes say and hold ----
   void on_answer(std::size_t node, World::Endpoint to, const wire::Answer& answer,
@@ -72,6 +81,20 @@ class Checkers {
     std::vector<Acknowledgement> acknowledged;
   };
 
+  struct NodeState {
+    bool is_faulty = false;
+    wire::Epoch correct_from;
+  };
+  struct Account {
+    std::uint64_t quota_bytes = 0;
+    std::uint64_t acknowledged_bytes = 0;
+  };
+
+  bool is_faulty_in(std::size_t node, wire::Epoch epoch) const {
+    return nodes_[node].is_faulty || epoch < nodes_[node].correct_from;
+  }
+  std::uint64_t quota_of_all(const Account& account) const;
+  void check_accounts(std::size_t node);
   const wire::StoredObject* held(std::size_t node, const wire::ObjectId& id) const;
   void expect_durable_at_quorum(std::size_t client, const wire::ObjectId& id,
                                 const std::function<bool(const wire::StoredObject&)>& is_it,
@@ -83,12 +106,13 @@ class Checkers {
                const wire::Hold& hold) const;
 
   World& world_;
-  std::vector<bool> is_faulty_;
+  std::vector<NodeState> nodes_;
   std::string violation_;
   std::map<wire::ObjectId, Block> blocks_;
   std::vector<wire::ObjectId> block_ids_;
   std::map<wire::ObjectId, Record> records_;
   std::set<wire::ObjectId> forbidden_;
+  std::map<crypto::PublicKey, Account> accounts_;  // of those who want more than their quota
 };
 
 }  // namespace rosebud::sim

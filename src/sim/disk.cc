@@ -61,6 +61,13 @@ Status<wire::StorageError> Disk::commit(const std::vector<wire::StorageWrite>& w
   return {};
 }
 
+std::uint64_t Disk::counted(const crypto::PublicKey& client) const {
+  Bytes name = to_bytes(as_bytes("objects/quota/"));
+  name.insert(name.end(), client.bytes.begin(), client.bytes.end());
+  const auto at = notes_.find(name);
+  return at == notes_.end() ? 0 : wire::Reader(at->second).u64();
+}
+
 void Disk::rot(std::uint64_t which) {
   if (index_.empty()) return;
   const auto at = std::next(index_.begin(), static_cast<std::ptrdiff_t>(which % index_.size()));

@@ -31,6 +31,8 @@ class Disk {
 
   /// Flips a bit of one object's content, if there is one. Seen as kCorrupt by the next load.
   void rot(std::uint64_t which);
+  /// Bytes that the node counts against a client.
+  std::uint64_t counted(const crypto::PublicKey& client) const;
   void set_full(bool is_full) { is_full_ = is_full; }
   bool is_full() const { return is_full_; }
 

@@ -32,12 +32,12 @@ std::vector<Weight> weights_of(std::string_view scenario) {
   if (scenario == "epochs") {
     return {{kMisbehave, 60, 1}, {kLoss, 40, 1},     {kLatency, 100, 1},  {kDrift, 20, 1},
             {kCrash, 40, 6},     {kPowerCut, 20, 1}, {kOneWayCut, 30, 3}, {kSlowDisk, 60, 3},
-            {kWipe, 20, 1},      {kEpoch, 100, 12}};
+            {kWipe, 20, 1},      {kEpoch, 100, 12},  {kMove, 50, 3}};
   }
   if (scenario == "disks") {
     return {{kMisbehave, 20, 1}, {kLoss, 40, 1},     {kLatency, 100, 1}, {kCrash, 40, 6},
             {kPowerCut, 40, 2},  {kRot, 60, 10},     {kRollback, 60, 4}, {kWipe, 30, 2},
-            {kFullDisk, 60, 5},  {kSlowDisk, 60, 4}, {kEpoch, 30, 3}};
+            {kFullDisk, 60, 5},  {kSlowDisk, 60, 4}, {kEpoch, 30, 3},    {kMove, 20, 2}};
   }
   if (scenario == "load") {
     return {{kMisbehave, 100, 1}, {kLoss, 100, 1}, {kLatency, 100, 1}, {kCrash, 100, 4}};
@@ -45,7 +45,7 @@ std::vector<Weight> weights_of(std::string_view scenario) {
   return {{kMisbehave, 65, 1}, {kLoss, 50, 1},     {kDuplicates, 50, 1}, {kLatency, 100, 1},
           {kDrift, 30, 1},     {kCrash, 35, 8},    {kPowerCut, 25, 2},   {kPartition, 25, 2},
           {kOneWayCut, 25, 3}, {kRot, 25, 5},      {kRollback, 15, 2},   {kWipe, 10, 1},
-          {kFullDisk, 15, 3},  {kSlowDisk, 25, 3}, {kEpoch, 50, 6}};
+          {kFullDisk, 15, 3},  {kSlowDisk, 25, 3}, {kEpoch, 50, 6},      {kMove, 15, 2}};
 }
 
 std::string_view name_of(FaultKind kind) {
@@ -80,28 +80,15 @@ std::string_view name_of(FaultKind kind) {
       return "slow-disk";
     case FaultKind::kEpoch:
       return "epoch";
+    case FaultKind::kMove:
+      return "move";
   }
   return "unknown";
-}
-
-adversary::Mode choose_mode(Random& random, bool is_patient) {
-  using enum adversary::Mode;
-  constexpr adversary::Mode kModes[] = {kMute,  kLie,    kStale,  kGarbage, kEquivocate,
-                                        kForge, kRefuse, kReplay, kStall};
-  const auto mode = kModes[random.below(std::size(kModes))];
-  // Comparisons without end make ten times the events of any other run.
-  return mode == kStall && !is_patient && random.chance(2, 3) ? kLie : mode;
 }
 
 Duration between(Random& random, Duration low, Duration high) {
   return Duration(static_cast<std::int64_t>(random.between(
       static_cast<std::uint64_t>(low.count()), static_cast<std::uint64_t>(high.count()))));
-}
-
-/// A fault of a disk is a fault of its node, so it strikes the bad organisation alone; crashes and
-/// full disks may strike anybody.
-bool is_fault_of_node(FaultKind kind) {
-  return kind == FaultKind::kRot || kind == FaultKind::kRollback || kind == FaultKind::kWipe;
 }
 
 Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
@@ -138,6 +125,7 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
       out.lasts = between(random, milliseconds(10), seconds(2));
       break;
     case FaultKind::kEpoch:
+    case FaultKind::kMove:
       out.lasts = between(random, milliseconds(1), seconds(3));
       break;
     case FaultKind::kRollback:
@@ -186,6 +174,18 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
 
 }  // namespace
 
+bool is_fault_of_node(FaultKind kind) {
+  return kind == FaultKind::kRot || kind == FaultKind::kRollback || kind == FaultKind::kWipe;
+}
+
+adversary::Mode choose_mode(Random& random, bool is_patient) {
+  using enum adversary::Mode;
+  constexpr adversary::Mode kModes[] = {kMute,  kLie,    kStale,  kGarbage, kEquivocate,
+                                        kForge, kRefuse, kReplay, kStall};
+  const auto mode = kModes[random.below(std::size(kModes))];
+  return mode == kStall && !is_patient && random.chance(2, 3) ? kLie : mode;
+}
+
 std::string describe(const Fault& fault) {
   char text[160];
   std::snprintf(text, sizeof text, "%-12s at %7.3f s for %6.3f s, node %zu",
@@ -213,6 +213,7 @@ std::string describe(const Fault& fault) {
     case FaultKind::kFullDisk:
     case FaultKind::kSlowDisk:
     case FaultKind::kEpoch:
+    case FaultKind::kMove:
       break;
   }
   return text;
@@ -232,7 +233,7 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
     out.pause_max = milliseconds(80);
     out.safety_time = seconds(60);
   }
-  out.world.clients = out.clients + 1;
+  out.world.clients = out.clients + 2;
   out.bad_organisation = static_cast<std::uint32_t>(random.below(out.world.organisations));
   out.is_misbehaving_after_healing = random.chance(1, 2);
   out.story = "f=" + std::to_string(out.world.faults) +

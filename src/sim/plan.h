@@ -28,6 +28,7 @@ enum class FaultKind : std::uint8_t {
   kFullDisk,    // one node
   kSlowDisk,    // every disk, or one
   kEpoch,       // members leave and come
+  kMove,        // the faulty organisation begins anew, and later another one is faulty
 };
 
 struct Fault {
@@ -38,6 +39,12 @@ struct Fault {
   std::uint64_t lot = 0;
 };
 std::string describe(const Fault& fault);
+/// A fault of a disk is a fault of its node, so it strikes the faulty organisation alone; crashes
+/// and full disks may strike anybody.
+bool is_fault_of_node(FaultKind kind);
+/// How a liar lies. A patient run may have those who make comparisons endless, which takes ten
+/// times the events of any other.
+adversary::Mode choose_mode(Random& random, bool is_patient);
 
 struct Plan {
   std::string scenario;
@@ -45,7 +52,7 @@ struct Plan {
   WorldOptions world;
   std::uint32_t bad_organisation = 0;
   std::vector<Fault> faults;
-  /// Clients that keep to the rules; one more does not.
+  /// Clients that keep to the rules; two more do not (workload.h).
   std::uint32_t clients = 3;
   Duration safety_time = std::chrono::seconds(20);
   /// Of a client between two operations, at most.

@@ -16,12 +16,13 @@ class Run {
   Run(const Plan& plan, std::size_t story_lines)
       : plan_(plan),
         world_(plan.world),
-        checkers_(world_, faulty_nodes()),
+        checkers_(world_),
         workload_(world_, checkers_, Random(plan.seed ^ 0x776f726b), plan.clients, plan.pause_max) {
     world_.tell(story_lines);
+    set_faulty(plan.bad_organisation);
   }
 
-  SwarmResult run() {
+  SwarmResult run(const std::function<void()>& on_healing) {
     for (const Fault& fault : plan_.faults) {
       if (fault.at == Duration{}) {
         strike(fault);
@@ -29,12 +30,15 @@ class Run {
         world_.at(fault.at, [this, &fault] { strike(fault); });
       }
       if (fault.kind == FaultKind::kRollback)
-        world_.at(fault.at - fault.lasts, [this, &fault] { world_.back_up(fault.node); });
+        world_.at(fault.at - fault.lasts, [this, &fault] {
+          if (const auto node = node_of(fault)) world_.back_up(*node);
+        });
     }
     workload_.start();
     look();
     world_.at(plan_.safety_time, [this] { workload_.stop(); });
     world_.run_until([this] { return is_over(); }, plan_.safety_time);
+    if (on_healing) on_healing();
     run_until([this] { return workload_.is_idle(); }, "operations do not come to their end");
     if (!is_over()) heal();
     if (!is_over()) demand_progress();
@@ -45,19 +49,26 @@ class Run {
             .trace = world_.trace_hash(),
             .events = world_.event_count(),
             .epochs = epochs_,
+            .moves = moves_,
             .operations = workload_.operations(),
             .acknowledged = workload_.acknowledged(),
+            .over_quota = workload_.over_quota(),
             .time = world_.now().time_since_epoch(),
             .story = {world_.story().begin(), world_.story().end()}};
   }
 
  private:
-  std::vector<bool> faulty_nodes() const {
-    std::vector<bool> out(world_.node_count());
-    for (std::size_t node = 0; node < out.size(); ++node) {
-      out[node] = world_.organisation_of(node) == plan_.bad_organisation;
+  std::vector<std::size_t> nodes_of(std::uint32_t organisation) const {
+    std::vector<std::size_t> out;
+    for (std::size_t node = 0; node < world_.node_count(); ++node) {
+      if (world_.organisation_of(node) == organisation) out.push_back(node);
     }
     return out;
+  }
+
+  void set_faulty(std::uint32_t organisation) {
+    faulty_ = organisation;
+    for (const std::size_t node : nodes_of(organisation)) checkers_.set_faulty(node);
   }
 
   bool is_over() const { return !checkers_.violation().empty(); }
@@ -75,19 +86,28 @@ class Run {
 
   // ---- Faults ----
 
+  /// Whom it strikes; nobody when there is no faulty organisation at this time.
+  std::optional<std::size_t> node_of(const Fault& fault) const {
+    if (!is_fault_of_node(fault.kind)) return fault.node;
+    if (!faulty_) return std::nullopt;
+    const std::size_t node = fault.node - plan_.bad_organisation + *faulty_;
+    return node < world_.node_count() ? std::optional(node) : std::nullopt;
+  }
+
+  void misbehave(adversary::Mode mode) {
+    if (!faulty_) return;
+    for (const std::size_t node : nodes_of(*faulty_)) world_.misbehaviour(node).set_mode(mode);
+  }
+
   void strike(const Fault& fault) {
-    if (is_healed_) return;
+    if (is_healed_ || !node_of(fault)) return;
     if (fault.at > Duration{}) world_.tell(describe(fault));
-    const std::size_t node = fault.node;
+    const std::size_t node = *node_of(fault);
     Random random(fault.lot);
     const auto later = [&](auto what) { world_.at(fault.lasts, what); };
     switch (fault.kind) {
       case FaultKind::kMisbehave:
-        for (std::size_t i = 0; i < world_.node_count(); ++i) {
-          if (world_.organisation_of(i) == plan_.bad_organisation)
-            world_.misbehaviour(i).set_mode(static_cast<adversary::Mode>(fault.lot));
-        }
-        return;
+        return misbehave(static_cast<adversary::Mode>(fault.lot));
       case FaultKind::kLoss:
         world_.network().loss_per_mille = static_cast<std::uint32_t>(fault.lot);
         return;
@@ -153,6 +173,8 @@ class Run {
       }
       case FaultKind::kEpoch:
         return change_membership(random, fault.lasts);
+      case FaultKind::kMove:
+        return begin_to_move(fault);
     }
   }
 
@@ -196,6 +218,54 @@ class Run {
     if (world_.change_membership(inside, spread)) ++epochs_;
   }
 
+  // ---- A faulty organisation that moves ----
+
+  /// The nodes of the faulty organisation begin anew, as other incarnations in a new epoch: there,
+  /// nobody is faulty.
+  void begin_to_move(const Fault& fault) {
+    if (!faulty_) return;
+    misbehave(adversary::Mode::kHonest);
+    for (const std::size_t node : nodes_of(*faulty_)) {
+      world_.wipe(node);
+      checkers_.set_healed(node);
+    }
+    faulty_.reset();
+    admit_the_wiped(fault.lasts);
+    go_on_moving(fault.lot);
+  }
+
+  /// Another organisation may be faulty when every group of earlier epochs was followed by one with
+  /// 2f+1 complete members, and when the leases of those epochs have run out (design 2).
+  void go_on_moving(std::uint64_t lot) {
+    if (is_healed_) return;
+    if (!is_every_group_complete()) {
+      return world_.at(milliseconds(200), [this, lot] { go_on_moving(lot); });
+    }
+    ++moves_;
+    world_.renew_leases();
+    Random random(lot);
+    set_faulty(static_cast<std::uint32_t>(random.below(plan_.world.organisations)));
+    const auto mode = choose_mode(random, false);
+    if (random.chance(2, 3)) misbehave(mode);
+    world_.tell("organisation " + std::to_string(*faulty_) + " is faulty now");
+  }
+
+  bool is_every_group_complete() {
+    const membership::Configuration& newest = world_.configuration();
+    const auto is_complete = [&](const routing::Arc& arc) {
+      return std::cmp_greater_equal(
+          std::ranges::count_if(
+              arc.group,
+              [&](std::uint32_t member) {
+                const std::size_t node = world_.endpoint_of(newest.nodes()[member].key);
+                return world_.is_up(node) &&
+                       world_.replica(node)->complete_for(arc.range) >= newest.number().epoch;
+              }),
+          2 * newest.f() + 1);
+    };
+    return std::ranges::all_of(newest.ring().arcs(), is_complete);
+  }
+
   // ---- Healing ----
 
   void heal() {
@@ -206,10 +276,10 @@ class Run {
     is_healed_ = true;
     if (!plan_.is_misbehaving_after_healing) stop_misbehaving();
     start_everybody();
-    admit_the_wiped();
+    admit_the_wiped(seconds(1));
   }
 
-  void admit_the_wiped() {
+  void admit_the_wiped(Duration spread) {
     std::vector<std::size_t> members;
     bool is_anybody_wiped = false;
     for (std::size_t i = 0; i < world_.node_count(); ++i) {
@@ -217,7 +287,7 @@ class Run {
       is_anybody_wiped = is_anybody_wiped || is_wiped;
       if (world_.is_member(i) || is_wiped) members.push_back(i);
     }
-    if (is_anybody_wiped) CHECK(world_.change_membership(members, seconds(1)));
+    if (is_anybody_wiped) CHECK(world_.change_membership(members, spread));
   }
 
   void stop_misbehaving() {
@@ -264,14 +334,17 @@ class Run {
   World world_;
   Checkers checkers_;
   Workload workload_;
+  std::optional<std::uint32_t> faulty_;  // the organisation that is faulty now
   std::uint64_t epochs_ = 0;
+  std::uint64_t moves_ = 0;
   bool is_healed_ = false;
 };
 
 }  // namespace
 
-SwarmResult run_plan(const Plan& plan, std::size_t story_lines) {
-  return Run(plan, story_lines).run();
+SwarmResult run_plan(const Plan& plan, std::size_t story_lines,
+                     const std::function<void()>& on_healing) {
+  return Run(plan, story_lines).run(on_healing);
 }
 
 Plan minimise(Plan plan, const std::function<bool()>& is_time_left) {

@@ -19,15 +19,18 @@ struct SwarmResult {
   crypto::Digest trace;
   std::uint64_t events = 0;
   std::uint64_t epochs = 0;  // changes of membership
+  std::uint64_t moves = 0;   // of the faulty organisation
   std::uint64_t operations = 0;
   std::uint64_t acknowledged = 0;
+  std::uint64_t over_quota = 0;    // writes that were denied to the client who wants too much
   Duration time{};                 // virtual
   std::vector<std::string> story;  // the last events, if they were asked for
 };
 
 /// The same plan is the same run; it ends soon after the first violation. `story_lines`: how many
-/// of the last events to keep as sentences.
-SwarmResult run_plan(const Plan& plan, std::size_t story_lines = 0);
+/// of the last events to keep as sentences. `on_healing` is called when plan.safety_time is over.
+SwarmResult run_plan(const Plan& plan, std::size_t story_lines = 0,
+                     const std::function<void()>& on_healing = {});
 
 /// The plan with every fault left out without which it fails all the same. Requires: it fails.
 /// Stops early when `is_time_left` says no.

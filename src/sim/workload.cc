@@ -13,6 +13,8 @@ using std::chrono::seconds;
 constexpr Duration kTimeout = seconds(8);
 constexpr Duration kHealedTimeout = seconds(60);
 constexpr std::size_t kEarlierMax = 4;
+/// Of the client who wants more: a few of its blocks on every node.
+constexpr std::uint64_t kSmallQuota = 4096;
 const std::string_view kSalt = "r";
 
 }  // namespace
@@ -28,6 +30,8 @@ Workload::Workload(World& world, Checkers& checkers, Random random, std::size_t 
 void Workload::start() {
   for (std::size_t client = 0; client < honest_; ++client) next_operation(client);
   attack();
+  world_.admit(honest_ + 1, kSmallQuota);
+  overspend();
 }
 
 Bytes Workload::random_bytes(std::size_t size) {
@@ -265,6 +269,22 @@ void Workload::send_two_values() {
     world_.send_raw(honest_, node,
                     wire::PutRecord{.id = id, .record = values[random_.below(2)], .hold = hold});
   }
+}
+
+/// Block after block, and what was refused is not asked for again.
+void Workload::overspend() {
+  if (is_stopping_) return;
+  const std::size_t self = honest_ + 1;
+  const Buffer bytes(random_bytes(1 + random_.below(1000)));
+  ++under_way_;
+  world_.write_block(self, bytes, kTimeout,
+                     [this, self, size = bytes.size()](const OperationResult& result) {
+                       --under_way_;
+                       if (result.outcome == Outcome::kDone)
+                         checkers_.charge(self, kSmallQuota, size);
+                       if (result.outcome == Outcome::kDenied) ++over_quota_;
+                       world_.at(milliseconds(random_.between(10, 200)), [this] { overspend(); });
+                     });
 }
 
 // ---- After healing ----

@@ -9,7 +9,8 @@ namespace rosebud::sim {
 
 class Workload {
  public:
-  /// Clients 0 .. `honest` - 1 keep to the rules; client `honest` does not.
+  /// Clients 0 .. `honest` - 1 keep to the rules; client `honest` does not, and the one behind it
+  /// wants more than its quota.
   Workload(World& world, Checkers& checkers, Random random, std::size_t honest, Duration pause_max);
 
   void start();
@@ -19,6 +20,7 @@ class Workload {
 
   std::uint64_t operations() const { return operations_; }
   std::uint64_t acknowledged() const { return acknowledged_; }
+  std::uint64_t over_quota() const { return over_quota_; }
 
   // ---- After healing: `left` counts down; anything but success is a violation ----
   void read_everything(std::size_t& left);
@@ -51,6 +53,7 @@ class Workload {
   void attack();
   void send_to_group(const wire::ObjectId& id, const wire::RequestBody& body);
   void send_two_values();
+  void overspend();
 
   World& world_;
   Checkers& checkers_;
@@ -63,6 +66,7 @@ class Workload {
   bool is_stopping_ = false;
   std::uint64_t operations_ = 0;
   std::uint64_t acknowledged_ = 0;
+  std::uint64_t over_quota_ = 0;
 };
 
 }  // namespace rosebud::sim

@@ -31,6 +31,7 @@ World::World(const WorldOptions& options)
   parts.start = Timestamp(1'700'000'000);
   parts.settings.faults = options.faults;
   parts.settings.cap = options.faults;
+  parts.settings.client_quota_floor_bytes = kQuotaFloor;
   for (std::uint32_t i = 0; i < options.organisations; ++i) {
     authorities_.push_back(random_key(random_));
     parts.organisations.push_back({.name = "org" + std::to_string(i),
@@ -61,20 +62,24 @@ World::World(const WorldOptions& options)
   chain_.push_back(*made);
   for (std::uint32_t i = 0; i < options.clients; ++i) {
     SimClient client{.key = random_key(random_)};
-    const std::uint32_t organisation = i % options.organisations;
-    client.admission =
-        wire::sign(*scheme_, authorities_[organisation],
-                   wire::AdmissionStatement{.organisation = authorities_[organisation].public_key(),
-                                            .subject = client.key.public_key(),
-                                            .role = wire::Role::kClient,
-                                            .capacity_bytes = 1ULL << 40,
-                                            .not_after = kExpiry,
-                                            .name = "client" + std::to_string(i)});
     client.core = std::make_unique<objects::Client>(objects::Verifier(chain_.back(), *scheme_),
                                                     random_.fork());
     clients_.push_back(std::move(client));
+    admit(i, 1ULL << 40);
   }
   for (std::size_t i = 0; i < nodes_.size(); ++i) restart(i);
+}
+
+void World::admit(std::size_t client, std::uint64_t quota_bytes) {
+  const crypto::SecretKey& authority = authorities_[client % authorities_.size()];
+  clients_[client].admission =
+      wire::sign(*scheme_, authority,
+                 wire::AdmissionStatement{.organisation = authority.public_key(),
+                                          .subject = clients_[client].key.public_key(),
+                                          .role = wire::Role::kClient,
+                                          .capacity_bytes = quota_bytes,
+                                          .not_after = kExpiry,
+                                          .name = "client" + std::to_string(client)});
 }
 
 // ---- Events ----
@@ -285,6 +290,21 @@ bool World::change_membership(const std::vector<std::size_t>& members, Duration 
   return true;
 }
 
+void World::renew_leases() {
+  for (std::size_t client = 0; client < clients_.size(); ++client) {
+    while (clients_[client].known + 1 < chain_.size()) learn_as_client(client);
+  }
+}
+
+void World::learn_as_client(std::size_t client) {
+  const std::size_t known = clients_[client].known++;
+  const Buffer description = chain_[known + 1]->signed_description();
+  objects::Verifier next = next_verifier(known, description.view());
+  feed_client(client, [&](objects::Client& core, objects::ClientEffects& out) {
+    core.on_configuration(now_, std::move(next), out);
+  });
+}
+
 objects::Verifier World::next_verifier(std::size_t known, ByteView description) const {
   auto next = membership::apply(*chain_[known], description, *scheme_);
   CHECK(next.has_value());
@@ -348,6 +368,7 @@ void World::roll_back(std::size_t node) {
   SimNode& at = nodes_[node];
   if (!at.backup || at.is_wiped) return;
   if (at.replica) crash(node);
+  ++lost_disks_;
   tell(name_of(node) + " gets an old copy of its disk");
   const bool is_full = at.disk.is_full();  // of the device, whatever is copied to it
   at.disk = at.backup->disk;
@@ -359,6 +380,7 @@ void World::roll_back(std::size_t node) {
 void World::wipe(std::size_t node) {
   SimNode& at = nodes_[node];
   if (at.replica) crash(node);
+  ++lost_disks_;
   tell(name_of(node) + " has an empty directory");
   const bool is_full = at.disk.is_full();
   at.disk = {};
@@ -462,10 +484,7 @@ void World::perform(std::size_t index, objects::ClientEffects& effects) {
       for (const Buffer& description : learnt->descriptions) {
         if (client.known + 1 == chain_.size()) break;
         if (chain_[client.known + 1]->signed_description() != description) continue;
-        objects::Verifier next = next_verifier(client.known++, description.view());
-        feed_client(index, [&](objects::Client& core, objects::ClientEffects& out) {
-          core.on_configuration(now_, std::move(next), out);
-        });
+        learn_as_client(index);
       }
     } else if (auto* finish = std::get_if<objects::Finish>(&effect)) {
       note(Mark::kFinish, index, static_cast<std::uint64_t>(finish->result.outcome));

@@ -121,6 +121,8 @@ class World {
   /// learn it one by one within `spread`, those that are down after their restart; clients when a
   /// replica tells them. False when such a configuration cannot be.
   bool change_membership(const std::vector<std::size_t>& members, Duration spread);
+  /// Every client learns the newest epoch, as it does when the lease of its own has run out.
+  void renew_leases();
   NetworkFaults& network() { return network_; }
 
   // ---- Faults ----
@@ -134,6 +136,7 @@ class World {
   Instant started_at(std::size_t node) const { return nodes_[node].started_at; }
   /// Nodes are 0 .., clients follow.
   using Endpoint = std::size_t;
+  Endpoint endpoint_of(const wire::NodeKey& key) const;
   std::size_t endpoint_count() const { return nodes_.size() + clients_.size(); }
   /// What `from` sends does not arrive at `to` until it was mended as often as it was cut.
   void cut(Endpoint from, Endpoint to) { ++cuts_[from * endpoint_count() + to]; }
@@ -151,6 +154,8 @@ class World {
   /// An empty directory: a new incarnation, which stays down until an epoch names it.
   void wipe(std::size_t node);
   bool is_waiting_for_admission(std::size_t node) const { return nodes_[node].is_wiped; }
+  /// How often a disk was wiped or rolled back.
+  std::uint64_t lost_disks() const { return lost_disks_; }
 
   // ---- Work of clients; `done` is called once ----
   using Done = std::function<void(const objects::OperationResult&)>;
@@ -168,6 +173,9 @@ class World {
   /// A signed record of this client's own.
   wire::SignedRecord make_record(std::size_t client, ByteView salt, wire::Version version,
                                  ByteView value);
+  /// Admitted anew, with this quota.
+  void admit(std::size_t client, std::uint64_t quota_bytes);
+  static constexpr std::uint64_t kQuotaFloor = 1024;
   const crypto::PublicKey& client_key(std::size_t client) const {
     return clients_[client].key.public_key();
   }
@@ -295,9 +303,9 @@ class World {
     });
   }
   bool is_time_for_invariants();
+  void learn_as_client(std::size_t client);
   void wake_node(std::size_t node);
   void wake_client(std::size_t client);
-  Endpoint endpoint_of(const wire::NodeKey& key) const;
   /// Verifies what follows configuration `known`, as a peer would.
   objects::Verifier next_verifier(std::size_t known, ByteView description) const;
   void learn_later(std::size_t node, Duration spread);
@@ -313,6 +321,7 @@ class World {
   objects::ClientEffects client_effects_;
   std::uint64_t event_count_ = 0;
   std::uint64_t inputs_ = 0;
+  std::uint64_t lost_disks_ = 0;
   bool has_encoded_messages_;
   objects::ReplicaLimits limits_;
   Trace trace_;
