@@ -93,7 +93,7 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
           });
       arc.is_served = arc.is_kept;
     }
-    arc.completion = new_completion(arc);
+    arc.completion = new_completion(arc, true);
     if (arc.is_served) raise(tenure_.served, range);
     arcs_served_ += arc.is_served ? 1 : 0;
     arcs_.push_back(std::move(arc));
@@ -129,8 +129,9 @@ std::vector<EpochGroup> Reconciler::groups_of(const crypto::Digest& key,
   return out;
 }
 
-Completion Reconciler::new_completion(const Arc& arc) const {
-  return {verifier_->configuration().f(), self_, tenure_.complete.lowest(arc.range), arc.groups};
+Completion Reconciler::new_completion(const Arc& arc, bool has_own) const {
+  const wire::Epoch own = has_own ? tenure_.complete.lowest(arc.range) : wire::Epoch{};
+  return {verifier_->configuration().f(), self_, own, arc.groups};
 }
 
 void Reconciler::add_sources(std::size_t index) {
@@ -426,13 +427,16 @@ void Reconciler::repair(Instant now, const wire::ObjectId& id, ReconcilerEffects
   if (!arc || repairs_.contains(id) || repairs_.size() >= settings_.key_repairs_max) return;
   KeyRepair& repair = repairs_[id];
   repair.arc = static_cast<std::size_t>(arc - arcs_.data());
-  repair.completion = new_completion(*arc);
+  repair.is_damaged = damaged_.contains(id);
+  repair.completion = new_completion(*arc, !repair.is_damaged);
   repair.rounds_left = kRepairRounds;
   send_repair(now, id, repair, out);
 }
 
 void Reconciler::mark_damaged(Instant now, const wire::ObjectId& id, ReconcilerEffects& out) {
-  damaged_.insert(id);
+  const auto [at, is_new] = damaged_.emplace(id, now);
+  if (at->second > now) return;
+  at->second = now + settings_.retry_delay;
   repair(now, id, out);
 }
 
@@ -472,15 +476,14 @@ void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Ans
   }
   repair.answered.insert(pending.to);
   repair.completion.on_told(pending.to, claim);
-  const Arc& arc = arcs_[repair.arc];
-  // Where clients are answered already, an object is repaired because its bytes were bad: that the
-  // interval is complete says nothing of it any more, and one liar's answer must not end it.
-  const bool is_enough = arc.is_kept || arc.is_served ? is_compared_enough(arc, repair.answered)
-                                                      : repair.completion.is_complete();
-  if (is_enough) {
+  if (is_asked_enough(repair)) {
     repair.is_merging = true;
-    out.merges.push_back(
-        {.id = pending.id, .found = std::move(repair.found), .is_key_done = true, .era = era_});
+    const bool is_nowhere = repair.is_damaged && repair.found.empty();
+    out.merges.push_back({.id = pending.id,
+                          .found = std::move(repair.found),
+                          .is_key_done = true,
+                          .is_nowhere = is_nowhere,
+                          .era = era_});
     return;
   }
   for (const wire::NodeKey& source : repair.completion.sources()) {
@@ -491,6 +494,17 @@ void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Ans
       send(now, source, wire::FetchObject{pending.id}, {.id = pending.id}, out);
     }
   }
+}
+
+/// Where clients are answered already, an object is repaired because its bytes were bad: that the
+/// interval is complete says nothing of it any more, and one liar's answer must not end it.
+bool Reconciler::is_asked_enough(const KeyRepair& repair) const {
+  const Arc& arc = arcs_[repair.arc];
+  if (!arc.is_kept && !arc.is_served) return repair.completion.is_complete();
+  if (!is_compared_enough(arc, repair.answered)) return false;
+  // That nobody has it counts only from those who know: suppose all the others came with this
+  // epoch and did not complete yet.
+  return !repair.found.empty() || !repair.is_damaged || repair.completion.is_complete();
 }
 
 void Reconciler::on_merged(Instant now, const wire::ObjectId& id, bool is_key_done, bool is_whole,
@@ -584,7 +598,11 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
       ++at;
     }
   }
-  for (const wire::ObjectId& id : damaged_) repair(now, id, out);
+  for (auto& [id, again_at] : damaged_) {
+    if (again_at > now) continue;
+    again_at = now + settings_.retry_delay;
+    repair(now, id, out);
+  }
   if (now >= next_round_) {
     next_round_ = now + settings_.interval;
     // Those that are not done yet go on: a dead source must not keep the others from being compared
@@ -613,6 +631,7 @@ Instant Reconciler::earliest_deadline() const {
   for (const auto& [id, repair] : repairs_) {
     if (!repair.is_merging) next = std::min(next, repair.deadline);
   }
+  for (const auto& [id, again_at] : damaged_) next = std::min(next, again_at);
   return next;
 }
 

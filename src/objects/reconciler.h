@@ -62,7 +62,8 @@ struct ReconcilerEffects {
     wire::ObjectId id;
     std::vector<wire::StoredObject> found;
     bool is_key_done = false;
-    std::uint64_t era = 0;  // repeated by on_merged
+    bool is_nowhere = false;  // damaged here, and nobody who counts has it: there is no such object
+    std::uint64_t era = 0;    // repeated by on_merged
   };
   std::vector<Request> requests;
   std::vector<RangeScan> scans;
@@ -127,7 +128,7 @@ class Reconciler {
 
   /// Asks the sources about one object at once, ahead of everything. Repeated calls do nothing.
   void repair(Instant now, const wire::ObjectId& id, ReconcilerEffects& out);
-  /// The same, and again until the object is whole: its bytes were bad.
+  /// The same, and again until the object is whole, or nobody else has it: its bytes were bad.
   void mark_damaged(Instant now, const wire::ObjectId& id, ReconcilerEffects& out);
 
   void on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,
@@ -192,6 +193,7 @@ class Reconciler {
     Completion completion;
     std::set<wire::NodeKey> answered;
     std::vector<wire::StoredObject> found;  // at most one: what all answers together show
+    bool is_damaged = false;  // then what this replica is complete for says nothing of the object
     bool is_merging = false;
     Instant deadline;  // ask again those who did not answer
     int rounds_left = 0;
@@ -200,7 +202,8 @@ class Reconciler {
   void take_arcs(Instant now, const Verifier& next, const History& history, bool is_start,
                  ReconcilerEffects& out);
   std::vector<EpochGroup> groups_of(const crypto::Digest& key, const History& history) const;
-  Completion new_completion(const Arc& arc) const;
+  /// `has_own`: what this replica is complete for counts.
+  Completion new_completion(const Arc& arc, bool has_own) const;
   void add_sources(std::size_t arc);
   /// Looks whether the arc is complete, and whether it may be served.
   void judge(std::size_t arc);
@@ -231,6 +234,7 @@ class Reconciler {
   void send(Instant now, const wire::NodeKey& to, wire::RequestBody body, Pending pending,
             ReconcilerEffects& out);
   bool is_valid(const wire::ObjectId& id, const wire::Answer& answer) const;
+  bool is_asked_enough(const KeyRepair& repair) const;
   Instant earliest_deadline() const;
 
   wire::NodeKey self_;
@@ -248,8 +252,8 @@ class Reconciler {
   std::uint64_t tenure_revision_ = 1;
   std::map<wire::Nonce, Pending> pending_;
   std::map<wire::ObjectId, KeyRepair> repairs_;
-  std::set<wire::ObjectId> served_keys_;  // single objects served before their arc is
-  std::set<wire::ObjectId> damaged_;      // asked for again until whole
+  std::set<wire::ObjectId> served_keys_;       // single objects served before their arc is
+  std::map<wire::ObjectId, Instant> damaged_;  // when they may be asked for again, until whole
   std::map<wire::NodeKey, Instant>
       silent_since_;  // sources that let a question time out, until they answer
   Instant next_round_;

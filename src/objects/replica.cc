@@ -380,9 +380,9 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
 }
 
 /// The object, and with it what its new holds were charged.
-void Replica::persist(AfterPersist after, wire::PutObject write, Effects& out) {
+void Replica::persist(AfterPersist after, wire::StorageWrite write, Effects& out) {
   std::vector<wire::StorageWrite> writes;
-  writes.emplace_back(std::move(write));
+  writes.push_back(std::move(write));
   for (const auto& [who, bytes] : after.charged)
     writes.emplace_back(quota_note(who, charged_bytes_[who]));
   if (is_planted(Bug::kAcknowledgedBeforeSync) && after.answer) {

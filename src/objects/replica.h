@@ -139,6 +139,7 @@ class Replica {
   struct MergeOperation {
     std::vector<wire::StoredObject> found;  // verified; what peers hold
     bool is_key_done = false;               // serve the key afterwards
+    bool is_nowhere = false;                // the damaged object is to be forgotten
     std::uint64_t era = 0;                  // the reconciler's
   };
   struct ScrubOperation {};
@@ -182,7 +183,7 @@ class Replica {
               Effects& out);
   void refuse(const Sender& sender, const wire::MessageContext& context, wire::RefusalReason reason,
               Effects& out);
-  void persist(AfterPersist after, wire::PutObject write, Effects& out);
+  void persist(AfterPersist after, wire::StorageWrite write, Effects& out);
   std::vector<Buffer> descriptions_after(const wire::ConfigurationNumber& known) const;
   void enter(Effects& out);
   void write_tenure(Effects& out);

@@ -25,11 +25,12 @@ void Replica::perform(ReconcilerEffects& asked, Effects& out) {
   }
   for (Report& report : asked.reports) out.push_back(report);
   for (auto& merge : asked.merges) {
-    enqueue(
-        merge.id,
-        MergeOperation{
-            .found = std::move(merge.found), .is_key_done = merge.is_key_done, .era = merge.era},
-        out);
+    enqueue(merge.id,
+            MergeOperation{.found = std::move(merge.found),
+                           .is_key_done = merge.is_key_done,
+                           .is_nowhere = merge.is_nowhere,
+                           .era = merge.era},
+            out);
   }
   write_tenure(out);
 }
@@ -138,6 +139,9 @@ void Replica::run_merge(const wire::ObjectId& id, MergeOperation& operation,
   for (const wire::Hold& hold : object.holds) holders.insert(holder_of(hold));
   bool is_changed = false;
   for (const wire::StoredObject& found : operation.found) is_changed |= merge(object, found);
+  // Damaged, and those who would have it if it had ever been acknowledged do not: it was not
+  // (design 6). Kept, the mark would be asked for and answered "busy" for ever.
+  if (is_healing && operation.is_nowhere) return persist({.id = id}, wire::DeleteObject{id}, out);
   if (!is_changed) {
     // Nothing new. An object that nobody showed and that is not here is simply not there.
     ReconcilerEffects asked;

@@ -60,6 +60,7 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
       core->on_scanned(now, scan->token, std::move(found), follow);
     } else if (const auto* persist = std::get_if<Persist>(&effect)) {
       for (const auto& write : persist->writes) {
+        if (const auto* erase = std::get_if<wire::DeleteObject>(&write)) objects.erase(erase->id);
         if (const auto* put = std::get_if<wire::PutObject>(&write)) {
           wire::StoredObject object = put->object;
           if (put->is_content_unchanged) object.content = objects.at(object.id).content;
@@ -385,6 +386,34 @@ TEST_F(GainerOf4, BadBytesOnAGainedArc_Need2fOthers) {
   EXPECT_FALSE(objects.at(block).is_damaged);
   ask(wire::GetBlock{block}, 3);
   EXPECT_TRUE(answered<wire::BlockFound>());
+}
+
+TEST_F(GainerOf4, BadBytesThatNobodyElseHas_AreForgottenOnceThoseWhoKnowSaidSo) {
+  answer_requests({1, 2, 3}, {.has_entered = true, .complete_for = wire::Epoch(3)});
+  objects[block] = {.id = block, .is_damaged = true};
+  requests.clear();
+  ask(wire::GetBlock{block}, 3);
+  std::vector<SendRequest> fetches = requests;
+  std::erase_if(fetches, [](const SendRequest& one) {
+    return !std::holds_alternative<wire::FetchObject>(one.request.body);
+  });
+  ASSERT_EQ(fetches.size(), 3U);
+  const auto say_absent = [&](std::size_t which, wire::Epoch complete_for) {
+    Effects effects;
+    core->on_answer(now, fetches[which].to,
+                    {fetches[which].request.context, wire::ObjectAbsent{complete_for}}, effects);
+    take(std::move(effects));
+  };
+  // Two others are enough to compare with, but one that came with this epoch does not know yet.
+  say_absent(0, wire::Epoch(3));
+  say_absent(1, wire::Epoch(0));
+  EXPECT_TRUE(objects.contains(block));
+  ask(wire::GetBlock{block}, 3);
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  say_absent(2, wire::Epoch(3));
+  EXPECT_FALSE(objects.contains(block));
+  ask(wire::GetBlock{block}, 3);
+  EXPECT_TRUE(answered<wire::Absent>());
 }
 
 TEST_F(GainerOf4, WhatReconcilingBringsIsCountedForItsHolder) {
