@@ -61,8 +61,14 @@ class Disk:
             os.close(handle)
 
     def empty(self):
-        if os.path.exists(self._balloon):
-            os.remove(self._balloon)
+        if not os.path.exists(self._balloon):
+            return
+        os.remove(self._balloon)
+        handle = os.open(self.folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)  # a power cut would bring it back
+        finally:
+            os.close(handle)
 
     # ---- What only the faulty organisation's disks suffer ----
 

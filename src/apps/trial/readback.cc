@@ -26,17 +26,17 @@ std::set<std::string> acknowledged_in(const history::History& history) {
 }
 
 /// "block:HEX", "record:HEX", "file:CID".
-bool is_read_back(client::Session& session, history::Recorder& recorder, const std::string& object,
-                  Duration timeout) {
+Outcome read_object(client::Session& session, history::Recorder& recorder,
+                    const std::string& object, Duration timeout) {
   const std::string id = object.substr(object.find(':') + 1);
   if (object.starts_with("file:")) {
     const auto cid = fs::Cid::parse(id);
-    return cid && read_file(session, recorder, *cid, timeout) == Outcome::kOk;
+    return cid ? read_file(session, recorder, *cid, timeout) : Outcome::kWrong;
   }
   const auto digest = from_hex(id);
-  if (!digest) return false;
+  if (!digest) return Outcome::kWrong;
   crypto::Digest placement;
-  if (digest->size() != placement.bytes.size()) return false;
+  if (digest->size() != placement.bytes.size()) return Outcome::kWrong;
   std::ranges::copy(*digest, placement.bytes.begin());
   const auto result = session.wait([&](client::Session::Done done) {
     if (object.starts_with("block:")) {
@@ -45,7 +45,7 @@ bool is_read_back(client::Session& session, history::Recorder& recorder, const s
       session.read_record(wire::ObjectId::record(placement), timeout, std::move(done));
     }
   });
-  return result.outcome == objects::Outcome::kDone;
+  return outcome_of(result.outcome);
 }
 
 }  // namespace
@@ -68,17 +68,19 @@ Result<bool, Explained> read_back(const ReadbackOptions& options) {
   for (std::size_t i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
       for (std::size_t at = next++; at < objects.size(); at = next++) {
-        if (is_read_back(session, **recorder, objects[at], duration_of(options.timeout_seconds)))
-          continue;
-        if (missing++ < kToldMax) fmt::print(stderr, "NOT READ BACK: {}\n", objects[at]);
+        const Outcome outcome =
+            read_object(session, **recorder, objects[at], duration_of(options.timeout_seconds));
+        if (outcome == Outcome::kOk || missing++ >= kToldMax) continue;
+        fmt::print(stderr, "NOT READ BACK: {}: {}\n", objects[at], history::name_of(outcome));
       }
     });
   }
   for (auto& thread : threads) thread.join();
   std::map<std::string, std::size_t> kinds;
   for (const std::string& object : objects) ++kinds[object.substr(0, object.find(':'))];
-  fmt::print("read back: {} blocks, {} files, {} records that were acknowledged; {} not there\n",
-             kinds["block"], kinds["file"], kinds["record"], missing.load());
+  fmt::print(
+      "read back: {} blocks, {} files, {} records that were acknowledged; {} did not come back\n",
+      kinds["block"], kinds["file"], kinds["record"], missing.load());
   return missing == 0;
 }
 

@@ -10,6 +10,26 @@ using history::Outcome;
 using history::Point;
 using objects::OperationResult;
 
+/// Nothing: it is not that record, or not its owner's.
+std::optional<Point> verified_point(const wire::ObjectId& id,
+                                    const std::optional<wire::SignedRecord>& record) {
+  if (!record) return std::nullopt;
+  const auto statement = wire::RecordStatement::decode(record->statement.statement);
+  if (!statement || wire::record_id(statement->owner, statement->salt) != id ||
+      wire::record_value_hash(record->value.view()) != statement->value_hash ||
+      !wire::is_signed_by<wire::RecordStatement>(crypto::ed25519(), statement->owner,
+                                                 record->statement)) {
+    return std::nullopt;
+  }
+  return trial::point_of(statement->version.value, statement->value_hash);
+}
+
+}  // namespace
+
+Point point_of(std::uint64_t version, const crypto::Digest& value_hash) {
+  return {.version = version, .value = to_hex(value_hash.view()).substr(0, 32)};
+}
+
 Outcome outcome_of(objects::Outcome outcome) {
   using enum objects::Outcome;
   switch (outcome) {
@@ -29,26 +49,6 @@ Outcome outcome_of(objects::Outcome outcome) {
       return Outcome::kDenied;
   }
   return Outcome::kUnknown;
-}
-
-/// Nothing: it is not that record, or not its owner's.
-std::optional<Point> verified_point(const wire::ObjectId& id,
-                                    const std::optional<wire::SignedRecord>& record) {
-  if (!record) return std::nullopt;
-  const auto statement = wire::RecordStatement::decode(record->statement.statement);
-  if (!statement || wire::record_id(statement->owner, statement->salt) != id ||
-      wire::record_value_hash(record->value.view()) != statement->value_hash ||
-      !wire::is_signed_by<wire::RecordStatement>(crypto::ed25519(), statement->owner,
-                                                 record->statement)) {
-    return std::nullopt;
-  }
-  return trial::point_of(statement->version.value, statement->value_hash);
-}
-
-}  // namespace
-
-Point point_of(std::uint64_t version, const crypto::Digest& value_hash) {
-  return {.version = version, .value = to_hex(value_hash.view()).substr(0, 32)};
 }
 
 std::string object_name(const wire::ObjectId& id) {

@@ -10,6 +10,7 @@ namespace rosebud::trial {
 /// The first half of a hash is enough to tell values apart and to order them.
 history::Point point_of(std::uint64_t version, const crypto::Digest& value_hash);
 std::string object_name(const wire::ObjectId& id);
+history::Outcome outcome_of(objects::Outcome outcome);
 
 /// What comes back is verified here once more: bytes against the id, a record against its owner's
 /// key and signature. `inner` and `recorder` must outlive it.
