@@ -24,24 +24,10 @@ class Blocks final : public fs::BlockSink, public fs::BlockSource {
   std::map<fs::Cid, Buffer> blocks;
 };
 
-class Memory final : public fs::ByteSource {
- public:
-  explicit Memory(ByteView bytes) : rest_(bytes) {}
-  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override {
-    const std::size_t n = std::min(into.size(), rest_.size());
-    std::copy_n(rest_.begin(), n, into.begin());
-    rest_ = rest_.subspan(n);
-    return n;
-  }
-
- private:
-  ByteView rest_;
-};
-
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  Memory source(ByteView(data, size));
+  fs::MemorySource source(ByteView(data, size));
   Blocks taken;
   Blocks store;
   const auto imported = fs::import_car(source, taken, store, {});
@@ -53,7 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       return {};
     });
     if (!exported) std::abort();
-    Memory from(again);
+    fs::MemorySource from(again);
     Blocks second;
     const auto back = fs::import_car(from, second, store, {});
     if (!back || back->roots != std::vector{root}) std::abort();

@@ -12,21 +12,6 @@ Error local(const Explained& explained) {
   return {static_cast<ErrorCode>(client::code_of(explained)), explained.text()};
 }
 
-/// Bytes that are in memory already.
-class ViewSource final : public fs::ByteSource {
- public:
-  explicit ViewSource(ByteView rest) : rest_(rest) {}
-  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override {
-    const std::size_t n = std::min(into.size(), rest_.size());
-    if (n > 0) std::memcpy(into.data(), rest_.data(), n);
-    rest_ = rest_.subspan(n);
-    return n;
-  }
-
- private:
-  ByteView rest_;
-};
-
 }  // namespace
 
 struct Cluster::Impl {
@@ -62,7 +47,7 @@ Outcome<Cluster> Cluster::open(const std::filesystem::path& given,
 
 Outcome<std::string> Cluster::add(std::string_view bytes) {
   return impl_->add([&](client::StoreSink& sink) {
-    ViewSource source(as_bytes(bytes));
+    fs::MemorySource source(as_bytes(bytes));
     return fs::import_file(source, sink);
   });
 }

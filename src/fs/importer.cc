@@ -209,6 +209,13 @@ Result<OpenDirectory, Explained> open_directory(const stdfs::path& path, std::st
 
 }  // namespace
 
+Result<std::size_t, Explained> MemorySource::read(std::span<std::uint8_t> into) {
+  const std::size_t n = std::min(into.size(), rest_.size());
+  std::copy_n(rest_.begin(), n, into.begin());
+  rest_ = rest_.subspan(n);
+  return n;
+}
+
 namespace {
 
 /// The next chunk: shorter than kChunkSize at the end, empty behind it.

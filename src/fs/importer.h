@@ -33,6 +33,16 @@ class ByteSource {
   virtual Result<std::size_t, Explained> read(std::span<std::uint8_t> into) = 0;
 };
 
+/// Bytes that are in memory already, and outlive it.
+class MemorySource final : public ByteSource {
+ public:
+  explicit MemorySource(ByteView bytes) : rest_(bytes) {}
+  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override;
+
+ private:
+  ByteView rest_;
+};
+
 struct Imported {
   Cid cid;
   std::uint64_t tsize = 0;  // what a link to it says

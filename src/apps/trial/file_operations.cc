@@ -1,7 +1,5 @@
 #include "apps/trial/file_operations.h"
 
-#include <cstring>
-
 #include "client/files.h"
 #include "fs/importer.h"
 #include "fs/reader.h"
@@ -28,20 +26,6 @@ Outcome outcome_of(client::ExitCode code) {
   }
 }
 
-class ViewSource final : public fs::ByteSource {
- public:
-  explicit ViewSource(ByteView rest) : rest_(rest) {}
-  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override {
-    const std::size_t n = std::min(into.size(), rest_.size());
-    if (n > 0) std::memcpy(into.data(), rest_.data(), n);
-    rest_ = rest_.subspan(n);
-    return n;
-  }
-
- private:
-  ByteView rest_;
-};
-
 /// Only to learn the id, which an operation must have when it begins.
 class NullSink final : public fs::BlockSink {
  public:
@@ -53,13 +37,13 @@ class NullSink final : public fs::BlockSink {
 std::optional<fs::Cid> add_file(client::Session& session, history::Recorder& recorder,
                                 ByteView bytes, Duration timeout) {
   NullSink nowhere;
-  ViewSource first(bytes);
+  fs::MemorySource first(bytes);
   const auto known = fs::import_file(first, nowhere);
   if (!known) return std::nullopt;
   const auto call =
       recorder.begin(Action::kWrite, object_name(known->cid), point_of(1, crypto::sha256(bytes)));
   client::StoreSink sink(session, timeout);
-  ViewSource source(bytes);
+  fs::MemorySource source(bytes);
   const auto stored = fs::import_file(source, sink);
   const auto failure = sink.finish();
   Outcome outcome = Outcome::kOk;

@@ -1,0 +1,13 @@
+// What rosebud-sim can do, one function for each core.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+namespace rosebud {
+
+/// `rosebud-sim run|swarm|scenarios|bugs`: replicas and clients of the object store.
+void add_object_commands(CLI::App& app, int& exit_code);
+/// `rosebud-sim pbft run|swarm|scenarios|bugs`: a group of replicas that agree on an order.
+void add_pbft_commands(CLI::App& app, int& exit_code);
+
+}  // namespace rosebud
