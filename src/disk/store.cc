@@ -7,8 +7,10 @@
 #include <rocksdb/table.h>
 #include <sys/statvfs.h>
 
+#include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <thread>
 
 #include "base/check.h"
 #include "base/random.h"
@@ -221,6 +223,9 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
   base.info_log = std::make_shared<DatabaseLog>(options.path);
   base.max_background_jobs = 2;
   base.max_open_files = 512;
+  // It starts that many threads at every start, even for one table.
+  base.max_file_opening_threads =
+      static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1U, 16U));
   base.db_write_buffer_size = options.write_buffer_bytes;
   base.max_total_wal_size = 4 * options.write_buffer_bytes;
   base.bytes_per_sync = 1U << 20;

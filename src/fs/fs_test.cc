@@ -107,7 +107,7 @@ constexpr Attributes kAttributes{.mode = 0600,
 
 TEST(Golden, FilesWithAttributes) {
   const auto vectors = golden();
-  for (const std::uint64_t size : {0, 10, 1048576, 1048577}) {
+  for (const std::uint64_t size : std::initializer_list<std::uint64_t>{0, 10, 1048576, 1048577}) {
     Blocks blocks;
     Pattern pattern(size);
     const auto imported = *import_file(pattern, blocks, kAttributes);

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstdio>
 #include <limits>
+#include <ranges>
+#include <utility>
 
 namespace rosebud::history {
 namespace {
@@ -101,10 +103,10 @@ Violation violation_of(const History& history, const std::vector<Witness>& opera
                        const Wrong& wrong) {
   std::vector<Witness> proof = wrong.against;
   proof.push_back(wrong.operation);
-  std::ranges::sort(proof);
+  const auto by_time = [&](Witness w) { return std::pair(history[w].invoked, w); };
+  std::ranges::sort(proof, {}, by_time);
   const auto repeated = std::ranges::unique(proof);
   proof.erase(repeated.begin(), repeated.end());
-  std::ranges::stable_sort(proof, {}, [&](Witness w) { return history[w].invoked; });
   Violation out{
       .object = history[wrong.operation].object, .what = wrong.what, .proof = {}, .around = {}};
   Nanoseconds from = kNever;
@@ -113,15 +115,15 @@ Violation violation_of(const History& history, const std::vector<Witness>& opera
     from = std::min(from, history[w].invoked);
   }
   const Nanoseconds to = end_of(history[wrong.operation]);
+  std::vector<Witness> around;
   for (const Witness w : operations) {
     if (std::ranges::count(proof, w) > 0) continue;
-    if (history[w].invoked <= to && end_of(history[w]) >= from) out.around.push_back(history[w]);
+    if (history[w].invoked <= to && end_of(history[w]) >= from) around.push_back(w);
   }
-  std::ranges::stable_sort(out.around, {}, &Operation::invoked);
+  std::ranges::sort(around, {}, by_time);
   // The last ones are nearest to what is wrong.
-  if (out.around.size() > Violation::kAroundMax)
-    out.around.erase(out.around.begin(),
-                     out.around.end() - static_cast<std::ptrdiff_t>(Violation::kAroundMax));
+  const std::size_t skipped = around.size() - std::min(around.size(), Violation::kAroundMax);
+  for (const Witness w : around | std::views::drop(skipped)) out.around.push_back(history[w]);
   return out;
 }
 

@@ -9,6 +9,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <system_error>
+#include <tuple>
 
 #include "base/check.h"
 
@@ -164,7 +165,7 @@ Result<History, Explained> read_history(const stdfs::path& folder) {
   for (const auto& file : files) {
     if (auto read = FileReader(file, out).read(); !read) return fail(read.error());
   }
-  std::ranges::stable_sort(out, {}, &Operation::invoked);
+  std::ranges::sort(out, {}, [](const Operation& o) { return std::tie(o.invoked, o.client); });
   return out;
 }
 

@@ -3,10 +3,9 @@
 //
 // A Core names what differs:
 //   kCommand                      "rosebud-sim" and what stands behind it
-//   Plan, Result                  of its simulator: Plan{story, faults}, Result{violation, time, story}
-//   make_plan, run, minimise, describe, kScenarios, is_scenario
-//   kPlantedBugs, describe_bug, plant
-//   measure(plan)                 a run, and what of it counts as simulated time
+//   Plan, Result                  of its simulator: Plan{story, faults}, Result{violation, time,
+//   story} make_plan, run, minimise, describe, kScenarios, is_scenario kPlantedBugs, describe_bug,
+//   plant measure(plan)                 a run, and what of it counts as simulated time
 //   counts(result), trace(result) what a summary adds up; what two equal runs have in common
 #pragma once
 
@@ -212,8 +211,7 @@ class CoreCommands {
       const Plan plan = Core::make_plan(options_.scenario, seed);
       const Result result = Core::run(plan, 0);
       // One seed in twenty runs twice: the same seed is the same run.
-      const bool is_same =
-          seed % 20 != 1 || Core::trace(Core::run(plan, 0)) == Core::trace(result);
+      const bool is_same = seed % 20 != 1 || Core::trace(Core::run(plan, 0)) == Core::trace(result);
       take(seed, plan, result, is_same);
     }
   }

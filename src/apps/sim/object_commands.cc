@@ -38,8 +38,7 @@ struct ObjectCore {
   static MeasuredRun<Result> measure(const Plan& plan) {
     MeasuredRun<Result> out{.simulated_s = static_cast<double>(plan.safety_time.count()) / 1e6};
     const double begin = processor_seconds();
-    out.result =
-        sim::run_plan(plan, 0, [&] { out.processor_s = processor_seconds() - begin; });
+    out.result = sim::run_plan(plan, 0, [&] { out.processor_s = processor_seconds() - begin; });
     return out;
   }
   static Counts counts(const Result& result) {
