@@ -5,11 +5,12 @@
 #include <boost/asio/detached.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http.hpp>
+
+#include "net/acceptor.h"
 
 namespace rosebud::net {
 namespace {
@@ -101,53 +102,26 @@ asio::awaitable<void> serve(tcp::socket socket, std::shared_ptr<Place> place) {
 
 class BeastAdmin final : public AdminHttp {
  public:
-  BeastAdmin(asio::io_context& io, Handler handler) : io_(io), acceptor_(io), retry_(io) {
+  BeastAdmin(asio::io_context& io, Handler handler)
+      : io_(io), acceptor_(io, [this](tcp::socket socket) { take(std::move(socket)); }) {
     shared_->handler = std::move(handler);
   }
-  ~BeastAdmin() override {
-    shared_->is_closed = true;
-    error_code ignored;
-    acceptor_.close(ignored);
-    retry_.cancel();
-  }
+  ~BeastAdmin() override { shared_->is_closed = true; }
   error_code open(std::uint16_t port) {
-    error_code error;
-    const tcp::endpoint endpoint(asio::ip::address_v4::loopback(), port);
-    if (acceptor_.open(endpoint.protocol(), error)) return error;
-    if (acceptor_.set_option(tcp::acceptor::reuse_address(true), error)) return error;
-    if (acceptor_.bind(endpoint, error)) return error;
-    if (acceptor_.listen(64, error)) return error;
-    port_ = acceptor_.local_endpoint(error).port();
-    if (!error) accept_next();
-    return error;
+    constexpr int kBacklog = 64;
+    return acceptor_.open({asio::ip::address_v4::loopback(), port}, kBacklog);
   }
-  std::uint16_t port() const override { return port_; }
+  std::uint16_t port() const override { return acceptor_.port(); }
 
  private:
-  void accept_next() {
-    acceptor_.async_accept([this, shared = shared_](const error_code& error, tcp::socket socket) {
-      if (shared->is_closed) return;
-      if (error) {
-        // Out of descriptors or the like: try again a little later instead of spinning.
-        retry_.expires_after(std::chrono::milliseconds(100));
-        retry_.async_wait([this, shared](const error_code& cancelled) {
-          if (!cancelled && !shared->is_closed) accept_next();
-        });
-        return;
-      }
-      if (shared->connections < kConnectionsMax) {
-        asio::co_spawn(io_, serve(std::move(socket), std::make_shared<Place>(shared)),
-                       asio::detached);
-      }
-      accept_next();
-    });
+  void take(tcp::socket socket) {
+    if (shared_->connections >= kConnectionsMax) return;  // dropped: the socket closes here
+    asio::co_spawn(io_, serve(std::move(socket), std::make_shared<Place>(shared_)), asio::detached);
   }
 
   asio::io_context& io_;
-  tcp::acceptor acceptor_;
-  asio::steady_timer retry_;
   std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
-  std::uint16_t port_ = 0;
+  Acceptor acceptor_;  // last: it stops before what it uses goes
 };
 
 }  // namespace

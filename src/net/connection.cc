@@ -13,6 +13,7 @@
 #include <set>
 
 #include "base/check.h"
+#include "net/acceptor.h"
 #include "net/tls_stream.h"
 
 namespace rosebud::net {
@@ -530,51 +531,23 @@ class TcpListener final : public Listener {
         tls_(tls),
         options_(options),
         limits_(limits),
-        acceptor_(io),
-        retry_(io),
         on_connection_(std::move(on_connection)),
-        on_refused_(std::move(on_refused)) {
+        on_refused_(std::move(on_refused)),
+        acceptor_(io, [this](tcp::socket socket) { take(std::move(socket)); }) {
     state_->room->bytes_max = options_.unfinished_bytes_max;
   }
-  ~TcpListener() override {
-    state_->is_closed = true;
-    error_code ignored;
-    acceptor_.close(ignored);
-    retry_.cancel();
-  }
+  ~TcpListener() override { state_->is_closed = true; }
 
   error_code open() {
     error_code error;
     const auto address = asio::ip::make_address(options_.host, error);
     if (error) return error;
-    const tcp::endpoint endpoint(address, options_.port);
-    if (acceptor_.open(endpoint.protocol(), error)) return error;
-    if (acceptor_.set_option(tcp::acceptor::reuse_address(true), error)) return error;
-    if (acceptor_.bind(endpoint, error)) return error;
-    if (acceptor_.listen(1024, error)) return error;
-    port_ = acceptor_.local_endpoint(error).port();
-    if (!error) accept_next();
-    return error;
+    constexpr int kBacklog = 1024;
+    return acceptor_.open({address, options_.port}, kBacklog);
   }
-  std::uint16_t port() const override { return port_; }
+  std::uint16_t port() const override { return acceptor_.port(); }
 
  private:
-  void accept_next() {
-    acceptor_.async_accept([this, state = state_](const error_code& error, tcp::socket socket) {
-      if (state->is_closed) return;
-      if (error) {
-        // Out of descriptors or the like: try again a little later instead of spinning.
-        retry_.expires_after(std::chrono::milliseconds(100));
-        retry_.async_wait([this, state](const error_code& cancelled) {
-          if (!cancelled && !state->is_closed) accept_next();
-        });
-        return;
-      }
-      take(std::move(socket));
-      accept_next();
-    });
-  }
-
   void take(tcp::socket socket) {
     error_code error;
     const auto remote = socket.remote_endpoint(error);
@@ -617,12 +590,10 @@ class TcpListener final : public Listener {
   TlsContext& tls_;
   ListenerOptions options_;
   FrameLimits limits_;
-  tcp::acceptor acceptor_;
-  asio::steady_timer retry_;
   std::function<void(ConnectionPointer)> on_connection_;
   std::function<void(std::string, CloseReason)> on_refused_;
   std::shared_ptr<ListenerState> state_ = std::make_shared<ListenerState>();
-  std::uint16_t port_ = 0;
+  Acceptor acceptor_;  // last: it stops before what it uses goes
 };
 
 using Dialed = Result<ConnectionPointer, CloseReason>;
