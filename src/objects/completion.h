@@ -15,6 +15,7 @@
 #include <map>
 #include <vector>
 
+#include "membership/configuration.h"
 #include "objects/write_quorum.h"
 #include "wire/ids.h"
 
@@ -25,6 +26,12 @@ struct EpochGroup {
   wire::Epoch epoch;
   std::vector<wire::NodeKey> members;
 };
+
+/// Who can speak for the group of `key` in the epoch of `earlier`, now that `newest` is the
+/// configuration. A node that lost its directory in between is another one since then: it is left
+/// out, so that what it does not hold is not taken for what the member did not hold (ADR 6).
+EpochGroup members_in(const membership::Configuration& earlier,
+                      const membership::Configuration& newest, const crypto::Digest& key);
 
 class Completion {
  public:

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "objects/interval_epochs.h"
+#include "objects/test_group.h"
 
 namespace rosebud::objects {
 namespace {
@@ -29,6 +30,35 @@ TEST(Completion, GainerNeedsAQuorumOfTheGroupBefore) {
   EXPECT_FALSE(gainer.is_complete());
   gainer.on_told(node(2), Epoch(0));
   EXPECT_TRUE(gainer.is_complete());  // members of epoch 1 are complete for it
+}
+
+// Acknowledged by nodes 0, 2 and 3 of epoch 1; node 0 has lost it, node 1 never had it. What the
+// two tell is no quorum of epoch 1, whoever else lies.
+TEST(Completion, WhoLostItsDirectory_DoesNotSpeakForTheMemberThatItWas) {
+  const TestGroup test;
+  const auto first = test.configuration(1);
+  const auto second = test.configuration(2, 0);
+  const crypto::Digest key;
+  const auto key_of = [&](std::size_t number) { return test.nodes[number].public_key(); };
+  const EpochGroup speakers = members_in(*first, *second, key);
+  EXPECT_EQ(speakers.members.size(), 3U);
+  EXPECT_FALSE(std::ranges::count(speakers.members, key_of(0)));
+  EXPECT_EQ(members_in(*second, *second, key).members.size(), 4U);
+
+  Completion keeper(1, key_of(1), Epoch(1), {members_in(*second, *second, key), speakers});
+  keeper.on_told(key_of(0), Epoch(0));
+  keeper.on_told(key_of(3), Epoch(1));
+  EXPECT_FALSE(keeper.is_complete());
+  keeper.on_told(key_of(2), Epoch(1));
+  EXPECT_TRUE(keeper.is_complete());
+
+  // Nor does the lost one for itself.
+  Completion gainer(1, key_of(0), Epoch(0), {members_in(*second, *second, key), speakers});
+  gainer.on_told(key_of(1), Epoch(1));
+  gainer.on_told(key_of(2), Epoch(1));
+  EXPECT_FALSE(gainer.is_complete());
+  gainer.on_told(key_of(3), Epoch(1));
+  EXPECT_TRUE(gainer.is_complete());
 }
 
 TEST(Completion, KeeperCountsItself) {

@@ -52,6 +52,7 @@ enum class Bug : std::uint8_t {
   kCompleteFromFew,
   kCompleteFrom2f,
   kCompleteBeforeMerged,
+  kLostMemberTells,
   // Reconciling
   kFingerprintOfCount,
   kBusyIsTold,
@@ -135,6 +136,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "2f members of the group before are enough to complete (design 10.3)"},
     {Bug::kCompleteBeforeMerged, "complete-before-merged",
      "an interval is complete before what was fetched is durable (design 10.2)"},
+    {Bug::kLostMemberTells, "lost-member-tells",
+     "a node that lost its directory tells for the member that it was (design 10.3)"},
     {Bug::kFingerprintOfCount, "fingerprint-of-count",
      "ranges with equally many objects are equal (design 6)"},
     {Bug::kBusyIsTold, "busy-is-told",

@@ -120,12 +120,9 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
 
 std::vector<EpochGroup> Reconciler::groups_of(const crypto::Digest& key,
                                               const History& history) const {
-  const auto group_in = [&](const membership::Configuration& configuration) {
-    return EpochGroup{.epoch = configuration.number().epoch,
-                      .members = keys_of(configuration, configuration.group(key))};
-  };
-  std::vector<EpochGroup> out{group_in(verifier_->configuration())};
-  for (const auto& earlier : history) out.push_back(group_in(*earlier));
+  const membership::Configuration& newest = verifier_->configuration();
+  std::vector<EpochGroup> out{members_in(newest, newest, key)};
+  for (const auto& earlier : history) out.push_back(members_in(*earlier, newest, key));
   return out;
 }
 

@@ -25,8 +25,10 @@ class TestGroup {
     }
   }
 
-  /// The same members in every epoch; each epoch starts 1000 s after the one before.
-  std::shared_ptr<const membership::Configuration> configuration(std::uint64_t epoch) const {
+  /// The same members in every epoch; each epoch starts 1000 s after the one before. Node `lost`
+  /// has come back with an empty directory.
+  std::shared_ptr<const membership::Configuration> configuration(
+      std::uint64_t epoch, std::optional<std::size_t> lost = {}) const {
     membership::ConfigurationParts parts;
     parts.number = {wire::Generation(0), wire::Epoch(epoch)};
     parts.start = Timestamp(1000 * epoch);
@@ -41,6 +43,7 @@ class TestGroup {
                             .address = "10.0.0." + std::to_string(i) + ":1",
                             .position_count = 1};
       node.directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
+      if (lost == i) node.directory.bytes[1] = 1;
       parts.nodes.push_back(std::move(node));
     }
     return *membership::Configuration::make(std::move(parts));
