@@ -199,6 +199,37 @@ void World::deliver(Letter letter) {
   });
 }
 
+namespace {
+
+/// Enough of a key to tell it from others.
+std::string short_name(const crypto::Digest& key) { return to_hex(key.view().first(4)); }
+
+/// What a message is about: " KEY", " FIRST..LAST", or nothing.
+template <typename Body>
+std::string subject_of(const Body& body) {
+  if constexpr (requires { body.id; }) return " " + short_name(body.id.placement);
+  if constexpr (requires { body.object; }) return " " + short_name(body.object.id.placement);
+  if constexpr (requires { body.range; })
+    return " " + short_name(body.range.first) + ".." + short_name(body.range.last);
+  return "";
+}
+
+std::string describe(const std::vector<wire::StorageWrite>& writes) {
+  std::string out;
+  for (const wire::StorageWrite& write : writes) {
+    if (const auto* put = std::get_if<wire::PutObject>(&write)) {
+      out += (put->object.is_damaged ? " damage of " : " ") + short_name(put->object.id.placement);
+    } else if (const auto* gone = std::get_if<wire::DeleteObject>(&write)) {
+      out += " without " + short_name(gone->id.placement);
+    } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
+      out += note->name.size() > 8 ? " a note" : " note " + to_hex(note->name);
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 void World::tell(const Letter& letter) {
   const auto* request = std::get_if<wire::Request>(&letter.message);
   const auto* answer = std::get_if<wire::Answer>(&letter.message);
@@ -215,6 +246,8 @@ void World::tell(const Letter& letter) {
   const auto statement =
       record ? wire::RecordStatement::decode(record->statement.statement) : std::nullopt;
   if (statement) what += " version " + std::to_string(statement->version.value);
+  what += request ? std::visit([](const auto& body) { return subject_of(body); }, request->body)
+                  : std::visit([](const auto& body) { return subject_of(body); }, answer->body);
   const wire::MessageContext& context = request ? request->context : answer->context;
   const bool is_heard = letter.to >= nodes_.size() || nodes_[letter.to].replica;
   tell(name_of(letter.from) + " -> " + name_of(letter.to) +
@@ -422,8 +455,12 @@ void World::perform(std::size_t index, objects::Effects& effects) {
                  [this, index, what = std::move(*persist)](objects::Replica& replica,
                                                            objects::Effects& out) {
                    note(Mark::kPersisted, index);
-                   replica.on_persisted(local(index), what.token,
-                                        nodes_[index].disk.commit(what.writes), out);
+                   const auto status = nodes_[index].disk.commit(what.writes);
+                   if (story_max_ > 0) {
+                     tell(name_of(index) + (status ? " has on disk:" : " cannot write:") +
+                          describe(what.writes));
+                   }
+                   replica.on_persisted(local(index), what.token, status, out);
                  });
     } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
       ++observations_[{endpoint_of(report->peer), report->observation}];

@@ -36,6 +36,7 @@ struct CoreOptions {
   unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
   double time_limit_s = 0;
   bool is_until_violation = false;
+  std::size_t story_lines = 0;
 };
 
 template <typename Result>
@@ -60,6 +61,9 @@ class CoreCommands {
     for (const auto& one : Core::kScenarios) names += " " + std::string(one.name);
     auto* run = app.add_subcommand("run", "One seed; where it fails, why, and its end as a story");
     run->add_option("--seed", options->seed, "Seed")->required();
+    options->story_lines = Core::kStoryLines;
+    run->add_option("--story", options->story_lines, "Last events of a failure to tell, in lines")
+        ->capture_default_str();
     auto* swarm = app.add_subcommand("swarm", "Many seeds");
     swarm->add_option("--seeds", options->seeds, "First..last")->capture_default_str();
     swarm->add_option("--jobs", options->jobs, "Threads")->capture_default_str();
@@ -170,7 +174,7 @@ class CoreCommands {
                 plan.faults.size());
     for (const auto& fault : small.faults) std::printf("  %s\n", Core::describe(fault).c_str());
     std::printf("\nHow that run ends:\n");
-    for (const std::string& line : Core::run(small, Core::kStoryLines).story)
+    for (const std::string& line : Core::run(small, options_.story_lines).story)
       std::printf("  %s\n", line.c_str());
   }
 
