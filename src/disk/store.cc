@@ -344,8 +344,10 @@ Result<wire::Scanned, StorageError> Store::scan(const wire::KeyRange& range,
                                                 const std::optional<wire::ObjectId>& after,
                                                 std::size_t limit) const {
   wire::Scanned out{.is_whole = true};
+  rocksdb::ReadOptions read;
+  read.fill_cache = false;  // a pass over everything must not push out what clients ask for
   const std::unique_ptr<rocksdb::Iterator> it(
-      state_->db->NewIterator(rocksdb::ReadOptions(), state_->families[kIndex]));
+      state_->db->NewIterator(read, state_->families[kIndex]));
   if (after && after->placement >= range.first) {
     it->Seek(slice(after->encode().view()));
     if (it->Valid() && equal(view(it->key()), after->encode().view())) it->Next();

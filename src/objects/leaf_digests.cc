@@ -5,17 +5,25 @@
 
 namespace rosebud::objects {
 
+static_assert(kLeafBits > 16 && kLeafBits <= 24);  // the first three bytes of a key
+
 LeafNumber leaf_of(const crypto::Digest& key) {
-  return LeafNumber{key.bytes[0]} << 8 | LeafNumber{key.bytes[1]};
+  const LeafNumber first =
+      LeafNumber{key.bytes[0]} << 16 | LeafNumber{key.bytes[1]} << 8 | LeafNumber{key.bytes[2]};
+  return first >> (24 - kLeafBits);
 }
 
 wire::KeyRange leaf_range(LeafNumber leaf) {
   CHECK(leaf < kLeafCount);
+  constexpr unsigned kRest = 24 - kLeafBits;
+  const auto set = [](crypto::Digest& key, LeafNumber first) {
+    key.bytes[0] = static_cast<std::uint8_t>(first >> 16);
+    key.bytes[1] = static_cast<std::uint8_t>(first >> 8);
+    key.bytes[2] = static_cast<std::uint8_t>(first);
+  };
   wire::KeyRange out = wire::whole_key_range();
-  for (crypto::Digest* end : {&out.first, &out.last}) {
-    end->bytes[0] = static_cast<std::uint8_t>(leaf >> 8);
-    end->bytes[1] = static_cast<std::uint8_t>(leaf);
-  }
+  set(out.first, leaf << kRest);
+  set(out.last, ((leaf + 1) << kRest) - 1);
   return out;
 }
 
@@ -23,8 +31,14 @@ void LeafDigests::change(LeafNumber number) {
   ++revision_;
   if (!is_enabled()) return;
   if (is_planted(Bug::kLeafKeptOverWrite)) return;
-  leaves_[number].changed = revision_;
-  leaves_[number].is_known = false;
+  Page& page = pages_[number / kPageLeaves];
+  if (page.leaves.empty()) {
+    page.changed = revision_;
+    return;
+  }
+  State& state = page.leaves[number % kPageLeaves];
+  state.changed = revision_;
+  state.is_known = false;
 }
 
 void LeafDigests::begin_write(const crypto::Digest& key) {
@@ -43,20 +57,28 @@ void LeafDigests::enable() {
   if (is_enabled()) return;
   // What changed before was not written down: no scan under way may leave anything.
   ++revision_;
-  leaves_.resize(kLeafCount, State{.changed = revision_});
+  pages_.resize(kLeafCount / kPageLeaves, Page{.leaves = {}, .changed = revision_});
 }
 
 void LeafDigests::fill(LeafNumber number, const Leaf& leaf, Revision since) {
-  if (!is_enabled()) return;
-  State& state = leaves_[number];
-  if (state.changed > since || writes_.contains(number)) return;
+  if (!is_enabled() || writes_.contains(number)) return;
+  Page& page = pages_[number / kPageLeaves];
+  if (page.leaves.empty()) {
+    if (page.changed > since) return;
+    page.leaves.resize(kPageLeaves, State{.changed = page.changed});
+  }
+  State& state = page.leaves[number % kPageLeaves];
+  if (state.changed > since) return;
   state.leaf = leaf;
   state.is_known = true;
 }
 
 const LeafDigests::Leaf* LeafDigests::known(LeafNumber number) const {
-  if (!is_enabled() || !leaves_[number].is_known) return nullptr;
-  return &leaves_[number].leaf;
+  if (!is_enabled()) return nullptr;
+  const Page& page = pages_[number / kPageLeaves];
+  if (page.leaves.empty()) return nullptr;
+  const State& state = page.leaves[number % kPageLeaves];
+  return state.is_known ? &state.leaf : nullptr;
 }
 
 std::size_t LeafDigests::known_entries(const wire::KeyRange& range) const {

@@ -54,7 +54,7 @@ Words sixteenth(const Words& a) {
   return out;
 }
 
-crypto::Hasher part_hasher() { return crypto::Hasher("rosebud range 2"); }
+crypto::Hasher part_hasher() { return crypto::Hasher("rosebud range 3"); }
 
 const crypto::Digest& empty_part() {
   static const crypto::Digest fingerprint = part_hasher().finish();
