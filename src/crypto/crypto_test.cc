@@ -1,6 +1,7 @@
 #include <gtest/gtest.h>
 
 #include "crypto/hash.h"
+#include "crypto/mac.h"
 #include "crypto/remembering_scheme.h"
 #include "crypto/signature.h"
 
@@ -37,6 +38,43 @@ TEST_P(Schemes, AcceptsOnlyExactlyWhatWasSigned) {
     Signature changed = signature;
     changed.bytes[i] ^= 1;
     EXPECT_FALSE(scheme.verify(key.public_key(), "tag", as_bytes("message"), changed));
+  }
+}
+
+TEST_P(Schemes, TwoKeysAgreeOnASecretThatNoThirdHas) {
+  const SignatureScheme& scheme = *GetParam();
+  const SecretKey a = SecretKey::generate();
+  const SecretKey b = SecretKey::generate();
+  const SecretKey c = SecretKey::generate();
+  const auto secret = scheme.agree(a, b.public_key());
+  ASSERT_TRUE(secret);
+  EXPECT_EQ(scheme.agree(b, a.public_key()), secret);
+  EXPECT_NE(scheme.agree(c, a.public_key()), secret);
+  EXPECT_NE(scheme.agree(c, b.public_key()), secret);
+}
+
+TEST(Ed25519, AgreesOnNothingWithWhatIsNoKey) {
+  PublicKey small_order;  // y = 1: the neutral element
+  small_order.bytes[0] = 1;
+  EXPECT_FALSE(ed25519().agree(SecretKey::generate(), small_order));
+  PublicKey no_point;
+  no_point.bytes.fill(0xff);
+  EXPECT_FALSE(ed25519().agree(SecretKey::generate(), no_point));
+}
+
+TEST(Mac, IsOfOneKeyAndOneMessage) {
+  MacKey key;
+  key.bytes[0] = 1;
+  MacKey other = key;
+  other.bytes[31] = 1;
+  const Mac mac = authenticate(key, as_bytes("message"));
+  EXPECT_TRUE(is_valid(mac, key, as_bytes("message")));
+  EXPECT_FALSE(is_valid(mac, key, as_bytes("massage")));
+  EXPECT_FALSE(is_valid(mac, other, as_bytes("message")));
+  for (std::size_t i = 0; i < Mac::kSize; ++i) {
+    Mac changed = mac;
+    changed.bytes[i] ^= 1;
+    EXPECT_FALSE(is_valid(changed, key, as_bytes("message")));
   }
 }
 

@@ -28,6 +28,10 @@ class RememberingScheme final : public SignatureScheme {
   Signature sign(const SecretKey& key, std::string_view tag, ByteView message) const override;
   bool verify(const PublicKey& key, std::string_view tag, ByteView message,
               const Signature& signature) const noexcept override;
+  std::optional<SharedSecret> agree(const SecretKey& own,
+                                    const PublicKey& other) const noexcept override {
+    return inner_.agree(own, other);
+  }
 
   static constexpr std::size_t kStripes = 16;
 

@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include <algorithm>
+
 #include "base/check.h"
 
 namespace rosebud::crypto {
@@ -23,14 +25,19 @@ Bytes tagged(std::string_view tag, ByteView message) {
   return out;
 }
 
+/// As libsodium wants it: the seed, then the public key. 64 bytes at `out`, to be wiped.
+void lay_out(const SecretKey& key, std::uint8_t* out) {
+  std::memcpy(out, key.seed().bytes.data(), 32);
+  std::memcpy(out + 32, key.public_key().bytes.data(), 32);
+}
+
 class Ed25519 final : public SignatureScheme {
  public:
   Ed25519() { require_sodium(); }
 
   Signature sign(const SecretKey& key, std::string_view tag, ByteView message) const override {
     std::uint8_t secret[crypto_sign_SECRETKEYBYTES];
-    std::memcpy(secret, key.seed().bytes.data(), 32);
-    std::memcpy(secret + 32, key.public_key().bytes.data(), 32);
+    lay_out(key, secret);
     const Bytes input = tagged(tag, message);
     Signature out;
     CHECK(crypto_sign_detached(out.bytes.data(), nullptr, input.data(), input.size(), secret) == 0);
@@ -44,6 +51,21 @@ class Ed25519 final : public SignatureScheme {
     return crypto_sign_verify_detached(signature.bytes.data(), input.data(), input.size(),
                                        key.bytes.data()) == 0;
   }
+
+  std::optional<SharedSecret> agree(const SecretKey& own,
+                                    const PublicKey& other) const noexcept override {
+    std::uint8_t point[crypto_scalarmult_BYTES];
+    if (crypto_sign_ed25519_pk_to_curve25519(point, other.bytes.data()) != 0) return std::nullopt;
+    std::uint8_t secret[crypto_sign_SECRETKEYBYTES];
+    lay_out(own, secret);
+    std::uint8_t scalar[crypto_scalarmult_SCALARBYTES];
+    CHECK(crypto_sign_ed25519_sk_to_curve25519(scalar, secret) == 0);
+    SharedSecret out;
+    const bool is_agreed = crypto_scalarmult(out.bytes.data(), scalar, point) == 0;
+    sodium_memzero(secret, sizeof secret);
+    sodium_memzero(scalar, sizeof scalar);
+    return is_agreed ? std::optional(out) : std::nullopt;
+  }
 };
 
 class ModelScheme final : public SignatureScheme {
@@ -54,6 +76,13 @@ class ModelScheme final : public SignatureScheme {
   bool verify(const PublicKey& key, std::string_view tag, ByteView message,
               const Signature& signature) const noexcept override {
     return of(key, tag, message) == signature;
+  }
+  std::optional<SharedSecret> agree(const SecretKey& own,
+                                    const PublicKey& other) const noexcept override {
+    const auto [low, high] = std::minmax(own.public_key(), other);
+    const Digest secret =
+        Hasher("rosebud model secret").update(low.view()).update(high.view()).finish();
+    return SharedSecret::from(secret.view());
   }
 
  private:

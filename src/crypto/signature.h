@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "base/bytes.h"
@@ -13,6 +14,8 @@ namespace rosebud::crypto {
 
 using PublicKey = FixedBytes<32, struct PublicKeyTag>;
 using Signature = FixedBytes<64, struct SignatureTag>;
+/// What two key holders know and nobody else. Hash it with what it is for before it becomes a key.
+using SharedSecret = FixedBytes<32, struct SharedSecretTag>;
 
 /// The 32-byte seed from which the key pair is derived. Wiped on destruction; never logged or
 /// compared.
@@ -35,9 +38,9 @@ class SecretKey {
   PublicKey public_;
 };
 
-/// Signs and verifies. What is signed is always `tag ‖ message` with the tag's length in front, so
-/// that a signature made for one kind of statement is worthless for another. Implementations are
-/// stateless and thread-safe.
+/// Signs, verifies and agrees. What is signed is always `tag ‖ message` with the tag's length in
+/// front, so that a signature made for one kind of statement is worthless for another.
+/// Implementations are stateless and thread-safe.
 class SignatureScheme {
  public:
   virtual ~SignatureScheme() = default;
@@ -46,10 +49,15 @@ class SignatureScheme {
   /// throws, for any input.
   virtual bool verify(const PublicKey& key, std::string_view tag, ByteView message,
                       const Signature& signature) const noexcept = 0;
+  /// The secret of two keys: agree(a, public B) is agree(b, public A). Nothing for what is no key,
+  /// and from a scheme that only signs.
+  virtual std::optional<SharedSecret> agree(const SecretKey&, const PublicKey&) const noexcept {
+    return std::nullopt;
+  }
 };
 
 /// Ed25519 (RFC 8032) by libsodium, which refuses non-canonical and small-order keys and
-/// signatures.
+/// signatures. Agrees by X25519 (RFC 7748) on the same curve in its other form.
 const SignatureScheme& ed25519();
 
 /// For the simulator: a keyed hash that anyone could forge, but that no simulated adversary is
