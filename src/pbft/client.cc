@@ -6,7 +6,11 @@ namespace rosebud::pbft {
 
 Client::Client(crypto::SecretKey key, std::shared_ptr<const Group> group,
                const crypto::SignatureScheme& scheme, ClientSettings settings)
-    : key_(std::move(key)), group_(std::move(group)), scheme_(&scheme), settings_(settings) {}
+    : key_(std::move(key)), group_(std::move(group)), scheme_(&scheme), settings_(settings) {
+  if (settings_.request_authentication == RequestAuthentication::kSessionKeys) {
+    sessions_.emplace(*group_, key_, scheme);
+  }
+}
 
 SubmissionId Client::submit(Now now, Buffer operation, ClientEffects& out) noexcept {
   CHECK(operation.size() <= kOperationSizeMax);
@@ -24,12 +28,17 @@ void Client::begin_next(Now now, ClientEffects& out) {
   // Greater than all before, of an earlier life too, as long as the clock does not go back.
   last_number_ = RequestNumber(std::max(last_number_.value + 1, now.wall.value * 1000));
   current_ = Current{.id = next.id,
-                     .request = sign_request(group_->instance(), *scheme_, key_, last_number_,
-                                             std::move(next.operation)),
+                     .request = authenticate(std::move(next.operation)),
                      .replies = {},
                      .deadline = now.instant + settings_.reply_timeout};
   current_->replies.resize(group_->seat_count());
+  if (sessions_) return send_to_all(out);
   out.push_back(SendRequest{believed_primary(), current_->request});
+}
+
+Request Client::authenticate(Buffer operation) const {
+  if (sessions_) return sessions_->authenticate(last_number_, std::move(operation));
+  return sign_request(group_->instance(), *scheme_, key_, last_number_, std::move(operation));
 }
 
 void Client::send_to_all(ClientEffects& out) const {

@@ -3,12 +3,14 @@
 // No I/O, clock, thread or exception. One request is under way at a time, others wait in order: the
 // group remembers one number per client. Whoever wants more in flight takes more keys.
 //
-//   submit ─▶ primary ──reply_timeout──▶ all, again and again ──F+1 equal replies──▶ Finish
+//   submit ─▶ primary (session keys: all) ──reply_timeout──▶ all, again and again ──F+1 equal
+//   replies──▶ Finish
 #pragma once
 
 #include <deque>
 
 #include "pbft/messages.h"
+#include "pbft/session_keys.h"
 
 namespace rosebud::pbft {
 
@@ -17,6 +19,9 @@ struct ClientSettings {
   /// most doublings_max times.
   Duration reply_timeout = std::chrono::milliseconds(500);
   unsigned doublings_max = 4;
+  /// The group's setting. With session keys every request goes to all replicas at once, since they
+  /// have to vouch for it.
+  RequestAuthentication request_authentication = RequestAuthentication::kSignature;
 };
 
 /// Names one submission of one client.
@@ -71,6 +76,7 @@ class Client {
   };
 
   void begin_next(Now now, ClientEffects& out);
+  Request authenticate(Buffer operation) const;
   void send_to_all(ClientEffects& out) const;
   void learn_view(const std::vector<std::optional<Reply>>& replies);
 
@@ -78,6 +84,7 @@ class Client {
   std::shared_ptr<const Group> group_;
   const crypto::SignatureScheme* scheme_;
   ClientSettings settings_;
+  std::optional<ClientSessions> sessions_;  // with session keys
   View view_;
   SubmissionId last_id_;
   RequestNumber last_number_;

@@ -43,6 +43,7 @@ void Replica::on_status_timeout(Now now, Effects& out) {
       now.instant + (is_busy() ? settings_.status_interval : settings_.idle_status_interval);
   out.push_back(Broadcast{status()});
   fetch_missing_batches(out);
+  if (has_session_keys()) vouch_again(now);
 }
 
 void Replica::fetch_missing_batches(Effects& out) {

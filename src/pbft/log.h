@@ -24,7 +24,13 @@ struct Slot {
     Certificate certificate;
     BatchPointer batch;  // missing: it is fetched
   };
+  /// Under session keys: which requests of a proposed batch are not known to be authentic.
+  struct Doubts {
+    crypto::Digest batch;
+    std::vector<crypto::Digest> requests;
+  };
   std::optional<Proposal> proposal;              // of the newest view that made one here
+  std::optional<Doubts> doubts;                  // of the batch that was looked at last
   std::vector<std::optional<Vote>> prepares;     // by replica
   std::vector<std::optional<Vote>> commits;      // by replica
   std::vector<std::optional<Vote>> checkpoints;  // by replica; the number ends a checkpoint

@@ -3,9 +3,6 @@
 namespace rosebud::pbft {
 namespace {
 
-/// Seats of the largest group.
-constexpr std::size_t kProofsMax = 1024;
-
 void write(wire::Writer& out, const std::optional<Certificate>& certificate) {
   out.u8(certificate ? 1 : 0);
   if (certificate) write(out, *certificate);
@@ -89,6 +86,10 @@ void write_body(wire::Writer& out, const RecoveryAnswer& message) {
   write(out, message.stable);
 }
 void write_body(wire::Writer& out, const Request& message) { write(out, message); }
+void write_body(wire::Writer& out, const Vouch& message) {
+  out.u16(static_cast<std::uint16_t>(message.requests.size()));
+  for (const crypto::Digest& one : message.requests) out.raw(one.view());
+}
 
 ViewChange read_view_change(wire::Reader& in) {
   ViewChange out;
@@ -104,7 +105,7 @@ NewView read_new_view(wire::Reader& in) {
   NewView out;
   out.vote = read_vote(in);
   const std::size_t proofs = in.u16();
-  if (proofs > kProofsMax) in.fail();
+  if (proofs > kSeatsMax) in.fail();
   for (std::size_t i = 0; i < proofs && in.ok(); ++i) out.proofs.push_back(read_view_change(in));
   const std::size_t votes = in.u16();
   if (votes > kWindowMax) in.fail();
@@ -125,7 +126,7 @@ Status read_status(wire::Reader& in) {
   }
   if (out.view.value > kNumberMax) in.fail();
   const std::size_t seats = in.u16();
-  if (seats > kProofsMax) in.fail();
+  if (seats > kSeatsMax) in.fail();
   for (std::size_t i = 0; i < seats && in.ok(); ++i) out.view_changes.push_back(View(in.u64()));
   return out;
 }
@@ -135,6 +136,16 @@ RecoveryAnswer read_recovery_answer(wire::Reader& in) {
   out.nonce = in.u64();
   if (read_bool(in)) out.latest = read_vote(in);
   out.stable = read_optional_certificate(in);
+  return out;
+}
+
+Vouch read_vouch(wire::Reader& in) {
+  Vouch out;
+  const std::size_t count = in.u16();
+  if (count > kVouchedMax) in.fail();
+  for (std::size_t i = 0; i < count && in.ok(); ++i) {
+    out.requests.push_back(in.fixed<crypto::Digest>());
+  }
   return out;
 }
 
@@ -179,6 +190,8 @@ std::optional<Message> read_body(std::uint8_t type, const InstanceId& instance, 
       return read_recovery_answer(in);
     case 16:
       return read_request(in);
+    case 17:
+      return read_vouch(in);
     default:
       return std::nullopt;
   }
@@ -245,10 +258,10 @@ std::optional<Reply> decode_reply(ByteView bytes) {
 
 std::string_view name_of(const Message& message) {
   constexpr std::string_view kNames[] = {
-      "pre-prepare", "ballot",         "view-change",     "new-view",
-      "status",      "fetch-batch",    "batch-found",     "committed",
-      "stable",      "fetch-manifest", "manifest-found",  "fetch-chunk",
-      "chunk-found", "recovery-query", "recovery-answer", "request"};
+      "pre-prepare",    "ballot",      "view-change", "new-view",       "status",
+      "fetch-batch",    "batch-found", "committed",   "stable",         "fetch-manifest",
+      "manifest-found", "fetch-chunk", "chunk-found", "recovery-query", "recovery-answer",
+      "request",        "vouch"};
   static_assert(std::size(kNames) == std::variant_size_v<Message>);
   return kNames[message.index()];
 }
@@ -305,6 +318,13 @@ std::string describe(const Message& message) {
   }
   if (const auto* one = std::get_if<StableCheckpoint>(&message)) {
     return "stable " + describe_certificate(one->certificate);
+  }
+  if (const auto* one = std::get_if<Request>(&message)) {
+    return "request of " + to_hex(one->client.view().subspan(0, 3)) +
+           " number=" + std::to_string(one->number.value);
+  }
+  if (const auto* one = std::get_if<Vouch>(&message)) {
+    return "vouch for " + std::to_string(one->requests.size()) + " requests";
   }
   return std::string(name_of(message));
 }

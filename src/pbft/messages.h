@@ -98,9 +98,19 @@ struct RecoveryAnswer {
   std::optional<Certificate> stable;  // the newest stable checkpoint that the sender knows
 };
 
+// ---- Requests under session keys ----
+
+/// "These requests are their clients' own": it says so of each by its digest (vouches.h). Not
+/// signed: it convinces who hears it over the link.
+struct Vouch {
+  std::vector<crypto::Digest> requests;  // at most kVouchedMax
+};
+/// 32 KiB. A replica that has more to say says it in several messages.
+inline constexpr std::size_t kVouchedMax = 1024;
+
 using Message = std::variant<PrePrepare, Ballot, ViewChange, NewView, Status, FetchBatch,
                              BatchFound, Committed, StableCheckpoint, FetchManifest, ManifestFound,
-                             FetchChunk, ChunkFound, RecoveryQuery, RecoveryAnswer, Request>;
+                             FetchChunk, ChunkFound, RecoveryQuery, RecoveryAnswer, Request, Vouch>;
 
 /// From a replica to a client, over a link that names the replica.
 struct Reply {

@@ -46,7 +46,8 @@ std::vector<Message> one_of_each() {
           RecoveryAnswer{.nonce = 12,
                          .latest = signed_vote(*group, VoteKind::kCommit, 0, 1, test_digest(1), 3),
                          .stable = stable},
-          test_request("c", 9, "do it")};
+          test_request("c", 9, "do it"),
+          Vouch{{test_digest(1), test_digest(2)}}};
 }
 
 TEST(Messages, EncodingsAreReadBackAndCanonical) {
@@ -90,15 +91,15 @@ TEST(Verify, GoodMessagesPass) {
 TEST(Verify, NoBitOfWhatIsSignedCanBeChanged) {
   const Verifier verifier = test_verifier();
   for (const Message& message : one_of_each()) {
-    const bool is_signed = !std::holds_alternative<Status>(message) &&
-                           !std::holds_alternative<FetchBatch>(message) &&
-                           !std::holds_alternative<BatchFound>(message) &&
-                           !std::holds_alternative<FetchManifest>(message) &&
-                           !std::holds_alternative<ManifestFound>(message) &&
-                           !std::holds_alternative<FetchChunk>(message) &&
-                           !std::holds_alternative<ChunkFound>(message) &&
-                           !std::holds_alternative<RecoveryQuery>(message) &&
-                           !std::holds_alternative<RecoveryAnswer>(message);
+    const bool is_signed =
+        !std::holds_alternative<Status>(message) && !std::holds_alternative<FetchBatch>(message) &&
+        !std::holds_alternative<BatchFound>(message) &&
+        !std::holds_alternative<FetchManifest>(message) &&
+        !std::holds_alternative<ManifestFound>(message) &&
+        !std::holds_alternative<FetchChunk>(message) &&
+        !std::holds_alternative<ChunkFound>(message) &&
+        !std::holds_alternative<RecoveryQuery>(message) &&
+        !std::holds_alternative<RecoveryAnswer>(message) && !std::holds_alternative<Vouch>(message);
     if (!is_signed) continue;
     const Bytes encoded = encode(message);
     for (std::size_t at = 1; at < encoded.size(); at += 1 + encoded.size() / 400) {

@@ -16,6 +16,9 @@ void Replica::on(Now now, ReplicaId, const Request& request, Effects& out) {
 }
 
 void Replica::take_request(Now now, const Request& request, bool is_from_client, Effects& out) {
+  const crypto::Digest digest =
+      has_session_keys() ? request.digest(group().instance()) : crypto::Digest{};
+  if (has_session_keys() && !is_genuine(request, digest)) return;
   switch (clients_.judge(request.client, request.number, now.wall)) {
     case ClientTable::Verdict::kLast:
       // Executed before; the reply may have been lost [CL99 §4.1].
@@ -35,12 +38,19 @@ void Replica::take_request(Now now, const Request& request, bool is_from_client,
     case ClientTable::Verdict::kNew:
       break;
   }
-  if (is_stopped_ || !pending_.add(request, now.instant)) return;
+  if (is_stopped_) return;
+  if (has_session_keys()) return take_genuine(now, request, digest, out);
+  if (!pending_.add(request, now.instant)) return;
   if (is_normal() && is_primary()) {
     propose(now, out);
   } else if (is_normal() && is_from_client) {
     out.push_back(Send{primary(), request});
   }
+}
+
+bool Replica::is_done(const Request& request) const {
+  const auto verdict = clients_.judge(request.client, request.number, clock_.last_executed());
+  return verdict != ClientTable::Verdict::kNew && verdict != ClientTable::Verdict::kAhead;
 }
 
 Duration Replica::patience() const {
@@ -59,8 +69,14 @@ std::optional<Instant> Replica::request_deadline() const {
 }
 
 void Replica::on_request_timeout(Now now, Effects& out) {
-  const auto deadline = request_deadline();
-  if (!deadline || now.instant < *deadline) return;
+  const auto is_over = [&] {
+    const auto deadline = request_deadline();
+    return deadline && now.instant >= *deadline;
+  };
+  if (!is_over()) return;
+  // Suppose its number was forgotten meanwhile: a correct primary refuses it, and is not to blame.
+  pending_.remove_if([this](const Request& request) { return is_done(request); });
+  if (!is_over()) return;
   if (now.instant >= pending_.oldest_since() + patience()) {
     begin_view_change(now, view_.next(), out);
     return;
@@ -208,6 +224,7 @@ void Replica::prepare(Now now, SequenceNumber number, Slot& slot, Effects& out) 
   // Something else was committed here: whoever proposes this lies.
   const crypto::Digest& digest = slot.proposal->vote.digest;
   if (slot.committed && slot.committed->certificate.digest != digest) return;
+  if (!is_free_of_doubts(now, number, slot, out)) return;
   own = sign_vote(VoteKind::kPrepare, view_, number, digest);
   slot.told_at = now.instant;
   std::vector<Write> writes{records::proposal(number, slot.proposal->vote, own)};
@@ -250,6 +267,7 @@ void Replica::execute(Now now, SequenceNumber number, const SealedBatch& batch, 
   }
   out.push_back(Executed{number, batch.digest(), batch.batch().requests.size()});
   if (is_stopped_) pending_.clear();
+  if (is_stopped_) unready_.clear();
   if (is_planted(Bug::kCensoredWaitForever)) pending_.wait_anew(now.instant);
 }
 
@@ -257,6 +275,7 @@ void Replica::execute(Now now, SequenceNumber number, const SealedBatch& batch, 
 /// so much is not needed any more. [CL99 §4.5.2] goes back to the first time-out at once, and so
 /// through all doublings again for every request while messages are slow.
 void Replica::stop_waiting(Now now, const Request& request) {
+  unready_.remove(request.client, request.number);
   const auto since = pending_.remove(request.client, request.number);
   if (since && doublings_ > 0 && now.instant - *since < timeout() / 4) --doublings_;
 }

@@ -28,6 +28,14 @@ std::optional<Instant> PendingRequests::remove(const ClientId& client, RequestNu
   return since;
 }
 
+void PendingRequests::remove_if(const std::function<bool(const Request&)>& is_done) {
+  std::vector<std::pair<ClientId, RequestNumber>> done;
+  for (const auto& [arrival, entry] : by_arrival_) {
+    if (is_done(entry.request)) done.emplace_back(entry.request.client, entry.request.number);
+  }
+  for (const auto& [client, number] : done) remove(client, number);
+}
+
 void PendingRequests::clear() {
   by_arrival_.clear();
   by_client_.clear();
@@ -81,6 +89,15 @@ std::vector<Request> PendingRequests::tell(Instant since) {
     if (entry.since > since) break;
     if (!entry.is_told_to_all) out.push_back(entry.request);
     entry.is_told_to_all = true;
+  }
+  return out;
+}
+
+std::vector<Request> PendingRequests::waiting_since(Instant since, std::size_t count_max) const {
+  std::vector<Request> out;
+  for (const auto& [arrival, entry] : by_arrival_) {
+    if (entry.since > since || out.size() == count_max) break;
+    out.push_back(entry.request);
   }
   return out;
 }

@@ -4,6 +4,7 @@
 // found out as one that does nothing [CL99 §4.5.2 restarts one timer for all].
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <vector>
@@ -30,6 +31,8 @@ class PendingRequests {
   /// Executed, or never to be executed. Returns since when it waited.
   std::optional<Instant> remove(const ClientId& client, RequestNumber up_to);
   void clear();
+  /// Those of which `is_done` is true.
+  void remove_if(const std::function<bool(const Request&)>& is_done);
 
   /// In a new view all wait anew, in the order in which they came.
   void restart(Instant now);
@@ -46,6 +49,8 @@ class PendingRequests {
   std::optional<Instant> first_untold_since() const;
   /// Those that wait since `since` or longer, each once in a view.
   std::vector<Request> tell(Instant since);
+  /// At most `count_max` of those that wait since `since` or longer, the oldest first.
+  std::vector<Request> waiting_since(Instant since, std::size_t count_max) const;
   /// All wait anew, and nothing else changes. Only to break a rule on purpose.
   void wait_anew(Instant now);
 

@@ -43,6 +43,11 @@ enum class Bug : std::uint8_t {
   kExecutesAfterStop,
   kTimeNotChecked,
   kTimeGoesBack,
+  // Session keys
+  kOneVouchIsEnough,
+  kUnvouchedPrepared,
+  kVouchesNotAwaited,
+  kVouchNotPassedOn,
   // Bounds
   kWaterMarksIgnored,
 };
@@ -106,6 +111,14 @@ inline constexpr PlantedBug kPlantedBugs[] = {
     {Bug::kTimeNotChecked, "time-not-checked", "byzantine",
      "backups accept any time of the primary (design 8.1)"},
     {Bug::kTimeGoesBack, "time-goes-back", "byzantine", "agreed time goes back (design 8.1)"},
+    {Bug::kOneVouchIsEnough, "one-vouch-is-enough", "session-keys",
+     "what one replica vouches for is taken for its client's [Bracha87]"},
+    {Bug::kUnvouchedPrepared, "unvouched-prepared", "session-keys",
+     "a backup prepares what it neither verified nor heard F+1 vouch for [Aardvark09 3]"},
+    {Bug::kVouchesNotAwaited, "vouches-not-awaited", "session-keys",
+     "what one replica verified is proposed and waited for at once [Aardvark09 3]"},
+    {Bug::kVouchNotPassedOn, "vouch-not-passed-on", "session-keys",
+     "a replica vouches only for what it verified itself [Bracha87]"},
     {Bug::kWaterMarksIgnored, "water-marks-ignored", "byzantine",
      "numbers over the high water mark are kept [CL99 4.2]"},
 };

@@ -17,6 +17,10 @@ Replica::Replica(Identity identity, Verifier verifier, const Settings& settings,
       clients_(settings.group),
       pending_(settings.pending_requests_max, settings.pending_bytes_max),
       may_ask_for_filling_at_(group().seat_count()),
+      sessions_(group(), identity_.self, identity_.key, verifier_.scheme(),
+                settings.pending_requests_max),
+      vouches_(verifier_.shared_group(), identity_.self, 2 * settings.pending_requests_max),
+      unready_(settings.pending_requests_max, settings.pending_bytes_max),
       view_changes_(group().seat_count()),
       is_link_down_(group().seat_count()),
       may_help_at_(group().seat_count()),
@@ -122,10 +126,12 @@ void Replica::on_message(Now now, ReplicaId from, const Verified<Message>& messa
                          Effects& out) noexcept {
   if (!group().is_member(from) || from == identity_.self) return;
   std::visit([&](const auto& body) { on(now, from, body, out); }, *message);
+  send_vouches(now, out);
 }
 
 void Replica::on_request(Now now, const Verified<Request>& request, Effects& out) noexcept {
   take_request(now, *request, true, out);
+  send_vouches(now, out);
 }
 
 void Replica::on_link(Now now, ReplicaId peer, bool is_up, Effects& out) noexcept {
@@ -156,6 +162,8 @@ void Replica::on_time(Now now, Effects& out) noexcept {
   on_transfer_timeout(now, out);
   // Status: since the last one.
   if (now.instant >= status_at_) on_status_timeout(now, out);
+  // Vouches: since the last ones were sent.
+  send_vouches(now, out);
 }
 
 Instant Replica::next_deadline() const {
@@ -166,6 +174,7 @@ Instant Replica::next_deadline() const {
     if (changing->deadline && may_vote()) consider(*changing->deadline);
   }
   if (const auto when = request_deadline()) consider(*when);
+  if (!to_vouch_for_.empty()) consider(vouch_at_);
   if (transfer_) {
     consider(transfer_->next_deadline());
   } else if (transfer_at_) {
@@ -243,6 +252,9 @@ void Replica::check_invariants() const {
   CHECK(stable_ || log_.low() == SequenceNumber{});
   CHECK(pending_.size() <= settings_.pending_requests_max);
   CHECK(clients_.size() <= settings_.group.clients_max);
+  CHECK(unready_.size() <= settings_.pending_requests_max);
+  CHECK(vouches_.size() <= 2 * settings_.pending_requests_max * group().seat_count());
+  CHECK(doubtful_.size() <= settings_.group.window || is_planted(Bug::kWaterMarksIgnored));
   for (SequenceNumber n = log_.low().next(); n <= log_.last(); n = n.next()) {
     const Slot& slot = *log_.find(n);
     if (slot.proposal) CHECK(slot.proposal->vote.number == n);

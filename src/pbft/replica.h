@@ -17,8 +17,10 @@
 //  2. In one view it votes for at most one batch per number, and only between the water marks.
 //  3. It executes in the order of numbers, what 2F+1 commits name, and each request once.
 //  4. What peers and clients can make it keep is bounded: the window, one view change per replica,
-//     pending requests (settings.h).
+//     pending requests (settings.h), vouches (vouches.h).
 #pragma once
+
+#include <set>
 
 #include "base/random.h"
 #include "pbft/agreed_time.h"
@@ -28,8 +30,10 @@
 #include "pbft/new_view_choice.h"
 #include "pbft/pending_requests.h"
 #include "pbft/recovery.h"
+#include "pbft/session_keys.h"
 #include "pbft/state_machine.h"
 #include "pbft/state_transfer.h"
+#include "pbft/vouches.h"
 
 namespace rosebud::pbft {
 
@@ -76,6 +80,8 @@ class Replica {
   const std::map<ReplicaId, Evidence>& evidence() const { return evidence_; }
   std::uint64_t transfer_count() const { return transfers_; }
   std::size_t pending_count() const { return pending_.size(); }
+  /// Requests under session keys that too few vouch for.
+  std::size_t unready_count() const { return unready_.size(); }
   /// Numbers that something is known about.
   std::size_t log_size() const { return log_.last().value - log_.low().value; }
 
@@ -113,6 +119,8 @@ class Replica {
   void on(Now now, ReplicaId from, const PrePrepare& message, Effects& out);
   void on(Now now, ReplicaId from, const Ballot& message, Effects& out);
   void take_request(Now now, const Request& request, bool is_from_client, Effects& out);
+  /// Executed, or never to be executed here.
+  bool is_done(const Request& request) const;
   void propose(Now now, Effects& out);
   void propose_batch(Now now, Batch batch, Effects& out);
   bool has_room_for_proposal() const;
@@ -133,6 +141,20 @@ class Replica {
   Duration patience() const;
   std::optional<Instant> request_deadline() const;
   void on_request_timeout(Now now, Effects& out);
+
+  // vouching.cc: requests under session keys
+  bool has_session_keys() const {
+    return verifier_.settings().request_authentication == RequestAuthentication::kSessionKeys;
+  }
+  void on(Now now, ReplicaId from, const Vouch& message, Effects& out);
+  bool is_genuine(const Request& request, const crypto::Digest& digest) noexcept;
+  void take_genuine(Now now, const Request& request, const crypto::Digest& digest, Effects& out);
+  void vouch(Now now, const crypto::Digest& digest, Effects& out);
+  void take_ready(Now now, const crypto::Digest& digest, Effects& out);
+  void send_vouches(Now now, Effects& out);
+  void vouch_again(Now now);
+  bool is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effects& out);
+  void review_doubts(Now now, Effects& out);
 
   // checkpoints.cc [CL99 §4.3]
   void make_checkpoint(Now now, Effects& out);
@@ -220,6 +242,14 @@ class Replica {
   bool is_proposing_ = false;  // inside propose()
   SequenceNumber fill_up_to_;  // empty batches are proposed so far, to help a silent replica
   std::vector<Instant> may_ask_for_filling_at_;  // by replica
+
+  // ---- Requests under session keys ----
+  ReplicaSessions sessions_;
+  Vouches vouches_;
+  UnreadyRequests unready_;
+  std::set<crypto::Digest> to_vouch_for_;  // is said when vouch_at_ has come
+  Instant vouch_at_;
+  std::set<SequenceNumber> doubtful_;  // numbers with a proposal that waits for vouches
 
   // ---- Views ----
   std::optional<NewView> new_view_;                      // what began view_

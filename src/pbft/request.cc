@@ -8,6 +8,10 @@ Bytes Request::statement(const InstanceId& instance) const {
   return out.take();
 }
 
+crypto::Digest Request::digest(const InstanceId& instance) const {
+  return crypto::tagged_hash(kTag, statement(instance));
+}
+
 Request sign_request(const InstanceId& instance, const crypto::SignatureScheme& scheme,
                      const crypto::SecretKey& key, RequestNumber number, Buffer operation) {
   Request out{.client = key.public_key(), .number = number, .operation = std::move(operation)};
@@ -25,7 +29,9 @@ void write(wire::Writer& out, const Request& request) {
   out.raw(request.client.view())
       .u64(request.number.value)
       .bytes32(request.operation.view())
-      .raw(request.signature.view());
+      .u16(static_cast<std::uint16_t>(request.macs.size()));
+  if (request.macs.empty()) out.raw(request.signature.view());
+  for (const crypto::Mac& mac : request.macs) out.raw(mac.view());
 }
 
 Request read_request(wire::Reader& in) {
@@ -33,7 +39,10 @@ Request read_request(wire::Reader& in) {
   out.client = in.fixed<ClientId>();
   out.number = RequestNumber(in.u64());
   out.operation = Buffer::copy_of(in.bytes32(kOperationSizeMax));
-  out.signature = in.fixed<crypto::Signature>();
+  const std::size_t macs = in.u16();
+  if (macs > kSeatsMax) in.fail();
+  if (macs == 0) out.signature = in.fixed<crypto::Signature>();
+  for (std::size_t i = 0; i < macs && in.ok(); ++i) out.macs.push_back(in.fixed<crypto::Mac>());
   return out;
 }
 

@@ -7,22 +7,26 @@
 #include <optional>
 #include <vector>
 
+#include "crypto/mac.h"
 #include "pbft/settings.h"
 #include "wire/cursor.h"
 
 namespace rosebud::pbft {
 
-/// An operation that a client signed.
+/// An operation that a client signed, or authenticated to each replica.
 struct Request {
   static constexpr std::string_view kTag = "rosebud pbft request 1";
 
   ClientId client;
   RequestNumber number;
-  Buffer operation;  // at most kOperationSizeMax
-  crypto::Signature signature;
+  Buffer operation;                 // at most kOperationSizeMax
+  crypto::Signature signature;      // zero beside MACs
+  std::vector<crypto::Mac> macs{};  // by seat, of digest() under session keys; none: it is signed
 
   /// The exact bytes that are signed.
   Bytes statement(const InstanceId& instance) const;
+  /// Names what is asked for, however it is authenticated: the hash of the statement.
+  crypto::Digest digest(const InstanceId& instance) const;
   friend bool operator==(const Request&, const Request&) = default;
 };
 

@@ -23,6 +23,15 @@ inline constexpr std::size_t kChunksMax = 16384;
 /// No group has a greater window: bounds certificates in a view change.
 inline constexpr std::size_t kWindowMax = 1024;
 
+/// No group has more seats: bounds lists by seat.
+inline constexpr std::size_t kSeatsMax = 1024;
+
+/// How a client shows that a request is its own.
+enum class RequestAuthentication : std::uint8_t {
+  kSignature,    // convinces everybody; a verification of some 40 us at each replica
+  kSessionKeys,  // a MAC for each replica, which vouch for it to each other (vouches.h)
+};
+
 /// The same at all replicas of a group, since the state depends on them.
 struct GroupSettings {
   /// A checkpoint is taken after every so many numbers [CL99 §4.3: 100; §6: 128].
@@ -35,6 +44,7 @@ struct GroupSettings {
   /// How far a request's number may be ahead of agreed time, so that nobody can raise what is
   /// forgotten beyond what clocks show.
   std::uint64_t number_ahead_max_ms = 60'000;
+  RequestAuthentication request_authentication = RequestAuthentication::kSignature;
 };
 
 /// Of one replica; others may choose differently.
@@ -67,6 +77,9 @@ struct Settings {
   std::uint64_t clock_bound_ms = 10'000;
   /// What one answer to a status sends again.
   std::size_t help_instances_max = 32;
+  /// With session keys: what is vouched for within so long goes in one message, after the first.
+  /// It delays a request under load, by at most so much; shorter: more messages.
+  Duration vouch_interval = std::chrono::milliseconds(1);
 };
 
 }  // namespace rosebud::pbft

@@ -86,6 +86,9 @@ bool Replica::take_over(const Checkpoint& checkpoint) {
   executed_ = checkpoint.manifest.number;
   clock_.restore(checkpoint.manifest.time);
   is_stopped_ = checkpoint.manifest.is_stopped;
+  // Suppose a request that the state contains went on waiting: nobody would ever order it, and this
+  // replica would leave one view after the other.
+  pending_.remove_if([this](const Request& request) { return is_done(request); });
   return true;
 }
 

@@ -51,6 +51,11 @@ Verifier::Verdict Verifier::check_signed(const Vote& vote) const {
 
 Verifier::Verdict Verifier::check(const Request& request) const {
   if (request.operation.size() > kOperationSizeMax) return fail(RejectReason::kBadRequest);
+  if (settings_.request_authentication == RequestAuthentication::kSessionKeys) {
+    if (request.macs.size() != group_->seat_count()) return fail(RejectReason::kBadRequest);
+    return {};
+  }
+  if (!request.macs.empty()) return fail(RejectReason::kBadRequest);
   if (is_planted(Bug::kRequestSignatureNotChecked)) return {};
   if (!is_valid(request, group_->instance(), *scheme_)) return fail(RejectReason::kBadRequest);
   return {};

@@ -3,6 +3,8 @@
 //
 // Pure functions of the message and the group, so a driver may run them on any thread. The core
 // takes only Verified<...>; what is judged against a replica's state comes after (replica.h).
+// Under session keys a request's MAC convinces one replica alone: here only its form is judged, and
+// each core judges the rest (vouches.h).
 // Votes may be handed on by others than who signed them; messages that nobody signs (status,
 // fetches and their answers) are worth what the link says about their sender.
 #pragma once
@@ -52,6 +54,7 @@ class Verifier {
   const Group& group() const { return *group_; }
   const std::shared_ptr<const Group>& shared_group() const { return group_; }
   const crypto::SignatureScheme& scheme() const { return *scheme_; }
+  const GroupSettings& settings() const { return settings_; }
   const BatchPointer& null_batch() const { return null_batch_; }
 
  private:

@@ -227,6 +227,9 @@ void Checkers::after_input(std::size_t seat) {
   const Replica* replica = world_.replica(seat);
   if (!replica || is_faulty_[seat]) return;
   const Settings& settings = world_.options().settings;
+  if (is_calm_ && replica->view() > View{}) {
+    fail("replica " + std::to_string(seat) + " leaves a view because of a client");
+  }
   if (replica->log_size() > settings.group.window) fail("a log is larger than the window");
   if (world_.event_count() % 16 == 0) replica->check_invariants();
 }

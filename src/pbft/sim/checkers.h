@@ -11,7 +11,8 @@
 //     it voted commit for above its stable checkpoint; its new view follows from its proofs.
 //  7. Nobody correct is accused.
 //  8. Memory is bounded: the window, and what settings.h says.
-//  9. In the end correct replicas have the same state.
+//  9. Where nothing fails but clients, no correct replica leaves a view.
+// 10. In the end correct replicas have the same state.
 //
 // The first violation stays.
 #pragma once
@@ -26,6 +27,9 @@ class Checkers {
   /// 5 all the same.
   Checkers(World& world, std::vector<bool> is_faulty, std::vector<bool> is_mended);
   void watch();
+
+  /// Rule 9 is judged too.
+  void expect_calm() { is_calm_ = true; }
 
   const std::string& violation() const { return violation_; }
   void fail(const std::string& what);
@@ -82,6 +86,7 @@ class Checkers {
   std::vector<Submission> submissions_;
   std::uint64_t acknowledged_ = 0;  // the highest index
   bool is_stopped_ = false;
+  bool is_calm_ = false;
   std::map<VoteKey, crypto::Digest> votes_;
   std::vector<std::map<SequenceNumber, View>> commits_;  // by seat
 };

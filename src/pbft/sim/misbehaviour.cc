@@ -5,6 +5,7 @@ namespace {
 
 constexpr std::size_t kHeardMax = 256;
 constexpr std::size_t kProposedMax = 128;
+constexpr std::size_t kForgedMax = 16;
 
 }  // namespace
 
@@ -80,6 +81,11 @@ bool Misbehaviour::hears(const Message& message) {
     number_ = proposal->vote.number;
     proposed_[{proposal->vote.view, proposal->vote.number}].insert(proposal->vote.digest);
     if (proposed_.size() > kProposedMax) proposed_.erase(proposed_.begin());
+    for (const Request& request : proposal->batch->batch().requests) {
+      if (mode_ != Mode::kForgeRequest || request.client != censored_) continue;
+      if (forged_.size() >= kForgedMax) forged_.erase(forged_.begin());
+      forged_.push_back(request.digest(verifier_.group().instance()));
+    }
   }
   if (const auto* ballot = std::get_if<Ballot>(&message)) {
     view_ = std::max(view_, ballot->vote.view);
@@ -145,8 +151,11 @@ std::vector<Misbehaviour::Sent> Misbehaviour::edit_proposal(ReplicaId to,
       // The same for everybody, so that it can be prepared.
       forged.number = RequestNumber(batch.time.value * 1000 + 999);
       forged.operation = Buffer::copy_of(as_bytes("forged"));
+      if (has_session_keys()) forged.macs.resize(verifier_.group().seat_count());
       batch.requests.push_back(forged);
-      return {{proposal_with(proposal, std::move(batch))}};
+      Message falsified = proposal_with(proposal, std::move(batch));
+      if (!has_session_keys()) return {{std::move(falsified)}};
+      return {{Vouch{{forged.digest(verifier_.group().instance())}}}, {std::move(falsified)}};
     }
     default:
       return {{proposal}};
@@ -322,8 +331,15 @@ std::vector<Message> Misbehaviour::unasked() {
         if (vote.kind == VoteKind::kCommit) vote.view = View(view_.value + random_.below(3));
         out.push_back(Ballot{signed_again(vote)});
       }
+      if (has_session_keys()) {
+        out.push_back(Vouch{std::vector(20, crypto::Digest{})});
+        for (auto& one : std::get<Vouch>(out.back()).requests) one = random_digest();
+      }
       out.push_back(pbft::Status{});
       out.push_back(RecoveryQuery{random_.next()});
+      break;
+    case Mode::kForgeRequest:
+      if (!forged_.empty()) out.push_back(Vouch{forged_});
       break;
     default:
       break;

@@ -25,7 +25,7 @@ enum class Mode : std::uint8_t {
   kSlow,              // proposes just before the others lose patience
   kFlood,             // votes on every number, views far away, questions without end
   kWrongTime,         // proposes times far off, or going back
-  kForgeRequest,      // proposes what no client signed
+  kForgeRequest,      // proposes what no client signed, and vouches for it
   kTwin,              // two copies of one replica, each talking to half of the others
 };
 inline constexpr Mode kModeLast = Mode::kTwin;
@@ -68,6 +68,9 @@ class Misbehaviour {
   Certificate forge(VoteKind kind, View view, SequenceNumber number, const crypto::Digest& digest);
   crypto::Digest random_digest();
   void remember(const Message& message);
+  bool has_session_keys() const {
+    return verifier_.settings().request_authentication == RequestAuthentication::kSessionKeys;
+  }
 
   ReplicaId self_;
   crypto::SecretKey key_;
@@ -80,7 +83,8 @@ class Misbehaviour {
   SequenceNumber number_;  // of the last proposal that it heard of
   std::uint64_t proposals_ = 0;
   std::map<std::pair<View, SequenceNumber>, std::set<crypto::Digest>> proposed_;
-  std::vector<Message> heard_;  // kReplay, kForgeRequest: some of what went by
+  std::vector<crypto::Digest> forged_;  // kForgeRequest: what it and the other liars proposed
+  std::vector<Message> heard_;          // kReplay, kForgeRequest: some of what went by
 };
 
 }  // namespace rosebud::pbft::sim

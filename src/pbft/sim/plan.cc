@@ -27,6 +27,10 @@ std::vector<Weight> weights_of(std::string_view scenario) {
             {kClocks, 30, 1},     {kCrash, 30, 4},    {kKillPrimary, 40, 4}, {kPowerCut, 20, 2},
             {kPartition, 30, 2},  {kOneWayCut, 40, 4}};
   }
+  if (scenario == "session-keys") {
+    return {{kMisbehave, 100, 1}, {kLoss, 30, 1},        {kDuplicates, 50, 1}, {kLatency, 50, 1},
+            {kCrash, 30, 4},      {kKillPrimary, 30, 2}, {kOneWayCut, 30, 2}};
+  }
   if (scenario == "primaries") {
     return {{kLoss, 30, 1}, {kLatency, 50, 1}, {kKillPrimary, 100, 30}, {kMisbehave, 30, 1}};
   }
@@ -93,6 +97,9 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
     case FaultKind::kMisbehave:
       out.at = {};
       out.lot = 1 + random.below(static_cast<std::uint64_t>(kModeLast));
+      if (plan.scenario == "session-keys" && random.chance(1, 2)) {
+        out.lot = static_cast<std::uint64_t>(Mode::kForgeRequest);
+      }
       break;
     case FaultKind::kLoss:
       out.at = {};
@@ -148,6 +155,10 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
   settings.fetch_timeout = milliseconds(150);
   settings.clock_bound_ms = 10'000;
   if (scenario == "slow-network") settings.fetch_timeout = seconds(3);
+  // A share of all others too.
+  if (scenario == "session-keys" || seed % 4 == 3) {
+    settings.group.request_authentication = RequestAuthentication::kSessionKeys;
+  }
   return out;
 }
 
@@ -188,15 +199,24 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < seats; ++i) order.push_back(i);
   random.shuffle(order);
-  out.bad.assign(order.begin(), order.begin() + out.world.faults);
   out.has_hostile_client = scenario == "byzantine" || random.chance(1, 4);
   if (scenario == "rollback" || scenario == "slow-network") out.has_hostile_client = false;
   out.is_misbehaving_after_healing = random.chance(1, 2);
+  if (scenario == "session-keys") out.has_hostile_client = true;
+  out.is_calm = scenario == "session-keys" && random.chance(1, 2);
+  if (!out.is_calm) out.bad.assign(order.begin(), order.begin() + out.world.faults);
   if (scenario == "slow-network") out.safety_time = seconds(2);
   out.story = "f=" + std::to_string(out.world.faults) +
               " k=" + std::to_string(out.world.settings.group.checkpoint_interval) +
               " l=" + std::to_string(out.world.settings.group.window) + " bad=";
   for (const std::size_t seat : out.bad) out.story += std::to_string(seat) + ",";
+  const bool has_session_keys =
+      out.world.settings.group.request_authentication == RequestAuthentication::kSessionKeys;
+  if (has_session_keys) out.story += " session-keys";
+  if (out.is_calm) {
+    out.story += " calm";
+    return out;
+  }
   bool is_lying = false;
   for (const Weight& weight : weights_of(scenario)) {
     if (!random.chance(weight.percent, 100)) continue;

@@ -46,6 +46,8 @@ struct Plan {
   Duration safety_time = std::chrono::seconds(12);
   Duration pause_max = std::chrono::milliseconds(60);  // of a client between two operations
   bool has_hostile_client = false;
+  /// Nothing fails but clients: then no view may end.
+  bool is_calm = false;
   bool is_misbehaving_after_healing = false;
   std::string story;
 };
@@ -61,6 +63,8 @@ inline constexpr Scenario kScenarios[] = {
     {"primaries", "one primary after the other is killed"},
     {"slow-network", "messages take longer than the first time-out"},
     {"rollback", "F replicas lose their disks or parts of them; the others stay up"},
+    {"session-keys",
+     "a client is right to some replicas and wrong to others; alone, or liars help"},
     {"stop", "the group ends, whatever else happens"},
 };
 bool is_scenario(std::string_view name);

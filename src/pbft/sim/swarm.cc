@@ -23,6 +23,7 @@ class Run {
         random_(plan.seed ^ 0x636c69) {
     world_.tell(story_lines);
     checkers_.watch();
+    if (plan.is_calm) checkers_.expect_calm();
   }
 
   SwarmResult run() {
@@ -88,13 +89,13 @@ class Run {
   /// replicas; numbers far ahead; others' and its own old requests again.
   void be_hostile() {
     if (is_healed_) return;
+    if (has_session_keys()) return be_right_to_some();
     const crypto::SecretKey& key = hostile_key();
     const auto request = [&](std::uint64_t number, std::uint64_t lot) {
       wire::Writer operation;
       operation.u8(2).u64(lot);
       checkers_.allow(key.public_key(), operation.bytes());
-      return sign_request(world_.group().instance(), world_.verifier().scheme(), key,
-                          RequestNumber(number), Buffer(operation.take()));
+      return make_request(RequestNumber(number), operation.take());
     };
     const std::uint64_t now = world_.wall().value * 1000;
     const std::uint64_t number =
@@ -104,6 +105,88 @@ class Run {
       world_.send_raw(0, seat, request(number, random_.below(3) + number));
     }
     world_.at(milliseconds(random_.between(1, 200)), [this] { be_hostile(); });
+  }
+
+  bool has_session_keys() const {
+    return plan_.world.settings.group.request_authentication == RequestAuthentication::kSessionKeys;
+  }
+
+  /// To whom a hostile client's MACs are right.
+  std::vector<bool> choose_convinced(std::size_t seat) {
+    const std::size_t seats = world_.seat_count();
+    const std::size_t faults = plan_.world.faults;
+    const std::size_t primary = current_primary();
+    std::vector<bool> out(seats);
+    const auto convince = [&](std::size_t count) {
+      while (static_cast<std::size_t>(std::ranges::count(out, true)) < count) {
+        out[random_.below(seats)] = true;
+      }
+    };
+    switch (random_.below(8)) {
+      case 0:
+        out[primary] = true;
+        break;
+      case 1:
+        out.assign(seats, true);
+        out[primary] = false;
+        break;
+      case 2:
+        convince(faults);
+        break;
+      case 3:
+        convince(faults + 1);
+        break;
+      case 4:
+        convince(2 * faults + 1);
+        break;
+      case 5:
+        out[seat] = true;  // everybody by a request of his own
+        break;
+      case 6:
+        out.assign(seats, true);
+        break;
+      default:
+        convince(random_.below(seats));
+    }
+    return out;
+  }
+
+  /// As be_hostile(), and with MACs that are right to some and wrong to others, changing from one
+  /// replica to the next and from one time to the next.
+  void be_right_to_some() {
+    const std::uint64_t now = world_.wall().value * 1000;
+    if (hostile_number_ == 0 || random_.chance(1, 2)) hostile_number_ = now + random_.below(1000);
+    const std::uint64_t number = random_.chance(1, 20) ? now + 3'600'000'000U : hostile_number_;
+    const std::uint64_t operations = random_.chance(1, 3) ? 2 : 1;
+    std::vector<bool> convinced = choose_convinced(0);
+    for (std::size_t seat = 0; seat < world_.seat_count(); ++seat) {
+      if (random_.chance(1, 4)) convinced = choose_convinced(seat);
+      if (random_.chance(1, 8)) continue;
+      wire::Writer operation;
+      operation.u8(2).u64(number + random_.below(operations));
+      Request request = make_request(RequestNumber(number), operation.bytes());
+      bool is_asked_for = false;
+      for (std::size_t i = 0; i < world_.seat_count(); ++i) {
+        if (!convinced[i]) request.macs[i].bytes[0] ^= 1;
+        is_asked_for |= convinced[i] && !checkers_.is_faulty(i);
+      }
+      // What nobody correct can verify must not be executed.
+      if (is_asked_for) checkers_.allow(hostile_key().public_key(), operation.bytes());
+      world_.send_raw(0, seat, std::move(request));
+    }
+    world_.at(milliseconds(random_.between(1, 100)), [this] { be_hostile(); });
+  }
+
+  /// Of the hostile client, with all MACs right.
+  Request make_request(RequestNumber number, Bytes operation) {
+    const Group& group = world_.group();
+    const crypto::SignatureScheme& scheme = world_.verifier().scheme();
+    if (!has_session_keys()) {
+      return sign_request(group.instance(), scheme, hostile_key(), number,
+                          Buffer(std::move(operation)));
+    }
+    if (!hostile_sessions_) hostile_sessions_.emplace(group, hostile_key(), scheme);
+    return hostile_sessions_->authenticate(number, Buffer(std::move(operation)));
   }
 
   const crypto::SecretKey& hostile_key() {
@@ -183,8 +266,7 @@ class Run {
         Bytes operation{Ledger::kStop};
         checkers_.allow(hostile_key().public_key(), operation);
         const Request request =
-            sign_request(world_.group().instance(), world_.verifier().scheme(), hostile_key(),
-                         RequestNumber(world_.wall().value * 1000), Buffer(std::move(operation)));
+            make_request(RequestNumber(world_.wall().value * 1000), std::move(operation));
         for (std::size_t i = 0; i < world_.seat_count(); ++i) world_.send_raw(0, i, request);
         return;
       }
@@ -292,6 +374,8 @@ class Run {
   Checkers checkers_;
   Random random_;
   std::optional<crypto::SecretKey> hostile_;
+  std::optional<ClientSessions> hostile_sessions_;
+  std::uint64_t hostile_number_ = 0;
   std::vector<std::vector<std::pair<std::size_t, std::size_t>>> cuts_;
   std::uint64_t operations_ = 0;
   std::uint64_t acknowledged_ = 0;

@@ -56,7 +56,8 @@ World::World(const WorldOptions& options)
     SimClient client{.key = key_of("sim client", options.seed, i), .core = nullptr};
     client.core = std::make_unique<Client>(
         client.key, group_, *scheme_,
-        ClientSettings{.reply_timeout = options.settings.request_timeout / 2});
+        ClientSettings{.reply_timeout = options.settings.request_timeout / 2,
+                       .request_authentication = options.settings.group.request_authentication});
     clients_.push_back(std::move(client));
   }
   // Watchers come before the first input.

@@ -1,0 +1,128 @@
+// Requests under session keys: what a MAC shows to one replica becomes known to all before it is
+// ordered. The rules and why they are enough: vouches.h.
+#include "pbft/replica.h"
+
+namespace rosebud::pbft {
+namespace {
+
+/// Of requests that wait, what is vouched for again at once.
+constexpr std::size_t kVouchedAgainMax = 256;
+
+}  // namespace
+
+// ---- What is authentic ----
+
+/// Its MAC is right here, or others have said enough. Says nothing to others yet.
+bool Replica::is_genuine(const Request& request, const crypto::Digest& digest) noexcept {
+  return vouches_.is_authentic(digest) || vouches_.is_vouched_by_others(digest) ||
+         sessions_.is_authentic(request, digest);
+}
+
+void Replica::vouch(Now now, const crypto::Digest& digest, Effects& out) {
+  to_vouch_for_.insert(digest);
+  if (vouches_.add(identity_.self, digest)) take_ready(now, digest, out);
+}
+
+/// A request that is its client's own. One that comes again is vouched for again: what was said of
+/// it may have been lost.
+void Replica::take_genuine(Now now, const Request& request, const crypto::Digest& digest,
+                           Effects& out) {
+  vouch(now, digest, out);
+  if (!vouches_.is_ready(digest)) {
+    unready_.add(request, digest);
+  } else if (pending_.add(request, now.instant)) {
+    propose(now, out);
+  }
+  review_doubts(now, out);
+}
+
+/// From here on it is a request like any other: proposed by a primary, waited for by a backup. Not
+/// earlier: suppose a backup waited for what the primary cannot have others accept, then a faulty
+/// client could end views.
+void Replica::take_ready(Now now, const crypto::Digest& digest, Effects& out) {
+  if (!vouches_.is_ready(digest)) return;
+  const auto request = unready_.take(digest);
+  if (!request || is_done(*request)) return;
+  if (pending_.add(*request, now.instant)) propose(now, out);
+}
+
+void Replica::on(Now now, ReplicaId from, const Vouch& message, Effects& out) {
+  if (!has_session_keys() || is_stopped_) return;
+  for (const crypto::Digest& digest : message.requests) {
+    if (!vouches_.add(from, digest)) continue;
+    const bool is_passed_on = !is_planted(Bug::kVouchNotPassedOn);
+    if (is_passed_on && !vouches_.is_authentic(digest) && vouches_.is_vouched_by_others(digest)) {
+      vouch(now, digest, out);
+    }
+    take_ready(now, digest, out);
+  }
+  review_doubts(now, out);
+}
+
+// ---- Saying so ----
+
+/// The first at once, what follows within the interval together.
+void Replica::send_vouches(Now now, Effects& out) {
+  if (to_vouch_for_.empty()) return;
+  if (now.instant < vouch_at_ && to_vouch_for_.size() < kVouchedMax) return;
+  vouch_at_ = now.instant + settings_.vouch_interval;
+  Vouch message;
+  for (const crypto::Digest& digest : to_vouch_for_) {
+    message.requests.push_back(digest);
+    if (message.requests.size() < kVouchedMax) continue;
+    out.push_back(Broadcast{std::move(message)});
+    message = {};
+  }
+  if (!message.requests.empty()) out.push_back(Broadcast{std::move(message)});
+  to_vouch_for_.clear();
+}
+
+/// What waits here may wait because vouches were lost, or because somebody has forgotten them.
+void Replica::vouch_again(Now now) {
+  const Instant since = now.instant - settings_.status_interval;
+  for (const Request& request : pending_.waiting_since(since, kVouchedAgainMax)) {
+    to_vouch_for_.insert(request.digest(group().instance()));
+  }
+  const Slot* next = std::as_const(log_).find(executed_.next());
+  if (!next || !next->proposal || !next->proposal->batch) return;
+  if (now.instant < next->told_at + settings_.status_interval) return;
+  for (const Request& request : next->proposal->batch->batch().requests) {
+    const crypto::Digest digest = request.digest(group().instance());
+    if (vouches_.is_authentic(digest)) to_vouch_for_.insert(digest);
+  }
+}
+
+// ---- Proposals ----
+
+/// True when every request of the batch is authentic here. What a new view proposes stands on
+/// certificates: F+1 correct replicas found it so.
+bool Replica::is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effects& out) {
+  if (!has_session_keys() || number <= last_of_view()) return true;
+  if (is_planted(Bug::kUnvouchedPrepared)) return true;
+  const SealedBatch& batch = *slot.proposal->batch;
+  if (!slot.doubts || slot.doubts->batch != batch.digest()) {
+    slot.doubts = {.batch = batch.digest(), .requests = {}};
+    for (const Request& request : batch.batch().requests) {
+      const crypto::Digest digest = request.digest(group().instance());
+      if (vouches_.is_authentic(digest)) continue;
+      if (is_genuine(request, digest)) {
+        vouch(now, digest, out);
+      } else {
+        slot.doubts->requests.push_back(digest);
+      }
+    }
+  }
+  std::erase_if(slot.doubts->requests, [this](const crypto::Digest& one) {
+    return vouches_.is_authentic(one) || vouches_.is_vouched_by_others(one);
+  });
+  if (slot.doubts->requests.empty()) return true;
+  doubtful_.insert(number);
+  return false;
+}
+
+/// Those that are still in doubt come back.
+void Replica::review_doubts(Now now, Effects& out) {
+  for (const SequenceNumber number : std::exchange(doubtful_, {})) advance(now, number, out);
+}
+
+}  // namespace rosebud::pbft

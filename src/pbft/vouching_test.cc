@@ -1,0 +1,340 @@
+// Requests under session keys: MACs [CL02 §3.2], vouches [Bracha87], and clients that are right to
+// some replicas only [Aardvark09 §3].
+#include "pbft/test_group.h"
+
+namespace rosebud::pbft {
+namespace {
+
+Settings session_settings() {
+  Settings out = test_settings();
+  out.group.request_authentication = RequestAuthentication::kSessionKeys;
+  return out;
+}
+
+/// With MACs that are right to the replicas of `convinced` alone.
+Request session_request(std::string_view client, std::uint64_t number,
+                        const std::vector<std::size_t>& convinced = {0, 1, 2, 3},
+                        std::string_view operation = "op") {
+  const ClientSessions sessions(*test_group(), test_key(client), crypto::model_scheme());
+  Request out = sessions.authenticate(RequestNumber(number), Buffer::copy_of(as_bytes(operation)));
+  for (std::size_t seat = 0; seat < out.macs.size(); ++seat) {
+    if (std::ranges::find(convinced, seat) == convinced.end()) out.macs[seat].bytes[0] ^= 1;
+  }
+  return out;
+}
+
+crypto::Digest digest_of(const Request& request) { return request.digest(InstanceId{}); }
+
+struct SessionReplica : TestReplica {
+  explicit SessionReplica(std::size_t seat, const Settings& settings = session_settings())
+      : TestReplica(seat, settings) {}
+
+  const Effects& hear_vouches(const Request& request, const std::vector<std::size_t>& seats) {
+    Effects all;
+    for (const std::size_t seat : seats) {
+      const Effects& one = hear(seat, Vouch{{digest_of(request)}});
+      all.insert(all.end(), one.begin(), one.end());
+    }
+    kept = std::move(all);
+    return kept;
+  }
+  Effects kept;
+};
+
+bool is_vouched_for(const Effects& effects, const Request& request) {
+  for (const Vouch& one : broadcasts_of<Vouch>(effects)) {
+    if (std::ranges::find(one.requests, digest_of(request)) != one.requests.end()) return true;
+  }
+  return false;
+}
+
+bool is_proposed(const Effects& effects) { return !broadcasts_of<PrePrepare>(effects).empty(); }
+bool is_prepared(const Effects& effects) {
+  return !ballots_of(effects, VoteKind::kPrepare).empty();
+}
+
+// ---- Session keys [CL02 §3.2.1] ----
+
+TEST(SessionKeys, AMacConvincesItsReplicaAlone) {
+  const auto group = test_group();
+  const Request request = session_request("a", 1);
+  for (std::size_t seat = 0; seat < 4; ++seat) {
+    ReplicaSessions sessions(*group, id(seat), test_replica_key(seat), crypto::model_scheme(), 4);
+    EXPECT_TRUE(sessions.is_authentic(request, digest_of(request)));
+    Request moved = request;
+    std::swap(moved.macs[seat], moved.macs[(seat + 1) % 4]);
+    EXPECT_FALSE(sessions.is_authentic(moved, digest_of(moved)));
+    Request changed = request;
+    changed.operation = Buffer::copy_of(as_bytes("other"));
+    EXPECT_FALSE(sessions.is_authentic(changed, digest_of(changed)));
+    Request stolen = request;
+    stolen.client = test_key("b").public_key();
+    EXPECT_FALSE(sessions.is_authentic(stolen, digest_of(stolen)));
+  }
+}
+
+TEST(SessionKeys, AreOfOneInstance) {
+  const auto other = *InstanceId::from(test_digest(1).view());
+  const ClientId client = test_key("a").public_key();
+  const crypto::SecretKey replica = test_replica_key(0);
+  EXPECT_NE(session_key(InstanceId{}, client, replica.public_key(), replica, crypto::ed25519()),
+            session_key(other, client, replica.public_key(), replica, crypto::ed25519()));
+}
+
+TEST(SessionKeys, FollowFromLongTermKeysOnBothSides) {
+  const crypto::SecretKey client = test_key("a");
+  const crypto::SecretKey replica = test_replica_key(0);
+  const auto key = session_key(InstanceId{}, client.public_key(), replica.public_key(), client,
+                               crypto::ed25519());
+  ASSERT_TRUE(key);
+  EXPECT_EQ(key, session_key(InstanceId{}, client.public_key(), replica.public_key(), replica,
+                             crypto::ed25519()));
+}
+
+TEST(SessionKeys, AKeyThatWasDrivenOutIsComputedAnew) {
+  ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), crypto::model_scheme(), 2);
+  for (const char* client : {"a", "b", "c", "a", "c"}) {
+    const Request request = session_request(client, 1);
+    EXPECT_TRUE(sessions.is_authentic(request, digest_of(request)));
+  }
+}
+
+TEST(SessionKeys, ASignedRequestIsNoneUnderSessionKeysNorTheOtherWay) {
+  const Verifier by_keys(test_group(), session_settings().group, crypto::model_scheme());
+  EXPECT_FALSE(by_keys.request(test_request("a", 1)));
+  EXPECT_TRUE(by_keys.request(session_request("a", 1)));
+  EXPECT_FALSE(test_verifier().request(session_request("a", 1)));
+  Request few = session_request("a", 1);
+  few.macs.pop_back();
+  EXPECT_FALSE(by_keys.request(few));
+}
+
+TEST(SessionKeys, RequestsAreReadBackAndVouchesAreBounded) {
+  const Request request = session_request("a", 1);
+  const auto decoded = decode(InstanceId{}, encode(request));
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(std::get<Request>(*decoded), request);
+  EXPECT_FALSE(decode(InstanceId{}, encode(Vouch{std::vector<crypto::Digest>(kVouchedMax + 1)})));
+}
+
+TEST(SessionKeys, AClientAsksAllReplicasAtOnce) {
+  Client client(test_key("a"), test_group(), crypto::model_scheme(),
+                {.request_authentication = RequestAuthentication::kSessionKeys});
+  ClientEffects out;
+  client.submit({Instant{}, AgreedTime(1000)}, Buffer::copy_of(as_bytes("op")), out);
+  ASSERT_EQ(out.size(), 4U);
+  EXPECT_EQ(std::get<SendRequest>(out[3]).request, session_request("a", 1'000'000));
+}
+
+// ---- Vouches ----
+
+TEST(Vouches, AreCountedOncePerReplica) {
+  Vouches vouches(test_group(), id(0), 8);
+  const crypto::Digest request = test_digest(1);
+  EXPECT_TRUE(vouches.add(id(1), request));
+  EXPECT_FALSE(vouches.add(id(1), request));
+  EXPECT_FALSE(vouches.is_vouched_by_others(request));
+  vouches.add(id(2), request);
+  EXPECT_TRUE(vouches.is_vouched_by_others(request));
+  EXPECT_FALSE(vouches.is_authentic(request));
+  vouches.add(id(3), request);
+  EXPECT_FALSE(vouches.is_ready(request));  // its own is missing
+  vouches.add(id(0), request);
+  EXPECT_TRUE(vouches.is_ready(request));
+}
+
+TEST(Vouches, ItsOwnIsNotAnOther) {
+  Vouches vouches(test_group(), id(0), 8);
+  vouches.add(id(0), test_digest(1));
+  vouches.add(id(1), test_digest(1));
+  EXPECT_FALSE(vouches.is_vouched_by_others(test_digest(1)));
+  EXPECT_TRUE(vouches.is_authentic(test_digest(1)));
+}
+
+TEST(Vouches, OneThatFloodsDrivesOutItsOwnAlone) {
+  Vouches vouches(test_group(), id(0), 8);
+  vouches.add(id(1), test_digest(0));
+  vouches.add(id(2), test_digest(0));
+  for (std::uint64_t i = 1; i < 1000; ++i) vouches.add(id(3), test_digest(i));
+  EXPECT_EQ(vouches.size(), 9U);
+  EXPECT_TRUE(vouches.is_vouched_by_others(test_digest(0)));
+  EXPECT_TRUE(vouches.add(id(3), test_digest(1)));  // forgotten, so it can be said again
+}
+
+TEST(UnreadyRequests, AreOnePerClientAndTheOldestLeave) {
+  UnreadyRequests unready(2, 1000);
+  const auto add = [&](const Request& request) { unready.add(request, digest_of(request)); };
+  add(session_request("a", 1));
+  add(session_request("a", 1, {}, "another"));  // the first stays
+  EXPECT_EQ(unready.size(), 1U);
+  add(session_request("a", 2));
+  add(session_request("b", 1));
+  EXPECT_EQ(unready.size(), 2U);
+  add(session_request("c", 1));
+  EXPECT_EQ(unready.size(), 2U);
+  EXPECT_FALSE(unready.take(digest_of(session_request("a", 2))));
+  EXPECT_TRUE(unready.take(digest_of(session_request("b", 1))));
+  unready.remove(test_key("c").public_key(), RequestNumber(1));
+  EXPECT_EQ(unready.size(), 0U);
+}
+
+TEST(UnreadyRequests, AreBoundedInBytes) {
+  UnreadyRequests unready(10, 5);
+  for (const char* client : {"a", "b", "c"}) {
+    const Request request = session_request(client, 1, {}, "12");
+    unready.add(request, digest_of(request));
+  }
+  EXPECT_EQ(unready.size(), 2U);
+}
+
+// ---- The rules of vouches.h at a replica ----
+
+TEST(Vouching, Rule1_AReplicaVouchesForWhatItVerified) {
+  SessionReplica backup(1);
+  EXPECT_TRUE(is_vouched_for(backup.ask(session_request("a", 1, {1})), session_request("a", 1)));
+  EXPECT_FALSE(
+      is_vouched_for(backup.ask(session_request("b", 1, {0, 2, 3})), session_request("b", 1)));
+  EXPECT_TRUE(broadcasts_of<Vouch>(backup.pass(std::chrono::seconds(1))).empty());
+}
+
+TEST(Vouching, Rule2_AReplicaVouchesWhenFPlusOneOthersDo) {
+  SessionReplica backup(1);
+  const Request request = session_request("a", 1, {});
+  EXPECT_FALSE(is_vouched_for(backup.hear_vouches(request, {0, 0}), request));
+  EXPECT_TRUE(is_vouched_for(backup.hear_vouches(request, {2}), request));
+}
+
+TEST(Vouching, Rule4_ThePrimaryProposesWhat2FPlus1VouchFor) {
+  SessionReplica primary(0);
+  const Request request = session_request("a", 1);
+  EXPECT_FALSE(is_proposed(primary.ask(request)));
+  EXPECT_EQ(primary->unready_count(), 1U);
+  EXPECT_FALSE(is_proposed(primary.hear_vouches(request, {1, 1})));
+  EXPECT_TRUE(is_proposed(primary.hear_vouches(request, {3})));
+  EXPECT_EQ(primary->unready_count(), 0U);
+}
+
+TEST(Vouching, TheOrderOfVouchesAndRequestMakesNoDifference) {
+  SessionReplica primary(0);
+  const Request request = session_request("a", 1, {1, 2, 3});
+  EXPECT_FALSE(is_proposed(primary.ask(request)));  // its MAC is wrong, and nobody has said more
+  primary.hear_vouches(request, {1, 2, 3});
+  EXPECT_TRUE(is_proposed(primary.hear(1, request)));
+}
+
+TEST(Vouching, OfTwoOperationsWithOneNumberTheReadyOneIsProposed) {
+  SessionReplica primary(0);
+  primary.ask(session_request("a", 1, {0}, "mine"));
+  const Request request = session_request("a", 1, {1, 2, 3}, "theirs");
+  primary.hear_vouches(request, {1, 2, 3});
+  const auto proposals = broadcasts_of<PrePrepare>(primary.hear(1, request));
+  ASSERT_EQ(proposals.size(), 1U);
+  EXPECT_EQ(proposals[0].batch->batch().requests[0], request);
+}
+
+TEST(Vouching, ABackupWaitsForNothingThatIsNotReady) {
+  SessionReplica backup(1);
+  const Request request = session_request("a", 1, {0, 1});
+  backup.ask(request);
+  backup.hear_vouches(request, {0});
+  for (int i = 0; i < 20; ++i) backup.pass(std::chrono::milliseconds(500));
+  EXPECT_EQ(backup->view(), View(0));
+  backup.hear_vouches(request, {2});
+  for (int i = 0; i < 4; ++i) backup.pass(std::chrono::milliseconds(500));
+  EXPECT_EQ(backup->view(), View(1));
+}
+
+TEST(Vouching, ABackupPreparesWhatItVerifiedItself) {
+  SessionReplica backup(1);
+  const BatchPointer batch = test_batch({session_request("a", 1, {1})});
+  const Effects& effects = backup.hear(0, backup.proposal(0, 1, batch));
+  EXPECT_TRUE(is_prepared(effects));
+  EXPECT_TRUE(is_vouched_for(effects, session_request("a", 1)));
+}
+
+TEST(Vouching, ABackupPreparesTheRestWhenFPlusOneVouchForIt) {
+  SessionReplica backup(1);
+  const Request wrong = session_request("a", 1, {0, 2});
+  const BatchPointer batch = test_batch({session_request("b", 1), wrong});
+  EXPECT_FALSE(is_prepared(backup.hear(0, backup.proposal(0, 1, batch))));
+  EXPECT_FALSE(is_prepared(backup.hear_vouches(wrong, {0})));
+  EXPECT_TRUE(is_prepared(backup.hear_vouches(wrong, {2})));
+}
+
+TEST(Vouching, WhatNobodyVouchesForIsNotPreparedAndFollowedAllTheSame) {
+  SessionReplica backup(1);
+  const BatchPointer batch = test_batch({session_request("a", 1, {})});
+  backup.hear(0, backup.proposal(0, 1, batch));
+  // 2F+1 others have prepared: among them are F+1 correct ones.
+  SessionReplica other(1);
+  EXPECT_FALSE(is_prepared(other.hear(0, other.proposal(0, 1, batch))));
+  other.hear_votes(VoteKind::kPrepare, 0, 1, batch->digest(), {2, 3});
+  EXPECT_EQ(ballots_of(other.last(), VoteKind::kCommit).size(), 1U);
+  other.hear_votes(VoteKind::kCommit, 0, 1, batch->digest(), {2, 3});
+  EXPECT_EQ(other->executed(), SequenceNumber(1));
+}
+
+TEST(Vouching, OfARequestThatComesAgainIsSaidAgain) {
+  SessionReplica backup(1);
+  const Request request = session_request("a", 1);
+  backup.ask(request);
+  backup.pass(std::chrono::milliseconds(2));
+  EXPECT_TRUE(is_vouched_for(backup.hear(2, request), request));
+}
+
+TEST(Vouching, WhatWaitsIsVouchedForAgain) {
+  SessionReplica backup(1);
+  const Request request = session_request("a", 1);
+  backup.ask(request);
+  backup.hear_vouches(request, {2, 3});
+  std::size_t count = 0;
+  for (int i = 0; i < 9; ++i) {
+    if (is_vouched_for(backup.pass(std::chrono::milliseconds(100)), request)) ++count;
+  }
+  EXPECT_GE(count, 3U);
+}
+
+TEST(Vouching, GathersWhatComesWithinTheInterval) {
+  SessionReplica backup(1);
+  backup.pass(std::chrono::milliseconds(2));
+  EXPECT_EQ(broadcasts_of<Vouch>(backup.ask(session_request("a", 1))).size(), 1U);
+  EXPECT_TRUE(broadcasts_of<Vouch>(backup.ask(session_request("b", 1))).empty());
+  EXPECT_TRUE(broadcasts_of<Vouch>(backup.ask(session_request("c", 1))).empty());
+  EXPECT_LE(backup->next_deadline(), backup.now().instant + session_settings().vouch_interval);
+  const auto said = broadcasts_of<Vouch>(backup.pass(session_settings().vouch_interval));
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(said[0].requests.size(), 2U);
+}
+
+TEST(Vouching, ANewViewStandsOnCertificatesNotOnMacs) {
+  SessionReplica backup(2);
+  const BatchPointer batch = test_batch({session_request("a", 1, {})});
+  backup.hear(0, backup.proposal(0, 1, batch));
+  // It was prepared elsewhere; view 1 begins with it.
+  const auto change = [&](std::size_t seat) {
+    ViewChange out;
+    out.prepared = {certificate(backup.group(), VoteKind::kPrepare, 0, 1, batch->digest())};
+    out.vote =
+        signed_vote(backup.group(), VoteKind::kViewChange, 1, 0, out.digest(InstanceId{}), seat);
+    return out;
+  };
+  NewView message{.proofs = {change(0), change(1), change(3)}};
+  message.pre_prepares = {
+      signed_vote(backup.group(), VoteKind::kPrePrepare, 1, 1, batch->digest(), 1)};
+  message.vote =
+      signed_vote(backup.group(), VoteKind::kNewView, 1, 0, message.digest(InstanceId{}), 1);
+  Effects effects = backup.hear(1, message);
+  const Effects& more = backup.hear(1, BatchFound{batch});
+  effects.insert(effects.end(), more.begin(), more.end());
+  EXPECT_TRUE(is_prepared(effects));
+}
+
+TEST(Vouching, ARequestOfSomebodyElseGetsNoReply) {
+  SessionReplica backup(1);
+  backup.commit(0, 1, test_batch({session_request("a", 1)}));
+  EXPECT_EQ(effects_of<SendReply>(backup.ask(session_request("a", 1))).size(), 1U);
+  EXPECT_TRUE(effects_of<SendReply>(backup.ask(session_request("a", 1, {}))).empty());
+}
+
+}  // namespace
+}  // namespace rosebud::pbft
