@@ -27,6 +27,10 @@ class BelievesEverything final : public crypto::SignatureScheme {
               const crypto::Signature&) const noexcept override {
     return true;
   }
+  std::optional<crypto::SharedSecret> agree(const crypto::SecretKey&,
+                                            const crypto::PublicKey&) const noexcept override {
+    return crypto::SharedSecret{};
+  }
 };
 const BelievesEverything kScheme;
 
@@ -56,13 +60,12 @@ std::shared_ptr<const Group> make_group() {
 /// Small numbers, so that votes meet.
 class Play {
  public:
-  explicit Play(ByteView input) : in_(input) {
-    settings_.group.checkpoint_interval = 2;
-    settings_.group.window = 4;
-    FixedBytes<32, struct crypto::SeedTag> seed;
-    seed.bytes[0] = 1;
-    replica_.emplace(Identity{ReplicaId(1), crypto::SecretKey::from_seed(seed)}, verifier_,
-                     settings_, ledger_, PersistentState{}, Random(1));
+  Play(ByteView input, RequestAuthentication authentication)
+      : in_(input), verifier_(make_group(), group_settings(authentication), kScheme) {
+    settings_.group = verifier_.settings();
+    settings_.pending_requests_max = 2;  // so that vouches are driven out
+    replica_.emplace(Identity{ReplicaId(1), own_key()}, verifier_, settings_, ledger_,
+                     PersistentState{}, Random(1));
     replica_->start(now(), effects_);
     for (const ReplicaId from : {ReplicaId(0), ReplicaId(2)}) {
       for (const Effect& effect : Effects(effects_)) {
@@ -105,7 +108,19 @@ class Play {
     out.client.bytes[0] = in_.u8() % 3;
     out.number = RequestNumber(in_.u8());
     out.operation = Buffer(Bytes{in_.u8()});
+    if (has_session_keys()) authenticate(out);
     return out;
+  }
+  bool has_session_keys() const {
+    return settings_.group.request_authentication == RequestAuthentication::kSessionKeys;
+  }
+  /// Right to the replica, or not.
+  void authenticate(Request& request) {
+    request.macs.resize(kSeats);
+    const auto key = session_key(InstanceId{}, request.client,
+                                 verifier_.group().key_of(ReplicaId(1)), own_key(), kScheme);
+    request.macs[1] = crypto::authenticate(*key, request.digest(InstanceId{}).view());
+    request.macs[1].bytes[0] ^= in_.u8() % 2;
   }
   Vote vote(VoteKind kind, const crypto::Digest& digest) {
     return {.kind = kind,
@@ -175,7 +190,7 @@ class Play {
 
   void step() {
     const ReplicaId from = seat();
-    switch (in_.u8() % 14) {
+    switch (in_.u8() % 15) {
       case 0: {
         const BatchPointer proposed = batch();
         Vote one = vote(VoteKind::kPrePrepare, proposed->digest());
@@ -221,6 +236,13 @@ class Play {
                                        .proposals = in_.u8(),
                                        .silent_until = number(),
                                        .view_changes = {view(), view()}});
+      case 13: {
+        Vouch message;
+        for (std::uint8_t left = in_.u8() % 3; left > 0; --left) {
+          message.requests.push_back(request().digest(InstanceId{}));
+        }
+        return hear(from, std::move(message));
+      }
       default:
         // Anything that decodes: chunks, manifests, questions.
         if (auto message = decode(InstanceId{}, in_.raw(std::min<std::size_t>(in_.left(), 64)))) {
@@ -229,15 +251,22 @@ class Play {
     }
   }
 
-  wire::Reader in_;
-  Settings settings_;
-  Verifier verifier_{make_group(), group_settings(), kScheme};
-  static GroupSettings group_settings() {
+  static crypto::SecretKey own_key() {
+    FixedBytes<32, struct crypto::SeedTag> seed;
+    seed.bytes[0] = 1;
+    return crypto::SecretKey::from_seed(seed);
+  }
+  static GroupSettings group_settings(RequestAuthentication authentication) {
     GroupSettings out;
     out.checkpoint_interval = 2;
     out.window = 4;
+    out.request_authentication = authentication;
     return out;
   }
+
+  wire::Reader in_;
+  Settings settings_;
+  Verifier verifier_;
   sim::Ledger ledger_;
   std::optional<Replica> replica_;
   Duration time_{};
@@ -268,7 +297,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       fuzz_records(input);
       break;
     default:
-      Play(input).run();
+      Play(input, data[0] / 3 % 2 == 0 ? RequestAuthentication::kSignature
+                                       : RequestAuthentication::kSessionKeys)
+          .run();
   }
   return 0;
 }
