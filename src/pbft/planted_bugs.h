@@ -47,7 +47,6 @@ enum class Bug : std::uint8_t {
   kOneVouchIsEnough,
   kUnvouchedPrepared,
   kVouchesNotAwaited,
-  kVouchNotPassedOn,
   // Bounds
   kWaterMarksIgnored,
 };
@@ -117,8 +116,6 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "a backup prepares what it neither verified nor heard F+1 vouch for [Aardvark09 3]"},
     {Bug::kVouchesNotAwaited, "vouches-not-awaited", "session-keys",
      "what one replica verified is proposed and waited for at once [Aardvark09 3]"},
-    {Bug::kVouchNotPassedOn, "vouch-not-passed-on", "session-keys",
-     "a replica vouches only for what it verified itself [Bracha87]"},
     {Bug::kWaterMarksIgnored, "water-marks-ignored", "byzantine",
      "numbers over the high water mark are kept [CL99 4.2]"},
 };
