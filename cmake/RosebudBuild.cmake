@@ -82,7 +82,7 @@ endfunction()
 # Makes base_test with GoogleTest's main, one ctest entry per test. A second executable for the same
 # library has a name of its own: rosebud_test(disk_crash OF disk ...).
 function(rosebud_test name)
-  cmake_parse_arguments(ARG "" "TIMEOUT;OF" "SOURCES;DEPS;LIBS;ENVIRONMENT" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT;OF" "SOURCES;DEPS;LIBS" ${ARGN})
   if(NOT ARG_OF)
     set(ARG_OF ${name})
   endif()
@@ -97,5 +97,5 @@ function(rosebud_test name)
   endif()
   gtest_discover_tests(${name}_test TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST
                        PROPERTIES TIMEOUT ${ARG_TIMEOUT}
-                                  ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp;${ARG_ENVIRONMENT}")
+                                  ENVIRONMENT "TSAN_OPTIONS=suppressions=${CMAKE_SOURCE_DIR}/tests/tsan.supp")
 endfunction()

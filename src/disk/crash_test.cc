@@ -7,6 +7,7 @@
 #include <rapidcheck.h>
 
 #include <algorithm>
+#include <cstdlib>
 
 #include "disk/recorded_disk.h"
 #include "disk/test_support.h"
@@ -100,6 +101,14 @@ struct Model {
 
 class CrashTest : public DiskTest {
  protected:
+  /// What the environment does not say otherwise. Before RapidCheck reads it.
+  static void SetUpTestSuite() {
+    constexpr int kKeep = 0;
+    setenv("RC_PARAMS", "seed=1 max_success=10", kKeep);
+    // What the disk has is written down by itself, so its folder may lie in memory.
+    if (fs::exists("/dev/shm")) setenv("TMPDIR", "/dev/shm", kKeep);
+  }
+
   /// The same for every run of a story: signatures are costly, and calls must not depend on keys.
   static const wire::StoredObject& block(Write::Kind kind, std::uint8_t which) {
     static std::map<std::pair<Write::Kind, std::uint8_t>, wire::StoredObject> made;
