@@ -166,6 +166,12 @@ class World {
   static void damage(Script& script, std::span<std::uint8_t> bytes) {
     if (!bytes.empty()) bytes[script.byte() % bytes.size()] ^= script.byte();
   }
+  /// Others may share the bytes of a buffer, so the damaged ones are a copy.
+  static void damage(Script& script, Buffer& buffer) {
+    Bytes bytes = to_bytes(buffer.view());
+    damage(script, std::span<std::uint8_t>(bytes));
+    buffer = Buffer(std::move(bytes));
+  }
 
   std::vector<crypto::SecretKey> nodes;
   std::vector<crypto::SecretKey> authorities;
