@@ -1,9 +1,9 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "base/files.h"
 #include "client/session.h"
 #include "client/toml.h"
-#include "runtime/key_file.h"
 
 namespace rosebud::client {
 namespace {
@@ -20,7 +20,7 @@ Explained at_line(const stdfs::path& path, const toml::source_region& where, std
 }  // namespace
 
 Result<ClusterFile, Explained> read_cluster_file(const stdfs::path& path) {
-  auto text = runtime::read_text_file(path, 1U << 20);
+  auto text = read_text_file(path, 1U << 20);
   if (!text) return fail(text.error());
   const toml::parse_result parsed = toml::parse(*text);
   if (!parsed)
@@ -83,7 +83,7 @@ Result<stdfs::path, Explained> find_cluster_file(const std::string& given,
     if (at == at.parent_path()) break;
   }
   const auto pointer = may_use_default == MayUseDefault::kYes
-                           ? runtime::read_text_file(default_cluster_pointer(), 4096)
+                           ? read_text_file(default_cluster_pointer(), 4096)
                            : Result<std::string, Explained>(fail(Explained{}));
   if (auto text = pointer) {
     while (!text->empty() && text->back() == '\n') text->pop_back();

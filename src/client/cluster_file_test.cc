@@ -1,9 +1,9 @@
 // rosebud.toml, as people write it.
 #include <gtest/gtest.h>
 
+#include "base/files.h"
 #include "base/temporary_folder.h"
 #include "client/session.h"
-#include "runtime/key_file.h"
 
 namespace rosebud::client {
 namespace {
@@ -12,7 +12,7 @@ class ClusterFileTest : public testing::Test {
  protected:
   Result<ClusterFile, Explained> read(std::string_view text) const {
     const auto file = temporary.path() / "rosebud.toml";
-    EXPECT_TRUE(runtime::replace_file(file, text));
+    EXPECT_TRUE(replace_file(file, text));
     return read_cluster_file(file);
   }
   static constexpr std::string_view kWhole =

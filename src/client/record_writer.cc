@@ -10,7 +10,7 @@
 #include <thread>
 
 #include "base/check.h"
-#include "runtime/key_file.h"
+#include "base/files.h"
 
 namespace rosebud::client {
 namespace {
@@ -54,7 +54,7 @@ std::string identity_of(const stdfs::path& directory) {
 }
 
 bool has_all_notes(const stdfs::path& state) {
-  const auto text = runtime::read_text_file(state / kAllNotesFile, 100);
+  const auto text = read_text_file(state / kAllNotesFile, 100);
   return text && !text->empty() && *text == identity_of(state);
 }
 
@@ -102,14 +102,14 @@ RecordWriter::RecordWriter(Session& session, stdfs::path state, Bytes salt)
 Status<Explained> begin_notes_of_new_key(const stdfs::path& state) {
   std::error_code error;
   stdfs::create_directories(state, error);
-  return runtime::replace_file(state / kAllNotesFile, identity_of(state), 0600);
+  return replace_file(state / kAllNotesFile, identity_of(state), 0600);
 }
 
 Result<std::optional<RecordNote>, Failure> RecordWriter::read_note() const {
   const stdfs::path path = state_ / (to_hex(id_.placement.view()) + ".note");
   std::error_code error;
   if (!stdfs::exists(path, error)) return std::optional<RecordNote>();
-  auto text = runtime::read_text_file(path, 4U << 20);
+  auto text = read_text_file(path, 4U << 20);
   if (!text) return fail(local(text.error()));
   auto note = RecordNote::decode(*text);
   // Under this record's name, but of another one: it was moved here.
@@ -124,7 +124,7 @@ Status<Failure> RecordWriter::write_note(const RecordNote& note) const {
   std::error_code error;
   stdfs::create_directories(state_, error);
   auto written =
-      runtime::replace_file(state_ / (to_hex(id_.placement.view()) + ".note"), note.encode(), 0600);
+      replace_file(state_ / (to_hex(id_.placement.view()) + ".note"), note.encode(), 0600);
   if (!written) return fail(local(written.error()));
   return {};
 }

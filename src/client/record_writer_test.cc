@@ -7,9 +7,9 @@
 #include <set>
 #include <thread>
 
+#include "base/files.h"
 #include "base/temporary_folder.h"
 #include "membership/test_cluster.h"
-#include "runtime/key_file.h"
 
 namespace rosebud::client {
 namespace {
@@ -110,7 +110,7 @@ TEST_F(RecordWriterTest, DamagedNote_IsSaidAndNothingIsSent) {
   ASSERT_TRUE(write("a").has_value());
   const auto id = wire::record_id(session.key().public_key(), as_bytes("name"));
   const stdfs::path note = folder / "state" / (to_hex(id.placement.view()) + ".note");
-  const std::string whole = *runtime::read_text_file(note);
+  const std::string whole = *read_text_file(note);
   const std::size_t sent = session.sent.size();
   std::string other_value = whole;
   other_value[other_value.size() - 2] ^= 1;
@@ -118,13 +118,13 @@ TEST_F(RecordWriterTest, DamagedNote_IsSaidAndNothingIsSent) {
   done_twice[1] = '2';
   for (const std::string& text : {other_value, done_twice, whole.substr(2), whole + "00",
                                   std::string("nonsense"), std::string()}) {
-    ASSERT_TRUE(runtime::replace_file(note, text));
+    ASSERT_TRUE(replace_file(note, text));
     const auto result = write("b");
     ASSERT_FALSE(result.has_value());
     EXPECT_NE(result.error().explained.what.find("is damaged"), std::string::npos);
   }
   EXPECT_EQ(session.sent.size(), sent);
-  ASSERT_TRUE(runtime::replace_file(note, whole));
+  ASSERT_TRUE(replace_file(note, whole));
   EXPECT_EQ(write("b")->version, wire::Version{2});
 }
 

@@ -8,10 +8,11 @@
 #include <mutex>
 #include <thread>
 
+#include "crypto/key_file.h"
 #include "crypto/remembering_scheme.h"
 #include "membership/admission.h"
-#include "runtime/key_file.h"
-#include "runtime/links.h"
+#include "runtime/node_links.h"
+#include "runtime/statement_file.h"
 
 namespace rosebud::client {
 namespace {
@@ -59,7 +60,7 @@ class LiveSession final : public Session {
                       });
                     },
                 .on_unreachable =
-                    [this](const wire::NodeKey& node, const runtime::LinkProblem& problem) {
+                    [this](const wire::NodeKey& node, const net::LinkProblem& problem) {
                       {
                         const std::lock_guard lock(mutex_);
                         problems_[node] = problem;
@@ -69,7 +70,7 @@ class LiveSession final : public Session {
                       });
                     }}),
         work_(asio::make_work_guard(io_)) {
-    links_.set_configuration(configuration_);
+    links_.set_configuration(*configuration_);
     thread_ = std::thread([this] { io_.run(); });
   }
 
@@ -138,7 +139,7 @@ class LiveSession final : public Session {
     for (const auto& [node, problem] : problems_) {
       if (!problem.is_refusal()) continue;
       ++refused;
-      out = std::string(wire::text_of(problem.verdict));
+      out = problem.refusal;
     }
     return refused > configuration_->f() ? out : std::nullopt;
   }
@@ -242,12 +243,12 @@ class LiveSession final : public Session {
   asio::steady_timer timer_;
   Instant timer_at_ = Instant::max();
   objects::Client core_;
-  runtime::Links links_;
+  runtime::NodeLinks links_;
   std::map<objects::OperationId, Done> waiting_;
   std::atomic<std::uint64_t> last_serial_{0};
   mutable std::mutex mutex_;
   std::map<std::pair<wire::NodeKey, objects::Observation>, std::uint64_t> observed_;
-  std::map<wire::NodeKey, runtime::LinkProblem> problems_;
+  std::map<wire::NodeKey, net::LinkProblem> problems_;
   std::map<wire::ObjectId, wire::Hold> record_holds_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::thread thread_;
@@ -267,7 +268,7 @@ Result<std::unique_ptr<Session>, Explained> Session::open(const ClusterFile& fil
   if (!genesis) return fail(genesis.error());
   auto configuration = membership::verify_genesis(*genesis, file.cluster, crypto::ed25519());
   if (!configuration) return fail(configuration.error());
-  auto key = runtime::read_secret_key(file.key);
+  auto key = crypto::read_secret_key(file.key);
   if (!key) return fail(key.error());
   auto admission = runtime::read_statement(file.admission);
   if (!admission) return fail(admission.error());

@@ -26,9 +26,9 @@ using boost::system::error_code;
 constexpr std::size_t kLengthsSize = 8;
 /// Frames up to this size are gathered into one write of about as much.
 constexpr std::size_t kGatherBytes = 64U << 10;
-/// What any peer takes: a sender that goes beyond has a bug.
+/// A sender that goes beyond has a bug.
 constexpr std::size_t kSentHeaderSizeMax = FrameLimits{}.header_size_max;
-constexpr std::size_t kSentBulkSizeMax = FrameLimits{}.bulk_size_max;
+constexpr std::size_t kSentBulkSizeMax = 64U << 20;
 /// What one read takes at most: a record of TLS. Small frames are cut out of it without another
 /// wait.
 constexpr std::size_t kReadBuffer = 16U << 10;
@@ -179,6 +179,10 @@ class TlsConnection final : public Connection {
   void resume_reading() override {
     is_paused_ = false;
     readable_.cancel();
+  }
+  void limit_frames(std::size_t header_size_max, std::size_t bulk_size_max) override {
+    limits_.header_size_max = header_size_max;
+    limits_.bulk_size_max = bulk_size_max;
   }
   void close() override { end(CloseReason::kLocal); }
 

@@ -74,6 +74,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   /// No frame is delivered after pause until resume: back-pressure reaches the sender through TCP.
   virtual void pause_reading() = 0;
   virtual void resume_reading() = 0;
+  /// Of what comes in from the next frame on: when it is known who is at the other end.
+  virtual void limit_frames(std::size_t header_size_max, std::size_t bulk_size_max) = 0;
   virtual void close() = 0;
 };
 using ConnectionPointer = std::shared_ptr<Connection>;

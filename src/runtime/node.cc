@@ -6,10 +6,12 @@
 #include <boost/asio/post.hpp>
 #include <random>
 
+#include "base/files.h"
+#include "crypto/key_file.h"
 #include "membership/admission.h"
-#include "runtime/key_file.h"
 #include "runtime/log.h"
 #include "runtime/node_internal.h"
+#include "runtime/statement_file.h"
 
 namespace rosebud::runtime {
 namespace {
@@ -131,7 +133,7 @@ bool has_signatures(const wire::RequestBody& body) {
 // ---- Opening ----
 
 Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
-  auto key = read_secret_key(options.key);
+  auto key = crypto::read_secret_key(options.key);
   if (!key) return fail(key.error());
   auto genesis = read_genesis(options.genesis);
   if (!genesis) return fail(genesis.error());
@@ -196,22 +198,23 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
       timer_(io_),
       misbehaviour_(random_from_system()),
       started_(read_clock()) {
-  links_ = std::make_unique<Links>(
+  links_ = std::make_unique<NodeLinks>(
       io_, tls_,
       wire::Hello{.cluster = configuration_->cluster(),
                   .configuration = configuration_->number(),
                   .role = wire::Role::kNode},
-      Links::Events{
-          .on_answer =
-              [this](const wire::NodeKey& from, wire::Answer answer) {
-                link_problems_.erase(from);
-                feed([&](objects::Effects& out) {
-                  replica_->on_answer(read_clock(), from, std::move(answer), out);
-                });
-              },
-          .on_unreachable = [this](const wire::NodeKey& node,
-                                   const LinkProblem& problem) { on_unreachable(node, problem); }});
-  links_->set_configuration(configuration_);
+      NodeLinks::Events{.on_answer =
+                            [this](const wire::NodeKey& from, wire::Answer answer) {
+                              link_problems_.erase(from);
+                              feed([&](objects::Effects& out) {
+                                replica_->on_answer(read_clock(), from, std::move(answer), out);
+                              });
+                            },
+                        .on_unreachable =
+                            [this](const wire::NodeKey& node, const net::LinkProblem& problem) {
+                              on_unreachable(node, problem);
+                            }});
+  links_->set_configuration(*configuration_);
   objects::ReplicaLimits limits;
   limits.operation_bytes_max = operation_bytes(options_);
   limits.reconcile_interval = std::chrono::seconds(options_.reconcile_seconds);
@@ -311,7 +314,7 @@ void Node::Impl::drain(Instant deadline) {
 
 /// A line for each new problem with a node: that it was refused there, and why, is seen nowhere
 /// else.
-void Node::Impl::on_unreachable(const wire::NodeKey& node, const LinkProblem& problem) {
+void Node::Impl::on_unreachable(const wire::NodeKey& node, const net::LinkProblem& problem) {
   std::string& logged = link_problems_[node];
   if (is_stopping_ || logged == problem.text()) return;
   if (!problems_logged_.take(read_clock())) return;

@@ -12,9 +12,9 @@
 #include "disk/directory.h"
 #include "disk/group_commit.h"
 #include "net/admin_http.h"
-#include "runtime/links.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
+#include "runtime/node_links.h"
 
 namespace rosebud::runtime {
 
@@ -109,7 +109,7 @@ class Node::Impl {
   [[noreturn]] void end_for_a_fresh_start();
   void feed_persisted();
   void wake_at(Instant deadline);
-  void on_unreachable(const wire::NodeKey& node, const LinkProblem& problem);
+  void on_unreachable(const wire::NodeKey& node, const net::LinkProblem& problem);
   void begin_load(objects::Load load);
   void drain(Instant deadline);
   template <typename Input>
@@ -131,7 +131,7 @@ class Node::Impl {
   boost::asio::thread_pool workers_;
   std::unique_ptr<disk::GroupCommitter> committer_;
   net::TlsContext tls_;
-  std::unique_ptr<Links> links_;
+  std::unique_ptr<NodeLinks> links_;
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::AdminHttp> admin_;
   boost::asio::steady_timer timer_;

@@ -1,0 +1,46 @@
+#include "runtime/node_links.h"
+
+namespace rosebud::runtime {
+namespace {
+
+Status<std::string> judge(ByteView frame) {
+  const auto answer = wire::HelloAnswer::decode(frame);
+  if (!answer) return fail(std::string());
+  if (answer->verdict == wire::HelloVerdict::kWelcome) return {};
+  return fail(std::string(wire::text_of(answer->verdict)));
+}
+
+}  // namespace
+
+NodeLinks::NodeLinks(boost::asio::io_context& io, net::TlsContext& tls, wire::Hello hello,
+                     Events events)
+    : hello_(std::move(hello)),
+      links_(io, tls, {},
+             {.judge = judge,
+              .on_frame =
+                  [take = std::move(events.on_answer)](const wire::NodeKey& node, Bytes header,
+                                                       Buffer bulk) {
+                    auto message = wire::decode(header, std::move(bulk));
+                    auto* answer = message ? std::get_if<wire::Answer>(&*message) : nullptr;
+                    // What a node sends us and is no answer is a fault of the node: start again.
+                    if (!answer) return false;
+                    take(node, std::move(*answer));
+                    return true;
+                  },
+              .on_up = {},
+              .on_down = std::move(events.on_unreachable)}) {}
+
+void NodeLinks::set_configuration(const membership::Configuration& configuration) {
+  hello_.configuration = configuration.number();
+  links_.set_hello(hello_.encode());
+  std::map<crypto::PublicKey, std::string> peers;
+  for (const membership::Node& node : configuration.nodes()) peers[node.key] = node.address;
+  links_.add_peers(peers);
+}
+
+void NodeLinks::send(const wire::NodeKey& to, const wire::Request& request) {
+  wire::EncodedMessage message = wire::encode(request);
+  links_.send(to, std::move(message.header), std::move(message.bulk));
+}
+
+}  // namespace rosebud::runtime

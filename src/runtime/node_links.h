@@ -1,0 +1,36 @@
+// Links to the nodes of a configuration: requests out, answers in.
+//
+// Everything on the io_context's thread.
+#pragma once
+
+#include <functional>
+
+#include "membership/configuration.h"
+#include "net/links.h"
+#include "wire/codec.h"
+#include "wire/hello.h"
+
+namespace rosebud::runtime {
+
+class NodeLinks {
+ public:
+  struct Events {
+    std::function<void(const wire::NodeKey& from, wire::Answer)> on_answer;
+    /// What was queued for the node is lost.
+    std::function<void(const wire::NodeKey& node, const net::LinkProblem&)> on_unreachable;
+  };
+
+  /// `io` and `tls` must outlive it.
+  NodeLinks(boost::asio::io_context& io, net::TlsContext& tls, wire::Hello hello, Events events);
+
+  void set_configuration(const membership::Configuration& configuration);
+  /// Dials on demand. What does not fit the queue is dropped: cores ask again.
+  void send(const wire::NodeKey& to, const wire::Request& request);
+  void close() { links_.close(); }
+
+ private:
+  wire::Hello hello_;
+  net::Links links_;
+};
+
+}  // namespace rosebud::runtime
