@@ -16,6 +16,7 @@
 #include "base/random.h"
 #include "disk/database_log.h"
 #include "disk/directory.h"
+#include "disk/log_files.h"
 #include "disk/object_cache.h"
 #include "disk/placed_internal.h"
 
@@ -187,6 +188,7 @@ struct Store::State {
 
   StoreOptions options;
   std::shared_ptr<CompactionFailures> failures = std::make_shared<CompactionFailures>();
+  std::unique_ptr<rocksdb::Env> env = with_filled_logs(rocksdb::Env::Default());
   std::unique_ptr<rocksdb::DB> db;
   std::vector<rocksdb::ColumnFamilyHandle*> families;
   std::unique_ptr<PlacedContents> placed;
@@ -214,6 +216,7 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
     };
   }
   rocksdb::Options base;
+  base.env = state->env.get();
   base.create_if_missing = true;
   base.create_missing_column_families = true;
   base.paranoid_checks = true;
