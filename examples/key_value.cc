@@ -1,49 +1,17 @@
-// A key-value store that is replicated by PBFT: the state machine, and a group of four in one
-// process without disks or sockets, of which one says nothing at all. A real driver also makes
-// `Persist` durable before anything that follows it leaves, and calls on_time() at next_deadline().
+// The key-value store of key_value.h in a group of four in one process, without disks or sockets,
+// of which one says nothing at all. A real driver also makes `Persist` durable before anything that
+// follows it leaves, and calls on_time() at next_deadline(): replicated/ has one.
+#include "key_value.h"
+
 #include <cstdio>
 #include <deque>
 #include <functional>
-#include <map>
-#include <sstream>
 
 #include "pbft/client.h"
 #include "pbft/replica.h"
 
 using namespace rosebud;
 using namespace rosebud::pbft;
-
-// ---- The state machine: everything that a service must write ----
-
-class KeyValue final : public StateMachine {
- public:
-  /// "set KEY VALUE" answers the old value, "get KEY" the present one.
-  Outcome execute(AgreedTime, const ClientId&, ByteView operation) override {
-    std::istringstream words{std::string(as_text(operation))};
-    std::string verb, key, value;
-    words >> verb >> key >> value;
-    const std::string before = values_[key];
-    if (verb == "set") values_[key] = value;
-    return {.result = to_bytes(as_bytes(before))};
-  }
-  std::vector<Buffer> snapshot() const override {
-    std::vector<Buffer> out;
-    for (const auto& [key, value] : values_)
-      out.push_back(Buffer::copy_of(as_bytes(key + " " + value)));
-    return out;
-  }
-  bool restore(const std::vector<Buffer>& pieces) override {
-    values_.clear();
-    for (const Buffer& piece : pieces) {
-      const std::string line(as_text(piece.view()));
-      values_[line.substr(0, line.find(' '))] = line.substr(line.find(' ') + 1);
-    }
-    return true;
-  }
-
- private:
-  std::map<std::string, std::string> values_;
-};
 
 // ---- A driver as small as can be ----
 

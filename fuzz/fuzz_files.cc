@@ -12,12 +12,13 @@
 #include "base/temporary_folder.h"
 #include "client/record_note.h"
 #include "client/session.h"
+#include "crypto/key_file.h"
 #include "disk/directory.h"
 #include "disk/segments.h"
 #include "net/connection.h"
 #include "objects/replica.h"
 #include "objects/test_group.h"
-#include "runtime/key_file.h"
+#include "runtime/statement_file.h"
 #include "script.h"
 
 namespace {
@@ -58,7 +59,7 @@ void read_configurations(ByteView input) {
 
 void read_keys(ByteView input) {
   const MemoryFile file(input);
-  if (const auto key = runtime::read_secret_key(file.path()))
+  if (const auto key = crypto::read_secret_key(file.path()))
     require(crypto::SecretKey::from_seed(key->seed()).public_key() == key->public_key(), "one key");
   if (const auto statement = runtime::read_statement(file.path()))
     require(statement->statement.size() <= wire::kStatementSizeMax, "a statement is short");

@@ -10,9 +10,10 @@
 
 #include "base/random.h"
 #include "client/session.h"
+#include "crypto/key_file.h"
 #include "disk/store.h"
 #include "fs/cid.h"
-#include "runtime/key_file.h"
+#include "runtime/statement_file.h"
 
 namespace {
 
@@ -45,7 +46,7 @@ struct Planned {
 class Holder {
  public:
   explicit Holder(const client::ClusterFile& file)
-      : key_(must(runtime::read_secret_key(file.key))),
+      : key_(must(crypto::read_secret_key(file.key))),
         admission_(must(runtime::read_statement(file.admission))),
         statement_(*wire::AdmissionStatement::decode(admission_.statement)) {}
 

@@ -65,6 +65,7 @@ class Replica {
   Instant next_deadline() const;                 // ask again after every input
 
   // ---- Looking on ----
+  ReplicaId id() const { return identity_.self; }
   View view() const { return view_; }
   bool is_changing_view() const { return std::holds_alternative<ViewChanging>(role_); }
   bool is_primary() const { return group().primary_of(view_) == identity_.self; }

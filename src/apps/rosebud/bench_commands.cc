@@ -6,10 +6,10 @@
 #include <sstream>
 
 #include "apps/rosebud/commands.h"
+#include "base/files.h"
 #include "base/processor_time.h"
 #include "fs/cid.h"
 #include "load/report.h"
-#include "runtime/key_file.h"
 
 namespace rosebud::apps {
 namespace {
@@ -62,7 +62,7 @@ class BenchRecord {
 
 /// One CID a line.
 std::vector<wire::ObjectId> read_ids(const std::string& file) {
-  auto text = runtime::read_text_file(file, 64U << 20);
+  auto text = read_text_file(file, 64U << 20);
   if (!text) stop(ExitCode::kUsage, text.error());
   std::vector<wire::ObjectId> out;
   std::istringstream lines(*text);
@@ -191,7 +191,7 @@ NodeCosts costs_of_nodes(const stdfs::path& development) {
   if (development.empty()) return out;
   std::error_code error;
   for (const auto& folder : stdfs::directory_iterator(development / "nodes", error)) {
-    const auto port = runtime::read_text_file(folder.path() / "admin.port", 16);
+    const auto port = read_text_file(folder.path() / "admin.port", 16);
     if (!port) continue;
     const auto text = admin_request(
         static_cast<std::uint16_t>(std::strtoul(port->c_str(), nullptr, 10)), "GET", "/metrics");

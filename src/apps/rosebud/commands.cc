@@ -12,7 +12,7 @@
 #include <map>
 #include <system_error>
 
-#include "runtime/key_file.h"
+#include "base/files.h"
 
 namespace rosebud::apps {
 
@@ -39,11 +39,11 @@ OpenSession::~OpenSession() {
   std::error_code error;
   std::filesystem::create_directories(file_.state, error);
   // Observations are hints: not being able to keep them is no failure of the command.
-  (void)runtime::replace_file(file_.state / "observations.json", out.dump() + "\n", 0600);
+  (void)replace_file(file_.state / "observations.json", out.dump() + "\n", 0600);
 }
 
 nlohmann::json kept_observations(const std::filesystem::path& state) {
-  const auto text = runtime::read_text_file(state / "observations.json", 1U << 20);
+  const auto text = read_text_file(state / "observations.json", 1U << 20);
   const auto json = text ? nlohmann::json::parse(*text, nullptr, false) : nlohmann::json();
   return json.is_array() ? json : nlohmann::json::array();
 }

@@ -14,9 +14,11 @@
 
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/identity.h"
+#include "base/files.h"
 #include "client/record_writer.h"
+#include "crypto/key_file.h"
 #include "disk/directory.h"
-#include "runtime/key_file.h"
+#include "runtime/statement_file.h"
 
 namespace rosebud::apps {
 namespace {
@@ -208,13 +210,13 @@ void wait_ready(const std::vector<DevNode>& nodes, Duration timeout) {
 void set_default_cluster(const stdfs::path& file) {
   const stdfs::path pointer = client::default_cluster_pointer();
   std::error_code error;
-  const auto now = runtime::read_text_file(pointer, 4096);
+  const auto now = read_text_file(pointer, 4096);
   std::string target = now ? *now : std::string();
   while (!target.empty() && target.back() == '\n') target.pop_back();
   if (!target.empty() && stdfs::exists(target, error)) return;
   stdfs::create_directories(pointer.parent_path(), error);
   // Not being able to set a default is no reason to fail: the folder and --cluster work without.
-  (void)runtime::replace_file(pointer, file.string() + "\n");
+  (void)replace_file(pointer, file.string() + "\n");
 }
 
 /// Left in a folder while a cluster is made in it: what stands beside it is not yet of use to
@@ -276,7 +278,7 @@ void prepare_folder(const stdfs::path& folder) {
                             .cause = "this user may not write there, or the path is wrong",
                             .next = "choose another folder with --dir"});
   }
-  or_stop(runtime::replace_file(folder / kUnfinished, "\n"));
+  or_stop(replace_file(folder / kUnfinished, "\n"));
 }
 
 void make_cluster(const stdfs::path& folder, const DevOptions& options) {
@@ -306,7 +308,7 @@ void make_cluster(const stdfs::path& folder, const DevOptions& options) {
       or_stop(disk::create_directory(
           at / "data",
           {.cluster = genesis.cluster(), .node = node.key, .directory = node.directory}));
-      or_stop(runtime::replace_file(
+      or_stop(replace_file(
           at / "node.toml",
           "genesis = \"../../genesis\"\nkey = \"node.key\"\ndata = \"data\"\n"
           "admin_port_file = \"admin.port\"\ndevelopment = true\n"
@@ -314,7 +316,7 @@ void make_cluster(const stdfs::path& folder, const DevOptions& options) {
     }
   }
   const auto key = crypto::SecretKey::generate();
-  or_stop(runtime::write_secret_key(folder / "client.key", key));
+  or_stop(crypto::write_secret_key(folder / "client.key", key));
   or_stop(client::begin_notes_of_new_key(folder / kClientState));
   write_client_folder(folder, genesis, "genesis",
                       admit(plan.front().authority, genesis.cluster(), wire::Role::kClient,

@@ -6,10 +6,12 @@
 #include <charconv>
 
 #include "apps/rosebud/commands.h"
+#include "base/files.h"
 #include "client/record_writer.h"
+#include "crypto/key_file.h"
 #include "disk/directory.h"
 #include "net/connection.h"
-#include "runtime/key_file.h"
+#include "runtime/statement_file.h"
 
 namespace rosebud::apps {
 namespace {
@@ -48,8 +50,8 @@ crypto::SecretKey make_organisation(const stdfs::path& folder, const std::string
   check_name(name);
   make_folder(folder);
   const auto key = crypto::SecretKey::generate();
-  or_stop(runtime::write_secret_key(folder / "authority.key", key));
-  or_stop(runtime::replace_file(
+  or_stop(crypto::write_secret_key(folder / "authority.key", key));
+  or_stop(replace_file(
       folder / "organisation.json",
       nlohmann::json{{"name", name}, {"authority", to_hex(key.public_key().view())}}.dump() +
           "\n"));
@@ -66,26 +68,25 @@ NodeRequest make_node(const stdfs::path& folder, const std::string& name,
   }
   make_folder(folder);
   const auto key = crypto::SecretKey::generate();
-  or_stop(runtime::write_secret_key(folder / "node.key", key));
+  or_stop(crypto::write_secret_key(folder / "node.key", key));
   NodeRequest out{.name = name,
                   .key = key.public_key(),
                   .directory = disk::new_directory_id(),
                   .address = address,
                   .capacity_bytes = capacity_bytes};
-  or_stop(runtime::replace_file(folder / "node.request.json",
-                                nlohmann::json{{"name", name},
-                                               {"key", to_hex(out.key.view())},
-                                               {"directory", to_hex(out.directory.view())},
-                                               {"address", address},
-                                               {"capacity_bytes", capacity_bytes}}
-                                        .dump() +
-                                    "\n"));
+  or_stop(replace_file(folder / "node.request.json",
+                       nlohmann::json{{"name", name},
+                                      {"key", to_hex(out.key.view())},
+                                      {"directory", to_hex(out.directory.view())},
+                                      {"address", address},
+                                      {"capacity_bytes", capacity_bytes}}
+                               .dump() +
+                           "\n"));
   return out;
 }
 
 NodeRequest read_node_request(const stdfs::path& file) {
-  const auto json =
-      nlohmann::json::parse(or_stop(runtime::read_text_file(file, 65536)), nullptr, false);
+  const auto json = nlohmann::json::parse(or_stop(read_text_file(file, 65536)), nullptr, false);
   const auto text = [&](const char* name) {
     return json.is_object() && json.contains(name) && json[name].is_string()
                ? json[name].get<std::string>()
@@ -157,7 +158,7 @@ membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan
     if (++taken[genesis.nodes[i].organisation] > std::max<std::size_t>(settings.service_faults, 1))
       continue;
     const auto key = crypto::SecretKey::generate();
-    or_stop(runtime::write_secret_key(epoch_keys / (genesis.nodes[i].name + ".epoch-1.key"), key));
+    or_stop(crypto::write_secret_key(epoch_keys / (genesis.nodes[i].name + ".epoch-1.key"), key));
     genesis.service.push_back({.node = i, .epoch_key = key.public_key()});
   }
   membership::SignedGenesis out{.genesis = genesis.encode()};
@@ -201,7 +202,7 @@ void write_client_folder(const stdfs::path& folder, const membership::SignedGene
   text += "admission = \"client.admission\"\n";
   text += "state = \"" + std::string(kClientState) + "\"\n";
   if (!development.empty()) text += "development = \"" + development.string() + "\"\n";
-  or_stop(runtime::replace_file(folder / "rosebud.toml", text));
+  or_stop(replace_file(folder / "rosebud.toml", text));
 }
 
 // ---- Commands ----
@@ -226,8 +227,7 @@ struct IdentityOptions {
 /// DIR or DIR:QUOTA_GIB; nodes are the requests below DIR/nodes.
 OrganisationPlan read_organisation(const std::string& folder, std::uint64_t quota_gib) {
   const auto json = nlohmann::json::parse(
-      or_stop(runtime::read_text_file(stdfs::path(folder) / "organisation.json", 65536)), nullptr,
-      false);
+      or_stop(read_text_file(stdfs::path(folder) / "organisation.json", 65536)), nullptr, false);
   if (!json.is_object() || !json.contains("name")) {
     stop(ExitCode::kUsage, {.what = folder + " has no organisation",
                             .cause = {},
@@ -235,7 +235,7 @@ OrganisationPlan read_organisation(const std::string& folder, std::uint64_t quot
   }
   OrganisationPlan out{
       .name = json["name"].get<std::string>(),
-      .authority = or_stop(runtime::read_secret_key(stdfs::path(folder) / "authority.key")),
+      .authority = or_stop(crypto::read_secret_key(stdfs::path(folder) / "authority.key")),
       .quota_bytes = quota_gib << 30};
   std::error_code error;
   std::vector<stdfs::path> requests;
@@ -287,7 +287,7 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
     }
     admit_command->callback([&globals, options, role] {
       const auto authority =
-          or_stop(runtime::read_secret_key(stdfs::path(options->organisation) / "authority.key"));
+          or_stop(crypto::read_secret_key(stdfs::path(options->organisation) / "authority.key"));
       const auto genesis = or_stop(runtime::read_genesis(options->genesis));
       const stdfs::path folder = options->folder;
       if (role == wire::Role::kNode) {
@@ -303,10 +303,10 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
       make_folder(folder);
       const stdfs::path key_file = folder / "client.key";
       std::error_code error;
-      const auto key = stdfs::exists(key_file, error) ? or_stop(runtime::read_secret_key(key_file))
+      const auto key = stdfs::exists(key_file, error) ? or_stop(crypto::read_secret_key(key_file))
                                                       : crypto::SecretKey::generate();
       if (!stdfs::exists(key_file, error)) {
-        or_stop(runtime::write_secret_key(key_file, key));
+        or_stop(crypto::write_secret_key(key_file, key));
         or_stop(client::begin_notes_of_new_key(folder / kClientState));
       }
       const auto statement = admit(authority, genesis.cluster(), role, key.public_key(),
@@ -381,7 +381,7 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
     or_stop(disk::create_directory(
         folder / "data",
         {.cluster = genesis.cluster(), .node = request.key, .directory = request.directory}));
-    or_stop(runtime::replace_file(
+    or_stop(replace_file(
         folder / "node.toml",
         "genesis = \"" + stdfs::absolute(options->genesis).string() +
             "\"\nkey = \"node.key\"\ndata = \"data\"\nadmin_port_file = \"admin.port\"\n"));

@@ -7,8 +7,9 @@
 #include "apps/planted_bug.h"
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/node_file.h"
-#include "runtime/key_file.h"
+#include "crypto/key_file.h"
 #include "runtime/node.h"
+#include "runtime/statement_file.h"
 
 namespace rosebud::apps {
 namespace {
@@ -57,7 +58,7 @@ void add_node_commands(CLI::App& app, Globals& globals) {
   check->add_option("file", *checked, "The file")->required();
   check->callback([&globals, checked] {
     const auto options = or_stop(read_node_file(*checked));
-    or_stop(runtime::read_secret_key(options.key));
+    or_stop(crypto::read_secret_key(options.key));
     const auto genesis = or_stop(runtime::read_genesis(options.genesis));
     or_stop(membership::verify_genesis(genesis, std::nullopt, crypto::ed25519()));
     print(globals, {{"ok", true}}, "ok");

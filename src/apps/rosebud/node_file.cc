@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <functional>
 
+#include "base/files.h"
 #include "client/toml.h"
-#include "runtime/key_file.h"
 
 namespace rosebud::apps {
 namespace {
@@ -101,7 +101,7 @@ bool take_from_environment(const Setting& setting, const std::string& given,
 }  // namespace
 
 Result<runtime::NodeOptions, Explained> read_node_file(const stdfs::path& path) {
-  const auto text = runtime::read_text_file(path, 1U << 20);
+  const auto text = read_text_file(path, 1U << 20);
   if (!text) return fail(text.error());
   const auto refused = [&](const toml::source_region& where, std::string what) {
     return fail(

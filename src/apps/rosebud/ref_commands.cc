@@ -7,7 +7,7 @@
 
 #include "apps/rosebud/commands.h"
 #include "client/record_writer.h"
-#include "runtime/key_file.h"
+#include "crypto/key_file.h"
 
 namespace rosebud::apps {
 namespace {
@@ -127,7 +127,7 @@ void add_ref_commands(CLI::App& app, Globals& globals) {
   key_new->add_option("file", *path, "The file")->required();
   key_new->callback([&globals, path] {
     const auto made = crypto::SecretKey::generate();
-    or_stop(runtime::write_secret_key(*path, made));
+    or_stop(crypto::write_secret_key(*path, made));
     const std::string text = to_hex(made.public_key().view());
     print(globals, {{"public_key", text}, {"file", *path}}, text);
   });

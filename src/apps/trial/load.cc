@@ -13,7 +13,7 @@
 #include "apps/trial/file_operations.h"
 #include "base/random.h"
 #include "client/record_writer.h"
-#include "runtime/key_file.h"
+#include "crypto/key_file.h"
 
 namespace rosebud::trial {
 namespace {
@@ -194,7 +194,7 @@ Result<std::vector<crypto::PublicKey>, Explained> keys_of(const std::vector<stdf
   for (const auto& folder : clients) {
     const auto file = client::read_cluster_file(folder / "rosebud.toml");
     if (!file) return fail(file.error());
-    const auto key = runtime::read_secret_key(file->key);
+    const auto key = crypto::read_secret_key(file->key);
     if (!key) return fail(key.error());
     out.push_back(key->public_key());
   }

@@ -1,0 +1,104 @@
+// A replica core with a disk, threads and time, whatever carries its messages.
+//
+// Everything on the io_context's thread, but signatures that the pool verifies and commits that the
+// writer does. A service with connections of its own (a storage node) uses this; replica_host.h
+// adds connections of a group's own.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <functional>
+#include <map>
+
+#include "disk/record_store.h"
+#include "pbft/replica.h"
+#include "replication/durable_order.h"
+#include "replication/in_order.h"
+#include "replication/record_writer.h"
+
+namespace rosebud::replication {
+
+/// Of this process's clocks.
+pbft::Now read_now();
+
+/// Held as long as something that came in takes memory; who made it learns of the end by its
+/// deleter, on the io_context's thread.
+using Permit = std::shared_ptr<void>;
+
+class ReplicaDriver {
+ public:
+  struct Events {
+    /// Bytes for the link to a member, as pbft::encode makes them.
+    std::function<void(pbft::ReplicaId to, const Buffer& message)> send;
+    std::function<void(const pbft::ClientId& to, const pbft::Reply&)> reply;
+    std::function<void(const pbft::Evidence&)> on_evidence;
+    /// The disk takes nothing any more. The process ends, which is a crash, and is started again.
+    std::function<void(const Explained&)> on_disk_failure;
+  };
+  struct Statistics {
+    std::uint64_t messages_in = 0;
+    std::uint64_t requests_in = 0;
+    std::uint64_t rejected = 0;  // signatures and proofs that did not hold
+    std::uint64_t requests_executed = 0;
+    std::uint64_t batches_executed = 0;
+    std::uint64_t commits = 0;  // syncs
+  };
+
+  /// `machine` in its first state. All references must outlive it. `worker_threads`: that verify.
+  static Result<std::unique_ptr<ReplicaDriver>, Explained> open(
+      boost::asio::io_context& io, pbft::Identity identity, const pbft::Verifier& verifier,
+      const pbft::Settings& settings, pbft::StateMachine& machine, disk::RecordStore& store,
+      unsigned worker_threads, Events events);
+  ~ReplicaDriver();
+
+  /// Once, when messages can be sent.
+  void start();
+  /// Nothing is sent or taken any more; what was persisted is written.
+  void stop();
+
+  /// From a member; the link proves which. False: no message.
+  [[nodiscard]] bool take_message(pbft::ReplicaId from, ByteView bytes, Permit permit);
+  /// From a client, or on a client's behalf. False: no request. `on_genuine` is called when it was
+  /// verified, before it is executed.
+  [[nodiscard]] bool take_request(ByteView bytes, Permit permit,
+                                  std::function<void(const pbft::ClientId&)> on_genuine);
+  void on_link(pbft::ReplicaId peer, bool is_up);
+
+  const pbft::Replica& replica() const { return *replica_; }
+  const Statistics& statistics() const { return statistics_; }
+
+ private:
+  struct Incoming;
+  struct Checked;
+  struct Outgoing;
+
+  ReplicaDriver(boost::asio::io_context& io, disk::RecordStore& store, unsigned worker_threads,
+                const pbft::Verifier& verifier, Events events);
+
+  void verify_later(Incoming one);
+  void verify_together();
+  static Checked check(const pbft::Verifier& verifier, Incoming one);
+  void feed(std::vector<Checked> checked);
+  void feed_one(Checked one, pbft::Effects& out);
+  void perform(pbft::Effects effects);
+  void leave(Outgoing one);
+  void on_committed(const Status<Explained>& status, std::uint64_t count);
+  void wake_at(Instant deadline);
+
+  boost::asio::io_context& io_;
+  pbft::Verifier verifier_;
+  Events events_;
+  std::unique_ptr<pbft::Replica> replica_;
+  DurableOrder<Outgoing> order_;
+  std::vector<Incoming> unverified_;  // of this turn of the loop
+  InOrder<std::vector<Checked>> verified_;
+  boost::asio::steady_timer timer_;
+  Instant timer_at_ = Instant::max();
+  Statistics statistics_;
+  bool is_stopped_ = false;
+  boost::asio::thread_pool workers_;
+  std::unique_ptr<RecordWriter> writer_;
+};
+
+}  // namespace rosebud::replication
