@@ -27,8 +27,7 @@ std::optional<ReplyFrame> ReplyFrame::decode(ByteView bytes) {
 }
 
 void Announcement::add(const crypto::SecretKey& client, const pbft::InstanceId& instance,
-                       const crypto::PublicKey& connection,
-                       const crypto::SignatureScheme& scheme) {
+                       const crypto::PublicKey& connection, const crypto::SignatureScheme& scheme) {
   CHECK(entries.size() < kClientsMax);
   entries.push_back({.client = client.public_key(),
                      .signature = scheme.sign(client, kTag, statement(instance, connection))});

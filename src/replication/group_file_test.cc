@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/temporary_folder.h"
+#include "replication/client_frames.h"
+#include "replication/evidence_file.h"
 #include "replication/hello.h"
 
 namespace rosebud::replication {
@@ -94,6 +97,71 @@ TEST(Hello, WhatIsWritten_IsRead_AndNothingElse) {
   EXPECT_TRUE(judge_verdict(encode(HelloVerdict::kWelcome)));
   EXPECT_FALSE(judge_verdict(encode(HelloVerdict::kOtherGroup)).error().empty());
   EXPECT_TRUE(judge_verdict({}).error().empty());
+}
+
+TEST(Announcement, OnlyWhoSigned_IsAnnounced) {
+  const pbft::InstanceId instance;
+  const auto connection = crypto::SecretKey::generate().public_key();
+  const auto client = crypto::SecretKey::generate();
+  Announcement announcement;
+  announcement.add(client, instance, connection, crypto::ed25519());
+  announcement.entries.push_back(
+      {.client = crypto::SecretKey::generate().public_key(), .signature = {}});
+  const auto read = Announcement::decode(announcement.encode());
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->verified(instance, connection, crypto::ed25519()),
+            std::vector{client.public_key()});
+  // What was signed for one connection is worth nothing on another.
+  EXPECT_TRUE(read->verified(instance, client.public_key(), crypto::ed25519()).empty());
+  Bytes cut = announcement.encode();
+  cut.pop_back();
+  EXPECT_FALSE(Announcement::decode(cut));
+}
+
+struct EvidenceFile : ::testing::Test {
+  std::vector<crypto::SecretKey> keys;
+  GroupFile group;
+  EvidenceFile() {
+    for (int seat = 0; seat < 4; ++seat) {
+      keys.push_back(crypto::SecretKey::generate());
+      group.seats.push_back(
+          Member{.name = "r", .key = keys.back().public_key(), .address = "127.0.0.1:1"});
+    }
+  }
+  pbft::Vote vote(std::uint8_t digest, std::uint64_t counter) {
+    pbft::Vote out{.kind = pbft::VoteKind::kPrepare,
+                   .view = pbft::View(1),
+                   .number = pbft::SequenceNumber(5),
+                   .digest = {},
+                   .replica = pbft::ReplicaId(2),
+                   .counter = pbft::VoteCounter(counter)};
+    out.digest.bytes[0] = digest;
+    out.signature =
+        crypto::ed25519().sign(keys[2], pbft::Vote::kTag, out.statement(group.instance()));
+    return out;
+  }
+};
+
+TEST_F(EvidenceFile, TwoVotesThatContradict_Convince) {
+  const TemporaryFolder folder;
+  const auto path = folder.path() / "evidence.txt";
+  ASSERT_TRUE(write_evidence(path, {vote(1, 7), vote(2, 8)}));
+  const auto read = read_evidence(path);
+  ASSERT_TRUE(read);
+  EXPECT_TRUE(verify_evidence(*read, group));
+}
+
+TEST_F(EvidenceFile, WhatProvesNothing_IsRefused) {
+  EXPECT_FALSE(verify_evidence({vote(1, 7), vote(1, 8)}, group));  // the same twice
+  pbft::Vote forged = vote(2, 8);
+  forged.signature.bytes[3] ^= 1;
+  EXPECT_FALSE(verify_evidence({vote(1, 7), forged}, group));
+  GroupFile other = group;
+  other.salt.bytes[0] = 1;
+  EXPECT_FALSE(verify_evidence({vote(1, 7), vote(2, 8)}, other));
+  pbft::Vote stranger = vote(1, 7);
+  stranger.replica = pbft::ReplicaId(9);
+  EXPECT_FALSE(verify_evidence({stranger, stranger}, group));
 }
 
 }  // namespace

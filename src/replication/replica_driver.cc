@@ -214,6 +214,7 @@ void ReplicaDriver::perform(pbft::Effects effects) {
       events_.on_evidence(report->evidence);
     }
   }
+  events_.on_change();
   wake_at(replica_->next_deadline());
 }
 

@@ -33,6 +33,8 @@ class ReplicaDriver {
     std::function<void(pbft::ReplicaId to, const Buffer& message)> send;
     std::function<void(const pbft::ClientId& to, const pbft::Reply&)> reply;
     std::function<void(const pbft::Evidence&)> on_evidence;
+    /// After every input: who looks at the replica may compare.
+    std::function<void()> on_change;
     /// The disk takes nothing any more. The process ends, which is a crash, and is started again.
     std::function<void(const Explained&)> on_disk_failure;
   };

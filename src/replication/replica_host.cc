@@ -7,9 +7,9 @@
 #include <deque>
 #include <future>
 
-#include "base/files.h"
 #include "net/links.h"
 #include "replication/client_frames.h"
+#include "replication/evidence_file.h"
 #include "replication/hello.h"
 #include "replication/replica_driver.h"
 
@@ -95,6 +95,7 @@ class LiveHost final : public ReplicaHost {
          .reply = [this](const pbft::ClientId& to,
                          const pbft::Reply& reply) { send_reply(to, reply); },
          .on_evidence = [this](const pbft::Evidence& evidence) { keep_evidence(evidence); },
+         .on_change = [this] { tell_changes(); },
          .on_disk_failure =
              [this](const Explained& failure) {
                failure_ = failure;
@@ -137,6 +138,19 @@ class LiveHost final : public ReplicaHost {
  private:
   void say(const std::string& line) const {
     if (options_.on_event) options_.on_event(line);
+  }
+  void tell_changes() {
+    const pbft::Replica& replica = driver_->replica();
+    if (!replica.is_changing_view() && replica.view() != told_.view) {
+      told_.view = replica.view();
+      say("view " + std::to_string(replica.view().value) + ", primary " +
+          name_of(replica.primary()));
+    }
+    if (replica.may_vote() != told_.may_vote) {
+      told_.may_vote = replica.may_vote();
+      say(told_.may_vote ? "votes" : "silent: it may have forgotten votes");
+    }
+    if (replica.is_stopped() && !std::exchange(told_.is_stopped, true)) say("the group has ended");
   }
   const std::string& name_of(pbft::ReplicaId member) const {
     return options_.group.seats[member.value]->name;
@@ -354,10 +368,8 @@ class LiveHost final : public ReplicaHost {
     const pbft::ReplicaId who = evidence.first.replica;
     const auto file = options_.data / ("evidence-" + name_of(who) + ".txt");
     say(name_of(who) + " signed two votes that contradict each other: " + file.string());
-    (void)replace_file(file, kind_file_text(kEvidenceKind, evidence.encode()));
+    if (const auto written = write_evidence(file, evidence); !written) say(written.error().text());
   }
-
-  static constexpr std::string_view kEvidenceKind = "rosebud-evidence-1 ";
 
   ReplicaOptions options_;
   pbft::ReplicaId self_;
@@ -373,6 +385,12 @@ class LiveHost final : public ReplicaHost {
   std::size_t bytes_in_work_ = 0;
   std::map<pbft::ReplicaId, std::string> problems_;
   std::optional<Explained> failure_;
+  struct Told {
+    pbft::View view;
+    bool may_vote = false;
+    bool is_stopped = false;
+  };
+  Told told_;  // what on_event was last told
   std::unique_ptr<ReplicaDriver> driver_;
 };
 

@@ -108,6 +108,7 @@ void add_node_commands(CLI::App& app, Globals& globals);
 void add_identity_commands(CLI::App& app, Globals& globals);
 void add_dev_commands(CLI::App& app, Globals& globals);
 void add_car_commands(CLI::App& app, Globals& globals);
+void add_evidence_commands(CLI::App& app, Globals& globals);
 void add_bench_commands(CLI::App& app, Globals& globals);
 
 }  // namespace rosebud::apps
