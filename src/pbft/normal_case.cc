@@ -93,6 +93,13 @@ bool Replica::has_room_for_proposal() const {
   return next.value <= executed_.value + settings_.instances_in_flight_max && log_.is_inside(next);
 }
 
+bool Replica::is_time_for_batch() const {
+  const std::uint64_t in_flight = proposed_.value - std::min(proposed_, executed_).value;
+  return pending_.unproposed_count() > 0 &&
+         (in_flight < settings_.small_batches_in_flight_max || proposed_ < fill_up_to_ ||
+          pending_.unproposed_count() >= settings_.small_batch_requests);
+}
+
 void Replica::propose(Now now, Effects& out) {
   // Executing what was proposed makes room for more: the loop below takes it, not a call inside.
   if (is_proposing_ || !is_normal() || !is_primary() || !may_vote()) return;
@@ -100,7 +107,7 @@ void Replica::propose(Now now, Effects& out) {
   proposed_ = std::max({proposed_, log_.low(), executed_, last_of_view()});
   while (has_room_for_proposal() && !is_stopped_) {
     const AgreedTime time = clock_.propose(now.wall);
-    if (pending_.has_unproposed()) {
+    if (is_time_for_batch()) {
       propose_batch(now,
                     {.time = time,
                      .requests = pending_.take_batch(settings_.batch_requests_max,
@@ -163,6 +170,30 @@ void Replica::on(Now now, ReplicaId, const PrePrepare& message, Effects& out) {
 }
 
 // ---- Prepare and commit ----
+
+bool Replica::is_superfluous(const Message& message) const noexcept {
+  const auto* ballot = std::get_if<Ballot>(&message);
+  if (!ballot) return false;
+  const Vote& vote = ballot->vote;
+  const Slot* slot = log_.find(vote.number);
+  if (!slot) return vote.number <= log_.low();
+  const auto settles = [&](const std::optional<Slot::Proof>& proof) {
+    return proof && proof->certificate.view == vote.view &&
+           proof->certificate.digest == vote.digest;
+  };
+  switch (vote.kind) {
+    case VoteKind::kPrepare:
+      return settles(slot->prepared) || settles(slot->committed);
+    case VoteKind::kCommit:
+      return settles(slot->committed);
+    case VoteKind::kCheckpoint:
+    case VoteKind::kPrePrepare:
+    case VoteKind::kViewChange:
+    case VoteKind::kNewView:
+      return false;
+  }
+  return false;
+}
 
 void Replica::on(Now now, ReplicaId, const Ballot& message, Effects& out) {
   const Vote& vote = message.vote;

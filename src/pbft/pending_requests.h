@@ -39,7 +39,7 @@ class PendingRequests {
   void mark_proposed(const ClientId& client, RequestNumber number);
   /// The oldest that were not proposed, within the limits, marked as proposed.
   std::vector<Request> take_batch(std::size_t count_max, std::size_t bytes_max);
-  bool has_unproposed() const { return unproposed_ > 0; }
+  std::size_t unproposed_count() const { return unproposed_; }
 
   bool empty() const { return by_arrival_.empty(); }
   std::size_t size() const { return by_arrival_.size(); }

@@ -59,6 +59,10 @@ class Replica {
   void on_message(Now now, ReplicaId from, const Verified<Message>& message, Effects& out) noexcept;
   /// From a client.
   void on_request(Now now, const Verified<Request>& request, Effects& out) noexcept;
+  /// True of a vote for what is settled here already in the same way: all that it would change is
+  /// what is remembered as its signer's latest vote. A driver may verify it later than others, or
+  /// lose it.
+  bool is_superfluous(const Message& message) const noexcept;
   /// A hint: the connection to a replica broke, or is there again.
   void on_link(Now now, ReplicaId peer, bool is_up, Effects& out) noexcept;
   void on_time(Now now, Effects& out) noexcept;  // early or repeated calls do nothing
@@ -125,6 +129,7 @@ class Replica {
   void propose(Now now, Effects& out);
   void propose_batch(Now now, Batch batch, Effects& out);
   bool has_room_for_proposal() const;
+  bool is_time_for_batch() const;
   bool is_acceptable(Now now, const PrePrepare& message) const;
   /// Votes and certificates that what is known about `number` allows. Changes nothing when called
   /// again.

@@ -72,6 +72,43 @@ TEST(NormalCase, ThePrimaryMakesItsProposalDurableAndSendsIt) {
   EXPECT_TRUE((comes_before<Persist, Broadcast>(effects)));
 }
 
+TEST(NormalCase, SmallBatchesWaitWhileOthersAreInFlight_LargeOnesDoNot) {
+  Settings settings = test_settings();
+  settings.small_batches_in_flight_max = 2;
+  settings.small_batch_requests = 3;
+  TestReplica primary(0, settings);
+  const auto proposes = [&](const char* client) {
+    return broadcasts_of<PrePrepare>(primary.ask(test_request(client, 1)));
+  };
+  EXPECT_EQ(proposes("a").size(), 1U);
+  EXPECT_EQ(proposes("b").size(), 1U);
+  EXPECT_TRUE(proposes("c").empty());
+  EXPECT_TRUE(proposes("d").empty());
+  const auto large = proposes("e");
+  ASSERT_EQ(large.size(), 1U);
+  EXPECT_EQ(large[0].batch->batch().requests.size(), 3U);
+}
+
+TEST(NormalCase, AVoteForWhatIsSettled_IsSuperfluous_AnotherIsNot) {
+  TestReplica backup(2);
+  const auto vote = [&](VoteKind kind, std::uint16_t replica, const crypto::Digest& digest,
+                        std::uint64_t view = 0) {
+    return Message(Ballot{signed_vote(backup.group(), kind, view, 1, digest, replica)});
+  };
+  const crypto::Digest digest = kBatch->digest();
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  EXPECT_FALSE(backup->is_superfluous(vote(VoteKind::kPrepare, 1, digest)));
+  backup.hear_votes(VoteKind::kPrepare, 0, 1, digest, {1});
+  EXPECT_TRUE(backup->is_superfluous(vote(VoteKind::kPrepare, 3, digest)));
+  EXPECT_FALSE(backup->is_superfluous(vote(VoteKind::kCommit, 3, digest)));
+  // It may be evidence, or the beginning of something else.
+  EXPECT_FALSE(backup->is_superfluous(vote(VoteKind::kPrepare, 3, crypto::Digest{})));
+  EXPECT_FALSE(backup->is_superfluous(vote(VoteKind::kPrepare, 3, digest, 1)));
+  backup.hear_votes(VoteKind::kCommit, 0, 1, digest, {0, 1});
+  EXPECT_TRUE(backup->is_superfluous(vote(VoteKind::kCommit, 3, digest)));
+  EXPECT_FALSE(backup->is_superfluous(Message(FetchBatch{digest})));
+}
+
 TEST(NormalCase, RequestsAreGatheredWhileInstancesAreInFlight) {
   Settings settings = test_settings();
   settings.instances_in_flight_max = 1;
@@ -325,7 +362,9 @@ TEST(ViewChange, ItShowsWhatWasPreparedAndNotWhatWasOnlyProposed) {
 }
 
 TEST(ViewChange, TheNewPrimaryProposesWhatWasPreparedAndNullBetween) {
-  TestReplica primary(1);
+  Settings settings = test_settings();
+  settings.small_batches_in_flight_max = 3;  // those of the new view are two
+  TestReplica primary(1, settings);
   const BatchPointer batch = test_batch({test_request("b", 1)});
   const Certificate prepared =
       certificate(primary.group(), VoteKind::kPrepare, 0, 2, batch->digest());

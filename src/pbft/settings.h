@@ -54,6 +54,10 @@ struct Settings {
   /// batches grow under load.
   std::uint64_t instances_in_flight_max = 16;
   std::size_t batch_requests_max = 512;
+  /// A batch costs every replica two rounds of votes, however small it is. So while this many are
+  /// under way a smaller one than this waits, and grows.
+  std::uint64_t small_batches_in_flight_max = 2;
+  std::size_t small_batch_requests = 64;
   std::size_t batch_bytes_max = 256U << 10;
   /// Requests that wait here for being ordered, one per client. Beyond: dropped, the client asks
   /// again.

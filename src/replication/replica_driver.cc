@@ -12,6 +12,8 @@ namespace {
 /// Few are verified where they are: a thread of the pool wakes up no sooner, and the waking costs
 /// more than a signature.
 constexpr std::size_t kVerifiedOnLoopMax = 8;
+/// Votes that change nothing are verified so often at most, one of each member.
+constexpr auto kPutAsideTime = std::chrono::milliseconds(100);
 /// Parts of a turn's messages for the pool.
 constexpr std::size_t kVerifiedTogetherMax = 64;
 
@@ -69,6 +71,7 @@ ReplicaDriver::ReplicaDriver(asio::io_context& io, disk::RecordStore& store,
     : io_(io),
       verifier_(verifier),
       events_(std::move(events)),
+      put_aside_timer_(io),
       timer_(io),
       workers_(worker_threads),
       writer_(std::make_unique<RecordWriter>(
@@ -87,6 +90,7 @@ void ReplicaDriver::start() {
 void ReplicaDriver::stop() {
   is_stopped_ = true;
   timer_.cancel();
+  put_aside_timer_.cancel();
   writer_.reset();
   workers_.join();
 }
@@ -123,7 +127,15 @@ void ReplicaDriver::verify_later(Incoming one) {
 
 void ReplicaDriver::verify_together() {
   if (is_stopped_) return;
-  std::vector<Incoming> all = std::exchange(unverified_, {});
+  std::vector<Incoming> all;
+  for (Incoming& one : std::exchange(unverified_, {})) {
+    const auto* message = std::get_if<pbft::Message>(&one.what);
+    if (message && replica_->is_superfluous(*message)) {
+      put_aside(std::move(one));
+    } else {
+      all.push_back(std::move(one));
+    }
+  }
   if (all.size() <= kVerifiedOnLoopMax && verified_.is_idle()) {
     std::vector<Checked> checked;
     for (Incoming& one : all) checked.push_back(check(verifier_, std::move(one)));
@@ -147,6 +159,27 @@ void ReplicaDriver::verify_together() {
       });
     });
   }
+}
+
+/// Of four replicas one vote in three comes when the others were enough.
+void ReplicaDriver::put_aside(Incoming one) {
+  const pbft::Vote& vote = std::get<pbft::Ballot>(std::get<pbft::Message>(one.what)).vote;
+  if (vote.replica != *one.from) return;  // handed on: its signer says it itself
+  one.permit.reset();
+  const bool is_first = put_aside_.empty();
+  put_aside_.insert_or_assign(vote.replica, std::move(one));
+  if (!is_first) return;
+  put_aside_timer_.expires_after(kPutAsideTime);
+  put_aside_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (!error) verify_put_aside();
+  });
+}
+
+void ReplicaDriver::verify_put_aside() {
+  std::vector<Checked> checked;
+  for (auto& [signer, one] : std::exchange(put_aside_, {}))
+    checked.push_back(check(verifier_, std::move(one)));
+  feed(std::move(checked));
 }
 
 /// On any thread.

@@ -80,6 +80,8 @@ class ReplicaDriver {
 
   void verify_later(Incoming one);
   void verify_together();
+  void put_aside(Incoming one);
+  void verify_put_aside();
   static Checked check(const pbft::Verifier& verifier, Incoming one);
   void feed(std::vector<Checked> checked);
   void feed_one(Checked one, pbft::Effects& out);
@@ -95,6 +97,10 @@ class ReplicaDriver {
   DurableOrder<Outgoing> order_;
   std::vector<Incoming> unverified_;  // of this turn of the loop
   InOrder<std::vector<Checked>> verified_;
+  // By signer: the newest of its votes that nobody here waits for. What is remembered of them
+  // shows a replica after a restart whether it forgot votes, so they are not just dropped.
+  std::map<pbft::ReplicaId, Incoming> put_aside_;
+  boost::asio::steady_timer put_aside_timer_;
   boost::asio::steady_timer timer_;
   Instant timer_at_ = Instant::max();
   Statistics statistics_;

@@ -142,11 +142,14 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
   out.has_real_signatures = seed % 50 == 0;
   out.has_encoded_messages = seed % 10 == 0;
   out.has_link_hints = random.chance(1, 2);
+  out.loses_superfluous_votes = random.chance(1, 2);
   Settings& settings = out.settings;
   settings.group.checkpoint_interval = random.chance(1, 2) ? 4 : 8;
   settings.group.window = settings.group.checkpoint_interval * random.between(2, 4);
   if (random.chance(1, 8)) settings.group.clients_max = 4;
   settings.instances_in_flight_max = random.between(1, 8);
+  settings.small_batches_in_flight_max = random.between(1, 4);
+  settings.small_batch_requests = random.between(1, 6);
   settings.batch_requests_max = random.between(1, 8);
   settings.request_timeout = milliseconds(300);
   settings.status_interval = milliseconds(50);

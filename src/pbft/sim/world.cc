@@ -387,6 +387,7 @@ void World::deliver(std::size_t from_seat, std::size_t to_core, const Verified<M
     tell(std::to_string(from_seat) + " -> " + std::to_string(core.seat) + " " + describe(*message));
   }
   Effects effects;
+  if (options_.loses_superfluous_votes && core.replica->is_superfluous(*message)) return;
   core.replica->on_message(now_of(core), ReplicaId(static_cast<std::uint16_t>(from_seat)), message,
                            effects);
   perform(to_core, std::move(effects));

@@ -34,6 +34,7 @@ struct WorldOptions {
   bool has_encoded_messages = false;
   /// Broken connections are told to the cores.
   bool has_link_hints = false;
+  bool loses_superfluous_votes = false;  // as a driver under load
   Settings settings{};
 };
 
