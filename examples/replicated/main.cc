@@ -85,6 +85,17 @@ void init(const Folder& folder, std::vector<std::string> options) {
   std::printf("next:  for i in 0 1 2 3; do rosebud-kv serve %s $i & done\n", folder.c_str());
 }
 
+/// "13:05:59.123", UTC.
+std::string time_of_day() {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count() % 86'400'000;
+  char out[48];
+  std::snprintf(out, sizeof out, "%02d:%02d:%02d.%03d", static_cast<int>(ms / 3'600'000),
+                static_cast<int>(ms / 60'000 % 60), static_cast<int>(ms / 1000 % 60),
+                static_cast<int>(ms % 1000));
+  return out;
+}
+
 int serve(const Folder& folder, std::size_t number) {
   const Folder own = of_replica(folder, number);
   KeyValue machine;
@@ -96,7 +107,7 @@ int serve(const Folder& folder, std::size_t number) {
        .settings = {},
        .on_event =
            [](const std::string& line) {
-             std::puts(line.c_str());
+             std::printf("%s  %s\n", time_of_day().c_str(), line.c_str());
              std::fflush(stdout);
            }},
       machine));

@@ -7,6 +7,7 @@
 #include <deque>
 #include <future>
 
+#include "crypto/remembering_scheme.h"
 #include "net/links.h"
 #include "replication/client_frames.h"
 #include "replication/evidence_file.h"
@@ -87,9 +88,8 @@ class LiveHost final : public ReplicaHost {
     pbft::Settings settings = options_.settings;
     settings.group = options_.group.settings;
     auto driver = ReplicaDriver::open(
-        io_, {.self = self_, .key = options_.key},
-        pbft::Verifier(group_, settings.group, crypto::ed25519()), settings, machine, *store_,
-        options_.worker_threads,
+        io_, {.self = self_, .key = options_.key}, pbft::Verifier(group_, settings.group, scheme_),
+        settings, machine, *store_, options_.worker_threads,
         {.send = [this](pbft::ReplicaId to,
                         const Buffer& message) { links_->send(group_->key_of(to), {}, message); },
          .reply = [this](const pbft::ClientId& to,
@@ -375,6 +375,8 @@ class LiveHost final : public ReplicaHost {
   pbft::ReplicaId self_;
   std::shared_ptr<const pbft::Group> group_;
   std::unique_ptr<disk::RecordStore> store_;
+  /// Certificates of a view change are made of votes that were verified one by one before.
+  crypto::RememberingScheme scheme_{crypto::ed25519()};
   asio::io_context io_{1};
   net::TlsContext tls_;
   std::unique_ptr<net::Links> links_;
