@@ -52,12 +52,6 @@ int check(const std::string& folder, double seconds) {
     }
     latency.record(took);
     if (took > std::chrono::milliseconds(50)) slow_ms.push_back(ms(took));
-    if (took > std::chrono::milliseconds(400)) {
-      const auto w = std::chrono::system_clock::now().time_since_epoch();
-      std::fprintf(
-          stderr, "SLOW %.0f until %lld\n", ms(took),
-          (long long)(std::chrono::duration_cast<std::chrono::milliseconds>(w).count() % 86400000));
-    }
   }
   for (const std::string& problem : client->problems())
     std::fprintf(stderr, "%s\n", problem.c_str());

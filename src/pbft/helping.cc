@@ -41,6 +41,7 @@ bool Replica::is_busy() const {
 void Replica::on_status_timeout(Now now, Effects& out) {
   status_at_ =
       now.instant + (is_busy() ? settings_.status_interval : settings_.idle_status_interval);
+  asked_from_ = executed_;
   out.push_back(Broadcast{status()});
   fetch_missing_batches(out);
   if (has_session_keys()) vouch_again(now);
@@ -64,9 +65,13 @@ void Replica::fetch_missing_batches(Effects& out) {
 
 // ---- Helping ----
 
-/// One answer per peer and half an interval, however often it asks.
-bool Replica::may_help(Now now, ReplicaId peer, const Status&) {
-  if (now.instant < may_help_at_[peer.value]) return false;
+/// One answer per peer and half an interval, however often it asks; another at once to one that has
+/// used the last.
+bool Replica::may_help(Now now, ReplicaId peer, const Status& status) {
+  const bool has_used_help =
+      status.executed < executed_ &&
+      status.executed.value >= last_told_[peer.value].value + settings_.help_instances_max;
+  if (now.instant < may_help_at_[peer.value] && !has_used_help) return false;
   may_help_at_[peer.value] = now.instant + settings_.status_interval / 2;
   return true;
 }
@@ -75,11 +80,13 @@ void Replica::on(Now now, ReplicaId from, const Status& message, Effects& out) {
   if (!may_help(now, from, message)) return;
   help_with_view(from, message, out);
   help_with_checkpoint(from, message, out);
-  // One that moves needs no help: what it lacks is on its way.
-  if (last_told_[from.value] == message.executed) {
+  // One that moves and is near needs no batches: they are on their way. One that is far behind may
+  // move more slowly than all others, and would hold them up when its vote is needed.
+  const bool is_far = message.executed.value + settings_.instances_in_flight_max < executed_.value;
+  if (last_told_[from.value] == message.executed || is_far) {
     help_with_batches(from, message, out);
-    help_with_votes(now, from, message, out);
   }
+  help_with_votes(now, from, message, out);
   last_told_[from.value] = message.executed;
   help_with_filling(now, from, message, out);
 }
@@ -187,6 +194,8 @@ void Replica::on(Now now, ReplicaId, const Committed& message, Effects& out) {
   if (!slot || (slot->committed && slot->committed->batch)) return;
   slot->committed = {message.certificate, message.batch};
   execute_ready(now, out);
+  // As much as one answer brings is done: it asks for more at once.
+  if (executed_.value >= asked_from_.value + settings_.help_instances_max) status_at_ = now.instant;
 }
 
 // ---- Recovery ----

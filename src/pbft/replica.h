@@ -265,6 +265,7 @@ class Replica {
 
   // ---- Telling ----
   Instant status_at_;
+  SequenceNumber asked_from_;              // what the last status said that it had executed
   std::vector<Instant> may_help_at_;       // by replica
   std::vector<SequenceNumber> last_told_;  // by replica: what it had executed
 };

@@ -611,6 +611,65 @@ TEST(Recovering, ThePrimaryHelpsASilentReplicaOverTheGapWhenNobodyAsksForAnythin
                   .empty());
 }
 
+// ---- Helping whoever is behind ----
+
+/// A replica that has executed `count` batches, under the stable checkpoint all of them.
+TestReplica far_ahead(std::uint64_t count) {
+  Settings settings = test_settings();
+  settings.group.checkpoint_interval = count + 1;
+  settings.group.window = 2 * count + 2;
+  settings.instances_in_flight_max = 2;
+  settings.help_instances_max = 4;
+  TestReplica out(1, settings);
+  for (std::uint64_t n = 1; n <= count; ++n) out.commit(0, n, test_batch({}, 1000 + n));
+  return out;
+}
+std::size_t helped(const Effects& effects) {
+  std::size_t count = 0;
+  for (const Send& one : effects_of<Send>(effects))
+    count += std::holds_alternative<Committed>(one.message) ? 1U : 0U;
+  return count;
+}
+Status at(std::uint64_t executed) {
+  return {.executed = SequenceNumber(executed), .view_changes = {}};
+}
+
+TEST(Helping, WhoIsFarBehind_IsHelpedAlthoughItMoves) {
+  TestReplica helper = far_ahead(12);
+  EXPECT_EQ(helped(helper.hear(2, at(1))), 4U);
+}
+
+TEST(Helping, WhoIsNearAndMoves_NeedsNone_WhoStandsDoes) {
+  TestReplica helper = far_ahead(12);
+  EXPECT_EQ(helped(helper.hear(2, at(11))), 0U);
+  helper.pass(Settings{}.status_interval);
+  EXPECT_EQ(helped(helper.hear(2, at(11))), 1U);
+}
+
+TEST(Helping, WhoHasUsedAnAnswer_GetsTheNextAtOnce_OthersWait) {
+  TestReplica helper = far_ahead(12);
+  EXPECT_EQ(helped(helper.hear(2, at(1))), 4U);
+  EXPECT_EQ(helped(helper.hear(2, at(1))), 0U);
+  EXPECT_EQ(helped(helper.hear(2, at(3))), 0U);
+  EXPECT_EQ(helped(helper.hear(2, at(7))), 4U);
+}
+
+TEST(Helping, WhoWasHelped_AsksForMoreAtOnce) {
+  TestReplica helper = far_ahead(12);
+  Settings settings = test_settings();
+  settings.group.checkpoint_interval = 13;
+  settings.group.window = 26;
+  settings.help_instances_max = 4;
+  TestReplica behind(2, settings);
+  behind.pass(settings.idle_status_interval);
+  const auto asked = broadcasts_of<Status>(behind.last());
+  ASSERT_EQ(asked.size(), 1U);
+  for (const Send& one : effects_of<Send>(helper.hear(2, asked[0]))) behind.hear(1, one.message);
+  const auto again = broadcasts_of<Status>(behind.pass(Duration{}));
+  ASSERT_EQ(again.size(), 1U);
+  EXPECT_EQ(again[0].executed, SequenceNumber(4));
+}
+
 // ---- The end of the group (design 8.5) ----
 
 TEST(Stop, NothingIsExecutedBehindItAndTheFinalStateIsVotedFor) {

@@ -74,6 +74,7 @@ void Replica::install(Now now, Effects& out) {
   persist(std::move(writes), out);
   make_stable(now, certificate, out);
   execute_ready(now, out);
+  status_at_ = now.instant;  // what lies above is asked for at once
 }
 
 /// Sets the state to that of the checkpoint. False, and nothing changed, when it makes no sense.
