@@ -34,6 +34,7 @@ std::vector<Weight> weights_of(std::string_view scenario) {
   if (scenario == "primaries") {
     return {{kLoss, 30, 1}, {kLatency, 50, 1}, {kKillPrimary, 100, 30}, {kMisbehave, 30, 1}};
   }
+  if (scenario == "views") return {{kKillPrimary, 100, 600}, {kMisbehave, 20, 1}};
   if (scenario == "slow-network") return {{kLatency, 100, 1}, {kCrash, 30, 2}};
   if (scenario == "rollback") {
     return {{kLoss, 30, 1},     {kDuplicates, 30, 1}, {kLatency, 50, 1},  {kPartition, 40, 3},
@@ -123,8 +124,11 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
     case FaultKind::kWipe:
       out.seat = plan.bad[random.below(plan.bad.size())];
       break;
-    case FaultKind::kCrash:
     case FaultKind::kKillPrimary:
+      // One is back before the next view has begun.
+      if (plan.scenario == "views") out.lasts = between(random, milliseconds(5), milliseconds(40));
+      break;
+    case FaultKind::kCrash:
     case FaultKind::kPowerCut:
     case FaultKind::kPartition:
     case FaultKind::kOneWayCut:
@@ -158,6 +162,11 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
   settings.fetch_timeout = milliseconds(150);
   settings.clock_bound_ms = 10'000;
   if (scenario == "slow-network") settings.fetch_timeout = seconds(3);
+  if (scenario == "views") {
+    out.has_link_hints = true;
+    settings.lost_link_timeout = milliseconds(5);
+    settings.request_timeout = milliseconds(100);
+  }
   // A share of all others too.
   if (scenario == "session-keys" || seed % 4 == 3) {
     settings.group.request_authentication = RequestAuthentication::kSessionKeys;

@@ -61,6 +61,7 @@ inline constexpr Scenario kScenarios[] = {
     {"crashes", "replicas and power, slow disks, a bad network; nobody lies"},
     {"byzantine", "F replicas lie, a client too; a bad network"},
     {"primaries", "one primary after the other is killed"},
+    {"views", "hundreds of primaries are killed, as fast as views change"},
     {"slow-network", "messages take longer than the first time-out"},
     {"rollback", "F replicas lose their disks or parts of them; the others stay up"},
     {"session-keys",
