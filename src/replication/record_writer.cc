@@ -20,10 +20,17 @@ void RecordWriter::submit(Writes writes) {
   {
     const std::lock_guard lock(mutex_);
     ++waiting_count_;
+    for (const auto& write : writes)
+      waiting_bytes_ += write.key.size() + (write.value ? write.value->size() : 0);
     waiting_.insert(waiting_.end(), std::make_move_iterator(writes.begin()),
                     std::make_move_iterator(writes.end()));
   }
   changed_.notify_one();
+}
+
+std::size_t RecordWriter::waiting_bytes() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_bytes_;
 }
 
 void RecordWriter::run() {
@@ -36,6 +43,7 @@ void RecordWriter::run() {
       if (waiting_count_ == 0) return;
       together = std::exchange(waiting_, {});
       count = std::exchange(waiting_count_, 0);
+      waiting_bytes_ = 0;
     }
     const auto status = store_.commit(together);
     done_(status, count);

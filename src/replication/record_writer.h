@@ -23,17 +23,20 @@ class RecordWriter {
   /// Writes what is waiting, then ends.
   ~RecordWriter();
 
-  /// Thread-safe. What waits is bounded by who submits: a replica waits for what it persisted.
+  /// Thread-safe. Who submits bounds what waits: by waiting_bytes().
   void submit(Writes writes);
+  /// Of keys and values that no commit has taken yet.
+  std::size_t waiting_bytes() const;
 
  private:
   void run();
 
   disk::RecordStore& store_;
   Done done_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   Writes waiting_;
+  std::size_t waiting_bytes_ = 0;
   std::uint64_t waiting_count_ = 0;
   bool is_ending_ = false;
   std::thread thread_;

@@ -14,6 +14,9 @@ namespace {
 constexpr std::size_t kVerifiedOnLoopMax = 8;
 /// Votes that change nothing are verified so often at most, one of each member.
 constexpr auto kPutAsideTime = std::chrono::milliseconds(100);
+/// Messages that wait for the disk, and bytes of records that wait for a commit.
+constexpr std::size_t kWaitingMax = 65'536;
+constexpr std::size_t kWaitingBytesMax = 128U << 20;
 /// Parts of a turn's messages for the pool.
 constexpr std::size_t kVerifiedTogetherMax = 64;
 
@@ -97,7 +100,13 @@ void ReplicaDriver::stop() {
 
 // ---- What comes in ----
 
+/// A disk that hangs must not fill the memory: what comes then is lost, as on a bad network.
+bool ReplicaDriver::is_disk_behind() const {
+  return order_.waiting_count() > kWaitingMax || writer_->waiting_bytes() > kWaitingBytesMax;
+}
+
 bool ReplicaDriver::take_message(pbft::ReplicaId from, ByteView bytes, Permit permit) {
+  if (is_disk_behind()) return true;
   auto message = pbft::decode(verifier_.group().instance(), bytes);
   if (!message) return false;
   ++statistics_.messages_in;
@@ -108,6 +117,7 @@ bool ReplicaDriver::take_message(pbft::ReplicaId from, ByteView bytes, Permit pe
 
 bool ReplicaDriver::take_request(ByteView bytes, Permit permit,
                                  std::function<void(const pbft::ClientId&)> on_genuine) {
+  if (is_disk_behind()) return true;
   wire::Reader in(bytes);
   pbft::Request request = pbft::read_request(in);
   if (!in.done()) return false;

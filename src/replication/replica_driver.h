@@ -88,6 +88,7 @@ class ReplicaDriver {
   void perform(pbft::Effects effects);
   void leave(Outgoing one);
   void on_committed(const Status<Explained>& status, std::uint64_t count);
+  bool is_disk_behind() const;
   void wake_at(Instant deadline);
 
   boost::asio::io_context& io_;

@@ -79,6 +79,8 @@ class LiveHost final : public ReplicaHost {
         tls_(options_.key) {}
 
   ~LiveHost() override {
+    // What is still posted is dropped with io_, when the rest is gone.
+    alive_.reset();
     links_.reset();
     listener_.reset();
     driver_.reset();
@@ -328,14 +330,18 @@ class LiveHost final : public ReplicaHost {
     bytes_in_work_ += size;
     if (from.bytes_in_work > kConnectionWorkBytes || bytes_in_work_ > options_.work_bytes_max)
       from.connection->pause_reading();
-    return {nullptr, [this, number, size](void*) {
-              bytes_in_work_ -= size;
-              const auto at = connected_.find(number);
-              if (at == connected_.end()) return;
-              at->second.bytes_in_work -= size;
-              if (at->second.bytes_in_work <= kConnectionWorkBytes / 2)
-                at->second.connection->resume_reading();
+    return {nullptr, [alive = std::weak_ptr(alive_), number, size](void*) {
+              if (const auto host = alive.lock()) (*host)->give_back(number, size);
             }};
+  }
+
+  void give_back(ConnectionNumber number, std::size_t size) {
+    bytes_in_work_ -= size;
+    const auto at = connected_.find(number);
+    if (at == connected_.end()) return;
+    at->second.bytes_in_work -= size;
+    if (at->second.bytes_in_work <= kConnectionWorkBytes / 2)
+      at->second.connection->resume_reading();
   }
 
   // ---- Clients ----
@@ -394,6 +400,7 @@ class LiveHost final : public ReplicaHost {
   };
   Told told_;  // what on_event was last told
   std::unique_ptr<ReplicaDriver> driver_;
+  std::shared_ptr<LiveHost*> alive_ = std::make_shared<LiveHost*>(this);
 };
 
 }  // namespace
