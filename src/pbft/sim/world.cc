@@ -47,7 +47,7 @@ World::World(const WorldOptions& options)
   for (std::size_t seat = 0; seat < seat_count(); ++seat) {
     cores_.push_back({.seat = seat,
                       .key = keys_[seat],
-                      .ledger = nullptr,
+                      .machine = nullptr,
                       .replica = nullptr,
                       .misbehaviour = Misbehaviour(ReplicaId(static_cast<std::uint16_t>(seat)),
                                                    keys_[seat], verifier_, random_.fork())});
@@ -135,18 +135,23 @@ void World::tell(const std::string& what) {
 
 // ---- Lives ----
 
+std::unique_ptr<StateMachine> World::make_ledger(std::size_t seat) {
+  auto out = std::make_unique<Ledger>();
+  out->watch([this, seat](const Execution& execution) {
+    if (watchers_.execution) watchers_.execution(seat, execution);
+  });
+  return out;
+}
+
 void World::start_core(std::size_t index) {
   Core& core = cores_[index];
   ++core.life;
-  core.ledger = std::make_unique<Ledger>();
-  core.ledger->watch([this, seat = core.seat](const Execution& execution) {
-    if (watchers_.execution) watchers_.execution(seat, execution);
-  });
+  core.machine = options_.make_machine ? options_.make_machine() : make_ledger(core.seat);
   PersistentState state;
   for (const auto& [key, value] : core.disk) state.records.emplace_back(key, value);
   core.replica = std::make_unique<Replica>(
       Identity{ReplicaId(static_cast<std::uint16_t>(core.seat)), core.key}, verifier_,
-      options_.settings, *core.ledger, state, random_.fork());
+      options_.settings, *core.machine, state, random_.fork());
   core.wake_at.reset();
   core.sync_begins = core.sync_ends = now_;
   Effects effects;
@@ -210,7 +215,7 @@ void World::misbehave(std::size_t seat, Mode mode) {
   if (mode == Mode::kTwin) {
     cores_.push_back({.seat = seat,
                       .key = core.key,
-                      .ledger = nullptr,
+                      .machine = nullptr,
                       .replica = nullptr,
                       .misbehaviour = core.misbehaviour});
     if (is_up(seat)) start_core(cores_.size() - 1);

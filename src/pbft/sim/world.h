@@ -36,6 +36,8 @@ struct WorldOptions {
   bool has_link_hints = false;
   bool loses_superfluous_votes = false;  // as a driver under load
   Settings settings{};
+  /// Makes what is replicated; nothing: the ledger, which the checkers need.
+  std::function<std::unique_ptr<StateMachine>()> make_machine;
 };
 
 /// A disk: what was persisted stays, what was under way at a crash is lost.
@@ -61,7 +63,10 @@ class World {
   ClientId client_id(std::size_t client) const { return clients_[client].key.public_key(); }
   /// Nothing while it is down. Of a twin: the first copy.
   const Replica* replica(std::size_t seat) const { return cores_[seat].replica.get(); }
-  const Ledger& ledger(std::size_t seat) const { return *cores_[seat].ledger; }
+  /// Requires: no other machine was asked for.
+  const Ledger& ledger(std::size_t seat) const {
+    return dynamic_cast<const Ledger&>(*cores_[seat].machine);
+  }
   const Disk& disk(std::size_t seat) const { return cores_[seat].disk; }
 
   // ---- Faults ----
@@ -127,7 +132,7 @@ class World {
     crypto::SecretKey key;
     Disk disk;
     std::optional<Disk> backup;
-    std::unique_ptr<Ledger> ledger;
+    std::unique_ptr<StateMachine> machine;
     std::unique_ptr<Replica> replica;
     Misbehaviour misbehaviour;
     std::uint64_t life = 0;  // completions of an earlier life are lost
@@ -157,6 +162,7 @@ class World {
   Now now_of(const Core& core) const;
   void schedule(Instant time, Action run);
   void note(std::uint64_t a, std::uint64_t b, std::uint64_t c);
+  std::unique_ptr<StateMachine> make_ledger(std::size_t seat);
   void start_core(std::size_t core);
   void perform(std::size_t core, Effects effects);
   void perform(std::size_t client, ClientEffects effects);
