@@ -3,6 +3,7 @@
 // there.
 #pragma once
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 

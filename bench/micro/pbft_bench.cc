@@ -140,7 +140,7 @@ void pbft(benchmark::State& state) {
   Group4 group(static_cast<std::size_t>(state.range(0)));
   constexpr std::uint64_t kRequests = 4096;
   for (auto _ : state) group.run(kRequests);
-  state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * kRequests));
+  state.SetItemsProcessed(state.iterations() * static_cast<std::int64_t>(kRequests));
 }
 BENCHMARK(pbft)->Arg(64)->Arg(512)->Arg(1024)->Unit(benchmark::kMillisecond);
 

@@ -82,7 +82,8 @@ void init(const Folder& folder, std::vector<std::string> options) {
   }
   or_stop(crypto::write_secret_key(folder / "client.key", crypto::SecretKey::generate()));
   or_stop(replace_file(folder / "group.json", group.text()));
-  std::printf("next:  for i in 0 1 2 3; do rosebud-kv serve %s $i & done\n", folder.c_str());
+  std::printf("next:  for i in $(seq 0 %zu); do rosebud-kv serve %s $i & done\n", replicas - 1,
+              folder.c_str());
 }
 
 /// "13:05:59.123", UTC.
@@ -165,8 +166,9 @@ int main(int count, char** words) {
   if (verb == "do" && !rest.empty()) return operate(folder, rest);
   if (verb == "check" && rest.size() == 1)
     return check(folder, static_cast<double>(number_of(rest[0])));
-  if (verb == "bench" && rest.size() == 2)
-    return bench(folder, number_of(rest[0]), static_cast<double>(number_of(rest[1])));
+  const bool is_bench =
+      verb == "bench" && rest.size() == 2 && number_of(rest[0]) >= 1 && number_of(rest[0]) <= 512;
+  if (is_bench) return bench(folder, number_of(rest[0]), static_cast<double>(number_of(rest[1])));
   if (verb == "serve" && rest.size() == 1) {
     // Before any thread is there, so that all of them have it.
     sigset_t ending;

@@ -28,6 +28,21 @@ Explained trouble(const std::filesystem::path& folder, std::string_view doing,
           .trouble = status.IsCorruption() ? Trouble::kIntegrity : Trouble::kLocal};
 }
 
+/// With all above it that are missing, each durably under its name.
+Status<Explained> make_folder(const std::filesystem::path& folder) {
+  std::error_code error;
+  if (!folder.has_relative_path() || std::filesystem::is_directory(folder, error)) return {};
+  if (auto above = make_folder(folder.parent_path()); !above) return above;
+  std::filesystem::create_directory(folder, error);
+  if (!error) {
+    if (const int failed = sync_folder(folder.parent_path()); failed != 0)
+      error = std::error_code(failed, std::generic_category());
+  }
+  if (!error) return {};
+  return fail(Explained{
+      .what = "cannot make " + folder.string() + ": " + error.message(), .cause = {}, .next = {}});
+}
+
 class RocksRecords final : public RecordStore {
  public:
   RocksRecords(std::filesystem::path folder, std::unique_ptr<rocksdb::Env> env,
@@ -92,13 +107,7 @@ class RocksRecords final : public RecordStore {
 
 Result<std::unique_ptr<RecordStore>, Explained> RecordStore::open(
     const std::filesystem::path& folder, ByteView owner) {
-  std::error_code error;
-  std::filesystem::create_directories(folder, error);
-  if (error) {
-    return fail(Explained{.what = "cannot make " + folder.string() + ": " + error.message(),
-                          .cause = {},
-                          .next = {}});
-  }
+  if (auto made = make_folder(std::filesystem::absolute(folder)); !made) return fail(made.error());
   auto env = with_filled_logs(rocksdb::Env::Default());
   rocksdb::Options options;
   options.env = env.get();
@@ -117,14 +126,6 @@ Result<std::unique_ptr<RecordStore>, Explained> RecordStore::open(
   auto out =
       std::make_unique<RocksRecords>(folder, std::move(env), std::unique_ptr<rocksdb::DB>(opened));
   if (auto owned = out->check_owner(owner); !owned) return fail(owned.error());
-  // The names of the folders themselves.
-  const auto parent = std::filesystem::absolute(folder).parent_path();
-  if (const int failed = sync_folder(parent); failed != 0) {
-    return fail(Explained{.what = "cannot make " + folder.string() +
-                                  " durable: " + std::generic_category().message(failed),
-                          .cause = "the disk fails",
-                          .next = {}});
-  }
   return out;
 }
 

@@ -13,6 +13,8 @@ namespace {
 constexpr std::size_t kQueuedMax = 256;
 constexpr std::size_t kQueuedBytesMax = 64U << 20;
 constexpr Duration kHelloTime = std::chrono::seconds(5);
+/// A link that lived so long was a good one: the next pause is short again.
+constexpr auto kGoodTime = std::chrono::seconds(2);
 
 struct Frame {
   Bytes header;
@@ -52,6 +54,7 @@ struct Links::Link {
   std::deque<Frame> queue;
   std::size_t queued_bytes = 0;
   Duration pause;
+  std::chrono::steady_clock::time_point up_since;
   std::optional<LinkProblem> problem;
   boost::asio::steady_timer timer;
 };
@@ -128,7 +131,7 @@ struct Links::State : std::enable_shared_from_this<State> {
     link.timer.cancel();
     link.stage = Link::Stage::kUp;
     link.problem.reset();
-    link.pause = options.pause_min;
+    link.up_since = std::chrono::steady_clock::now();
     link.queued_bytes = 0;
     for (Frame& frame : std::exchange(link.queue, {}))
       link.connection->send(std::move(frame.header), std::move(frame.bulk));
@@ -143,6 +146,9 @@ struct Links::State : std::enable_shared_from_this<State> {
     link.queue.clear();
     link.queued_bytes = 0;
     link.problem = problem;
+    const bool was_good = link.stage == Link::Stage::kUp &&
+                          std::chrono::steady_clock::now() - link.up_since > kGoodTime;
+    if (was_good) link.pause = options.pause_min;
     link.stage = Link::Stage::kPausing;
     const auto jitter = random.below(static_cast<std::uint64_t>(link.pause.count()) / 4 + 1);
     link.timer.expires_after(link.pause + Duration(static_cast<std::int64_t>(jitter)));

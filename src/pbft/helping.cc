@@ -76,6 +76,16 @@ bool Replica::may_help(Now now, ReplicaId peer, const Status& status) {
   return true;
 }
 
+/// What a peer fetches is small to ask for and large to send: it gets so much in an interval.
+bool Replica::may_give(Now now, ReplicaId peer, std::size_t bytes) {
+  Given& given = given_[peer.value];
+  if (now.instant >= given.until)
+    given = {.until = now.instant + settings_.status_interval, .bytes = 0};
+  if (given.bytes >= settings_.given_bytes_max) return false;
+  given.bytes += bytes;
+  return true;
+}
+
 void Replica::on(Now now, ReplicaId from, const Status& message, Effects& out) {
   if (!may_help(now, from, message)) return;
   help_with_view(from, message, out);
@@ -164,10 +174,11 @@ void Replica::help_with_filling(Now now, ReplicaId peer, const Status& status, E
 
 // ---- Batches ----
 
-void Replica::on(Now, ReplicaId from, const FetchBatch& message, Effects& out) {
+void Replica::on(Now now, ReplicaId from, const FetchBatch& message, Effects& out) {
   for (SequenceNumber n = log_.low().next(); n <= log_.last(); n = n.next()) {
     if (BatchPointer batch = log_.find(n)->find_batch(message.digest)) {
-      out.push_back(Send{from, BatchFound{std::move(batch)}});
+      if (may_give(now, from, batch->encoded().size()))
+        out.push_back(Send{from, BatchFound{std::move(batch)}});
       return;
     }
   }

@@ -24,6 +24,7 @@ Replica::Replica(Identity identity, Verifier verifier, const Settings& settings,
       view_changes_(group().seat_count()),
       is_link_down_(group().seat_count()),
       may_help_at_(group().seat_count()),
+      given_(group().seat_count()),
       last_told_(group().seat_count()) {
   CHECK(group().is_member(identity_.self));
   CHECK(group().key_of(identity_.self) == identity_.key.public_key());

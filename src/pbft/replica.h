@@ -204,6 +204,7 @@ class Replica {
   void on_status_timeout(Now now, Effects& out);
   Status status() const;
   bool may_help(Now now, ReplicaId peer, const Status& status);
+  bool may_give(Now now, ReplicaId peer, std::size_t bytes);
   void help_with_filling(Now now, ReplicaId peer, const Status& status, Effects& out);
   void help_with_view(ReplicaId peer, const Status& status, Effects& out);
   void help_with_checkpoint(ReplicaId peer, const Status& status, Effects& out);
@@ -265,8 +266,13 @@ class Replica {
 
   // ---- Telling ----
   Instant status_at_;
-  SequenceNumber asked_from_;              // what the last status said that it had executed
-  std::vector<Instant> may_help_at_;       // by replica
+  SequenceNumber asked_from_;         // what the last status said that it had executed
+  std::vector<Instant> may_help_at_;  // by replica
+  struct Given {
+    Instant until;  // the end of the interval
+    std::size_t bytes = 0;
+  };
+  std::vector<Given> given_;               // by replica: what it fetched
   std::vector<SequenceNumber> last_told_;  // by replica: what it had executed
 };
 

@@ -654,6 +654,19 @@ TEST(Helping, WhoHasUsedAnAnswer_GetsTheNextAtOnce_OthersWait) {
   EXPECT_EQ(helped(helper.hear(2, at(7))), 4U);
 }
 
+TEST(Helping, WhatAPeerFetches_IsBoundedInEveryInterval) {
+  Settings settings = test_settings();
+  settings.given_bytes_max = 1;
+  TestReplica helper(1, settings);
+  helper.commit(0, 1, kBatch);
+  const auto found = [](const Effects& effects) { return effects_of<Send>(effects).size(); };
+  EXPECT_EQ(found(helper.hear(2, FetchBatch{kBatch->digest()})), 1U);
+  EXPECT_EQ(found(helper.hear(2, FetchBatch{kBatch->digest()})), 0U);
+  EXPECT_EQ(found(helper.hear(3, FetchBatch{kBatch->digest()})), 1U);
+  helper.pass(settings.status_interval);
+  EXPECT_EQ(found(helper.hear(2, FetchBatch{kBatch->digest()})), 1U);
+}
+
 TEST(Helping, WhoWasHelped_AsksForMoreAtOnce) {
   TestReplica helper = far_ahead(12);
   Settings settings = test_settings();

@@ -81,6 +81,9 @@ struct Settings {
   std::uint64_t clock_bound_ms = 10'000;
   /// What one answer to a status sends again.
   std::size_t help_instances_max = 32;
+  /// What one peer may fetch in a status interval: batches, pieces of state. 80 MB/s with the
+  /// defaults.
+  std::size_t given_bytes_max = 8U << 20;
   /// With session keys: what is vouched for within so long goes in one message, after the first.
   /// It delays a request under load, by at most so much; shorter: more messages.
   Duration vouch_interval = std::chrono::milliseconds(1);

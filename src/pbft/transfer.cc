@@ -6,16 +6,16 @@ namespace rosebud::pbft {
 
 // ---- Giving ----
 
-void Replica::on(Now, ReplicaId from, const FetchManifest& message, Effects& out) {
-  if (const Buffer* manifest = checkpoints_.find_manifest(message.checkpoint)) {
-    out.push_back(Send{from, ManifestFound{*manifest}});
-  }
+void Replica::on(Now now, ReplicaId from, const FetchManifest& message, Effects& out) {
+  const Buffer* manifest = checkpoints_.find_manifest(message.checkpoint);
+  if (!manifest || !may_give(now, from, manifest->size())) return;
+  out.push_back(Send{from, ManifestFound{*manifest}});
 }
 
-void Replica::on(Now, ReplicaId from, const FetchChunk& message, Effects& out) {
-  if (const Buffer* chunk = checkpoints_.find_chunk(message.chunk)) {
-    out.push_back(Send{from, ChunkFound{*chunk}});
-  }
+void Replica::on(Now now, ReplicaId from, const FetchChunk& message, Effects& out) {
+  const Buffer* chunk = checkpoints_.find_chunk(message.chunk);
+  if (!chunk || !may_give(now, from, chunk->size())) return;
+  out.push_back(Send{from, ChunkFound{*chunk}});
 }
 
 // ---- Taking ----

@@ -33,13 +33,14 @@ void Announcement::add(const crypto::SecretKey& client, const pbft::InstanceId& 
                      .signature = scheme.sign(client, kTag, statement(instance, connection))});
 }
 
-std::vector<pbft::ClientId> Announcement::verified(const pbft::InstanceId& instance,
-                                                   const crypto::PublicKey& connection,
-                                                   const crypto::SignatureScheme& scheme) const {
+std::optional<std::vector<pbft::ClientId>> Announcement::verified(
+    const pbft::InstanceId& instance, const crypto::PublicKey& connection,
+    const crypto::SignatureScheme& scheme) const {
   const Bytes said = statement(instance, connection);
   std::vector<pbft::ClientId> out;
   for (const Entry& entry : entries) {
-    if (scheme.verify(entry.client, kTag, said, entry.signature)) out.push_back(entry.client);
+    if (!scheme.verify(entry.client, kTag, said, entry.signature)) return std::nullopt;
+    out.push_back(entry.client);
   }
   return out;
 }

@@ -38,10 +38,10 @@ struct Announcement {
 
   void add(const crypto::SecretKey& client, const pbft::InstanceId& instance,
            const crypto::PublicKey& connection, const crypto::SignatureScheme& scheme);
-  /// Those whose signature is right.
-  std::vector<pbft::ClientId> verified(const pbft::InstanceId& instance,
-                                       const crypto::PublicKey& connection,
-                                       const crypto::SignatureScheme& scheme) const;
+  /// All of them; nothing when a signature is wrong.
+  std::optional<std::vector<pbft::ClientId>> verified(const pbft::InstanceId& instance,
+                                                      const crypto::PublicKey& connection,
+                                                      const crypto::SignatureScheme& scheme) const;
 
   Bytes encode() const;
   static std::optional<Announcement> decode(ByteView bytes);

@@ -1,5 +1,6 @@
 #include "replication/client_host.h"
 
+#include <atomic>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -78,13 +79,15 @@ class LiveClient final : public ClientHost {
       io_.stop();
     });
     thread_.join();
+    is_closed_ = true;
     for (auto& [key, one] : submitters_) {
-      if (one.done) one.done({});
+      if (const Done done = std::exchange(one.done, {})) done({});
     }
-    for (auto& [operation, done] : waiting_) done({});
+    for (auto& [operation, done] : std::exchange(waiting_, {})) done({});
   }
 
   void submit(Buffer operation, Done done) override {
+    if (is_closed_) return done({});
     asio::post(io_, [this, operation = std::move(operation), done = std::move(done)]() mutable {
       waiting_.emplace_back(std::move(operation), std::move(done));
       begin_waiting();
@@ -226,6 +229,7 @@ class LiveClient final : public ClientHost {
   Buffer announcement_;
   std::deque<std::pair<Buffer, Done>> waiting_;
   asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::atomic<bool> is_closed_ = false;  // the thread has ended
   std::thread thread_;
 };
 

@@ -39,7 +39,7 @@ class ClientHost {
 
   /// Requires: at least one key, at most 512.
   static std::unique_ptr<ClientHost> open(ClientOptions options);
-  /// What is under way ends as unknown.
+  /// What is under way ends as unknown, on the thread that calls this, which is not the host's.
   virtual ~ClientHost() = default;
 
   /// Operations of one key go one after the other; this takes a key that is free, or waits for

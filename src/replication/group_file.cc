@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/files.h"
+#include "pbft/messages.h"
 
 namespace rosebud::replication {
 namespace {
@@ -96,6 +97,8 @@ Result<GroupFile, Explained> file_of(const nlohmann::json& file,
     if (!member) ++vacant;
     out.seats.push_back(std::move(member));
   }
+  if (message_size_max(out) > pbft::kMessageSizeMax)
+    return fail(wrong(path, "so many seats need a smaller \"window\""));
   if (vacant > (out.seats.size() - 1) / 3)
     return fail(wrong(path, "more than F seats are vacant: no quorum can be had"));
   return out;
@@ -117,6 +120,13 @@ pbft::InstanceId GroupFile::instance() const {
     if (seat) hasher.update(seat->key.view());
   }
   return *pbft::InstanceId::from(hasher.finish().view());
+}
+
+std::size_t message_size_max(const GroupFile& group) {
+  const std::size_t quorum = 2 * ((group.seats.size() - 1) / 3) + 1;
+  constexpr std::size_t kEndorsement = 2 + 8 + 64;
+  const std::size_t certificate = 128 + quorum * kEndorsement;
+  return 2 * pbft::kBatchSizeMax + quorum * group.settings.window * certificate;
 }
 
 std::shared_ptr<const pbft::Group> GroupFile::group() const {

@@ -34,4 +34,8 @@ struct GroupFile {
   static Result<GroupFile, Explained> read(const std::filesystem::path& path);
 };
 
+/// No message between the replicas of this group is longer: a batch, or a new view with the view
+/// changes of a full window.
+std::size_t message_size_max(const GroupFile& group);
+
 }  // namespace rosebud::replication

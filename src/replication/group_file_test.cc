@@ -72,6 +72,13 @@ TEST(GroupFile, ImpossibleGroups_AreRefused) {
   GroupFile narrow = four();
   narrow.settings.window = narrow.settings.checkpoint_interval;
   EXPECT_THAT(problem_of(narrow), HasSubstr("setting"));
+  GroupFile huge = four();
+  huge.settings.window = 1024;
+  while (huge.seats.size() < 61) {
+    huge.seats.push_back(Member{
+        .name = "r", .key = crypto::SecretKey::generate().public_key(), .address = "127.0.0.1:1"});
+  }
+  EXPECT_THAT(problem_of(huge), HasSubstr("smaller"));
 }
 
 TEST(GroupFile, Garbage_IsAnErrorNotACrash) {
@@ -99,20 +106,21 @@ TEST(Hello, WhatIsWritten_IsRead_AndNothingElse) {
   EXPECT_TRUE(judge_verdict({}).error().empty());
 }
 
-TEST(Announcement, OnlyWhoSigned_IsAnnounced) {
+TEST(Announcement, OfOneConnection_AndOnlyOfThoseWhoSigned) {
   const pbft::InstanceId instance;
   const auto connection = crypto::SecretKey::generate().public_key();
   const auto client = crypto::SecretKey::generate();
   Announcement announcement;
   announcement.add(client, instance, connection, crypto::ed25519());
-  announcement.entries.push_back(
-      {.client = crypto::SecretKey::generate().public_key(), .signature = {}});
   const auto read = Announcement::decode(announcement.encode());
   ASSERT_TRUE(read);
   EXPECT_EQ(read->verified(instance, connection, crypto::ed25519()),
             std::vector{client.public_key()});
   // What was signed for one connection is worth nothing on another.
-  EXPECT_TRUE(read->verified(instance, client.public_key(), crypto::ed25519()).empty());
+  EXPECT_FALSE(read->verified(instance, client.public_key(), crypto::ed25519()));
+  announcement.entries.push_back(
+      {.client = crypto::SecretKey::generate().public_key(), .signature = {}});
+  EXPECT_FALSE(announcement.verified(instance, connection, crypto::ed25519()));
   Bytes cut = announcement.encode();
   cut.pop_back();
   EXPECT_FALSE(Announcement::decode(cut));

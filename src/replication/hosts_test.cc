@@ -303,9 +303,41 @@ TEST_F(Strangers, GarbageAsRequest_ClosesTheirConnectionAlone) {
   EXPECT_EQ(ask(*one), "2");
 }
 
-TEST_F(Strangers, RequestLongerThanAnyMayBe_Closes) {
+TEST_F(Strangers, ARequestWithAWrongSignature_ClosesItsConnection) {
   make();
-  EXPECT_TRUE(talk(hello(Role::kClient), Bytes(1U << 20)).is_closed);
+  pbft::Request request = pbft::sign_request(group.instance(), crypto::ed25519(), key,
+                                             pbft::RequestNumber(1), Buffer());
+  request.signature.bytes[7] ^= 1;
+  wire::Writer out;
+  pbft::write(out, request);
+  EXPECT_TRUE(talk(hello(Role::kClient), out.take()).is_closed);
+}
+
+TEST_F(Hosts, StatusAfterTheEnd_IsTheLast) {
+  make();
+  const auto one = client();
+  EXPECT_EQ(ask(*one), "1");
+  replicas[0].host->stop();
+  replicas[0].thread.join();
+  EXPECT_EQ(replicas[0].host->status().executed, 1U);
+  EXPECT_NE(replicas[0].host->port(), 0);
+  replicas[0].host.reset();
+}
+
+TEST_F(Hosts, ClientThatEnds_EndsWhatIsUnderWay) {
+  make();
+  for (std::size_t i = 1; i < kReplicas; ++i) stop(i);
+  auto one = client();
+  std::optional<Outcome::Status> first;
+  std::optional<Outcome::Status> second;
+  one->submit(Buffer(), [&, host = one.get()](const Outcome& outcome) {
+    first = outcome.status;
+    // As a load would: the host is ending, so it ends at once.
+    host->submit(Buffer(), [&](const Outcome& next) { second = next.status; });
+  });
+  one.reset();
+  EXPECT_EQ(second, Outcome::Status::kUnknown);
+  EXPECT_EQ(first, Outcome::Status::kUnknown);
 }
 
 TEST_F(Strangers, ReplicasMessageFromAClient_Closes) {

@@ -2,7 +2,6 @@
 #include <gtest/gtest.h>
 
 #include "replication/durable_order.h"
-#include "replication/in_order.h"
 
 namespace rosebud::replication {
 namespace {
@@ -53,22 +52,6 @@ TEST_F(Order, AddedWhenAllIsDurable_OvertakesNothing) {
   durable(1);
   add(2);
   EXPECT_EQ(left, (std::vector{1, 2}));
-}
-
-TEST(InOrder, LaterAnswersWaitForEarlierOnes) {
-  InOrder<int> order;
-  std::vector<int> out;
-  const auto take = [&](int one) { out.push_back(one); };
-  const auto first = order.take_place();
-  const auto second = order.take_place();
-  const auto third = order.take_place();
-  order.put(second, 2, take);
-  order.put(third, 3, take);
-  EXPECT_TRUE(out.empty());
-  EXPECT_FALSE(order.is_idle());
-  order.put(first, 1, take);
-  EXPECT_EQ(out, (std::vector{1, 2, 3}));
-  EXPECT_TRUE(order.is_idle());
 }
 
 }  // namespace

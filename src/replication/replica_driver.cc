@@ -11,14 +11,14 @@ namespace {
 
 /// Few are verified where they are: a thread of the pool wakes up no sooner, and the waking costs
 /// more than a signature.
-constexpr std::size_t kVerifiedOnLoopMax = 8;
+constexpr std::size_t kVerifiedOnLoopMax = 6;
 /// Votes that change nothing are verified so often at most, one of each member.
 constexpr auto kPutAsideTime = std::chrono::milliseconds(100);
 /// Messages that wait for the disk, and bytes of records that wait for a commit.
 constexpr std::size_t kWaitingMax = 65'536;
 constexpr std::size_t kWaitingBytesMax = 128U << 20;
-/// Parts of a turn's messages for the pool.
-constexpr std::size_t kVerifiedTogetherMax = 64;
+/// Signatures in one job of a pool, if one message has not more.
+constexpr std::size_t kVerifiedTogetherMax = 32;
 
 Random random_from_system() {
   std::uint64_t seed = 0;
@@ -39,8 +39,26 @@ struct ReplicaDriver::Incoming {
   std::optional<pbft::ReplicaId> from;  // nothing: a client's
   std::variant<pbft::Message, pbft::Request> what;
   Permit permit;
-  std::function<void(const pbft::ClientId&)> on_genuine;
+  std::function<void(bool, const pbft::ClientId&)> on_verified;
 };
+
+struct ReplicaDriver::Lane {
+  std::deque<Incoming> waiting;
+  bool is_busy = false;  // a job of it is on a pool
+};
+
+/// About how many signatures the second gate will verify.
+std::size_t ReplicaDriver::signatures_in(const Incoming& one) {
+  constexpr std::size_t kMany = 64;
+  const auto* message = std::get_if<pbft::Message>(&one.what);
+  if (!message) return 1;
+  if (const auto* proposal = std::get_if<pbft::PrePrepare>(message))
+    return 1 + proposal->batch->batch().requests.size();
+  const bool has_proofs = std::holds_alternative<pbft::ViewChange>(*message) ||
+                          std::holds_alternative<pbft::NewView>(*message) ||
+                          std::holds_alternative<pbft::Committed>(*message);
+  return has_proofs ? kMany : 1;
+}
 
 /// What became of one at the second gate; neither: it did not pass.
 struct ReplicaDriver::Checked {
@@ -48,7 +66,8 @@ struct ReplicaDriver::Checked {
   std::optional<pbft::Verified<pbft::Message>> message;
   std::optional<pbft::Verified<pbft::Request>> request;
   Permit permit;
-  std::function<void(const pbft::ClientId&)> on_genuine;
+  pbft::ClientId client;
+  std::function<void(bool, const pbft::ClientId&)> on_verified;
 };
 
 struct ReplicaDriver::Outgoing {
@@ -79,7 +98,7 @@ ReplicaDriver::ReplicaDriver(asio::io_context& io, disk::RecordStore& store,
       workers_(worker_threads),
       writer_(std::make_unique<RecordWriter>(
           store, [this](const Status<Explained>& status, std::uint64_t count) {
-            asio::post(io_, [this, status, count] { on_committed(status, count); });
+            post_back([this, status, count] { on_committed(status, count); });
           })) {}
 
 ReplicaDriver::~ReplicaDriver() { stop(); }
@@ -96,6 +115,14 @@ void ReplicaDriver::stop() {
   put_aside_timer_.cancel();
   writer_.reset();
   workers_.join();
+  client_workers_.join();
+}
+
+template <typename What>
+void ReplicaDriver::post_back(What what) {
+  asio::post(io_, [alive = std::weak_ptr(alive_), what = std::move(what)]() mutable {
+    if (!alive.expired()) what();
+  });
 }
 
 // ---- What comes in ----
@@ -106,68 +133,118 @@ bool ReplicaDriver::is_disk_behind() const {
 }
 
 bool ReplicaDriver::take_message(pbft::ReplicaId from, ByteView bytes, Permit permit) {
-  if (is_disk_behind()) return true;
+  if (is_stopped_ || is_disk_behind()) return true;
   auto message = pbft::decode(verifier_.group().instance(), bytes);
   if (!message) return false;
   ++statistics_.messages_in;
   verify_later(
-      {.from = from, .what = std::move(*message), .permit = std::move(permit), .on_genuine = {}});
+      from.value,
+      {.from = from, .what = std::move(*message), .permit = std::move(permit), .on_verified = {}});
   return true;
 }
 
-bool ReplicaDriver::take_request(ByteView bytes, Permit permit,
-                                 std::function<void(const pbft::ClientId&)> on_genuine) {
-  if (is_disk_behind()) return true;
+bool ReplicaDriver::take_request(std::uint64_t source, ByteView bytes, Permit permit,
+                                 std::function<void(bool, const pbft::ClientId&)> on_verified) {
+  if (is_stopped_ || is_disk_behind()) return true;
   wire::Reader in(bytes);
   pbft::Request request = pbft::read_request(in);
   if (!in.done()) return false;
   ++statistics_.requests_in;
-  verify_later({.from = {},
-                .what = std::move(request),
-                .permit = std::move(permit),
-                .on_genuine = std::move(on_genuine)});
+  verify_later(kFirstClient + source, {.from = {},
+                                       .what = std::move(request),
+                                       .permit = std::move(permit),
+                                       .on_verified = std::move(on_verified)});
   return true;
 }
 
-/// What came in one turn of the loop is verified together.
-void ReplicaDriver::verify_later(Incoming one) {
-  unverified_.push_back(std::move(one));
-  if (unverified_.size() == 1) asio::post(io_, [this] { verify_together(); });
+void ReplicaDriver::run_for_client(std::function<std::function<void()>()> work) {
+  if (is_stopped_) return;
+  asio::post(client_workers_, [this, work = std::move(work)] { post_back(work()); });
+}
+
+// ---- Verifying ----
+
+/// What comes in one turn of the loop is looked at together.
+void ReplicaDriver::verify_later(Source source, Incoming one) {
+  lanes_[source].waiting.push_back(std::move(one));
+  if (!std::exchange(is_verifying_posted_, true)) post_back([this] { verify_together(); });
 }
 
 void ReplicaDriver::verify_together() {
+  is_verifying_posted_ = false;
   if (is_stopped_) return;
-  std::vector<Incoming> all;
-  for (Incoming& one : std::exchange(unverified_, {})) {
+  verify_lanes(lanes_.begin(), lanes_.lower_bound(kFirstClient), member_jobs_);
+  verify_lanes(lanes_.lower_bound(kFirstClient), lanes_.end(), client_jobs_);
+}
+
+/// Few signatures are verified here, in the order of the lanes; more on a pool, a job of each lane.
+void ReplicaDriver::verify_lanes(Lanes::iterator from, Lanes::iterator to, std::size_t& jobs) {
+  std::size_t signatures = 0;
+  for (auto at = from; at != to && signatures <= kVerifiedOnLoopMax; ++at) {
+    for (const Incoming& one : at->second.waiting) {
+      signatures += signatures_in(one);
+      if (signatures > kVerifiedOnLoopMax) break;
+    }
+  }
+  if (signatures == 0) return;
+  const bool is_here = jobs == 0 && signatures <= kVerifiedOnLoopMax;
+  std::vector<Checked> checked;
+  for (auto at = from; at != to;) {
+    const auto next = std::next(at);
+    if (!at->second.is_busy) {
+      std::vector<Incoming> some = take_some(at->second);
+      if (is_here) {
+        for (Incoming& one : some) checked.push_back(check(verifier_, std::move(one)));
+      } else if (!some.empty()) {
+        at->second.is_busy = true;
+        ++jobs;
+        verify_on_pool(at->first, std::move(some));
+      }
+      if (at->second.waiting.empty() && !at->second.is_busy) lanes_.erase(at);
+    }
+    at = next;
+  }
+  if (!checked.empty()) feed(std::move(checked));
+}
+
+/// As much as one job may hold: others wait for no more.
+std::vector<ReplicaDriver::Incoming> ReplicaDriver::take_some(Lane& lane) {
+  std::vector<Incoming> out;
+  for (std::size_t signatures = 0; !lane.waiting.empty() && signatures < kVerifiedTogetherMax;) {
+    Incoming one = std::move(lane.waiting.front());
+    lane.waiting.pop_front();
     const auto* message = std::get_if<pbft::Message>(&one.what);
     if (message && replica_->is_superfluous(*message)) {
       put_aside(std::move(one));
-    } else {
-      all.push_back(std::move(one));
+      continue;
     }
+    signatures += signatures_in(one);
+    out.push_back(std::move(one));
   }
-  if (all.size() <= kVerifiedOnLoopMax && verified_.is_idle()) {
+  return out;
+}
+
+void ReplicaDriver::verify_on_pool(Source source, std::vector<Incoming> some) {
+  auto& pool = source < kFirstClient ? workers_ : client_workers_;
+  asio::post(pool, [this, source, some = std::move(some)]() mutable {
     std::vector<Checked> checked;
-    for (Incoming& one : all) checked.push_back(check(verifier_, std::move(one)));
-    return feed(std::move(checked));
-  }
-  for (std::size_t at = 0; at < all.size(); at += kVerifiedTogetherMax) {
-    const auto from = all.begin() + static_cast<std::ptrdiff_t>(at);
-    const auto to =
-        all.begin() + static_cast<std::ptrdiff_t>(std::min(all.size(), at + kVerifiedTogetherMax));
-    asio::post(workers_, [this, place = verified_.take_place(),
-                          some = std::vector<Incoming>(std::make_move_iterator(from),
-                                                       std::make_move_iterator(to))]() mutable {
-      std::vector<Checked> checked;
-      checked.reserve(some.size());
-      for (Incoming& one : some) checked.push_back(check(verifier_, std::move(one)));
-      asio::post(io_, [this, place, checked = std::move(checked)]() mutable {
-        std::vector<std::vector<Checked>> next;
-        verified_.put(place, std::move(checked),
-                      [&](std::vector<Checked> one) { next.push_back(std::move(one)); });
-        for (auto& one : next) feed(std::move(one));
-      });
+    checked.reserve(some.size());
+    for (Incoming& one : some) checked.push_back(check(verifier_, std::move(one)));
+    post_back([this, source, checked = std::move(checked)]() mutable {
+      end_job(source);
+      feed(std::move(checked));
     });
+  });
+}
+
+void ReplicaDriver::end_job(Source source) {
+  --(source < kFirstClient ? member_jobs_ : client_jobs_);
+  const auto at = lanes_.find(source);
+  at->second.is_busy = false;
+  if (at->second.waiting.empty()) {
+    lanes_.erase(at);
+  } else if (!std::exchange(is_verifying_posted_, true)) {
+    post_back([this] { verify_together(); });
   }
 }
 
@@ -198,12 +275,15 @@ ReplicaDriver::Checked ReplicaDriver::check(const pbft::Verifier& verifier, Inco
               .message = {},
               .request = {},
               .permit = std::move(one.permit),
-              .on_genuine = std::move(one.on_genuine)};
+              .client = {},
+              .on_verified = std::move(one.on_verified)};
   if (auto* message = std::get_if<pbft::Message>(&one.what)) {
     if (auto verified = verifier.message(std::move(*message))) out.message = std::move(*verified);
-  } else if (auto verified = verifier.request(std::move(std::get<pbft::Request>(one.what)))) {
-    out.request = std::move(*verified);
+    return out;
   }
+  auto& request = std::get<pbft::Request>(one.what);
+  out.client = request.client;
+  if (auto verified = verifier.request(std::move(request))) out.request = std::move(*verified);
   return out;
 }
 
@@ -215,10 +295,10 @@ void ReplicaDriver::feed(std::vector<Checked> checked) {
 }
 
 void ReplicaDriver::feed_one(Checked one, pbft::Effects& out) {
+  if (one.on_verified) one.on_verified(one.request.has_value(), one.client);
   if (one.message) {
     replica_->on_message(read_now(), *one.from, *one.message, out);
   } else if (one.request) {
-    one.on_genuine((*one.request)->client);
     replica_->on_request(read_now(), *one.request, out);
   } else {
     ++statistics_.rejected;

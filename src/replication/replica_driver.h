@@ -8,13 +8,13 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/thread_pool.hpp>
+#include <deque>
 #include <functional>
 #include <map>
 
 #include "disk/record_store.h"
 #include "pbft/replica.h"
 #include "replication/durable_order.h"
-#include "replication/in_order.h"
 #include "replication/record_writer.h"
 
 namespace rosebud::replication {
@@ -61,10 +61,14 @@ class ReplicaDriver {
 
   /// From a member; the link proves which. False: no message.
   [[nodiscard]] bool take_message(pbft::ReplicaId from, ByteView bytes, Permit permit);
-  /// From a client, or on a client's behalf. False: no request. `on_genuine` is called when it was
-  /// verified, before it is executed.
-  [[nodiscard]] bool take_request(ByteView bytes, Permit permit,
-                                  std::function<void(const pbft::ClientId&)> on_genuine);
+  /// From a client, or on a client's behalf, over a connection that `source` names: sources take
+  /// turns. False: no request. `on_verified` (may be empty) is told whether it passed the second
+  /// gate, before it is executed.
+  [[nodiscard]] bool take_request(std::uint64_t source, ByteView bytes, Permit permit,
+                                  std::function<void(bool, const pbft::ClientId&)> on_verified);
+  /// Work for a client beside the io_context: `work` there, where clients' requests are verified,
+  /// then what it returns on the io_context.
+  void run_for_client(std::function<std::function<void()>()> work);
   void on_link(pbft::ReplicaId peer, bool is_up);
 
   const pbft::Replica& replica() const { return *replica_; }
@@ -74,17 +78,30 @@ class ReplicaDriver {
   struct Incoming;
   struct Checked;
   struct Outgoing;
+  struct Lane;
+  /// Members' seats come first, then clients' connections.
+  using Source = std::uint64_t;
+  static constexpr Source kFirstClient = 1U << 16;
+  using Lanes = std::map<Source, Lane>;
 
   ReplicaDriver(boost::asio::io_context& io, disk::RecordStore& store, unsigned worker_threads,
                 const pbft::Verifier& verifier, Events events);
 
-  void verify_later(Incoming one);
+  static std::size_t signatures_in(const Incoming& one);
+  void verify_later(Source source, Incoming one);
   void verify_together();
+  void verify_lanes(Lanes::iterator from, Lanes::iterator to, std::size_t& jobs);
+  std::vector<Incoming> take_some(Lane& lane);
+  void verify_on_pool(Source source, std::vector<Incoming> some);
+  void end_job(Source source);
   void put_aside(Incoming one);
   void verify_put_aside();
   static Checked check(const pbft::Verifier& verifier, Incoming one);
   void feed(std::vector<Checked> checked);
   void feed_one(Checked one, pbft::Effects& out);
+  /// Runs on the io_context if the driver is still there.
+  template <typename What>
+  void post_back(What what);
   void perform(pbft::Effects effects);
   void leave(Outgoing one);
   void on_committed(const Status<Explained>& status, std::uint64_t count);
@@ -96,8 +113,12 @@ class ReplicaDriver {
   Events events_;
   std::unique_ptr<pbft::Replica> replica_;
   DurableOrder<Outgoing> order_;
-  std::vector<Incoming> unverified_;  // of this turn of the loop
-  InOrder<std::vector<Checked>> verified_;
+  // What waits for verification, in order for each source. One job of a lane at a time, so that
+  // nobody waits for more than one job of each other.
+  Lanes lanes_;
+  std::size_t member_jobs_ = 0;  // lanes with a job on a pool
+  std::size_t client_jobs_ = 0;
+  bool is_verifying_posted_ = false;
   // By signer: the newest of its votes that nobody here waits for. What is remembered of them
   // shows a replica after a restart whether it forgot votes, so they are not just dropped.
   std::map<pbft::ReplicaId, Incoming> put_aside_;
@@ -106,8 +127,11 @@ class ReplicaDriver {
   Instant timer_at_ = Instant::max();
   Statistics statistics_;
   bool is_stopped_ = false;
+  // Strangers may ask for as much as they like: members' messages do not wait behind it.
   boost::asio::thread_pool workers_;
+  boost::asio::thread_pool client_workers_{1};
   std::unique_ptr<RecordWriter> writer_;
+  std::shared_ptr<ReplicaDriver*> alive_ = std::make_shared<ReplicaDriver*>(this);
 };
 
 }  // namespace rosebud::replication

@@ -6,6 +6,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <future>
+#include <mutex>
 
 #include "crypto/remembering_scheme.h"
 #include "net/links.h"
@@ -21,42 +22,57 @@ namespace asio = boost::asio;
 namespace {
 
 constexpr auto kHelloTime = std::chrono::seconds(5);
-/// Of one connection; beyond, it is not read from.
-constexpr std::size_t kConnectionWorkBytes = 8U << 20;
+/// Of one connection; beyond, it is not read from. A client's are small requests, each a signature.
+constexpr std::size_t kMemberWorkBytes = 8U << 20;
+constexpr std::size_t kClientWorkBytes = 256U << 10;
+/// Connections that clients never get, so that members can come back.
+constexpr std::size_t kPlacesForMembers = 64;
 /// Replies that wait for one client's connection; beyond, it is closed.
 constexpr std::size_t kUnsentBytesMax = 8U << 20;
-/// Connections that one client's replies go to.
+/// Connections of each sort that one client's replies go to.
 constexpr std::size_t kRoutesMax = 4;
 /// Clients whose replies go over one connection; the longest known is forgotten.
 constexpr std::size_t kClientsPerConnectionMax = Announcement::kClientsMax;
 
 using ConnectionNumber = std::uint64_t;
 
-/// Where the replies of clients go: the connections over which their requests came. That of the
-/// client's own key goes first and is not driven out by others that hand on its requests.
+/// Where the replies of clients go: connections that showed the client's key or were announced with
+/// it, and those over which a request of it came. Hearsay never drives out what is sure.
 class Routes {
  public:
   /// False: it was known.
-  bool note(const pbft::ClientId& client, ConnectionNumber by, bool is_own) {
-    auto& to = routes_[client];
-    if (std::ranges::find(to, by) != to.end()) return false;
-    to.insert(is_own ? to.begin() : to.end(), by);
-    if (to.size() > kRoutesMax) to.erase(to.begin() + 1);
+  bool note(const pbft::ClientId& client, ConnectionNumber by, bool is_sure) {
+    Ways& to = routes_[client];
+    if (std::ranges::find(to.sure, by) != to.sure.end()) return false;
+    std::vector<ConnectionNumber>& ways = is_sure ? to.sure : to.hearsay;
+    if (std::ranges::find(ways, by) != ways.end()) return false;
+    ways.push_back(by);
+    if (ways.size() > kRoutesMax) ways.erase(ways.begin());
     return true;
   }
   void forget(const pbft::ClientId& client, ConnectionNumber by) {
     const auto at = routes_.find(client);
     if (at == routes_.end()) return;
-    std::erase(at->second, by);
-    if (at->second.empty()) routes_.erase(at);
+    std::erase(at->second.sure, by);
+    std::erase(at->second.hearsay, by);
+    if (at->second.sure.empty() && at->second.hearsay.empty()) routes_.erase(at);
   }
   std::vector<ConnectionNumber> of(const pbft::ClientId& client) const {
     const auto at = routes_.find(client);
-    return at == routes_.end() ? std::vector<ConnectionNumber>() : at->second;
+    if (at == routes_.end()) return {};
+    std::vector<ConnectionNumber> out = at->second.sure;
+    for (const ConnectionNumber one : at->second.hearsay) {
+      if (std::ranges::find(out, one) == out.end()) out.push_back(one);
+    }
+    return out;
   }
 
  private:
-  std::map<pbft::ClientId, std::vector<ConnectionNumber>> routes_;
+  struct Ways {
+    std::vector<ConnectionNumber> sure;
+    std::vector<ConnectionNumber> hearsay;
+  };
+  std::map<pbft::ClientId, Ways> routes_;
 };
 
 struct Connected {
@@ -108,7 +124,7 @@ class LiveHost final : public ReplicaHost {
     return listen();
   }
 
-  std::uint16_t port() const override { return listener_->port(); }
+  std::uint16_t port() const override { return port_; }
 
   Status<Explained> run() override {
     start_links();
@@ -117,6 +133,13 @@ class LiveHost final : public ReplicaHost {
     const auto work = asio::make_work_guard(io_);
     io_.run();
     driver_->stop();
+    {
+      const std::lock_guard lock(mutex_);
+      last_status_ = look();
+    }
+    // Who asked before that gets an answer still.
+    io_.restart();
+    io_.poll();
     if (failure_) return fail(*failure_);
     return {};
   }
@@ -133,7 +156,11 @@ class LiveHost final : public ReplicaHost {
   ReplicaStatus status() override {
     auto answer = std::make_shared<std::promise<ReplicaStatus>>();
     auto out = answer->get_future();
-    asio::post(io_, [this, answer] { answer->set_value(look()); });
+    {
+      const std::lock_guard lock(mutex_);
+      if (last_status_) return *last_status_;
+      asio::post(io_, [this, answer] { answer->set_value(look()); });
+    }
     return out.get();
   }
 
@@ -232,12 +259,13 @@ class LiveHost final : public ReplicaHost {
          .connections_max = options_.connections_max,
          .connections_per_address_max = options_.connections_max - options_.connections_max / 4},
         net::FrameLimits{.header_size_max = 4U << 10,
-                         .bulk_size_max = pbft::kMessageSizeMax,
+                         .bulk_size_max = message_size_max(options_.group),
                          .unread_bytes_max = kUnsentBytesMax / 2},
         [this](net::ConnectionPointer connection) { greet(connection); },
         [](const std::string&, net::CloseReason) {});
     if (!listener) return fail(listener.error());
     listener_ = std::move(*listener);
+    port_ = listener_->port();
     return {};
   }
 
@@ -261,8 +289,12 @@ class LiveHost final : public ReplicaHost {
     const Connected gone = std::move(at->second);
     connected_.erase(at);
     for (const pbft::ClientId& client : gone.clients) routes_.forget(client, number);
-    // It died, or it dials again: the next hello tells.
-    if (gone.member) driver_->on_link(*gone.member, false);
+    if (!gone.member) {
+      if (gone.is_greeted) --clients_;
+      return;
+    }
+    // It died, or it has dialled anew already.
+    if (of_member_[*gone.member] == number) driver_->on_link(*gone.member, false);
   }
 
   void on_frame(ConnectionNumber number, const Bytes& header, Buffer bulk) {
@@ -280,20 +312,39 @@ class LiveHost final : public ReplicaHost {
   bool take(ConnectionNumber number, Connected& from, ByteView bytes) {
     Permit permit = permit_for(number, from, bytes.size());
     if (from.member) return driver_->take_message(*from.member, bytes, std::move(permit));
-    return driver_->take_request(
-        bytes, std::move(permit),
-        [this, number](const pbft::ClientId& client) { note_route(client, number); });
+    return driver_->take_request(number, bytes, std::move(permit),
+                                 [this, number](bool is_verified, const pbft::ClientId& client) {
+                                   on_verified(number, is_verified, client);
+                                 });
+  }
+
+  /// Who sends a signature that is wrong sends more of them. A signed request shows the way to its
+  /// client; under session keys only the core knows whether it is the client's, so it does not.
+  void on_verified(ConnectionNumber number, bool is_verified, const pbft::ClientId& client) {
+    const auto at = connected_.find(number);
+    if (at == connected_.end()) return;
+    if (!is_verified) return at->second.connection->close();
+    const bool has_signatures =
+        options_.group.settings.request_authentication == pbft::RequestAuthentication::kSignature;
+    if (has_signatures) note_route(client, number, false);
   }
 
   /// Once for a connection: each entry costs a signature.
   bool announce(ConnectionNumber number, Connected& from, const Bytes& header, ByteView bytes) {
     if (header != Bytes{Announcement::kHeader} || std::exchange(from.has_announced, true))
       return false;
-    const auto announcement = Announcement::decode(bytes);
+    auto announcement = Announcement::decode(bytes);
     if (!announcement) return false;
-    for (const pbft::ClientId& client :
-         announcement->verified(group_->instance(), from.connection->peer(), crypto::ed25519()))
-      note_route(client, number);
+    driver_->run_for_client(
+        [this, number, key = from.connection->peer(), announcement = std::move(*announcement)] {
+          auto clients = announcement.verified(group_->instance(), key, crypto::ed25519());
+          return [this, number, clients = std::move(clients)] {
+            const auto at = connected_.find(number);
+            if (at == connected_.end()) return;
+            if (!clients) return at->second.connection->close();
+            for (const pbft::ClientId& client : *clients) note_route(client, number, true);
+          };
+        });
     return true;
   }
 
@@ -311,45 +362,57 @@ class LiveHost final : public ReplicaHost {
     }
     from.connection->send(encode(verdict), {});
     from.is_refused = verdict != HelloVerdict::kWelcome;
-    if (from.is_refused) return;
+    if (from.is_refused) return from.connection->limit_frames(0, 0);
     from.is_greeted = true;
-    if (hello->role == Role::kClient) {
-      from.connection->limit_frames(1, kRequestSizeMax);
-      return note_route(from.connection->peer(), number);
-    }
-    from.member = member;
-    links_->retry_now(from.connection->peer());
-    if (links_->is_up(from.connection->peer())) driver_->on_link(*member, true);
+    if (hello->role == Role::kReplica) return greet_member(number, from, *member);
+    // It may go on only as long as there is a place.
+    if (++clients_ > client_places()) return from.connection->close();
+    from.connection->limit_frames(1, kRequestSizeMax);
+    note_route(from.connection->peer(), number, true);
   }
 
-  /// Connections wait while too much of theirs, or of all, is not handled yet.
+  std::size_t client_places() const {
+    return options_.connections_max - std::min(options_.connections_max / 2, kPlacesForMembers);
+  }
+
+  /// A member has one connection: it dials anew when it believes that the old one is gone.
+  void greet_member(ConnectionNumber number, Connected& from, pbft::ReplicaId member) {
+    from.member = member;
+    if (const auto old = connected_.find(std::exchange(of_member_[member], number));
+        old != connected_.end()) {
+      old->second.connection->close();
+    }
+    links_->retry_now(from.connection->peer());
+    if (links_->is_up(from.connection->peer())) driver_->on_link(member, true);
+  }
+
+  /// A connection waits while too much of it is not handled yet.
   Permit permit_for(ConnectionNumber number, Connected& from, std::size_t size) {
     constexpr std::size_t kOverhead = 512;
     size += kOverhead;
     from.bytes_in_work += size;
-    bytes_in_work_ += size;
-    if (from.bytes_in_work > kConnectionWorkBytes || bytes_in_work_ > options_.work_bytes_max)
-      from.connection->pause_reading();
+    const std::size_t size_max = from.member ? kMemberWorkBytes : kClientWorkBytes;
+    if (from.bytes_in_work > size_max) from.connection->pause_reading();
     return {nullptr, [alive = std::weak_ptr(alive_), number, size](void*) {
               if (const auto host = alive.lock()) (*host)->give_back(number, size);
             }};
   }
 
   void give_back(ConnectionNumber number, std::size_t size) {
-    bytes_in_work_ -= size;
     const auto at = connected_.find(number);
     if (at == connected_.end()) return;
-    at->second.bytes_in_work -= size;
-    if (at->second.bytes_in_work <= kConnectionWorkBytes / 2)
-      at->second.connection->resume_reading();
+    Connected& from = at->second;
+    from.bytes_in_work -= size;
+    const std::size_t size_max = from.member ? kMemberWorkBytes : kClientWorkBytes;
+    if (from.bytes_in_work <= size_max / 2) from.connection->resume_reading();
   }
 
   // ---- Clients ----
 
-  void note_route(const pbft::ClientId& client, ConnectionNumber number) {
+  void note_route(const pbft::ClientId& client, ConnectionNumber number, bool is_sure) {
     const auto at = connected_.find(number);
     if (at == connected_.end()) return;
-    if (!routes_.note(client, number, at->second.connection->peer() == client)) return;
+    if (!routes_.note(client, number, is_sure)) return;
     auto& clients = at->second.clients;
     clients.push_back(client);
     if (clients.size() <= kClientsPerConnectionMax) return;
@@ -387,10 +450,14 @@ class LiveHost final : public ReplicaHost {
   net::TlsContext tls_;
   std::unique_ptr<net::Links> links_;
   std::unique_ptr<net::Listener> listener_;
+  std::uint16_t port_ = 0;
+  std::mutex mutex_;
+  std::optional<ReplicaStatus> last_status_;  // after the end of run()
   ConnectionNumber last_connection_ = 0;
   std::map<ConnectionNumber, Connected> connected_;
   Routes routes_;
-  std::size_t bytes_in_work_ = 0;
+  std::size_t clients_ = 0;                                // greeted connections
+  std::map<pbft::ReplicaId, ConnectionNumber> of_member_;  // the newest
   std::map<pbft::ReplicaId, std::string> problems_;
   std::optional<Explained> failure_;
   struct Told {

@@ -23,8 +23,6 @@ struct ReplicaOptions {
   std::string listen;           // "host:port"; empty: the address in the group
   pbft::Settings settings;      // `group` in it is taken from the group file
   unsigned worker_threads = 1;  // that verify signatures
-  /// Bytes of messages that are not handled yet; beyond, connections wait with reading.
-  std::size_t work_bytes_max = 256U << 20;
   std::size_t connections_max = 1024;
   /// Lines for people: started, members reached and lost, views. May be empty.
   std::function<void(const std::string&)> on_event;
@@ -57,7 +55,7 @@ class ReplicaHost {
   /// Serves until stop(). An error: the disk takes nothing any more; start the process again.
   virtual Status<Explained> run() = 0;
   virtual void stop() = 0;
-  /// From any thread while run() runs.
+  /// From any thread, once run() was called. After its end: how it was then.
   virtual ReplicaStatus status() = 0;
 };
 
