@@ -92,16 +92,21 @@ struct Hosts : ::testing::Test {
     for (std::size_t i = 0; i < kReplicas; ++i) start(i);
   }
   std::filesystem::path data(std::size_t i) const { return folder.path() / std::to_string(i); }
+  Result<std::unique_ptr<ReplicaHost>, Explained> open(const crypto::SecretKey& key,
+                                                       const std::filesystem::path& folder_of_it,
+                                                       pbft::StateMachine& machine) const {
+    return ReplicaHost::open({.group = group,
+                              .key = key,
+                              .data = folder_of_it,
+                              .listen = {},
+                              .settings = {},
+                              .on_event = {}},
+                             machine);
+  }
   void start(std::size_t i) {
     One& one = replicas[i];
     one.machine = std::make_unique<Counter>();
-    auto host = ReplicaHost::open({.group = group,
-                                   .key = one.key,
-                                   .data = data(i),
-                                   .listen = {},
-                                   .settings = {},
-                                   .on_event = {}},
-                                  *one.machine);
+    auto host = open(one.key, data(i), *one.machine);
     ASSERT_TRUE(host) << host.error().text();
     one.host = std::move(*host);
     one.thread = std::thread([&one] { EXPECT_TRUE(one.host->run()); });
@@ -204,13 +209,7 @@ TEST_F(Hosts, RecordsOfAnother_AreRefused) {
   std::filesystem::copy(data(3).parent_path() / "kept", data(3),
                         std::filesystem::copy_options::recursive);
   Counter machine;
-  const auto host = ReplicaHost::open({.group = group,
-                                       .key = replicas[3].key,
-                                       .data = data(3),
-                                       .listen = {},
-                                       .settings = {},
-                                       .on_event = {}},
-                                      machine);
+  const auto host = open(replicas[3].key, data(3), machine);
   ASSERT_FALSE(host);
   EXPECT_THAT(host.error().text(), HasSubstr("another's"));
 }
@@ -218,13 +217,7 @@ TEST_F(Hosts, RecordsOfAnother_AreRefused) {
 TEST_F(Hosts, KeyOfNoMember_IsRefused) {
   make();
   Counter machine;
-  const auto host = ReplicaHost::open({.group = group,
-                                       .key = crypto::SecretKey::generate(),
-                                       .data = folder.path() / "stranger",
-                                       .listen = {},
-                                       .settings = {},
-                                       .on_event = {}},
-                                      machine);
+  const auto host = open(crypto::SecretKey::generate(), folder.path() / "stranger", machine);
   ASSERT_FALSE(host);
   EXPECT_THAT(host.error().text(), HasSubstr("no member"));
 }
