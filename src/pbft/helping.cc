@@ -139,13 +139,14 @@ void Replica::help_with_batches(ReplicaId peer, const Status& status, Effects& o
   }
 }
 
-/// Votes of its own that may have been lost, for what is not executed here either.
+/// Votes of its own that may have been lost, for what cannot be given with its proof: what is not
+/// executed here either, or was executed in an earlier life that has left its votes alone.
 void Replica::help_with_votes(Now now, ReplicaId peer, const Status& status, Effects& out) {
   if (!is_normal() || status.is_changing_view || status.view != view_) return;
   for (std::uint32_t i = 0; i < 32 && i < settings_.help_instances_max; ++i) {
     const SequenceNumber n(status.executed.value + 1 + i);
-    if (n <= executed_) continue;
     const Slot* slot = log_.find(n);
+    if (slot && slot->committed && n <= executed_) continue;
     if (!slot || now.instant < slot->told_at + settings_.status_interval) continue;
     const bool is_known = (status.proposals >> i & 1U) != 0;
     if (slot->proposal && slot->proposal->vote.replica == identity_.self && !is_known &&

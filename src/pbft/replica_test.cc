@@ -667,6 +667,28 @@ TEST(Helping, WhatAPeerFetches_IsBoundedInEveryInterval) {
   EXPECT_EQ(found(helper.hear(2, FetchBatch{kBatch->digest()})), 1U);
 }
 
+// Found by seed 600138 of the scenario "mixed": after a power cut one replica had executed from its
+// own checkpoint and had no proofs, the others had not executed, and each waited for the other.
+TEST(Helping, AfterARestartVotesAreSentForWhatWasExecuted_SinceItsProofIsGone) {
+  TestReplica helper(1);
+  for (std::uint64_t n = 1; n <= 4; ++n) {
+    const BatchPointer batch = test_batch({}, 1000 + n);
+    helper.hear(0, helper.proposal(0, n, batch));
+    helper.hear_votes(VoteKind::kPrepare, 0, n, batch->digest(), {2});
+    helper.hear_votes(VoteKind::kCommit, 0, n, batch->digest(), {0, 2});
+  }
+  ASSERT_EQ(helper->executed(), SequenceNumber(4));
+  helper.start();
+  ASSERT_EQ(helper->executed(), SequenceNumber(4));
+  helper.pass(test_settings().idle_status_interval);
+  std::size_t commits = 0;
+  for (const Send& one : effects_of<Send>(helper.hear(3, at(0)))) {
+    const auto* ballot = std::get_if<Ballot>(&one.message);
+    commits += ballot && ballot->vote.kind == VoteKind::kCommit ? 1U : 0U;
+  }
+  EXPECT_EQ(commits, 4U);
+}
+
 TEST(Helping, WhoWasHelped_AsksForMoreAtOnce) {
   TestReplica helper = far_ahead(12);
   Settings settings = test_settings();
