@@ -44,11 +44,13 @@ class Routes {
   bool note(const pbft::ClientId& client, ConnectionNumber by, bool is_sure) {
     Ways& to = routes_[client];
     if (std::ranges::find(to.sure, by) != to.sure.end()) return false;
+    const bool was_hearsay = std::ranges::find(to.hearsay, by) != to.hearsay.end();
+    if (was_hearsay && !is_sure) return false;
+    if (was_hearsay) std::erase(to.hearsay, by);
     std::vector<ConnectionNumber>& ways = is_sure ? to.sure : to.hearsay;
-    if (std::ranges::find(ways, by) != ways.end()) return false;
     ways.push_back(by);
     if (ways.size() > kRoutesMax) ways.erase(ways.begin());
-    return true;
+    return !was_hearsay;
   }
   void forget(const pbft::ClientId& client, ConnectionNumber by) {
     const auto at = routes_.find(client);
@@ -61,14 +63,12 @@ class Routes {
     const auto at = routes_.find(client);
     if (at == routes_.end()) return {};
     std::vector<ConnectionNumber> out = at->second.sure;
-    for (const ConnectionNumber one : at->second.hearsay) {
-      if (std::ranges::find(out, one) == out.end()) out.push_back(one);
-    }
+    out.insert(out.end(), at->second.hearsay.begin(), at->second.hearsay.end());
     return out;
   }
 
  private:
-  struct Ways {
+  struct Ways {  // Invariant: no connection in both.
     std::vector<ConnectionNumber> sure;
     std::vector<ConnectionNumber> hearsay;
   };
@@ -435,7 +435,8 @@ class LiveHost final : public ReplicaHost {
 
   void keep_evidence(const pbft::Evidence& evidence) {
     const pbft::ReplicaId who = evidence.first.replica;
-    const auto file = options_.data / ("evidence-" + name_of(who) + ".txt");
+    // By its seat: names are for people, two may be alike, and they are no names of files.
+    const auto file = options_.data / ("evidence-" + std::to_string(who.value) + ".txt");
     say(name_of(who) + " signed two votes that contradict each other: " + file.string());
     if (const auto written = write_evidence(file, evidence); !written) say(written.error().text());
   }

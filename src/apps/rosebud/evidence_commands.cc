@@ -45,7 +45,8 @@ void add_evidence_commands(CLI::App& app, Globals& globals) {
       "verify", "Check, off line, that a replica of a PBFT group signed two votes that contradict");
   auto file = std::make_shared<std::string>();
   auto group = std::make_shared<std::string>();
-  verify_command->add_option("file", *file, "The evidence: evidence-NAME.txt of another replica")
+  verify_command
+      ->add_option("file", *file, "The evidence: evidence-SEAT.txt in another replica's folder")
       ->required();
   verify_command->add_option("--group", *group, "The group's group.json")->required();
   verify_command->callback([&globals, file, group] { verify(globals, *file, *group); });
