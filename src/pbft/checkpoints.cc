@@ -80,7 +80,7 @@ void Replica::make_stable(Now now, const Certificate& certificate, Effects& out)
   const CheckpointStore::Forgotten forgotten = checkpoints_.advance(certificate.number);
   for (const SequenceNumber n : forgotten.numbers) writes.push_back(records::erase_checkpoint(n));
   for (const auto& digest : forgotten.chunks) writes.push_back(records::erase_chunk(digest));
-  const bool was_silent = !may_vote();
+  const bool was_silent = !may_change_view();
   stable_ = certificate;
   log_.advance(certificate.number);
   if (ahead_ && ahead_->number <= certificate.number) {
@@ -90,12 +90,12 @@ void Replica::make_stable(Now now, const Certificate& certificate, Effects& out)
   }
   if (silent_until_ != SequenceNumber{} && silent_until_ <= log_.low()) {
     silent_until_ = {};
-    writes.push_back(records::silent_until(silent_until_));
+    writes.push_back(records::silence(silent_until_, votes_from_));
   }
   persist(std::move(writes), out);
   if (is_normal()) apply_proposals_of_view();
-  if (was_silent && may_vote()) {
-    advance_all(now, out);
+  if (was_silent && may_change_view()) {
+    begin_voting(now, out);
   } else {
     propose(now, out);
   }

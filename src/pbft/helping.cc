@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kHelpBytesMax = 1U << 20;                  // of one answer
 constexpr std::size_t kBatchFetchesMax = 16;                     // asked for at once
-constexpr Duration kFillingInterval = std::chrono::seconds(30);  // between two wishes of a replica
+constexpr Duration kWishInterval = std::chrono::seconds(30);  // between two wishes of a replica
 
 }  // namespace
 
@@ -23,7 +23,8 @@ Status Replica::status() const {
              .is_changing_view = is_changing_view(),
              .stable = log_.low(),
              .executed = executed_,
-             .silent_until = silent_until_ > log_.low() ? silent_until_ : SequenceNumber{}};
+             .silent_until = silent_until_ > log_.low() ? silent_until_ : SequenceNumber{},
+             .votes_from = votes_from_ > view_ ? votes_from_ : View{}};
   for (std::uint32_t i = 0; i < 32; ++i) {
     const Slot* slot = log_.find(SequenceNumber(executed_.value + 1 + i));
     if (!slot || !slot->proposal || slot->proposal->vote.view != view_) continue;
@@ -34,7 +35,7 @@ Status Replica::status() const {
 }
 
 bool Replica::is_busy() const {
-  return recovery_ || silent_until_ > log_.low() || is_changing_view() || ahead_ ||
+  return !may_vote() || is_changing_view() || ahead_ ||
          !pending_.empty() || log_.last() > executed_;
 }
 
@@ -99,6 +100,7 @@ void Replica::on(Now now, ReplicaId from, const Status& message, Effects& out) {
   help_with_votes(now, from, message, out);
   last_told_[from.value] = message.executed;
   help_with_filling(now, from, message, out);
+  help_with_votes_from(now, from, message, out);
 }
 
 void Replica::help_with_view(ReplicaId peer, const Status& status, Effects& out) {
@@ -168,9 +170,21 @@ void Replica::help_with_filling(Now now, ReplicaId peer, const Status& status, E
   if (!is_normal() || !is_primary() || status.silent_until <= log_.low()) return;
   if (end <= fill_up_to_.value || end > log_.low().value + 3 * settings_.group.window) return;
   if (now.instant < may_ask_for_filling_at_[peer.value]) return;
-  may_ask_for_filling_at_[peer.value] = now.instant + kFillingInterval;
+  may_ask_for_filling_at_[peer.value] = now.instant + kWishInterval;
   fill_up_to_ = SequenceNumber(end);
   propose(now, out);
+}
+
+/// A replica that votes in no view below some later one gets there though all is well: everybody goes.
+/// Not far, and seldom, since the wish may be a lie.
+void Replica::help_with_votes_from(Now now, ReplicaId peer, const Status& status, Effects& out) {
+  if (!is_normal() || !may_change_view() || status.votes_from <= view_) return;
+  if (status.votes_from.value > view_.value + Recovery::kViewsAhead + 1) return;
+  if (now.instant < may_ask_for_view_at_[peer.value]) return;
+  may_ask_for_view_at_[peer.value] = now.instant + kWishInterval;
+  const unsigned doublings = doublings_;
+  begin_view_change(now, status.votes_from, out);
+  doublings_ = doublings;  // no view was in vain
 }
 
 // ---- Batches ----
@@ -214,14 +228,16 @@ void Replica::on(Now now, ReplicaId, const Committed& message, Effects& out) {
 
 /// Answered by silent replicas too, or nobody would ever begin.
 void Replica::on(Now, ReplicaId from, const RecoveryQuery& message, Effects& out) {
-  out.push_back(Send{
-      from, RecoveryAnswer{
-                .nonce = message.nonce, .latest = latest_votes_[from.value], .stable = stable_}});
+  out.push_back(Send{from, RecoveryAnswer{.nonce = message.nonce,
+                                          .latest = latest_votes_[from.value],
+                                          .stable = stable_,
+                                          .view_changes = reached_.votes()}});
 }
 
 void Replica::on(Now now, ReplicaId from, const RecoveryAnswer& message, Effects& out) {
   if (message.stable) learn_stable(now, *message.stable, out);
   if (!recovery_) return;
+  for (const Vote& one : message.view_changes) reached_.note(one);
   recovery_->on_answer(from, message);
   finish_recovery(now, out);
 }
@@ -229,16 +245,21 @@ void Replica::on(Now now, ReplicaId from, const RecoveryAnswer& message, Effects
 void Replica::finish_recovery(Now now, Effects& out) {
   if (!recovery_ || !recovery_->has_enough()) return;
   const Recovery::Verdict verdict =
-      recovery_->verdict(counter_, log_.low(), settings_.group.window);
+      recovery_->verdict(counter_, log_.low(), reached_, settings_.group, group().weak_quorum());
   recovery_.reset();
   counter_ = verdict.counter;
-  if (verdict.silent_until > silent_until_) {
-    silent_until_ = verdict.silent_until;
-    persist({records::silent_until(silent_until_)}, out);
+  if (verdict.silent_until > silent_until_ || verdict.votes_from > votes_from_) {
+    silent_until_ = std::max(silent_until_, verdict.silent_until);
+    votes_from_ = std::max(votes_from_, verdict.votes_from);
+    persist({records::silence(silent_until_, votes_from_)}, out);
   }
-  if (!may_vote()) return;
+  if (may_change_view()) begin_voting(now, out);
+}
+
+/// What it was silent about till now.
+void Replica::begin_voting(Now now, Effects& out) {
   for (SequenceNumber n = log_.low().next(); n <= executed_; n = n.next()) {
-    const Checkpoint* own = checkpoints_.find(n);
+    const Checkpoint* own = may_vote() ? checkpoints_.find(n) : nullptr;
     if (own) vote_for_checkpoint(*own, {}, out);
   }
   join_view_change(now, out);

@@ -59,6 +59,7 @@ void write_body(wire::Writer& out, const Status& message) {
       .u64(message.executed.value)
       .u32(message.proposals)
       .u64(message.silent_until.value)
+      .u64(message.votes_from.value)
       .u16(static_cast<std::uint16_t>(message.view_changes.size()));
   for (const View view : message.view_changes) out.u64(view.value);
 }
@@ -84,6 +85,8 @@ void write_body(wire::Writer& out, const RecoveryAnswer& message) {
   out.u64(message.nonce).u8(message.latest ? 1 : 0);
   if (message.latest) write(out, *message.latest);
   write(out, message.stable);
+  out.u16(static_cast<std::uint16_t>(message.view_changes.size()));
+  for (const Vote& one : message.view_changes) write(out, one);
 }
 void write_body(wire::Writer& out, const Request& message) { write(out, message); }
 void write_body(wire::Writer& out, const Vouch& message) {
@@ -121,10 +124,11 @@ Status read_status(wire::Reader& in) {
   out.executed = SequenceNumber(in.u64());
   out.proposals = in.u32();
   out.silent_until = SequenceNumber(in.u64());
+  out.votes_from = View(in.u64());
   for (const SequenceNumber n : {out.stable, out.executed, out.silent_until}) {
     if (n.value > kNumberMax) in.fail();
   }
-  if (out.view.value > kNumberMax) in.fail();
+  if (out.view.value > kNumberMax || out.votes_from.value > kNumberMax) in.fail();
   const std::size_t seats = in.u16();
   if (seats > kSeatsMax) in.fail();
   for (std::size_t i = 0; i < seats && in.ok(); ++i) out.view_changes.push_back(View(in.u64()));
@@ -136,6 +140,9 @@ RecoveryAnswer read_recovery_answer(wire::Reader& in) {
   out.nonce = in.u64();
   if (read_bool(in)) out.latest = read_vote(in);
   out.stable = read_optional_certificate(in);
+  const std::size_t count = in.u16();
+  if (count > kSeatsMax) in.fail();
+  for (std::size_t i = 0; i < count && in.ok(); ++i) out.view_changes.push_back(read_vote(in));
   return out;
 }
 
@@ -311,7 +318,8 @@ std::string describe(const Message& message) {
            (one->is_changing_view ? " changing" : "") +
            " stable=" + std::to_string(one->stable.value) +
            " executed=" + std::to_string(one->executed.value) +
-           " silent-until=" + std::to_string(one->silent_until.value);
+           " silent-until=" + std::to_string(one->silent_until.value) +
+           " votes-from=" + std::to_string(one->votes_from.value);
   }
   if (const auto* one = std::get_if<Committed>(&message)) {
     return "committed " + describe_certificate(one->certificate);

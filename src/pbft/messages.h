@@ -53,6 +53,8 @@ struct Status {
   std::uint32_t proposals = 0;
   /// A stable checkpoint at or above this would let the sender vote again; 0: it may.
   SequenceNumber silent_until;
+  /// The sender votes in no view below this (recovery.h); 0: in all.
+  View votes_from;
   /// By seat: the view of the newest view change that the sender holds; 0: none.
   std::vector<View> view_changes;
 };
@@ -96,6 +98,7 @@ struct RecoveryAnswer {
   std::uint64_t nonce = 0;
   std::optional<Vote> latest;         // of the asker
   std::optional<Certificate> stable;  // the newest stable checkpoint that the sender knows
+  std::vector<Vote> view_changes;     // the newest of each member that it knows; seats ascending
 };
 
 // ---- Requests under session keys ----

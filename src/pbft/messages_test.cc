@@ -33,6 +33,7 @@ std::vector<Message> one_of_each() {
                  .executed = SequenceNumber(6),
                  .proposals = 5,
                  .silent_until = SequenceNumber(20),
+                 .votes_from = View(6),
                  .view_changes = {View(1), View(0), View(2), View(3)}},
           FetchBatch{test_digest(1)},
           BatchFound{batch},
@@ -45,7 +46,11 @@ std::vector<Message> one_of_each() {
           RecoveryQuery{12},
           RecoveryAnswer{.nonce = 12,
                          .latest = signed_vote(*group, VoteKind::kCommit, 0, 1, test_digest(1), 3),
-                         .stable = stable},
+                         .stable = stable,
+                         .view_changes = {signed_vote(*group, VoteKind::kViewChange, 2, 0,
+                                                      test_digest(1), 1),
+                                          signed_vote(*group, VoteKind::kViewChange, 3, 0,
+                                                      test_digest(2), 2)}},
           test_request("c", 9, "do it"),
           Vouch{{test_digest(1), test_digest(2)}}};
 }

@@ -37,6 +37,7 @@ enum class Bug : std::uint8_t {
   kPreparedForgotten,
   kViewForgotten,
   kRolledBackVotes,
+  kRolledBackViews,
   // Execution
   kDuplicateExecuted,
   kClientTableNotTransferred,
@@ -101,6 +102,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "the view does not survive a restart (design 7)"},
     {Bug::kRolledBackVotes, "rolled-back-votes", "rollback",
      "a replica restored from an old copy votes at once (design 7)"},
+    {Bug::kRolledBackViews, "rolled-back-views", "rollback",
+     "a replica restored from an old copy votes in views that it has left (design 7)"},
     {Bug::kDuplicateExecuted, "duplicate-executed", "mixed",
      "a request that was ordered twice is executed twice [CL99 4.1]"},
     {Bug::kClientTableNotTransferred, "client-table-not-transferred", "crashes",

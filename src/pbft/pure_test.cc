@@ -364,7 +364,10 @@ TEST(Recovery, ABareNumberCountsForNothing) {
   EXPECT_FALSE(recovery.has_enough());
   recovery.on_answer(id(2), {.nonce = 77});
   ASSERT_TRUE(recovery.has_enough());
-  EXPECT_EQ(recovery.verdict(VoteCounter(3), SequenceNumber(4), 8).silent_until, SequenceNumber{});
+  const auto verdict =
+      recovery.verdict(VoteCounter(3), SequenceNumber(4), ReachedViews(4), {.window = 8}, 2);
+  EXPECT_EQ(verdict.silent_until, SequenceNumber{});
+  EXPECT_EQ(verdict.votes_from, View{});
 }
 
 TEST(Recovery, AVoteThatWasForgottenKeepsItSilentForTwoWindows) {
@@ -375,11 +378,27 @@ TEST(Recovery, AVoteThatWasForgottenKeepsItSilentForTwoWindows) {
   recovery.on_answer(
       id(2),
       {.nonce = 77, .stable = certificate(*group, VoteKind::kCheckpoint, 0, 8, test_digest(2))});
-  EXPECT_EQ(recovery.verdict(VoteCounter(12), SequenceNumber(4), 8).silent_until,
-            SequenceNumber{});  // nothing newer than its own
-  const auto behind = recovery.verdict(VoteCounter(11), SequenceNumber(4), 8);
-  EXPECT_EQ(behind.silent_until, SequenceNumber(8 + 2 * 8));
-  EXPECT_GT(behind.counter, VoteCounter(12));
+  const auto verdict = [&](std::uint64_t counter, const ReachedViews& reached) {
+    return recovery.verdict(VoteCounter(counter), SequenceNumber(4), reached, {.window = 8}, 2);
+  };
+  ReachedViews reached(4);
+  EXPECT_EQ(verdict(12, reached).silent_until, SequenceNumber{});  // nothing newer than its own
+  EXPECT_EQ(verdict(12, reached).votes_from, View{});
+  EXPECT_EQ(verdict(11, reached).silent_until, SequenceNumber(8 + 2 * 8));
+  EXPECT_GT(verdict(11, reached).counter, VoteCounter(12));
+  EXPECT_EQ(verdict(11, reached).votes_from, View(3));
+  // One may lie about the view; two prove it; its own word is enough.
+  const auto changed = [&](std::size_t seat, std::uint64_t view) {
+    reached.note(signed_vote(*group, VoteKind::kViewChange, view, 0, test_digest(3), seat));
+  };
+  changed(0, 1000);
+  EXPECT_EQ(verdict(11, reached).votes_from, View(3));
+  changed(2, 5);
+  changed(2, 4);  // an older one changes nothing
+  EXPECT_EQ(verdict(11, reached).votes_from, View(8));
+  changed(1, 9);
+  EXPECT_EQ(verdict(11, reached).votes_from, View(12));  // two have reached 9
+  EXPECT_EQ(reached.votes().size(), 3U);
 }
 
 // ---- State transfer ----

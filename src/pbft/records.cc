@@ -11,7 +11,7 @@ enum class Kind : std::uint8_t {
   kView,
   kViewChange,
   kNewView,
-  kSilentUntil,
+  kSilence,
   kStable,
   kProposal,
   kPrepared,
@@ -19,6 +19,7 @@ enum class Kind : std::uint8_t {
   kCheckpoint,
   kChunk,
   kEvidence,
+  kReached,
 };
 
 wire::Writer key_of(Kind kind) {
@@ -62,9 +63,15 @@ Write view_change(const ViewChange& message) {
 Write new_view(const NewView& message) {
   return {key(Kind::kNewView), Buffer(encode(Message(message)))};
 }
-Write silent_until(SequenceNumber number) {
+Write silence(SequenceNumber until, View below) {
   wire::Writer out;
-  return put(key(Kind::kSilentUntil), out.u64(number.value));
+  return put(key(Kind::kSilence), out.u64(until.value).u64(below.value));
+}
+Write reached(const std::vector<Vote>& view_changes) {
+  wire::Writer out;
+  out.u16(static_cast<std::uint16_t>(view_changes.size()));
+  for (const Vote& one : view_changes) write(out, one);
+  return put(key(Kind::kReached), out);
 }
 Write stable(const Certificate& certificate) {
   wire::Writer out;
@@ -135,9 +142,15 @@ bool read_record(const InstanceId& instance, ByteView key, ByteView value, Recov
     case Kind::kNewView:
       out.new_view = read_message<NewView>(instance, value);
       return name.done() && out.new_view;
-    case Kind::kSilentUntil:
+    case Kind::kSilence:
       out.silent_until = SequenceNumber(in.u64());
+      out.votes_from = View(in.u64());
       break;
+    case Kind::kReached: {
+      const std::size_t count = in.u16();
+      for (std::size_t i = 0; i < count && in.ok(); ++i) out.reached.push_back(read_vote(in));
+      break;
+    }
     case Kind::kStable:
       out.stable = read_certificate(in);
       break;

@@ -4,7 +4,8 @@
 //   view               view, and whether it is being changed to
 //   view-change        the last view-change message of its own
 //   new-view           the message that began the view
-//   silent-until       after a rollback (recovery.h)
+//   silence            after a rollback: until which number, below which view (recovery.h)
+//   reached            the newest view changes of all that are known
 //   stable             certificate of the stable checkpoint
 //   proposal/N         vote of the primary that was accepted, and own prepare
 //   prepared/N         certificate of prepared, and own commit
@@ -25,7 +26,8 @@ Write counter(VoteCounter value);
 Write view(View value, bool is_changing);
 Write view_change(const ViewChange& message);
 Write new_view(const NewView& message);
-Write silent_until(SequenceNumber number);
+Write silence(SequenceNumber until, View below);
+Write reached(const std::vector<Vote>& view_changes);
 Write stable(const Certificate& certificate);
 Write proposal(SequenceNumber number, const Vote& accepted, const std::optional<Vote>& own);
 Write prepared(SequenceNumber number, const Certificate& certificate, const Vote& own);
@@ -48,6 +50,8 @@ struct Recovered {
   std::optional<ViewChange> view_change;
   std::optional<NewView> new_view;
   SequenceNumber silent_until;
+  View votes_from;
+  std::vector<Vote> reached;
   std::optional<Certificate> stable;
   struct Proposal {
     Vote accepted;

@@ -5,21 +5,29 @@
 // 2F of them have answered. A vote with a counter above its own durable one proves that it is
 // behind; a bare number counts for nothing, so a liar can keep nobody silent.
 //
-// One that is behind stays silent, in view changes too, until a stable checkpoint at or above every
-// number that it may have voted on. Let c be the newest stable checkpoint that any answer proves.
-// Whatever was forgotten is at most c + 2L: it was at most L above a checkpoint that 2F+1 replicas
-// had signed; one correct signer is among the 2F who answered, since they are at least F+1 correct
-// ones of 3F, and has executed no more than L beyond its own stable checkpoint. Below a stable
-// checkpoint nobody votes and no view change speaks, so nothing forgotten can be contradicted.
+// It counts as one of the F faulty replicas until it votes again; so at least F+1 of those who answer
+// are correct, out of 2F+1 correct others, and of any F+1 correct ones at least one answers.
 //
-// Differs from [CL99], which has no recovery; and design 7 also speaks of views: the bound on
-// numbers covers all views, and waiting for a new view would keep a mended replica silent for as
-// long as all is well.
+// Numbers. One that is behind votes on nothing, view changes neither, until a stable checkpoint at or
+// above every number that it may have voted on. Let c be the newest one that any answer proves.
+// Whatever was forgotten is at most c + 2L: it was at most L above a checkpoint that 2F+1 replicas
+// had signed; one correct signer answers, and has executed no more than L beyond its own stable
+// checkpoint. Below a stable checkpoint nobody votes and no view change speaks of anything.
+//
+// Views. Who has signed a view change to v has left all views below v: what it voted on there later
+// would be missing in a new view that its forgotten message proves. So it votes only in views above
+// every one that it may have changed to. A replica goes to v when 2F+1 have reached v-1 [CL99
+// §4.5.2], F+1 correct others among them, or after another correct one. So a correct one that answers
+// has reached v-1 and holds F+1 view changes to v-2 at least: they prove what a liar cannot, and v is
+// at most two above (kViewsAhead). The others go there when they hear of its wish (helping.cc).
+//
+// Differs from [CL99], which has no recovery.
 #pragma once
 
 #include <map>
 
 #include "pbft/messages.h"
+#include "pbft/reached_views.h"
 
 namespace rosebud::pbft {
 
@@ -28,12 +36,16 @@ class Recovery {
   struct Verdict {
     /// Vote on nothing until a stable checkpoint reaches this; 0: nothing was forgotten.
     SequenceNumber silent_until;
+    /// Vote in no view below; 0: nothing was forgotten.
+    View votes_from;
     /// At least as high as any vote that was ever signed.
     VoteCounter counter;
   };
   /// How far counters jump when votes were forgotten that nobody showed: more than are signed in
   /// a window.
   static constexpr std::uint64_t kCounterJump = std::uint64_t{1} << 20;
+  /// The first view above the proven one to which it cannot have changed.
+  static constexpr std::uint64_t kViewsAhead = 3;
 
   Recovery(ReplicaId self, std::size_t answers_needed, std::uint64_t nonce)
       : self_(self), answers_needed_(answers_needed), nonce_(nonce) {}
@@ -45,23 +57,33 @@ class Recovery {
     if (answer.latest && answer.latest->replica != self_) return;
     Shown& shown = answers_[from];
     shown = {};
-    if (answer.latest) shown.counter = answer.latest->counter;
+    if (answer.latest) {
+      shown.counter = answer.latest->counter;
+      shown.view = answer.latest->view;
+    }
     if (answer.stable) shown.stable = answer.stable->number;
   }
   bool has_enough() const { return answers_.size() >= answers_needed_; }
   bool has_answered(ReplicaId replica) const { return answers_.contains(replica); }
 
-  /// Requires: has_enough(). `counter`: the own durable one; `stable`: the own low water mark.
-  Verdict verdict(VoteCounter counter, SequenceNumber stable, std::uint64_t window) const {
+  /// Requires: has_enough(). `counter`: the own durable one; `stable`: the own low water mark;
+  /// `reached`: view changes that are known, those of the answers too.
+  Verdict verdict(VoteCounter counter, SequenceNumber stable, const ReachedViews& reached,
+                  const GroupSettings& settings, std::size_t weak_quorum) const {
     Shown highest{.counter = counter, .stable = stable};
     for (const auto& [replica, shown] : answers_) {
       highest.counter = std::max(highest.counter, shown.counter);
       highest.stable = std::max(highest.stable, shown.stable);
+      highest.view = std::max(highest.view, shown.view);
     }
     if (highest.counter == counter || is_planted(Bug::kRolledBackVotes)) {
       return {.counter = highest.counter};
     }
-    return {.silent_until = SequenceNumber(highest.stable.value + 2 * window),
+    const View own = std::max(highest.view, reached.reached_by(self_));
+    const View proven = reached.reached_by(weak_quorum);
+    const View votes_from = std::max(own.next(), View(proven.value + kViewsAhead));
+    return {.silent_until = SequenceNumber(highest.stable.value + 2 * settings.window),
+            .votes_from = is_planted(Bug::kRolledBackViews) ? View{} : votes_from,
             .counter = VoteCounter(highest.counter.value + kCounterJump)};
   }
 
@@ -69,6 +91,7 @@ class Recovery {
   struct Shown {
     VoteCounter counter;
     SequenceNumber stable;
+    View view;
   };
   ReplicaId self_;
   std::size_t answers_needed_;

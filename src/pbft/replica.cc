@@ -12,11 +12,13 @@ Replica::Replica(Identity identity, Verifier verifier, const Settings& settings,
       settings_(settings),
       machine_(machine),
       random_(random),
+      reached_(group().seat_count()),
       latest_votes_(group().seat_count()),
       log_(verifier_.shared_group(), settings.group.window),
       clients_(settings.group),
       pending_(settings.pending_requests_max, settings.pending_bytes_max),
       may_ask_for_filling_at_(group().seat_count()),
+      may_ask_for_view_at_(group().seat_count()),
       sessions_(group(), identity_.self, identity_.key, verifier_.scheme(),
                 settings.pending_requests_max),
       vouches_(verifier_.shared_group(), identity_.self, 2 * settings.pending_requests_max),
@@ -40,6 +42,13 @@ void Replica::restore(const records::Recovered& found) {
   if (!restore_checkpoint(found)) return;
   counter_ = found.counter;
   silent_until_ = found.silent_until;
+  votes_from_ = found.votes_from;
+  for (const Vote& one : found.reached) {
+    if (group().is_member(one.replica)) reached_.note(one);
+  }
+  if (found.new_view) {
+    for (const ViewChange& one : found.new_view->proofs) reached_.note(one.vote);
+  }
   if (!is_planted(Bug::kViewForgotten)) {
     view_ = found.view;
     if (found.new_view && found.new_view->vote.view == view_) new_view_ = found.new_view;
@@ -155,7 +164,7 @@ void Replica::on_time(Now now, Effects& out) noexcept {
   on_request_timeout(now, out);
   // New view: since 2F+1 view changes were there [CL99 §4.5.2].
   if (const auto* changing = std::get_if<ViewChanging>(&role_)) {
-    if (changing->deadline && may_vote() && now.instant >= *changing->deadline) {
+    if (changing->deadline && may_change_view() && now.instant >= *changing->deadline) {
       begin_view_change(now, view_.next(), out);
     }
   }
@@ -172,7 +181,7 @@ Instant Replica::next_deadline() const {
   const auto consider = [&](Instant when) { out = std::min(out, when); };
   if (recovery_) consider(ask_again_at_);
   if (const auto* changing = std::get_if<ViewChanging>(&role_)) {
-    if (changing->deadline && may_vote()) consider(*changing->deadline);
+    if (changing->deadline && may_change_view()) consider(*changing->deadline);
   }
   if (const auto when = request_deadline()) consider(*when);
   if (!to_vouch_for_.empty()) consider(vouch_at_);

@@ -9,7 +9,7 @@
 //               └── a new view of a higher number ◀──┘
 //
 // Whether it may vote is apart from that: not before recovery.h has an answer, and after a rollback
-// not until a stable checkpoint above. It follows, executes and helps meanwhile.
+// not until a stable checkpoint and a view above. It follows, executes and helps meanwhile.
 //
 // Invariants:
 //  1. Every vote is durable before it leaves, with all that a restarted replica needs to stand by
@@ -76,7 +76,7 @@ class Replica {
   ReplicaId primary() const { return group().primary_of(view_); }
   SequenceNumber executed() const { return executed_; }
   SequenceNumber stable() const { return log_.low(); }
-  bool may_vote() const { return !recovery_ && silent_until_ <= log_.low(); }
+  bool may_vote() const { return may_change_view() && view_ >= votes_from_; }
   /// The group has ended here.
   bool is_stopped() const { return is_stopped_; }
   AgreedTime agreed_time() const { return clock_.last_executed(); }
@@ -103,6 +103,8 @@ class Replica {
   };
 
   const Group& group() const { return verifier_.group(); }
+  /// To one at or above votes_from_.
+  bool may_change_view() const { return !recovery_ && silent_until_ <= log_.low(); }
   bool is_normal() const { return std::holds_alternative<Normal>(role_); }
   Duration timeout() const;
 
@@ -183,6 +185,7 @@ class Replica {
   // view_change.cc [CL99 §4.4, §4.5.2]
   void on(Now now, ReplicaId from, const ViewChange& message, Effects& out);
   void on(Now now, ReplicaId from, const NewView& message, Effects& out);
+  /// To `to`, or to the first view above that it may vote in.
   void begin_view_change(Now now, View to, Effects& out);
   std::optional<Certificate> shown_as_prepared(const Slot& slot) const;
   void join_view_change(Now now, Effects& out);
@@ -206,12 +209,14 @@ class Replica {
   bool may_help(Now now, ReplicaId peer, const Status& status);
   bool may_give(Now now, ReplicaId peer, std::size_t bytes);
   void help_with_filling(Now now, ReplicaId peer, const Status& status, Effects& out);
+  void help_with_votes_from(Now now, ReplicaId peer, const Status& status, Effects& out);
   void help_with_view(ReplicaId peer, const Status& status, Effects& out);
   void help_with_checkpoint(ReplicaId peer, const Status& status, Effects& out);
   void help_with_batches(ReplicaId peer, const Status& status, Effects& out);
   void help_with_votes(Now now, ReplicaId peer, const Status& status, Effects& out);
   void fetch_missing_batches(Effects& out);
   void finish_recovery(Now now, Effects& out);
+  void begin_voting(Now now, Effects& out);
   bool is_busy() const;
 
   Identity identity_;
@@ -226,7 +231,9 @@ class Replica {
   VoteCounter counter_;
   std::optional<Recovery> recovery_;  // until 2F have answered
   Instant ask_again_at_;
-  SequenceNumber silent_until_;
+  SequenceNumber silent_until_;                    // after a rollback: votes on nothing till stable
+  View votes_from_;                                // and in no view below
+  ReachedViews reached_;
   std::vector<std::optional<Vote>> latest_votes_;  // by replica: that of the highest counter
   std::map<ReplicaId, Evidence> evidence_;         // the first of each
 
@@ -249,6 +256,7 @@ class Replica {
   bool is_proposing_ = false;  // inside propose()
   SequenceNumber fill_up_to_;  // empty batches are proposed so far, to help a silent replica
   std::vector<Instant> may_ask_for_filling_at_;  // by replica
+  std::vector<Instant> may_ask_for_view_at_;     // by replica
 
   // ---- Requests under session keys ----
   ReplicaSessions sessions_;

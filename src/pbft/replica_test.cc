@@ -562,7 +562,7 @@ TEST(Recovering, TheQuestionIsAnsweredWithTheLatestVote) {
   EXPECT_EQ(answer.latest, vote);
 }
 
-TEST(Recovering, ARolledBackReplicaIsSilentUntilACheckpointAbove) {
+TEST(Recovering, ARolledBackReplicaIsSilentUntilACheckpointAndAViewAbove) {
   TestReplica backup(1);
   const std::map<Bytes, Bytes> copy = backup.disk;
   backup.hear(0, backup.proposal(0, 1, kBatch));
@@ -580,7 +580,8 @@ TEST(Recovering, ARolledBackReplicaIsSilentUntilACheckpointAbove) {
   // It is no different after one more restart, whoever answers then.
   backup.start();
   EXPECT_FALSE(backup->may_vote());
-  // It follows, and from a stable checkpoint at 2L on it votes.
+  // It follows, and says what it waits for: a stable checkpoint at 2L and a view that it cannot
+  // have left.
   for (std::uint64_t first = 1; first <= 13; first += 4) {
     for (std::uint64_t n = first; n < first + 4; ++n) {
       backup.commit(0, n, test_batch({}, 1000 + n));
@@ -593,10 +594,50 @@ TEST(Recovering, ARolledBackReplicaIsSilentUntilACheckpointAbove) {
     backup.hear(0, StableCheckpoint{certificate(backup.group(), VoteKind::kCheckpoint, 0, first + 3,
                                                 checkpoint.digest)});
     EXPECT_EQ(backup->stable(), SequenceNumber(first + 3));
-    EXPECT_EQ(backup->may_vote(), first + 3 >= 16);
+    EXPECT_FALSE(backup->may_vote());
+    const auto told = broadcasts_of<Status>(backup.pass(std::chrono::seconds(2)));
+    ASSERT_EQ(told.size(), 1U);
+    EXPECT_EQ(told[0].silent_until, SequenceNumber(first + 3 >= 16 ? 0 : 16));
+    EXPECT_EQ(told[0].votes_from, View(3));
   }
-  EXPECT_EQ(ballots_of(backup.hear(0, backup.proposal(0, 17, kBatch)), VoteKind::kPrepare).size(),
-            1U);
+  EXPECT_TRUE(
+      ballots_of(backup.hear(0, backup.proposal(0, 17, kBatch)), VoteKind::kPrepare).empty());
+  // What the others begin it joins, above everything that it may have changed to.
+  backup.hear(2, change_of(backup, 1, 2));
+  const auto changes = broadcasts_of<ViewChange>(backup.hear(3, change_of(backup, 1, 3)));
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].vote.view, View(3));
+  EXPECT_TRUE(backup->may_vote());
+}
+
+TEST(Recovering, AnAnswerShowsHowFarTheGroupIsAfterARestartToo) {
+  TestReplica other(2);
+  other.hear(1, change_of(other, 4, 1));
+  other.hear(3, change_of(other, 5, 3));  // F+1 are beyond: it goes to 4
+  const auto shown = [&] {
+    const auto sent = effects_of<Send>(other.hear(1, RecoveryQuery{.nonce = 5}));
+    std::vector<std::uint64_t> views;
+    for (const Vote& one : std::get<RecoveryAnswer>(sent.at(0).message).view_changes) {
+      views.push_back(one.view.value);
+    }
+    return views;
+  };
+  EXPECT_EQ(shown(), (std::vector<std::uint64_t>{4, 4, 5}));
+  other.start();
+  EXPECT_EQ(shown(), (std::vector<std::uint64_t>{4, 4, 5}));
+}
+
+TEST(Recovering, AllGoToTheViewThatASilentReplicaMayVoteIn) {
+  TestReplica other(2);
+  const auto ask = [&](std::uint64_t view) {
+    return broadcasts_of<ViewChange>(
+        other.hear(1, Status{.votes_from = View(view), .view_changes = {}}));
+  };
+  EXPECT_TRUE(ask(5).empty());  // too far: a lie
+  other.pass(std::chrono::seconds(1));
+  const auto changes = ask(3);
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].vote.view, View(3));
 }
 
 TEST(Recovering, ThePrimaryHelpsASilentReplicaOverTheGapWhenNobodyAsksForAnything) {

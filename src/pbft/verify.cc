@@ -186,6 +186,14 @@ Verifier::Verdict Verifier::check(const RecoveryAnswer& message) const {
   if (message.latest) {
     if (const Verdict verdict = check_signed(*message.latest); !verdict) return verdict;
   }
+  for (std::size_t i = 0; i < message.view_changes.size(); ++i) {
+    const Vote& one = message.view_changes[i];
+    if (one.kind != VoteKind::kViewChange) return fail(RejectReason::kBadCertificate);
+    if (i > 0 && !(message.view_changes[i - 1].replica < one.replica)) {
+      return fail(RejectReason::kBadCertificate);
+    }
+    if (const Verdict verdict = check_signed(one); !verdict) return verdict;
+  }
   return check_stable(message.stable);
 }
 

@@ -11,11 +11,11 @@ namespace rosebud::pbft {
 /// From now on nothing of the old view is voted on. The message shows everything that this replica
 /// may have helped to commit above the stable checkpoint.
 void Replica::begin_view_change(Now now, View to, Effects& out) {
-  if (!may_vote() || to <= view_) return;
+  if (!may_change_view() || to <= view_) return;
   doublings_ += static_cast<unsigned>(
       std::min<std::uint64_t>(to.value - view_.value, settings_.time_out_doublings_max));
   doublings_ = std::min(doublings_, settings_.time_out_doublings_max);
-  view_ = to;
+  view_ = std::max(to, votes_from_);
   new_view_.reset();
   ViewChange message{.stable = stable_};
   for (SequenceNumber n = log_.low().next(); n <= log_.last(); n = n.next()) {
@@ -25,7 +25,10 @@ void Replica::begin_view_change(Now now, View to, Effects& out) {
       sign_vote(VoteKind::kViewChange, view_, log_.low(), message.digest(group().instance()));
   role_ = ViewChanging{.own = message, .deadline = {}};
   view_changes_[identity_.self.value] = message;
-  persist_then_broadcast({records::view(view_, true), records::view_change(message)}, message, out);
+  reached_.note(message.vote);
+  persist_then_broadcast({records::view(view_, true), records::view_change(message),
+                          records::reached(reached_.votes())},
+                         message, out);
   look_for_new_view(now, out);
 }
 
@@ -44,6 +47,7 @@ std::optional<Certificate> Replica::shown_as_prepared(const Slot& slot) const {
 void Replica::on(Now now, ReplicaId, const ViewChange& message, Effects& out) {
   const Vote& vote = message.vote;
   note_vote(vote);
+  reached_.note(vote);
   if (vote.replica == identity_.self) return;
   if (message.stable) learn_stable(now, *message.stable, out);
   std::optional<ViewChange>& kept = view_changes_[vote.replica.value];
@@ -118,11 +122,13 @@ void Replica::on(Now now, ReplicaId, const NewView& message, Effects& out) {
 }
 
 void Replica::enter_view(Now now, NewView message, Effects& out) {
+  const bool was_silent = !may_vote();
   view_ = message.vote.view;
   role_ = Normal{};
   new_view_ = std::move(message);
   proposed_ = {};
   pending_.restart(now.instant);
+  for (const ViewChange& one : new_view_->proofs) reached_.note(one.vote);
   const NewViewChoice choice = choose_new_view(new_view_->proofs, verifier_.null_batch()->digest());
   if (choice.stable) learn_stable(now, *choice.stable, out);
   apply_proposals_of_view();
@@ -133,7 +139,11 @@ void Replica::enter_view(Now now, NewView message, Effects& out) {
       pending_.mark_proposed(request.client, request.number);
     }
   }
-  advance_all(now, out);
+  if (was_silent && may_vote()) {
+    begin_voting(now, out);
+  } else {
+    advance_all(now, out);
+  }
   fetch_missing_batches(out);
   propose(now, out);
 }
