@@ -257,7 +257,8 @@ Result<std::unique_ptr<Store>, Explained> Store::open(StoreOptions options) {
     return fail(Explained{
         .what = "cannot open the database in " + options.path.string() + ": " + status.ToString(),
         .cause = status.IsCorruption() ? "its files are damaged" : "",
-        .next = "if the data is lost, have the organisation admit the node with a new directory"});
+        .next = "if the data is lost, have the organisation admit the node with a new directory",
+        .trouble = status.IsCorruption() ? Trouble::kIntegrity : Trouble::kLocal});
   }
   state->db.reset(db);
   if (options.segments.empty()) options.segments = options.path.parent_path() / "segments";

@@ -256,6 +256,19 @@ TEST_F(FaultTest, RottenNote_IsAnErrorAndNotAShorterList) {
   EXPECT_EQ(store->notes("entered"), fail(wire::StorageError::kCorrupt));
 }
 
+TEST_F(FaultTest, RottenIndex_IsAnErrorAndNotAShorterList) {
+  const auto one = block("one");
+  {
+    const auto store = open();
+    ASSERT_TRUE(commit(*store, put(one)));
+  }
+  settle();
+  const auto state = one.entry().state;
+  ASSERT_TRUE(rot(".sst", std::string(state.view().begin(), state.view().end())));
+  const auto store = open();
+  EXPECT_EQ(store->scan(wire::whole_key_range(), std::nullopt, 10).error(), wire::StorageError::kCorrupt);
+}
+
 TEST_F(FaultTest, RecordWithAnotherVersionsValue_IsCorrupt) {
   const auto store = open();
   auto mixed = record("name", 2, "new value");

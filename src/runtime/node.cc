@@ -30,6 +30,8 @@ constexpr std::size_t kVerifiedOnLoopMax = 6;
 constexpr std::size_t kVerifiedOnLoopBytesMax = 64U << 10;
 /// Exit code of a node that wants to be started again.
 constexpr int kExitDiskFailed = 1;
+/// Of one for which starting again is no help (design 17).
+constexpr int kExitDamaged = 6;
 /// A stop waits this long for what is under way.
 constexpr Duration kDrainTime = std::chrono::seconds(2);
 
@@ -591,6 +593,7 @@ void Node::Impl::begin_load(objects::Load load) {
 void Node::Impl::run_scan(const objects::Scan& scan) {
   asio::post(workers_, [this, scan] {
     auto scanned = store_->scan(scan.range, scan.after, scan.limit);
+    if (scanned == fail(wire::StorageError::kCorrupt)) end_with_damaged_index();
     asio::post(io_, [this, token = scan.token, scanned = std::move(scanned)]() mutable {
       feed([&](objects::Effects& out) {
         replica_->on_scanned(read_clock(), token, std::move(scanned), out);
@@ -617,6 +620,18 @@ void Node::Impl::end_for_a_fresh_start() {
       "the database takes no more writes after an error of its disk; ending, to be started again",
       {{"node", configuration_->nodes()[self_].name}});
   std::_Exit(kExitDiskFailed);
+}
+
+/// What the index does not show is neither compared with the other replicas nor served; an object
+/// that was lost from it would be denied. So this node can never say again that it is complete.
+void Node::Impl::end_with_damaged_index() {
+  log_error("the index of the stored objects is damaged; ending",
+            {{"node", configuration_->nodes()[self_].name},
+             {"cause", "its disk loses or changes bits"},
+             {"next",
+              "replace the disk and have the organisation admit the node with a new directory: the "
+              "other members have all objects"}});
+  std::_Exit(kExitDamaged);
 }
 
 void Node::Impl::feed_persisted() {

@@ -107,6 +107,7 @@ class Node::Impl {
   void run_scan(const objects::Scan& scan);
   void run_persist(objects::Persist persist);
   [[noreturn]] void end_for_a_fresh_start();
+  [[noreturn]] void end_with_damaged_index();
   void feed_persisted();
   void wake_at(Instant deadline);
   void on_unreachable(const wire::NodeKey& node, const net::LinkProblem& problem);

@@ -157,10 +157,12 @@ class Trial:
             self.problems.append("the history is not right")
 
     def _look_at_nodes(self):
+        faulty = self.cluster.of(self.options.faulty)
         for node in self.cluster.nodes:
             for code, line in node.ended_by_itself:
                 # A node may end with a word of explanation when its disk fails. It never dies of a signal.
-                if code < 0 or code > 2:
+                allowed = {1, 6} if "flip" in self.options.kinds and node in faulty else {1}
+                if code not in allowed:
                     self.problems.append(f"{node} died with {code}: {line}")
             if node.ended_by_itself:
                 self.picture.say(f"{node} ended by itself {len(node.ended_by_itself)} times, the last time with "
