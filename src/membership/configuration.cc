@@ -27,6 +27,8 @@ std::uint64_t width_of(const wire::KeyRange& range) {
   return end - top_bits(range.first);
 }
 
+}  // namespace
+
 std::optional<Explained> problem_of(const ConfigurationParts& parts) {
   const Settings& settings = parts.settings;
   if (settings.faults > kFaultsMax || settings.service_faults > kFaultsMax)
@@ -80,8 +82,6 @@ std::optional<Explained> problem_of(const ConfigurationParts& parts) {
   if (!parts.service.empty()) return problem_of_service(parts);
   return std::nullopt;
 }
-
-}  // namespace
 
 std::uint32_t position_count_for(std::uint64_t capacity_bytes,
                                  std::uint64_t median_capacity_bytes) {

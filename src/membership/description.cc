@@ -126,8 +126,7 @@ NextEpoch same_again(const Configuration& current) {
           .service = current.service()};
 }
 
-Bytes make_description(const Configuration& current, const NextEpoch& next,
-                       std::span<const SeatKey> keys, const crypto::SignatureScheme& scheme) {
+SignedDescription draft_description(const Configuration& current, const NextEpoch& next) {
   SignedDescription out{.body = next.body.encode()};
   DescriptionHeader header{.cluster = current.cluster(),
                            .number = {current.number().generation, current.number().epoch.next()},
@@ -145,6 +144,12 @@ Bytes make_description(const Configuration& current, const NextEpoch& next,
                             .commitment = member.commitment});
   }
   out.header = header.encode();
+  return out;
+}
+
+Bytes make_description(const Configuration& current, const NextEpoch& next,
+                       std::span<const SeatKey> keys, const crypto::SignatureScheme& scheme) {
+  SignedDescription out = draft_description(current, next);
   for (const SeatKey& one : keys) {
     out.signatures.push_back(
         {.seat = one.seat, .signature = scheme.sign(one.key, DescriptionHeader::kTag, out.header)});

@@ -126,6 +126,10 @@ struct SeatKey {
   crypto::SecretKey key;
 };
 
+/// The description without signatures. Nothing is checked. Requires: service members are nodes of the
+/// body.
+SignedDescription draft_description(const Configuration& current, const NextEpoch& next);
+
 /// Builds and signs a description as the service does, for the simulator and for tests, which also
 /// make bad ones with it: nothing is checked. Requires: service members are nodes of the body.
 Bytes make_description(const Configuration& current, const NextEpoch& next,

@@ -11,6 +11,8 @@ void write(wire::Writer& out, const Settings& settings) {
       .u32(settings.service_faults)
       .u8(settings.has_leases ? 1 : 0)
       .u64(settings.epoch_seconds)
+      .u64(settings.service_term_seconds)
+      .u64(settings.evict_after_seconds)
       .u32(settings.read_settle_ms)
       .u32(settings.hedge_ms)
       .u64(settings.hold_seconds_max)
@@ -26,6 +28,8 @@ Settings read_settings(wire::Reader& in) {
   if (has_leases > 1) in.fail();
   out.has_leases = has_leases == 1;
   out.epoch_seconds = in.u64();
+  out.service_term_seconds = in.u64();
+  out.evict_after_seconds = in.u64();
   out.read_settle_ms = in.u32();
   out.hedge_ms = in.u32();
   out.hold_seconds_max = in.u64();

@@ -1,0 +1,144 @@
+#include "service/draw.h"
+
+#include <algorithm>
+
+namespace rosebud::service {
+namespace {
+
+using membership::Configuration;
+
+std::size_t organisation_bound(const Configuration& current) {
+  return std::max<std::size_t>(current.settings().service_faults, 1);
+}
+
+std::uint32_t organisation_of(const Configuration& current, const wire::NodeKey& node) {
+  return current.nodes()[*current.node_index(node)].organisation;
+}
+
+/// Seats as they fill up, under the bound per organisation.
+class Filling {
+ public:
+  Filling(const Configuration& current, std::size_t seats) : current_(current), room_(seats) {}
+
+  bool add(const wire::NodeKey& node) {
+    if (seats_.size() == room_ || std::ranges::find(seats_, node) != seats_.end()) return false;
+    std::size_t& taken = taken_[organisation_of(current_, node)];
+    if (taken == organisation_bound(current_)) return false;
+    ++taken;
+    seats_.push_back(node);
+    return true;
+  }
+  bool has_room() const { return seats_.size() < room_; }
+  const std::vector<wire::NodeKey>& seats() const { return seats_; }
+
+ private:
+  const Configuration& current_;
+  std::size_t room_;
+  std::vector<wire::NodeKey> seats_;
+  std::map<std::uint32_t, std::size_t> taken_;
+};
+
+/// All nodes in the order in which a walk over the ring meets them.
+std::vector<wire::NodeKey> walk(const Configuration& current) {
+  const crypto::Digest from = crypto::Hasher("rosebud seats 1")
+                                  .update(current.cluster().view())
+                                  .update_u64(current.number().generation.value)
+                                  .update_u64(current.number().epoch.next().value)
+                                  .update(current.randomness().view())
+                                  .finish();
+  const auto& positions = current.ring().positions();
+  const auto begin = static_cast<std::size_t>(
+      std::ranges::lower_bound(positions, from, {}, &routing::Position::at) - positions.begin());
+  std::vector<wire::NodeKey> out;
+  std::vector<bool> is_met(current.nodes().size());
+  for (std::size_t i = 0; i < positions.size(); ++i) {
+    const std::uint32_t node = positions[(begin + i) % positions.size()].node;
+    if (is_met[node]) continue;
+    is_met[node] = true;
+    out.push_back(current.nodes()[node].key);
+  }
+  return out;
+}
+
+/// Members whose term is over, at most F, the longest serving first.
+std::set<wire::NodeKey> term_is_over(const Configuration& current, const SeatRules& rules,
+                                     const std::vector<wire::NodeKey>& staying) {
+  std::vector<std::pair<std::uint64_t, wire::NodeKey>> over;
+  for (const wire::NodeKey& node : staying) {
+    const std::uint64_t since = rules.seated_since_ms.at(node);
+    if (since + current.settings().service_term_seconds * 1000 <= rules.now_ms) {
+      over.emplace_back(since, node);
+    }
+  }
+  std::ranges::sort(over);
+  std::set<wire::NodeKey> out;
+  for (const auto& [since, node] : over) {
+    if (out.size() == organisation_bound(current)) break;
+    out.insert(node);
+  }
+  return out;
+}
+
+}  // namespace
+
+crypto::Digest commitment_of(const wire::NodeKey& node, const crypto::Digest& share) {
+  return crypto::Hasher("rosebud share commitment 1")
+      .update(node.view())
+      .update(share.view())
+      .finish();
+}
+
+crypto::Digest next_randomness(const Configuration& current,
+                               const std::map<wire::NodeKey, crypto::Digest>& shares) {
+  crypto::Hasher hasher("rosebud randomness 1");
+  hasher.update(current.cluster().view())
+      .update_u64(current.number().generation.value)
+      .update_u64(current.number().epoch.next().value)
+      .update(current.randomness().view());
+  for (const membership::ServiceMember& member : current.service()) {
+    const auto share = shares.find(current.nodes()[member.node].key);
+    hasher.update_u64(share == shares.end() ? 0 : 1);
+    if (share != shares.end()) hasher.update(share->second.view());
+  }
+  return hasher.finish();
+}
+
+SeatDraw draw_seats(const Configuration& current, const SeatRules& rules) {
+  std::vector<wire::NodeKey> staying;
+  for (const membership::ServiceMember& member : current.service()) {
+    const wire::NodeKey& node = current.nodes()[member.node].key;
+    if (!rules.barred.contains(node)) staying.push_back(node);
+  }
+  const std::set<wire::NodeKey> over = term_is_over(current, rules, staying);
+  const std::size_t seats = 3 * std::size_t{current.settings().service_faults} + 1;
+  Filling filling(current, seats);
+  for (const wire::NodeKey& node : staying) {
+    if (!over.contains(node)) filling.add(node);
+  }
+  SeatDraw out;
+  for (const wire::NodeKey& node : walk(current)) {
+    if (rules.barred.contains(node) || over.contains(node)) continue;
+    if (!filling.add(node) && std::ranges::find(filling.seats(), node) == filling.seats().end()) {
+      out.reserve.push_back(node);
+    }
+  }
+  // Nobody else for the seat: who has it keeps it.
+  for (const wire::NodeKey& node : staying) {
+    if (over.contains(node) && !filling.add(node)) out.reserve.push_back(node);
+  }
+  out.seats = filling.seats();
+  return out;
+}
+
+std::optional<wire::NodeKey> next_in_reserve(const Configuration& current, const SeatDraw& draw,
+                                             const std::vector<wire::NodeKey>& seats,
+                                             const std::set<wire::NodeKey>& passed_over) {
+  Filling filling(current, seats.size() + 1);
+  for (const wire::NodeKey& node : seats) filling.add(node);
+  for (const wire::NodeKey& node : draw.reserve) {
+    if (!passed_over.contains(node) && filling.add(node)) return node;
+  }
+  return std::nullopt;
+}
+
+}  // namespace rosebud::service

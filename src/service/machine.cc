@@ -1,0 +1,371 @@
+#include "service/machine.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "membership/admission.h"
+#include "pbft/settings.h"
+
+namespace rosebud::service {
+namespace {
+
+constexpr std::uint64_t kHourMs = 3'600'000;
+constexpr std::uint64_t kDayMs = 24 * kHourMs;
+
+}  // namespace
+
+Machine::Machine(std::shared_ptr<const membership::Configuration> configuration, Carried carried,
+                 const crypto::SignatureScheme& scheme)
+    : configuration_(std::move(configuration)), scheme_(scheme) {
+  CHECK(!configuration_->service().empty());
+  state_.carried = std::move(carried);
+  for (const membership::ServiceMember& member : configuration_->service()) {
+    // Those of the first service sit since the genesis.
+    state_.carried.seated_since_ms.try_emplace(configuration_->nodes()[member.node].key,
+                                               configuration_->start().value * 1000);
+  }
+}
+
+pbft::StateMachine::Outcome Machine::execute(pbft::AgreedTime time, const pbft::ClientId& client,
+                                             ByteView operation) {
+  now_ms_ = time.value;
+  Answer answer = Answer::kRefused;
+  const auto decoded = decode_operation(operation);
+  if (decoded && configuration_->node_index(client)) {
+    const Asker asker{.node = client, .is_member = member_of(client) != nullptr};
+    answer = std::visit([&](const auto& one) { return on(asker, one); }, *decoded);
+  }
+  return {.result = {static_cast<std::uint8_t>(answer)},
+          .is_stop = state_.phase == Phase::kSealed};
+}
+
+std::vector<Buffer> Machine::snapshot() const {
+  const Bytes whole = wire::Writer().u64(now_ms_).bytes32(state_.encode()).take();
+  std::vector<Buffer> out;
+  for (std::size_t at = 0; at < whole.size(); at += pbft::kChunkSizeMax) {
+    const std::size_t size = std::min(pbft::kChunkSizeMax, whole.size() - at);
+    out.push_back(Buffer::copy_of(ByteView(whole).subspan(at, size)));
+  }
+  return out;
+}
+
+bool Machine::restore(const std::vector<Buffer>& pieces) {
+  Bytes whole;
+  for (const Buffer& piece : pieces) {
+    whole.insert(whole.end(), piece.view().begin(), piece.view().end());
+  }
+  wire::Reader in(whole);
+  const std::uint64_t now_ms = in.u64();
+  auto state = State::decode(in.bytes32(whole.size()));
+  if (!in.done() || !state) return false;
+  now_ms_ = now_ms;
+  state_ = std::move(*state);
+  return true;
+}
+
+const membership::ServiceMember* Machine::member_of(const wire::NodeKey& node) const {
+  const auto index = configuration_->node_index(node);
+  const auto& service = configuration_->service();
+  const auto at = index ? std::ranges::find(service, *index, &membership::ServiceMember::node)
+                        : service.end();
+  return at == service.end() ? nullptr : &*at;
+}
+
+bool Machine::says(Said& said, const wire::NodeKey& about, const wire::NodeKey& by) const {
+  said[about].insert(by);
+  return said[about].size() >= quorum();
+}
+
+// ---- While it runs ----
+
+Answer Machine::on(const Asker& asker, const Reachability& operation) {
+  if (!asker.is_member || !configuration_->node_index(operation.node)) return Answer::kRefused;
+  if (state_.phase != Phase::kRunning) return Answer::kNotNow;
+  Said& said = operation.is_reachable ? state_.reachable : state_.unreachable;
+  Said& other = operation.is_reachable ? state_.unreachable : state_.reachable;
+  if (const auto at = other.find(operation.node); at != other.end()) at->second.erase(asker.node);
+  const auto known = said.find(operation.node);
+  if (known != said.end() && known->second.contains(asker.node)) return Answer::kAlready;
+  const bool is_quorum = says(said, operation.node, asker.node);
+  auto& inactive = state_.carried.wishes.inactive_since_ms;
+  if (operation.is_reachable) {
+    // F+1: one of them is correct and has its answer.
+    if (said[operation.node].size() >= configuration_->settings().service_faults + 1) {
+      inactive.erase(operation.node);
+    }
+  } else if (is_quorum) {
+    inactive.try_emplace(operation.node, now_ms_);
+  }
+  return Answer::kDone;
+}
+
+/// Limited for each organisation and day, so that nobody tries keys until one lies well.
+Answer Machine::count_admission(const wire::AdmissionStatement& statement) {
+  if (configuration_->node_index(statement.subject)) return Answer::kDone;  // it has its place
+  const std::uint64_t today = now_ms_ / kDayMs;
+  Carried::Admitted& counted = state_.carried.admitted[statement.organisation];
+  if (counted.day != today) counted = {.day = today};
+  if (counted.count >= kAdmissionsPerDay) return Answer::kNotNow;
+  ++counted.count;
+  return Answer::kDone;
+}
+
+Answer Machine::on(const Asker&, const AdmitNode& operation) {
+  if (state_.phase != Phase::kRunning) return Answer::kNotNow;
+  const auto decoded = wire::AdmissionStatement::decode(operation.admission.statement);
+  if (!decoded || operation.address.empty()) return Answer::kRefused;
+  const auto statement =
+      membership::check_admission(*configuration_, operation.admission, decoded->subject,
+                                  wire::Role::kNode, Timestamp(now_ms_ / 1000), scheme_);
+  if (!statement) return Answer::kRefused;
+  auto& wishes = state_.carried.wishes;
+  if (wishes.revoked.contains(statement->subject)) return Answer::kRefused;
+  if (const auto index = configuration_->node_index(statement->subject)) {
+    const membership::Node& node = configuration_->nodes()[*index];
+    if (node.directory == statement->directory && node.address == operation.address) {
+      return Answer::kAlready;
+    }
+  }
+  // A later statement for the same key takes the place of the earlier one.
+  const auto at = std::ranges::find_if(wishes.admissions, [&](const Admission& one) {
+    const auto other = wire::AdmissionStatement::decode(one.statement.statement);
+    return other && other->subject == statement->subject;
+  });
+  const Admission admission{.statement = operation.admission, .address = operation.address};
+  if (at != wishes.admissions.end()) {
+    if (*at == admission) return Answer::kAlready;
+    *at = admission;
+    return Answer::kDone;
+  }
+  if (wishes.admissions.size() >= kAdmissionsMax) return Answer::kNotNow;
+  if (const Answer counted = count_admission(*statement); counted != Answer::kDone) return counted;
+  wishes.admissions.push_back(admission);
+  return Answer::kDone;
+}
+
+Answer Machine::on(const Asker&, const RevokeNode& operation) {
+  if (state_.phase != Phase::kRunning) return Answer::kNotNow;
+  const auto revocation = Revocation::decode(operation.revocation.statement);
+  if (!revocation || revocation->cluster != configuration_->cluster()) return Answer::kRefused;
+  const auto organisation = configuration_->organisation_index(revocation->organisation);
+  if (!organisation || !wire::is_signed_by<Revocation>(scheme_, revocation->organisation,
+                                                       operation.revocation)) {
+    return Answer::kRefused;
+  }
+  auto& wishes = state_.carried.wishes;
+  const auto index = configuration_->node_index(revocation->node);
+  const bool is_its_member =
+      index && configuration_->nodes()[*index].organisation == *organisation;
+  const bool is_its_admission = std::ranges::any_of(wishes.admissions, [&](const Admission& one) {
+    const auto other = wire::AdmissionStatement::decode(one.statement.statement);
+    return other && other->subject == revocation->node &&
+           other->organisation == revocation->organisation;
+  });
+  // Of others' nodes, and of keys that nobody knows, nothing is remembered: it would be without end.
+  if (!is_its_member && !is_its_admission) return Answer::kRefused;
+  if (wishes.revoked.contains(revocation->node)) return Answer::kAlready;
+  if (wishes.revoked.size() >= kRevokedMax) return Answer::kNotNow;
+  wishes.revoked.insert(revocation->node);
+  return Answer::kDone;
+}
+
+// ---- The end of the epoch ----
+
+bool Machine::is_time_to_end(std::uint64_t now_ms) const {
+  const std::uint64_t length = configuration_->settings().epoch_seconds;
+  return length > 0 && now_ms >= (configuration_->start().value + length) * 1000;
+}
+
+bool Machine::may_end_early(std::uint64_t now_ms) const {
+  const auto& ends = state_.carried.early_ends_ms;
+  const auto recent = std::ranges::count_if(
+      ends, [now_ms](std::uint64_t end) { return end + kHourMs > now_ms; });
+  return std::cmp_less(recent, kEarlyEndsPerHour) &&
+         would_anybody_leave(*configuration_, state_.carried.wishes, now_ms);
+}
+
+bool Machine::may_prepare(std::uint64_t now_ms) const {
+  return state_.phase == Phase::kRunning && (is_time_to_end(now_ms) || may_end_early(now_ms));
+}
+
+SeatDraw Machine::draw() const {
+  SeatRules rules{.barred = state_.carried.wishes.revoked,
+                  .seated_since_ms = state_.carried.seated_since_ms,
+                  .now_ms = state_.prepared_ms};
+  for (const auto& [node, since] : state_.carried.wishes.inactive_since_ms) {
+    rules.barred.insert(node);
+  }
+  for (const membership::Node& node : configuration_->nodes()) {
+    const auto& next = state_.next.nodes;
+    if (std::ranges::find(next, node.key, &membership::Node::key) == next.end()) {
+      rules.barred.insert(node.key);
+    }
+  }
+  // Too few that answer for a service at all: then those that do not may come back in time.
+  SeatDraw out = draw_seats(*configuration_, rules);
+  if (out.seats.size() >= quorum()) return out;
+  for (const auto& [node, since] : state_.carried.wishes.inactive_since_ms) {
+    rules.barred.erase(node);
+  }
+  return draw_seats(*configuration_, rules);
+}
+
+Answer Machine::on(const Asker& asker, const PrepareEpoch&) {
+  if (!asker.is_member) return Answer::kRefused;
+  if (state_.phase != Phase::kRunning) return Answer::kAlready;
+  if (!may_prepare(now_ms_)) return Answer::kNotNow;
+  NextMembers next = next_members(*configuration_, state_.carried.wishes, now_ms_);
+  state_.prepared_ms = now_ms_;
+  state_.next = {.settings = configuration_->settings(),
+                 .organisations = configuration_->organisations(),
+                 .nodes = std::move(next.nodes)};
+  const SeatDraw drawn = draw();
+  // Without a next service no epoch would ever follow: this one goes on.
+  if (drawn.seats.size() < quorum()) {
+    state_.next = {};
+    return Answer::kNotNow;
+  }
+  state_.phase = Phase::kAnnouncing;
+  state_.added = std::move(next.added);
+  for (const wire::NodeKey& node : drawn.seats) {
+    state_.candidates.push_back({.node = node, .announcement = {}});
+  }
+  auto& ends = state_.carried.early_ends_ms;
+  std::erase_if(ends, [this](std::uint64_t end) { return end + kHourMs <= now_ms_; });
+  if (!is_time_to_end(now_ms_)) ends.push_back(now_ms_);
+  return Answer::kDone;
+}
+
+Answer Machine::on(const Asker&, const Announce& operation) {
+  if (state_.phase != Phase::kAnnouncing) {
+    return state_.phase == Phase::kRunning ? Answer::kNotNow : Answer::kAlready;
+  }
+  const auto announcement = Announcement::decode(operation.announcement.statement);
+  if (!announcement || announcement->cluster != configuration_->cluster() ||
+      announcement->number.generation != configuration_->number().generation ||
+      announcement->number.epoch != configuration_->number().epoch.next() ||
+      announcement->commitment == crypto::Digest{}) {
+    return Answer::kRefused;
+  }
+  const auto candidate =
+      std::ranges::find(state_.candidates, announcement->node, &State::Candidate::node);
+  if (candidate == state_.candidates.end()) return Answer::kRefused;
+  if (!wire::is_signed_by<Announcement>(scheme_, announcement->node, operation.announcement)) {
+    return Answer::kRefused;
+  }
+  // The first one counts: what a candidate thinks better of changes nothing.
+  if (candidate->announcement) return Answer::kAlready;
+  const crypto::PublicKey& key = announcement->epoch_key;
+  const auto is_taken = [&key](const State::Candidate& one) {
+    return one.announcement && one.announcement->epoch_key == key;
+  };
+  const auto is_old = [&key](const membership::ServiceMember& one) { return one.epoch_key == key; };
+  if (std::ranges::any_of(state_.candidates, is_taken) ||
+      std::ranges::any_of(configuration_->service(), is_old) ||
+      configuration_->organisation_index(key) ||
+      std::ranges::find(state_.next.nodes, key, &membership::Node::key) !=
+          state_.next.nodes.end()) {
+    return Answer::kRefused;
+  }
+  candidate->announcement = *announcement;
+  end_announcing();
+  return Answer::kDone;
+}
+
+Answer Machine::on(const Asker& asker, const NoAnnouncement& operation) {
+  if (!asker.is_member) return Answer::kRefused;
+  if (state_.phase != Phase::kAnnouncing) return Answer::kNotNow;
+  const auto candidate =
+      std::ranges::find(state_.candidates, operation.candidate, &State::Candidate::node);
+  if (candidate == state_.candidates.end()) return Answer::kRefused;
+  if (candidate->announcement) return Answer::kAlready;
+  if (says(state_.unannounced, operation.candidate, asker.node)) {
+    replace(operation.candidate);
+    end_announcing();
+  }
+  return Answer::kDone;
+}
+
+/// The next of the draw takes the seat; when there is none it stays vacant. Where too few are left
+/// for a service, everybody is asked again.
+void Machine::replace(const wire::NodeKey& candidate) {
+  std::erase_if(state_.candidates,
+                [&](const State::Candidate& one) { return one.node == candidate; });
+  state_.unannounced.erase(candidate);
+  state_.passed_over.insert(candidate);
+  const auto seats = [this] {
+    std::vector<wire::NodeKey> out;
+    for (const auto& one : state_.candidates) out.push_back(one.node);
+    return out;
+  };
+  const SeatDraw drawn = draw();
+  const auto next = next_in_reserve(*configuration_, drawn, seats(), state_.passed_over);
+  if (next) {
+    state_.candidates.push_back({.node = *next, .announcement = {}});
+  } else if (state_.candidates.size() < quorum()) {
+    for (const wire::NodeKey& node : drawn.seats) {
+      const auto now = seats();
+      if (std::ranges::find(now, node) == now.end()) {
+        state_.candidates.push_back({.node = node, .announcement = {}});
+      }
+    }
+    state_.passed_over.clear();
+  }
+}
+
+void Machine::end_announcing() {
+  const bool is_over = std::ranges::all_of(
+      state_.candidates, [](const State::Candidate& one) { return one.announcement.has_value(); });
+  if (!is_over || state_.candidates.size() < quorum()) return;
+  state_.phase = Phase::kRevealing;
+  end_revealing();
+}
+
+bool Machine::is_share_missing(const wire::NodeKey& node) const {
+  const membership::ServiceMember* member = member_of(node);
+  return member && member->commitment != crypto::Digest{} && !state_.shares.contains(node) &&
+         !state_.withholders.contains(node);
+}
+
+Answer Machine::on(const Asker&, const Reveal& operation) {
+  const membership::ServiceMember* member = member_of(operation.node);
+  if (!member || commitment_of(operation.node, operation.share) != member->commitment) {
+    return Answer::kRefused;
+  }
+  // Not before: who is in and who sits is fixed before anybody can know R (design 8.3).
+  if (state_.phase < Phase::kRevealing) return Answer::kNotNow;
+  if (!is_share_missing(operation.node)) return Answer::kAlready;
+  state_.shares[operation.node] = operation.share;
+  end_revealing();
+  return Answer::kDone;
+}
+
+Answer Machine::on(const Asker& asker, const NoReveal& operation) {
+  if (!asker.is_member || !member_of(operation.node)) return Answer::kRefused;
+  if (state_.phase < Phase::kRevealing) return Answer::kNotNow;
+  if (!is_share_missing(operation.node)) return Answer::kAlready;
+  if (says(state_.unrevealed, operation.node, asker.node)) {
+    state_.withholders.insert(operation.node);
+    end_revealing();
+  }
+  return Answer::kDone;
+}
+
+void Machine::end_revealing() {
+  const bool is_over =
+      std::ranges::none_of(configuration_->service(), [this](const membership::ServiceMember& one) {
+        return is_share_missing(configuration_->nodes()[one.node].key);
+      });
+  if (is_over) seal();
+}
+
+/// Whoever withheld its share loses its seat, as long as a service is left.
+void Machine::seal() {
+  for (const wire::NodeKey& node : state_.withholders) {
+    if (state_.candidates.size() <= quorum()) break;
+    std::erase_if(state_.candidates, [&](const State::Candidate& one) { return one.node == node; });
+  }
+  state_.phase = Phase::kSealed;
+}
+
+}  // namespace rosebud::service

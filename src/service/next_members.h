@@ -1,0 +1,49 @@
+// Who is in the next epoch: admissions, revocations and evictions, decided from what the group
+// agreed on (design 3.4, 8.2). A pure function.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "membership/configuration.h"
+
+namespace rosebud::service {
+
+/// An admission that waits, whose statement was verified when it was executed.
+struct Admission {
+  wire::SignedBytes statement;
+  std::string address;
+  friend bool operator==(const Admission&, const Admission&) = default;
+};
+
+struct Wishes {
+  std::vector<Admission> admissions;  // in the order in which they came
+  std::set<wire::NodeKey> revoked;
+  /// Members that do not answer, and since when, in milliseconds of agreed time.
+  std::map<wire::NodeKey, std::uint64_t> inactive_since_ms;
+};
+
+struct NextMembers {
+  /// In the order of the configuration in force, new ones behind; of those the admission randomness
+  /// is not known yet.
+  std::vector<membership::Node> nodes;
+  std::set<wire::NodeKey> added;  // new keys; not those that changed directory or address
+};
+
+/// Revoked nodes go at once, or as soon as the groups can be filled to 2f+1 without them. A node that has been inactive for `evict_after_seconds` goes, the
+/// longest inactive first, but never more than f such of one group in one epoch, and never so that
+/// a group could not be filled to 2f+1. Admissions that have become invalid, or that contradict
+/// what is there (a name, an address, a directory id of somebody else), are passed over.
+NextMembers next_members(const membership::Configuration& current, const Wishes& wishes,
+                         std::uint64_t now_ms);
+
+/// What is left of `wishes` when these members are in.
+Wishes left_over(const Wishes& wishes, const std::vector<membership::Node>& nodes,
+                 std::uint64_t now_ms);
+
+/// True when the next epoch, begun now, would be without a node that is in: a reason to end an
+/// epoch early.
+bool would_anybody_leave(const membership::Configuration& current, const Wishes& wishes,
+                         std::uint64_t now_ms);
+
+}  // namespace rosebud::service

@@ -1,0 +1,129 @@
+#include "service/operations.h"
+
+namespace rosebud::service {
+namespace {
+
+constexpr std::uint8_t kLayout = 1;
+
+void write(wire::Writer& out, const Reachability& one) {
+  out.raw(one.node.view()).u8(one.is_reachable ? 1 : 0);
+}
+void write(wire::Writer& out, const AdmitNode& one) {
+  wire::write(out, one.admission);
+  out.text(one.address);
+}
+void write(wire::Writer& out, const RevokeNode& one) { wire::write(out, one.revocation); }
+void write(wire::Writer&, const PrepareEpoch&) {}
+void write(wire::Writer& out, const Announce& one) { wire::write(out, one.announcement); }
+void write(wire::Writer& out, const NoAnnouncement& one) { out.raw(one.candidate.view()); }
+void write(wire::Writer& out, const Reveal& one) {
+  out.raw(one.node.view()).raw(one.share.view());
+}
+void write(wire::Writer& out, const NoReveal& one) { out.raw(one.node.view()); }
+
+/// Numbers are those of Operation's alternatives, from 1.
+std::optional<Operation> read_body(std::uint8_t kind, wire::Reader& in) {
+  switch (kind) {
+    case 1: {
+      Reachability out{.node = in.fixed<wire::NodeKey>()};
+      const std::uint8_t flag = in.u8();
+      if (flag > 1) in.fail();
+      out.is_reachable = flag == 1;
+      return out;
+    }
+    case 2: {
+      AdmitNode out{.admission = wire::read_signed_bytes(in, kStatementSizeMax)};
+      out.address = in.text(membership::kAddressSizeMax);
+      return out;
+    }
+    case 3:
+      return RevokeNode{wire::read_signed_bytes(in, kStatementSizeMax)};
+    case 4:
+      return PrepareEpoch{};
+    case 5:
+      return Announce{wire::read_signed_bytes(in, kStatementSizeMax)};
+    case 6:
+      return NoAnnouncement{in.fixed<wire::NodeKey>()};
+    case 7: {
+      Reveal out{.node = in.fixed<wire::NodeKey>()};
+      out.share = in.fixed<crypto::Digest>();
+      return out;
+    }
+    case 8:
+      return NoReveal{in.fixed<wire::NodeKey>()};
+    default:
+      return std::nullopt;
+  }
+}
+
+}  // namespace
+
+Bytes Announcement::encode() const {
+  return wire::Writer()
+      .u8(kLayout)
+      .raw(cluster.view())
+      .u32(number.generation.value)
+      .u64(number.epoch.value)
+      .raw(node.view())
+      .raw(epoch_key.view())
+      .raw(commitment.view())
+      .take();
+}
+
+std::optional<Announcement> Announcement::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  if (in.u8() != kLayout) return std::nullopt;
+  Announcement out;
+  out.cluster = in.fixed<crypto::ClusterId>();
+  out.number.generation = wire::Generation(in.u32());
+  out.number.epoch = wire::Epoch(in.u64());
+  out.node = in.fixed<wire::NodeKey>();
+  out.epoch_key = in.fixed<crypto::PublicKey>();
+  out.commitment = in.fixed<crypto::Digest>();
+  if (!in.done()) return std::nullopt;
+  return out;
+}
+
+Bytes Revocation::encode() const {
+  return wire::Writer()
+      .u8(kLayout)
+      .raw(cluster.view())
+      .raw(organisation.view())
+      .raw(node.view())
+      .take();
+}
+
+std::optional<Revocation> Revocation::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  if (in.u8() != kLayout) return std::nullopt;
+  Revocation out;
+  out.cluster = in.fixed<crypto::ClusterId>();
+  out.organisation = in.fixed<crypto::PublicKey>();
+  out.node = in.fixed<wire::NodeKey>();
+  if (!in.done()) return std::nullopt;
+  return out;
+}
+
+Bytes encode(const Operation& operation) {
+  wire::Writer out;
+  out.u8(static_cast<std::uint8_t>(operation.index() + 1));
+  std::visit([&](const auto& one) { write(out, one); }, operation);
+  return out.take();
+}
+
+std::optional<Operation> decode_operation(ByteView bytes) {
+  wire::Reader in(bytes);
+  const std::uint8_t kind = in.u8();
+  std::optional<Operation> out = read_body(kind, in);
+  if (!in.done()) return std::nullopt;
+  return out;
+}
+
+std::string_view name_of(const Operation& operation) {
+  constexpr std::string_view kNames[] = {"reachability", "admit-node",      "revoke-node", "prepare-epoch",
+                                         "announce",     "no-announcement", "reveal",      "no-reveal"};
+  static_assert(std::size(kNames) == std::variant_size_v<Operation>);
+  return kNames[operation.index()];
+}
+
+}  // namespace rosebud::service

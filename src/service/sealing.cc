@@ -1,0 +1,80 @@
+#include "service/sealing.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+
+namespace rosebud::service {
+namespace {
+
+/// Placed by the R of the epoch that admits them.
+std::vector<membership::Node> placed(const State& state, const crypto::Digest& randomness) {
+  std::vector<membership::Node> out = state.next.nodes;
+  for (membership::Node& node : out) {
+    if (state.added.contains(node.key)) node.admission_randomness = randomness;
+  }
+  return out;
+}
+
+Timestamp start_of(const Machine& machine) {
+  return std::max(machine.configuration().start(),
+                  Timestamp(machine.state().prepared_ms / 1000));
+}
+
+}  // namespace
+
+Carried handed_over(const Machine& machine) {
+  const State& state = machine.state();
+  CHECK(state.phase == Phase::kSealed);
+  Carried out = state.carried;
+  out.wishes = left_over(state.carried.wishes, state.next.nodes, state.prepared_ms);
+  out.seated_since_ms.clear();
+  for (const State::Candidate& one : state.candidates) {
+    const auto before = state.carried.seated_since_ms.find(one.node);
+    const bool was_seated = before != state.carried.seated_since_ms.end();
+    out.seated_since_ms[one.node] = was_seated ? before->second : state.prepared_ms;
+  }
+  return out;
+}
+
+membership::SignedDescription draft(const Machine& machine) {
+  const State& state = machine.state();
+  const membership::Configuration& current = machine.configuration();
+  const crypto::Digest randomness = next_randomness(current, state.shares);
+  const std::uint64_t length = current.settings().epoch_seconds;
+  const Timestamp start = start_of(machine);
+  membership::NextEpoch next{
+      .start = start,
+      // An outage of the service does not stop the store at once (design 7).
+      .end = length == 0 ? Timestamp(0) : Timestamp(start.value + 3 * length),
+      .randomness = randomness,
+      .state = Carried::digest(handed_over(machine).encode()),
+      .body = {.settings = state.next.settings,
+               .organisations = state.next.organisations,
+               .nodes = placed(state, randomness)}};
+  for (const State::Candidate& one : state.candidates) {
+    const auto at = std::ranges::find(next.body.nodes, one.node, &membership::Node::key);
+    CHECK(at != next.body.nodes.end() && one.announcement);
+    next.service.push_back({.node = static_cast<std::uint32_t>(at - next.body.nodes.begin()),
+                            .epoch_key = one.announcement->epoch_key,
+                            .commitment = one.announcement->commitment});
+  }
+  return membership::draft_description(current, next);
+}
+
+bool SignatureShares::add(const membership::SeatSignature& share,
+                          const crypto::SignatureScheme& scheme) {
+  auto& signatures = description_.signatures;
+  const auto at = std::ranges::lower_bound(signatures, share.seat, {},
+                                           &membership::SeatSignature::seat);
+  if (share.seat >= signers_.service().size()) return false;
+  if (at != signatures.end() && at->seat == share.seat) return false;
+  if (!scheme.verify(signers_.service()[share.seat].epoch_key, membership::DescriptionHeader::kTag,
+                     description_.header, share.signature)) {
+    return false;
+  }
+  signatures.insert(at, share);
+  return true;
+}
+
+}  // namespace rosebud::service

@@ -1,0 +1,179 @@
+#include "service/state.h"
+
+namespace rosebud::service {
+namespace {
+
+constexpr std::uint8_t kLayout = 1;
+/// Longest list that is read; what a list may hold is decided when something is added.
+constexpr std::size_t kListMax = 65536;
+
+std::size_t read_count(wire::Reader& in) {
+  const std::size_t count = in.u32();
+  if (count > kListMax) in.fail();
+  return in.ok() ? count : 0;
+}
+void write_count(wire::Writer& out, std::size_t count) {
+  out.u32(static_cast<std::uint32_t>(count));
+}
+
+template <typename Key>
+void write(wire::Writer& out, const std::set<Key>& keys) {
+  write_count(out, keys.size());
+  for (const Key& key : keys) out.raw(key.view());
+}
+template <typename Key>
+std::set<Key> read_set(wire::Reader& in) {
+  std::set<Key> out;
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) out.insert(in.fixed<Key>());
+  return out;
+}
+
+void write(wire::Writer& out, const std::map<wire::NodeKey, std::uint64_t>& times) {
+  write_count(out, times.size());
+  for (const auto& [node, time] : times) out.raw(node.view()).u64(time);
+}
+std::map<wire::NodeKey, std::uint64_t> read_times(wire::Reader& in) {
+  std::map<wire::NodeKey, std::uint64_t> out;
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    const auto node = in.fixed<wire::NodeKey>();
+    out[node] = in.u64();
+  }
+  return out;
+}
+
+void write(wire::Writer& out, const Said& said) {
+  write_count(out, said.size());
+  for (const auto& [about, by] : said) {
+    out.raw(about.view());
+    write(out, by);
+  }
+}
+Said read_said(wire::Reader& in) {
+  Said out;
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    const auto about = in.fixed<wire::NodeKey>();
+    out[about] = read_set<wire::NodeKey>(in);
+  }
+  return out;
+}
+
+void write(wire::Writer& out, const Carried& carried) {
+  write_count(out, carried.wishes.admissions.size());
+  for (const Admission& one : carried.wishes.admissions) {
+    wire::write(out, one.statement);
+    out.text(one.address);
+  }
+  write(out, carried.wishes.revoked);
+  write(out, carried.wishes.inactive_since_ms);
+  write(out, carried.seated_since_ms);
+  write_count(out, carried.early_ends_ms.size());
+  for (const std::uint64_t time : carried.early_ends_ms) out.u64(time);
+  write_count(out, carried.admitted.size());
+  for (const auto& [organisation, one] : carried.admitted) {
+    out.raw(organisation.view()).u64(one.day).u64(one.count);
+  }
+}
+Carried read_carried(wire::Reader& in) {
+  Carried out;
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    Admission one{.statement = wire::read_signed_bytes(in, kStatementSizeMax)};
+    one.address = in.text(membership::kAddressSizeMax);
+    out.wishes.admissions.push_back(std::move(one));
+  }
+  out.wishes.revoked = read_set<wire::NodeKey>(in);
+  out.wishes.inactive_since_ms = read_times(in);
+  out.seated_since_ms = read_times(in);
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) out.early_ends_ms.push_back(in.u64());
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    const auto organisation = in.fixed<crypto::PublicKey>();
+    Carried::Admitted& one = out.admitted[organisation];
+    one.day = in.u64();
+    one.count = in.u64();
+  }
+  return out;
+}
+
+}  // namespace
+
+Bytes Carried::encode() const {
+  wire::Writer out;
+  out.u8(kLayout);
+  write(out, *this);
+  return out.take();
+}
+
+std::optional<Carried> Carried::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  if (in.u8() != kLayout) return std::nullopt;
+  Carried out = read_carried(in);
+  // One encoding for one state: nothing unsorted, nothing twice.
+  if (!in.done() || !equal(out.encode(), bytes)) return std::nullopt;
+  return out;
+}
+
+crypto::Digest Carried::digest(ByteView encoded) {
+  return crypto::tagged_hash("rosebud service state 1", encoded);
+}
+
+Bytes State::encode() const {
+  wire::Writer out;
+  out.u8(kLayout);
+  write(out, carried);
+  out.u8(static_cast<std::uint8_t>(phase));
+  write(out, unreachable);
+  write(out, reachable);
+  out.u64(prepared_ms);
+  out.bytes32(next.nodes.empty() ? Bytes{} : next.encode());
+  write(out, added);
+  write_count(out, candidates.size());
+  for (const Candidate& one : candidates) {
+    out.raw(one.node.view()).bytes16(one.announcement ? one.announcement->encode() : Bytes{});
+  }
+  write(out, passed_over);
+  write(out, unannounced);
+  write_count(out, shares.size());
+  for (const auto& [node, share] : shares) out.raw(node.view()).raw(share.view());
+  write(out, withholders);
+  write(out, unrevealed);
+  return out.take();
+}
+
+std::optional<State> State::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  if (in.u8() != kLayout) return std::nullopt;
+  State out{.carried = read_carried(in)};
+  const std::uint8_t phase = in.u8();
+  if (phase > static_cast<std::uint8_t>(Phase::kSealed)) return std::nullopt;
+  out.phase = static_cast<Phase>(phase);
+  out.unreachable = read_said(in);
+  out.reachable = read_said(in);
+  out.prepared_ms = in.u64();
+  const ByteView next = in.bytes32(membership::kDescriptionBodySizeMax);
+  if (!next.empty()) {
+    auto body = membership::DescriptionBody::decode(next);
+    if (!body) return std::nullopt;
+    out.next = std::move(*body);
+  }
+  out.added = read_set<wire::NodeKey>(in);
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    Candidate one{.node = in.fixed<wire::NodeKey>()};
+    const ByteView announcement = in.bytes16(kStatementSizeMax);
+    if (!announcement.empty()) {
+      one.announcement = Announcement::decode(announcement);
+      if (!one.announcement) return std::nullopt;
+    }
+    out.candidates.push_back(std::move(one));
+  }
+  out.passed_over = read_set<wire::NodeKey>(in);
+  out.unannounced = read_said(in);
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    const auto node = in.fixed<wire::NodeKey>();
+    out.shares[node] = in.fixed<crypto::Digest>();
+  }
+  out.withholders = read_set<wire::NodeKey>(in);
+  out.unrevealed = read_said(in);
+  if (!in.done() || !equal(out.encode(), bytes)) return std::nullopt;
+  return out;
+}
+
+}  // namespace rosebud::service
