@@ -21,6 +21,10 @@
 // has reached v-1 and holds F+1 view changes to v-2 at least: they prove what a liar cannot, and v is
 // at most two above (kViewsAhead). The others go there when they hear of its wish (helping.cc).
 //
+// What nobody has seen nobody can show; nobody holds it against the replica either. A gap is left: a
+// vote that only such replicas saw as do not answer in time. It matters only if all forgotten votes
+// are of this sort, since one that is shown brings silence about all.
+//
 // Differs from [CL99], which has no recovery.
 #pragma once
 

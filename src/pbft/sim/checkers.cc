@@ -16,6 +16,11 @@ void Checkers::watch() {
   World::Watchers watchers;
   watchers.execution = [this](std::size_t seat, const Execution& one) { on_execution(seat, one); };
   watchers.executed = [this](std::size_t seat, const Executed& one) { on_executed(seat, one); };
+  watchers.delivered = [this](std::size_t from, const Message& one) {
+    // Whoever was rolled back can be told of a forgotten vote only by somebody who has seen it, and
+    // nobody holds one against it that nobody has seen.
+    if (is_mended_[from]) check_votes(from, one);
+  };
   watchers.sent = [this](std::size_t seat, const Message& one) { on_sent(seat, one); };
   watchers.evidence = [this](std::size_t seat, const Evidence& one) {
     if (!is_faulty_[seat]) on_evidence(one);
@@ -190,21 +195,24 @@ void Checkers::check_new_view(const NewView& message) {
   }
 }
 
-void Checkers::on_sent(std::size_t seat, const Message& message) {
-  if (is_faulty_[seat] && !is_mended_[seat]) return;
+void Checkers::check_votes(std::size_t seat, const Message& message) {
   if (const auto* one = std::get_if<PrePrepare>(&message)) check_vote(seat, one->vote);
   if (const auto* one = std::get_if<Ballot>(&message)) check_vote(seat, one->vote);
+  if (const auto* one = std::get_if<ViewChange>(&message)) check_vote(seat, one->vote);
+  const auto* view = std::get_if<NewView>(&message);
+  if (view && view->vote.replica.value == seat) {
+    check_vote(seat, view->vote);
+    for (const Vote& each : view->pre_prepares) check_vote(seat, each);
+  }
+}
+
+void Checkers::on_sent(std::size_t seat, const Message& message) {
+  if (is_faulty_[seat] && !is_mended_[seat]) return;
+  if (!is_mended_[seat]) check_votes(seat, message);
   if (const auto* one = std::get_if<ViewChange>(&message)) {
-    check_vote(seat, one->vote);
     if (!is_mended_[seat]) check_view_change(seat, *one);
   }
-  if (const auto* one = std::get_if<NewView>(&message)) {
-    if (one->vote.replica.value == seat) {
-      check_vote(seat, one->vote);
-      for (const Vote& each : one->pre_prepares) check_vote(seat, each);
-    }
-    check_new_view(*one);
-  }
+  if (const auto* one = std::get_if<NewView>(&message)) check_new_view(*one);
   if (const auto* one = std::get_if<Committed>(&message)) {
     check_certificate(one->certificate, "commit");
   }

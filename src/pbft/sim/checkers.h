@@ -6,7 +6,8 @@
 //  3. Agreed time never goes back and stays near the clocks.
 //  4. A client's result is that of the execution of its request, which lies behind everything that
 //     was acknowledged before it asked.
-//  5. No correct replica signs two votes that contradict each other, over all its lives.
+//  5. No correct replica signs two votes that contradict each other, over all its lives. Of one that
+//     was rolled back the votes count that have reached somebody.
 //  6. What a correct replica shows as a certificate is one; its view change shows everything that
 //     it voted commit for above its stable checkpoint; its new view follows from its proofs.
 //  7. Nobody correct is accused.
@@ -57,6 +58,7 @@ class Checkers {
   void on_evidence(const Evidence& evidence);
   void after_input(std::size_t seat);
   void check_vote(std::size_t seat, const Vote& vote);
+  void check_votes(std::size_t seat, const Message& message);
   void check_certificate(const Certificate& certificate, const char* what);
   void check_view_change(std::size_t seat, const ViewChange& change);
   void check_new_view(const NewView& message);

@@ -98,6 +98,8 @@ class World {
   struct Watchers {
     /// What a core sends, before misbehaviour edits it.
     std::function<void(std::size_t seat, const Message&)> sent;
+    /// Somebody takes it, a liar perhaps.
+    std::function<void(std::size_t from_seat, const Message&)> delivered;
     std::function<void(std::size_t seat, const Execution&)> execution;
     std::function<void(std::size_t seat, const Executed&)> executed;
     std::function<void(std::size_t seat, const Evidence&)> evidence;
