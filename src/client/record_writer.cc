@@ -131,7 +131,7 @@ Status<Failure> RecordWriter::write_note(const RecordNote& note) const {
 
 wire::SignedRecord RecordWriter::make(wire::Version version, ByteView value,
                                       const wire::SignedRecord* parent) const {
-  wire::RecordStatement statement{.cluster = session_.configuration().cluster(),
+  wire::RecordStatement statement{.cluster = session_.configuration()->cluster(),
                                   .owner = session_.key().public_key(),
                                   .salt = salt_,
                                   .version = version,

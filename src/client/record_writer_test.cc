@@ -23,7 +23,9 @@ class FakeSession final : public Session {
   explicit FakeSession(std::shared_ptr<const membership::Configuration> configuration)
       : configuration_(std::move(configuration)), key_(crypto::SecretKey::generate()) {}
 
-  const membership::Configuration& configuration() const override { return *configuration_; }
+  std::shared_ptr<const membership::Configuration> configuration() const override {
+    return configuration_;
+  }
   const crypto::SecretKey& key() const override { return key_; }
   const crypto::SignatureScheme& scheme() const override { return crypto::ed25519(); }
   void write_block(const wire::ObjectId&, Buffer, Duration, Done) override {}
@@ -72,7 +74,7 @@ class RecordWriterTest : public testing::Test {
   }
   /// What somebody else with the same key wrote.
   void another_wrote(wire::Version version, std::string_view value) {
-    const wire::RecordStatement statement{.cluster = session.configuration().cluster(),
+    const wire::RecordStatement statement{.cluster = session.configuration()->cluster(),
                                           .owner = session.key().public_key(),
                                           .salt = to_bytes(as_bytes("name")),
                                           .version = version,

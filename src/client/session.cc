@@ -11,6 +11,7 @@
 #include "crypto/key_file.h"
 #include "crypto/remembering_scheme.h"
 #include "membership/admission.h"
+#include "membership/description.h"
 #include "runtime/node_links.h"
 #include "runtime/statement_file.h"
 
@@ -55,6 +56,9 @@ class LiveSession final : public Session {
                            .admission = admission_},
                {.on_answer =
                     [this](const wire::NodeKey& from, wire::Answer answer) {
+                      if (const auto* found = std::get_if<wire::Descriptions>(&answer.body)) {
+                        return learn(found->descriptions);
+                      }
                       feed([&](objects::ClientEffects& out) {
                         core_.on_answer(read_clock(), from, std::move(answer), out);
                       });
@@ -83,7 +87,10 @@ class LiveSession final : public Session {
     thread_.join();
   }
 
-  const membership::Configuration& configuration() const override { return *configuration_; }
+  std::shared_ptr<const membership::Configuration> configuration() const override {
+    const std::lock_guard lock(mutex_);
+    return configuration_;
+  }
   const crypto::SecretKey& key() const override { return key_; }
   const crypto::SignatureScheme& scheme() const override { return scheme_; }
 
@@ -182,6 +189,8 @@ class LiveSession final : public Session {
       } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
         const std::lock_guard lock(mutex_);
         ++observed_[{report->peer, report->observation}];
+      } else if (const auto* learnt = std::get_if<objects::LearnDescriptions>(&effect)) {
+        learn(learnt->descriptions);
       }
     }
     const Instant next = core_.next_deadline();
@@ -193,6 +202,39 @@ class LiveSession final : public Session {
       timer_at_ = Instant::max();
       feed([&](objects::ClientEffects& out) { core_.on_time(read_clock(), out); });
     });
+  }
+
+  /// In order, as far as they go. Where some are missing between, any member has them.
+  void learn(const std::vector<Buffer>& descriptions) {
+    const auto now = configuration_->number();
+    for (const Buffer& description : descriptions) {
+      auto next = membership::apply(*configuration_, description.view(), scheme_);
+      if (!next && next.error() == membership::DescriptionError::kNotNewer) continue;
+      if (!next && next.error() == membership::DescriptionError::kGap) return ask_for_missing();
+      if (!next) return;
+      {
+        const std::lock_guard lock(mutex_);
+        configuration_ = std::move(*next);
+      }
+      links_.set_configuration(*configuration_);
+      feed([&](objects::ClientEffects& out) {
+        core_.on_configuration(read_clock(), objects::Verifier(configuration_, scheme_), out);
+      });
+    }
+    // Four come with an answer: who is far behind asks on.
+    if (now < configuration_->number() && descriptions.size() >= wire::kDescriptionsMax) {
+      ask_for_missing();
+    }
+  }
+
+  void ask_for_missing() {
+    const auto& nodes = configuration_->nodes();
+    for (std::size_t i = 0; i <= configuration_->f(); ++i) {
+      links_.send(nodes[random_.below(nodes.size())].key,
+                  {.context = {.configuration = configuration_->number(),
+                               .nonce = wire::Nonce(random_.next())},
+                   .body = wire::GetDescriptions{.after = configuration_->number()}});
+    }
   }
 
   /// One hold serves all versions of a record (design 5): signed once, verified once by everybody.
@@ -217,7 +259,7 @@ class LiveSession final : public Session {
       next = std::max(serial + 1, now);
     } while (!last_serial_.compare_exchange_weak(serial, next));
     const wire::HoldTree tree({wire::hold_leaf(id, size)});
-    const wire::HoldStatement statement{.cluster = configuration_->cluster(),
+    const wire::HoldStatement statement{.cluster = statement_.cluster,
                                         .holder = key_.public_key(),
                                         .organisation = statement_.organisation,
                                         .serial = next,
@@ -233,7 +275,7 @@ class LiveSession final : public Session {
     return index ? configuration_->nodes()[*index].name : "?";
   }
 
-  std::shared_ptr<const membership::Configuration> configuration_;
+  std::shared_ptr<const membership::Configuration> configuration_;  // changes under the mutex
   crypto::SecretKey key_;
   crypto::RememberingScheme scheme_{crypto::ed25519()};
   wire::SignedBytes admission_;
@@ -242,6 +284,7 @@ class LiveSession final : public Session {
   net::TlsContext tls_;
   asio::steady_timer timer_;
   Instant timer_at_ = Instant::max();
+  Random random_ = random_from_system();
   objects::Client core_;
   runtime::NodeLinks links_;
   std::map<objects::OperationId, Done> waiting_;

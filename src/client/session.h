@@ -41,7 +41,8 @@ class Session {
   static Result<std::unique_ptr<Session>, Explained> open(const ClusterFile& file);
   virtual ~Session() = default;
 
-  virtual const membership::Configuration& configuration() const = 0;
+  /// The newest that the session knows. It changes with the epochs.
+  virtual std::shared_ptr<const membership::Configuration> configuration() const = 0;
   virtual const crypto::SecretKey& key() const = 0;
   /// With which statements are signed; it remembers what it verified and signed.
   virtual const crypto::SignatureScheme& scheme() const = 0;

@@ -266,7 +266,8 @@ TEST_F(FaultTest, RottenIndex_IsAnErrorAndNotAShorterList) {
   const auto state = one.entry().state;
   ASSERT_TRUE(rot(".sst", std::string(state.view().begin(), state.view().end())));
   const auto store = open();
-  EXPECT_EQ(store->scan(wire::whole_key_range(), std::nullopt, 10).error(), wire::StorageError::kCorrupt);
+  EXPECT_EQ(store->scan(wire::whole_key_range(), std::nullopt, 10).error(),
+            wire::StorageError::kCorrupt);
 }
 
 TEST_F(FaultTest, RecordWithAnotherVersionsValue_IsCorrupt) {

@@ -19,11 +19,11 @@ struct Settings {
   std::uint32_t cap = 1;             // most members of one organisation in a group
   std::uint32_t service_faults = 1;  // F: faulty members that the configuration service bears
   bool has_leases = false;  // whether a configuration must be backed by a lease (design 9.4)
-  std::uint64_t epoch_seconds = 0;     // length of an epoch; 0: it has no end
+  std::uint64_t epoch_seconds = 0;             // length of an epoch; 0: it has no end
   std::uint64_t service_term_seconds = 86400;  // how long a member keeps its seat (design 8.4)
   std::uint64_t evict_after_seconds = 21600;   // a node that does not answer is removed (8.2)
-  std::uint32_t read_settle_ms = 100;  // how long mixed answers wait for the rest
-  std::uint32_t hedge_ms = 50;         // when a block is asked of one more replica
+  std::uint32_t read_settle_ms = 100;          // how long mixed answers wait for the rest
+  std::uint32_t hedge_ms = 50;                 // when a block is asked of one more replica
   std::uint64_t hold_seconds_max = 0;  // longest life of a hold; 0: as long as its admission
   std::uint64_t client_quota_floor_bytes = 64ULL << 20;
 
@@ -92,8 +92,9 @@ struct ConfigurationParts {
   crypto::Digest header_hash;          // what the next description names as its predecessor
 };
 
-/// What is wrong with them, for a person: they contradict each other or the bounds above, or the cap
-/// leaves fewer than 2f+1 seats of a group to fill. Costs a few steps per node, without the ring.
+/// What is wrong with them, for a person: they contradict each other or the bounds above, or the
+/// cap leaves fewer than 2f+1 seats of a group to fill. Costs a few steps per node, without the
+/// ring.
 std::optional<Explained> problem_of(const ConfigurationParts& parts);
 
 class Configuration {

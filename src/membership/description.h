@@ -126,8 +126,8 @@ struct SeatKey {
   crypto::SecretKey key;
 };
 
-/// The description without signatures. Nothing is checked. Requires: service members are nodes of the
-/// body.
+/// The description without signatures. Nothing is checked. Requires: service members are nodes of
+/// the body.
 SignedDescription draft_description(const Configuration& current, const NextEpoch& next);
 
 /// Builds and signs a description as the service does, for the simulator and for tests, which also

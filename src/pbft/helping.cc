@@ -10,8 +10,8 @@
 namespace rosebud::pbft {
 namespace {
 
-constexpr std::size_t kHelpBytesMax = 1U << 20;                  // of one answer
-constexpr std::size_t kBatchFetchesMax = 16;                     // asked for at once
+constexpr std::size_t kHelpBytesMax = 1U << 20;               // of one answer
+constexpr std::size_t kBatchFetchesMax = 16;                  // asked for at once
 constexpr Duration kWishInterval = std::chrono::seconds(30);  // between two wishes of a replica
 
 }  // namespace
@@ -35,8 +35,8 @@ Status Replica::status() const {
 }
 
 bool Replica::is_busy() const {
-  return !may_vote() || is_changing_view() || ahead_ ||
-         !pending_.empty() || log_.last() > executed_;
+  return !may_vote() || is_changing_view() || ahead_ || !pending_.empty() ||
+         log_.last() > executed_;
 }
 
 void Replica::on_status_timeout(Now now, Effects& out) {
@@ -175,8 +175,8 @@ void Replica::help_with_filling(Now now, ReplicaId peer, const Status& status, E
   propose(now, out);
 }
 
-/// A replica that votes in no view below some later one gets there though all is well: everybody goes.
-/// Not far, and seldom, since the wish may be a lie.
+/// A replica that votes in no view below some later one gets there though all is well: everybody
+/// goes. Not far, and seldom, since the wish may be a lie.
 void Replica::help_with_votes_from(Now now, ReplicaId peer, const Status& status, Effects& out) {
   if (!is_normal() || !may_change_view() || status.votes_from <= view_) return;
   if (status.votes_from.value > view_.value + Recovery::kViewsAhead + 1) return;

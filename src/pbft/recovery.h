@@ -5,11 +5,11 @@
 // 2F of them have answered. A vote with a counter above its own durable one proves that it is
 // behind; a bare number counts for nothing, so a liar can keep nobody silent.
 //
-// It counts as one of the F faulty replicas until it votes again; so at least F+1 of those who answer
-// are correct, out of 2F+1 correct others, and of any F+1 correct ones at least one answers.
+// It counts as one of the F faulty replicas until it votes again; so at least F+1 of those who
+// answer are correct, out of 2F+1 correct others, and of any F+1 correct ones at least one answers.
 //
-// Numbers. One that is behind votes on nothing, view changes neither, until a stable checkpoint at or
-// above every number that it may have voted on. Let c be the newest one that any answer proves.
+// Numbers. One that is behind votes on nothing, view changes neither, until a stable checkpoint at
+// or above every number that it may have voted on. Let c be the newest one that any answer proves.
 // Whatever was forgotten is at most c + 2L: it was at most L above a checkpoint that 2F+1 replicas
 // had signed; one correct signer answers, and has executed no more than L beyond its own stable
 // checkpoint. Below a stable checkpoint nobody votes and no view change speaks of anything.
@@ -17,13 +17,14 @@
 // Views. Who has signed a view change to v has left all views below v: what it voted on there later
 // would be missing in a new view that its forgotten message proves. So it votes only in views above
 // every one that it may have changed to. A replica goes to v when 2F+1 have reached v-1 [CL99
-// §4.5.2], F+1 correct others among them, or after another correct one. So a correct one that answers
-// has reached v-1 and holds F+1 view changes to v-2 at least: they prove what a liar cannot, and v is
-// at most two above (kViewsAhead). The others go there when they hear of its wish (helping.cc).
+// §4.5.2], F+1 correct others among them, or after another correct one. So a correct one that
+// answers has reached v-1 and holds F+1 view changes to v-2 at least: they prove what a liar
+// cannot, and v is at most two above (kViewsAhead). The others go there when they hear of its wish
+// (helping.cc).
 //
-// What nobody has seen nobody can show; nobody holds it against the replica either. A gap is left: a
-// vote that only such replicas saw as do not answer in time. It matters only if all forgotten votes
-// are of this sort, since one that is shown brings silence about all.
+// What nobody has seen nobody can show; nobody holds it against the replica either. A gap is left:
+// a vote that only such replicas saw as do not answer in time. It matters only if all forgotten
+// votes are of this sort, since one that is shown brings silence about all.
 //
 // Differs from [CL99], which has no recovery.
 #pragma once

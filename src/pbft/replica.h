@@ -231,8 +231,8 @@ class Replica {
   VoteCounter counter_;
   std::optional<Recovery> recovery_;  // until 2F have answered
   Instant ask_again_at_;
-  SequenceNumber silent_until_;                    // after a rollback: votes on nothing till stable
-  View votes_from_;                                // and in no view below
+  SequenceNumber silent_until_;  // after a rollback: votes on nothing till stable
+  View votes_from_;              // and in no view below
   ReachedViews reached_;
   std::vector<std::optional<Vote>> latest_votes_;  // by replica: that of the highest counter
   std::map<ReplicaId, Evidence> evidence_;         // the first of each

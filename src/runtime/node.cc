@@ -123,6 +123,16 @@ Random random_from_system() {
   return Random(seed);
 }
 
+/// How the node stands in the newest configuration that it was a member of; nothing: in none.
+const membership::Node* newest_entry(
+    const std::vector<std::shared_ptr<const membership::Configuration>>& chain,
+    const wire::NodeKey& key) {
+  for (auto one = chain.rbegin(); one != chain.rend(); ++one) {
+    if (const auto index = (*one)->node_index(key)) return &(*one)->nodes()[*index];
+  }
+  return nullptr;
+}
+
 /// Whether the second gate has something to compute.
 bool has_signatures(const wire::RequestBody& body) {
   return std::holds_alternative<wire::PutBlock>(body) ||
@@ -139,21 +149,22 @@ Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
   if (!key) return fail(key.error());
   auto genesis = read_genesis(options.genesis);
   if (!genesis) return fail(genesis.error());
-  auto configuration = membership::verify_genesis(*genesis, std::nullopt, crypto::ed25519());
-  if (!configuration) return fail(configuration.error());
-  const auto self = (*configuration)->node_index(key->public_key());
+  auto first = membership::verify_genesis(*genesis, std::nullopt, crypto::ed25519());
+  if (!first) return fail(first.error());
+  EpochFiles epoch_files(options.data / "epochs");
+  auto chain = epoch_files.load(*first, crypto::ed25519());
+  if (!chain) return fail(chain.error());
+  const membership::Node* self = newest_entry(*chain, key->public_key());
   if (!self) {
     return fail(
         Explained{.what = "no node of this cluster has the key in " + options.key.string(),
                   .cause = "the key file is another node's, or the node was not admitted",
                   .next = "name the right key file, or have the organisation admit this node"});
   }
-  auto directory =
-      disk::DataDirectory::open(options.data,
-                                {.cluster = (*configuration)->cluster(),
-                                 .node = key->public_key(),
-                                 .directory = (*configuration)->nodes()[*self].directory},
-                                disk::IfEmpty::kRefuse);
+  auto directory = disk::DataDirectory::open(
+      options.data,
+      {.cluster = (*first)->cluster(), .node = key->public_key(), .directory = self->directory},
+      disk::IfEmpty::kRefuse);
   if (!directory) return fail(directory.error());
   auto store = disk::Store::open({.path = directory->database_path(),
                                   .reserve_bytes = options.reserve_bytes,
@@ -167,56 +178,56 @@ Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
                   .cause = "files of the database are damaged",
                   .next = "have the node's organisation admit it again with a new directory"});
   }
-  auto impl =
-      std::make_unique<Impl>(std::move(options), *key, *configuration, std::move(*directory),
-                             std::move(*store), objects::RecoveredNotes{std::move(*notes)});
+  auto impl = std::make_unique<Impl>(std::move(options), *key, std::move(*chain),
+                                     std::move(epoch_files), std::move(*directory),
+                                     std::move(*store), objects::RecoveredNotes{std::move(*notes)});
   if (auto listening = impl->listen(); !listening) return fail(listening.error());
   return std::unique_ptr<Node>(new Node(std::move(impl)));
 }
 
 Node::Node(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Node::~Node() = default;
-const std::string& Node::name() const { return impl_->configuration_->nodes()[impl_->self_].name; }
-const std::string& Node::address() const {
-  return impl_->configuration_->nodes()[impl_->self_].address;
-}
+const std::string& Node::name() const { return impl_->own_.name; }
+const std::string& Node::address() const { return impl_->own_.address; }
 std::uint16_t Node::admin_port() const { return impl_->admin_->port(); }
 void Node::run() { impl_->run(); }
 void Node::stop() { impl_->stop(); }
 
 Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
-                 std::shared_ptr<const membership::Configuration> configuration,
-                 disk::DataDirectory directory, std::unique_ptr<disk::Store> store,
-                 objects::RecoveredNotes notes)
+                 std::vector<std::shared_ptr<const membership::Configuration>> chain,
+                 EpochFiles epoch_files, disk::DataDirectory directory,
+                 std::unique_ptr<disk::Store> store, objects::RecoveredNotes notes)
     : options_(std::move(options)),
       key_(std::move(key)),
-      configuration_(std::move(configuration)),
-      self_(*configuration_->node_index(key_.public_key())),
+      epoch_files_(std::move(epoch_files)),
+      own_(*newest_entry(chain, key_.public_key())),
+      random_(random_from_system()),
       directory_(std::move(directory)),
       store_(std::move(store)),
       workers_(options_.worker_threads),
       committer_(std::make_unique<disk::GroupCommitter>(*store_)),
       tls_(key_),
       timer_(io_),
+      epochs_timer_(io_),
       misbehaviour_(random_from_system()),
       started_(read_clock()) {
+  for (const auto& one : chain) use(one);
   links_ = std::make_unique<NodeLinks>(
       io_, tls_,
       wire::Hello{.cluster = configuration_->cluster(),
                   .configuration = configuration_->number(),
                   .role = wire::Role::kNode},
-      NodeLinks::Events{.on_answer =
-                            [this](const wire::NodeKey& from, wire::Answer answer) {
-                              link_problems_.erase(from);
-                              feed([&](objects::Effects& out) {
-                                replica_->on_answer(read_clock(), from, std::move(answer), out);
-                              });
-                            },
-                        .on_unreachable =
-                            [this](const wire::NodeKey& node, const net::LinkProblem& problem) {
-                              on_unreachable(node, problem);
-                            }});
-  links_->set_configuration(*configuration_);
+      NodeLinks::Events{
+          .on_answer = [this](const wire::NodeKey& from,
+                              wire::Answer answer) { take_answer(from, std::move(answer)); },
+          .on_unreachable =
+              [this](const wire::NodeKey& node, const net::LinkProblem& problem) {
+                on_unreachable(node, problem);
+              }});
+  // Former members too: some of what they keep may be wanted of them.
+  constexpr std::size_t kRemembered = 16;
+  const std::size_t old = chain.size() - std::min(chain.size(), kRemembered);
+  for (std::size_t i = old; i < chain.size(); ++i) links_->set_configuration(*chain[i]);
   objects::ReplicaLimits limits;
   limits.operation_bytes_max = operation_bytes(options_);
   limits.reconcile_interval = std::chrono::seconds(options_.reconcile_seconds);
@@ -224,7 +235,7 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
   replica_ = std::make_unique<objects::Replica>(
       objects::ReplicaIdentity{.key = key_, .directory = directory_.identity().directory},
       objects::Verifier(configuration_, scheme_), scheme_, std::move(notes), random_from_system(),
-      limits);
+      limits, objects::History(std::next(chain.rbegin()), chain.rend()));
 }
 
 Node::Impl::~Impl() {
@@ -235,8 +246,7 @@ Node::Impl::~Impl() {
 }
 
 Status<Explained> Node::Impl::listen() {
-  const std::string& address =
-      options_.listen.empty() ? configuration_->nodes()[self_].address : options_.listen;
+  const std::string& address = options_.listen.empty() ? own_.address : options_.listen;
   const auto where = net::parse_address(address);
   if (!where) {
     return fail(Explained{.what = "'" + address + "' is no address",
@@ -276,20 +286,21 @@ Status<Explained> Node::Impl::listen() {
 }
 
 void Node::Impl::run() {
-  log_info("serving", {{"node", configuration_->nodes()[self_].name},
+  log_info("serving", {{"node", own_.name},
                        {"epoch", std::to_string(configuration_->number().epoch.value)},
-                       {"address", configuration_->nodes()[self_].address}});
+                       {"address", own_.address}});
   feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
+  ask_somebody_later();
   const auto work = asio::make_work_guard(io_);
   io_.run();
-  log_info("stopped", {{"node", configuration_->nodes()[self_].name}});
+  log_info("stopped", {{"node", own_.name}});
 }
 
 void Node::Impl::stop() {
   asio::post(io_, [this] {
     if (is_stopping_) return;
     is_stopping_ = true;
-    log_info("stopping", {{"node", configuration_->nodes()[self_].name}});
+    log_info("stopping", {{"node", own_.name}});
     listener_.reset();
     links_->close();
     for (auto& [id, from] : incoming_) from.connection->pause_reading();
@@ -304,6 +315,7 @@ void Node::Impl::drain(Instant deadline) {
     admin_.reset();
     for (auto& [id, from] : incoming_) from.connection->close();
     timer_.cancel();
+    epochs_timer_.cancel();
     // What is still in the committer becomes durable; its answers have nobody left to go to.
     io_.stop();
     return;
@@ -380,9 +392,10 @@ void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes&
              hello->version < wire::kProtocolVersionMin) {
     answer.verdict = kOtherVersion;
   } else if (hello->role == wire::Role::kNode) {
-    const auto node = configuration_->node_index(from.connection->peer());
-    if (!node) answer.verdict = kUnknownNode;
-    if (node) from.name = configuration_->nodes()[*node].name;
+    // One that was a member may learn what came after; the core grants it nothing else.
+    const auto node = known_nodes_.find(from.connection->peer());
+    if (node == known_nodes_.end()) answer.verdict = kUnknownNode;
+    if (node != known_nodes_.end()) from.name = node->second;
   } else {
     const auto admitted =
         membership::check_admission(*configuration_, hello->admission, from.connection->peer(),
@@ -411,6 +424,11 @@ void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes&
 void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Request request) {
   const std::size_t size = size_of(request);
   ++metrics_.requests[std::string(wire::name_of(request.body))];
+  if (from.role == wire::Role::kNode)
+    hear_of(from.connection->peer(), request.context.configuration);
+  if (const auto* asked = std::get_if<wire::GetDescriptions>(&request.body)) {
+    return answer_descriptions(id, request.context, asked->after);
+  }
   if (bytes_in_work_ + size > work_bytes(options_) * 3 / 2) {
     return send_answer(
         id, {.context = {.configuration = configuration_->number(), .nonce = request.context.nonce},
@@ -618,7 +636,7 @@ void Node::Impl::run_persist(objects::Persist persist) {
 void Node::Impl::end_for_a_fresh_start() {
   log_error(
       "the database takes no more writes after an error of its disk; ending, to be started again",
-      {{"node", configuration_->nodes()[self_].name}});
+      {{"node", own_.name}});
   std::_Exit(kExitDiskFailed);
 }
 
@@ -626,7 +644,7 @@ void Node::Impl::end_for_a_fresh_start() {
 /// that was lost from it would be denied. So this node can never say again that it is complete.
 void Node::Impl::end_with_damaged_index() {
   log_error("the index of the stored objects is damaged; ending",
-            {{"node", configuration_->nodes()[self_].name},
+            {{"node", own_.name},
              {"cause", "its disk loses or changes bits"},
              {"next",
               "replace the disk and have the organisation admit the node with a new directory: the "

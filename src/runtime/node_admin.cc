@@ -70,6 +70,10 @@ net::HttpResponse Node::Impl::admin(const net::HttpRequest& request) {
   }
   if (request.path == "/v1/status") return {.body = status_json()};
   if (request.path == "/v1/misbehave" && request.method == "POST") return misbehave(request.query);
+  if (request.path == "/v1/learn" && request.method == "POST" && options_.is_development) {
+    learn_from_files();
+    return text(200, "epoch " + std::to_string(configuration_->number().epoch.value) + "\n");
+  }
   return text(404, "nothing here; see /livez /readyz /health /metrics /v1/status\n");
 }
 
@@ -89,12 +93,12 @@ net::HttpResponse Node::Impl::misbehave(const std::string& query) {
 }
 
 std::string Node::Impl::status_json() const {
-  const membership::Node& self = configuration_->nodes()[self_];
   const auto replica = replica_->statistics();
   const auto disk = store_->statistics();
   nlohmann::json out = {
-      {"name", self.name},
-      {"org", configuration_->organisations()[self.organisation].name},
+      {"name", own_.name},
+      {"org", organisation_},
+      {"member", configuration_->node_index(key_.public_key()).has_value()},
       {"cluster", to_hex(configuration_->cluster().view())},
       {"generation", configuration_->number().generation.value},
       {"epoch", configuration_->number().epoch.value},

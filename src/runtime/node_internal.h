@@ -12,6 +12,7 @@
 #include "disk/directory.h"
 #include "disk/group_commit.h"
 #include "net/admin_http.h"
+#include "runtime/epoch_files.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
 #include "runtime/node_links.h"
@@ -72,7 +73,7 @@ class HandedOver {
 class Node::Impl {
  public:
   Impl(NodeOptions options, crypto::SecretKey key,
-       std::shared_ptr<const membership::Configuration> configuration,
+       std::vector<std::shared_ptr<const membership::Configuration>> chain, EpochFiles epoch_files,
        disk::DataDirectory directory, std::unique_ptr<disk::Store> store,
        objects::RecoveredNotes notes);
   ~Impl();
@@ -86,6 +87,19 @@ class Node::Impl {
   std::string metrics_text() const;
   std::string status_json() const;
   net::HttpResponse misbehave(const std::string& query);
+
+  // node_epochs.cc
+  void hear_of(const wire::NodeKey& from, const wire::ConfigurationNumber& number);
+  void ask_for_descriptions(const wire::NodeKey& node);
+  void answer_descriptions(objects::ConnectionId to, const wire::MessageContext& context,
+                           const wire::ConfigurationNumber& after);
+  void take_answer(const wire::NodeKey& from, wire::Answer answer);
+  void learn(const std::vector<Buffer>& descriptions);
+  void learn_from_files();
+  bool enter(std::shared_ptr<const membership::Configuration> next);
+  void use(std::shared_ptr<const membership::Configuration> configuration);
+  void tell_others();
+  void ask_somebody_later();
 
   // node.cc
   void greet(const net::ConnectionPointer& connection);
@@ -125,7 +139,12 @@ class Node::Impl {
   crypto::SecretKey key_;
   crypto::RememberingScheme scheme_{crypto::ed25519()};
   std::shared_ptr<const membership::Configuration> configuration_;
-  std::uint32_t self_ = 0;
+  EpochFiles epoch_files_;
+  membership::Node own_;  // as the newest configuration says in which it is
+  std::string organisation_;
+  Random random_;
+  std::map<wire::NodeKey, std::string> known_nodes_;  // members of this and of earlier epochs
+  std::map<wire::NodeKey, Instant> ask_again_at_;     // of those who were ahead
   disk::DataDirectory directory_;
   std::unique_ptr<disk::Store> store_;
   boost::asio::io_context io_;
@@ -136,6 +155,7 @@ class Node::Impl {
   std::unique_ptr<net::Listener> listener_;
   std::unique_ptr<net::AdminHttp> admin_;
   boost::asio::steady_timer timer_;
+  boost::asio::steady_timer epochs_timer_;
   Instant timer_at_ = Instant::max();
   std::unique_ptr<objects::Replica> replica_;
   adversary::Misbehaviour misbehaviour_;

@@ -36,8 +36,8 @@ struct SeatDraw {
   std::vector<wire::NodeKey> reserve;
 };
 
-/// Walks clockwise over the ring in force from SHA-256(tag ‖ e+1 ‖ R of header e). At most F members
-/// leave because their term is over, the longest serving first, and only for somebody else.
+/// Walks clockwise over the ring in force from SHA-256(tag ‖ e+1 ‖ R of header e). At most F
+/// members leave because their term is over, the longest serving first, and only for somebody else.
 SeatDraw draw_seats(const membership::Configuration& current, const SeatRules& rules);
 
 /// The first of `draw.reserve` that is not in `passed_over` and whose organisation has room beside

@@ -1,6 +1,6 @@
 // Members of the service over many epochs, with an order that is given (pbft has tests of its own):
-// every epoch ends, everybody accepts the next, who is away for long goes, who is there stays, and F
-// members that lie, stay silent or keep things to themselves change nothing of that.
+// every epoch ends, everybody accepts the next, who is away for long goes, who is there stays, and
+// F members that lie, stay silent or keep things to themselves change nothing of that.
 #include <algorithm>
 #include <deque>
 
@@ -207,8 +207,8 @@ TEST(Epochs, OneWhoLiesOrIsSilentStopsNothingAndHarmsNobody) {
       Epochs epochs(n + 1, kMinute);
       epochs.conduct[node_key(n)] = what;
       for (int i = 0; i < 5; ++i) {
-        ASSERT_TRUE(epochs.run_to_next(seconds(75))) << "conduct " << static_cast<int>(what)
-                                                     << ", node " << n << ", epoch " << i;
+        ASSERT_TRUE(epochs.run_to_next(seconds(75)))
+            << "conduct " << static_cast<int>(what) << ", node " << n << ", epoch " << i;
         EXPECT_EQ(epochs.configuration().nodes().size(), 8U);
         EXPECT_GE(epochs.configuration().service().size(), 3U);
       }

@@ -35,8 +35,7 @@ pbft::StateMachine::Outcome Machine::execute(pbft::AgreedTime time, const pbft::
     const Asker asker{.node = client, .is_member = member_of(client) != nullptr};
     answer = std::visit([&](const auto& one) { return on(asker, one); }, *decoded);
   }
-  return {.result = {static_cast<std::uint8_t>(answer)},
-          .is_stop = state_.phase == Phase::kSealed};
+  return {.result = {static_cast<std::uint8_t>(answer)}, .is_stop = state_.phase == Phase::kSealed};
 }
 
 std::vector<Buffer> Machine::snapshot() const {
@@ -66,8 +65,8 @@ bool Machine::restore(const std::vector<Buffer>& pieces) {
 const membership::ServiceMember* Machine::member_of(const wire::NodeKey& node) const {
   const auto index = configuration_->node_index(node);
   const auto& service = configuration_->service();
-  const auto at = index ? std::ranges::find(service, *index, &membership::ServiceMember::node)
-                        : service.end();
+  const auto at =
+      index ? std::ranges::find(service, *index, &membership::ServiceMember::node) : service.end();
   return at == service.end() ? nullptr : &*at;
 }
 
@@ -148,20 +147,20 @@ Answer Machine::on(const Asker&, const RevokeNode& operation) {
   const auto revocation = Revocation::decode(operation.revocation.statement);
   if (!revocation || revocation->cluster != configuration_->cluster()) return Answer::kRefused;
   const auto organisation = configuration_->organisation_index(revocation->organisation);
-  if (!organisation || !wire::is_signed_by<Revocation>(scheme_, revocation->organisation,
-                                                       operation.revocation)) {
+  if (!organisation ||
+      !wire::is_signed_by<Revocation>(scheme_, revocation->organisation, operation.revocation)) {
     return Answer::kRefused;
   }
   auto& wishes = state_.carried.wishes;
   const auto index = configuration_->node_index(revocation->node);
-  const bool is_its_member =
-      index && configuration_->nodes()[*index].organisation == *organisation;
+  const bool is_its_member = index && configuration_->nodes()[*index].organisation == *organisation;
   const bool is_its_admission = std::ranges::any_of(wishes.admissions, [&](const Admission& one) {
     const auto other = wire::AdmissionStatement::decode(one.statement.statement);
     return other && other->subject == revocation->node &&
            other->organisation == revocation->organisation;
   });
-  // Of others' nodes, and of keys that nobody knows, nothing is remembered: it would be without end.
+  // Of others' nodes, and of keys that nobody knows, nothing is remembered: it would be without
+  // end.
   if (!is_its_member && !is_its_admission) return Answer::kRefused;
   if (wishes.revoked.contains(revocation->node)) return Answer::kAlready;
   if (wishes.revoked.size() >= kRevokedMax) return Answer::kNotNow;
@@ -178,8 +177,8 @@ bool Machine::is_time_to_end(std::uint64_t now_ms) const {
 
 bool Machine::may_end_early(std::uint64_t now_ms) const {
   const auto& ends = state_.carried.early_ends_ms;
-  const auto recent = std::ranges::count_if(
-      ends, [now_ms](std::uint64_t end) { return end + kHourMs > now_ms; });
+  const auto recent =
+      std::ranges::count_if(ends, [now_ms](std::uint64_t end) { return end + kHourMs > now_ms; });
   return std::cmp_less(recent, kEarlyEndsPerHour) &&
          would_anybody_leave(*configuration_, state_.carried.wishes, now_ms);
 }

@@ -24,8 +24,7 @@ class Machine final : public pbft::StateMachine {
   Machine(std::shared_ptr<const membership::Configuration> configuration, Carried carried,
           const crypto::SignatureScheme& scheme);
 
-  Outcome execute(pbft::AgreedTime time, const pbft::ClientId& client,
-                  ByteView operation) override;
+  Outcome execute(pbft::AgreedTime time, const pbft::ClientId& client, ByteView operation) override;
   std::vector<Buffer> snapshot() const override;
   bool restore(const std::vector<Buffer>& pieces) override;
 

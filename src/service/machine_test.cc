@@ -61,8 +61,7 @@ TEST(Machine, ANodeIsAdmittedWithItsPlaceFromTheNextRandomness) {
   EXPECT_EQ(service.ask(node_key(5), admission), Answer::kAlready);  // it is in
   service.end_epoch();
   EXPECT_NE(node.admission_randomness, service.configuration->randomness());
-  EXPECT_EQ(service.configuration->nodes()[*index].admission_randomness,
-            node.admission_randomness);
+  EXPECT_EQ(service.configuration->nodes()[*index].admission_randomness, node.admission_randomness);
 }
 
 TEST(Machine, AnAdmissionAloneEndsNoEpoch) {

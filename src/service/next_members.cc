@@ -133,8 +133,7 @@ bool is_in_as_asked(const wire::AdmissionStatement& statement, const std::string
 
 }  // namespace
 
-NextMembers next_members(const Configuration& current, const Wishes& wishes,
-                         std::uint64_t now_ms) {
+NextMembers next_members(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
   NextMembers out{.nodes = current.nodes()};
   remove_revoked(current, wishes, out.nodes);
   admit(current, wishes, now_ms, out);
@@ -143,8 +142,7 @@ NextMembers next_members(const Configuration& current, const Wishes& wishes,
   return out;
 }
 
-bool would_anybody_leave(const Configuration& current, const Wishes& wishes,
-                         std::uint64_t now_ms) {
+bool would_anybody_leave(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
   if (wishes.revoked.empty() && wishes.inactive_since_ms.empty()) return false;
   const NextMembers next = next_members(current, wishes, now_ms);
   return std::ranges::any_of(current.nodes(), [&](const Node& node) {

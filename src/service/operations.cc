@@ -16,9 +16,7 @@ void write(wire::Writer& out, const RevokeNode& one) { wire::write(out, one.revo
 void write(wire::Writer&, const PrepareEpoch&) {}
 void write(wire::Writer& out, const Announce& one) { wire::write(out, one.announcement); }
 void write(wire::Writer& out, const NoAnnouncement& one) { out.raw(one.candidate.view()); }
-void write(wire::Writer& out, const Reveal& one) {
-  out.raw(one.node.view()).raw(one.share.view());
-}
+void write(wire::Writer& out, const Reveal& one) { out.raw(one.node.view()).raw(one.share.view()); }
 void write(wire::Writer& out, const NoReveal& one) { out.raw(one.node.view()); }
 
 /// Numbers are those of Operation's alternatives, from 1.
@@ -120,8 +118,9 @@ std::optional<Operation> decode_operation(ByteView bytes) {
 }
 
 std::string_view name_of(const Operation& operation) {
-  constexpr std::string_view kNames[] = {"reachability", "admit-node",      "revoke-node", "prepare-epoch",
-                                         "announce",     "no-announcement", "reveal",      "no-reveal"};
+  constexpr std::string_view kNames[] = {"reachability",  "admit-node", "revoke-node",
+                                         "prepare-epoch", "announce",   "no-announcement",
+                                         "reveal",        "no-reveal"};
   static_assert(std::size(kNames) == std::variant_size_v<Operation>);
   return kNames[operation.index()];
 }

@@ -17,8 +17,7 @@ std::vector<membership::Node> placed(const State& state, const crypto::Digest& r
 }
 
 Timestamp start_of(const Machine& machine) {
-  return std::max(machine.configuration().start(),
-                  Timestamp(machine.state().prepared_ms / 1000));
+  return std::max(machine.configuration().start(), Timestamp(machine.state().prepared_ms / 1000));
 }
 
 }  // namespace
@@ -65,8 +64,8 @@ membership::SignedDescription draft(const Machine& machine) {
 bool SignatureShares::add(const membership::SeatSignature& share,
                           const crypto::SignatureScheme& scheme) {
   auto& signatures = description_.signatures;
-  const auto at = std::ranges::lower_bound(signatures, share.seat, {},
-                                           &membership::SeatSignature::seat);
+  const auto at =
+      std::ranges::lower_bound(signatures, share.seat, {}, &membership::SeatSignature::seat);
   if (share.seat >= signers_.service().size()) return false;
   if (at != signatures.end() && at->seat == share.seat) return false;
   if (!scheme.verify(signers_.service()[share.seat].epoch_key, membership::DescriptionHeader::kTag,

@@ -22,9 +22,7 @@ class SignatureShares {
 
   /// False when it is not valid, or known already.
   bool add(const membership::SeatSignature& share, const crypto::SignatureScheme& scheme);
-  bool is_enough() const {
-    return description_.signatures.size() >= signers_.service_quorum();
-  }
+  bool is_enough() const { return description_.signatures.size() >= signers_.service_quorum(); }
   const membership::SignedDescription& description() const { return description_; }
 
  private:

@@ -48,8 +48,7 @@ struct TestService {
   }
 
   Answer ask(const wire::NodeKey& asker, const Operation& operation) {
-    const auto outcome =
-        machine->execute(pbft::AgreedTime(now_ms), asker, encode(operation));
+    const auto outcome = machine->execute(pbft::AgreedTime(now_ms), asker, encode(operation));
     EXPECT_EQ(outcome.result.size(), 1U);
     EXPECT_EQ(outcome.is_stop, machine->state().phase == Phase::kSealed);
     return static_cast<Answer>(outcome.result.at(0));
@@ -76,19 +75,18 @@ struct TestService {
                                                configuration->number().epoch.next()},
                                     .node = node,
                                     .epoch_key = epoch_key(node, epoch() + 1).public_key(),
-                                    .commitment =
-                                        commitment_of(node, share(node, epoch() + 1))})};
+                                    .commitment = commitment_of(node, share(node, epoch() + 1))})};
   }
   AdmitNode admission(std::size_t n, std::uint32_t organisation) const {
-    wire::AdmissionStatement statement{.cluster = configuration->cluster(),
-                                       .organisation =
-                                           cluster.authorities[organisation].public_key(),
-                                       .subject = node_key(n),
-                                       .role = wire::Role::kNode,
-                                       .capacity_bytes = 1 << 30,
-                                       .not_before = Timestamp(1),
-                                       .not_after = Timestamp(1'000'000),
-                                       .name = "node" + std::to_string(n)};
+    wire::AdmissionStatement statement{
+        .cluster = configuration->cluster(),
+        .organisation = cluster.authorities[organisation].public_key(),
+        .subject = node_key(n),
+        .role = wire::Role::kNode,
+        .capacity_bytes = 1 << 30,
+        .not_before = Timestamp(1),
+        .not_after = Timestamp(1'000'000),
+        .name = "node" + std::to_string(n)};
     statement.directory.bytes[0] = static_cast<std::uint8_t>(n);
     return {.admission = wire::sign(scheme, cluster.authorities[organisation], statement),
             .address = "127.0.0.1:" + std::to_string(2000 + n)};

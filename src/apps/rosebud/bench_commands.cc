@@ -43,7 +43,7 @@ class BenchRecord {
   const wire::ObjectId& id() const { return id_; }
   wire::SignedRecord next(Bytes value) {
     ++version_;
-    wire::RecordStatement statement{.cluster = session_.configuration().cluster(),
+    wire::RecordStatement statement{.cluster = session_.configuration()->cluster(),
                                     .owner = session_.key().public_key(),
                                     .salt = salt_,
                                     .version = wire::Version{version_},

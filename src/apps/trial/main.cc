@@ -44,7 +44,7 @@ void add_load(CLI::App& app, trial::LoadOptions& options) {
 }
 
 int run(int argc, char** argv) {
-  CLI::App app("Process trials: load, history, judge");
+  CLI::App app("Process trials: load, history, judge; epochs by hand");
   app.require_subcommand(1);
   app.option_defaults()->always_capture_default();
   trial::LoadOptions load;
@@ -63,11 +63,19 @@ int run(int argc, char** argv) {
   proxy->add_option("--listen", proxied.listen, "ADDRESS:PORT")->required();
   proxy->add_option("--to", proxied.to, "ADDRESS:PORT of the node")->required();
   proxy->add_option("--seed", proxied.seed, "Of the jitter");
+  trial::EpochOptions epoch;
+  auto* make = app.add_subcommand("epoch", "Make the next epoch of a development cluster by hand");
+  make->add_option("--genesis", epoch.genesis, "The cluster's genesis")->required();
+  make->add_option("--keys", epoch.keys, "Folder of its first epoch keys")->required();
+  make->add_option("--epochs", epoch.epochs, "Folder of descriptions of one node")->required();
+  make->add_option("--remove", epoch.remove, "Names of members that leave");
+  make->add_option("--add", epoch.add, "Names of nodes of the genesis that come back");
   CLI11_PARSE(app, argc, argv);
   if (!apps::plant_bug_of_environment()) return kExitFailure;
   if (app.got_subcommand("load")) return code_of(trial::run_load(load));
   if (app.got_subcommand(back)) return code_of(trial::read_back(readback));
   if (app.got_subcommand(check)) return code_of(trial::check_history(checked));
+  if (app.got_subcommand(make)) return code_of(trial::make_epoch(epoch));
   return code_of(trial::run_proxy(proxied));
 }
 

@@ -19,7 +19,9 @@ class RecordingSession final : public client::Session {
   RecordingSession(client::Session& inner, history::Recorder& recorder)
       : inner_(inner), recorder_(recorder) {}
 
-  const membership::Configuration& configuration() const override { return inner_.configuration(); }
+  std::shared_ptr<const membership::Configuration> configuration() const override {
+    return inner_.configuration();
+  }
   const crypto::SecretKey& key() const override { return inner_.key(); }
   const crypto::SignatureScheme& scheme() const override { return inner_.scheme(); }
 

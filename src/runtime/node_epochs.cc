@@ -1,0 +1,147 @@
+// How a node learns of epochs and hands descriptions on (design 9.2, 9.3).
+//
+// Every message says its sender's epoch. Whoever hears of a newer one asks its sender, applies what
+// comes in order, makes it durable, and tells a few others, who ask in turn. Now and then everybody
+// asks somebody, so that nobody stays behind where nothing is said.
+#include "runtime/node_internal.h"
+
+namespace rosebud::runtime {
+namespace {
+
+namespace asio = boost::asio;
+
+/// How many others are told of a new epoch at once: all of a small cluster; of a large one a few,
+/// who tell a few.
+constexpr std::size_t kTold = 16;
+constexpr Duration kAskSomebodyInterval = std::chrono::seconds(5);
+/// A peer that is ahead is not asked again before its answer had time to come.
+constexpr Duration kAskAgainInterval = std::chrono::milliseconds(500);
+/// Of one answer.
+constexpr std::size_t kDescriptionBytesMax = 1U << 20;
+
+}  // namespace
+
+void Node::Impl::hear_of(const wire::NodeKey& from, const wire::ConfigurationNumber& number) {
+  if (number <= configuration_->number()) return;
+  const Instant now = read_clock();
+  Instant& again = ask_again_at_[from];
+  if (now < again) return;
+  again = now + kAskAgainInterval;
+  ask_for_descriptions(from);
+}
+
+void Node::Impl::ask_for_descriptions(const wire::NodeKey& node) {
+  links_->send(node, wire::Request{.context = {.configuration = configuration_->number(),
+                                  .nonce = wire::Nonce(random_.next())},
+                      .body = wire::GetDescriptions{.after = configuration_->number()}});
+}
+
+/// Answered from the files: the core remembers only so many.
+void Node::Impl::answer_descriptions(objects::ConnectionId to, const wire::MessageContext& context,
+                                     const wire::ConfigurationNumber& after) {
+  wire::Descriptions out;
+  std::size_t bytes = 0;
+  for (wire::ConfigurationNumber next{after.generation, after.epoch.next()};
+       next <= configuration_->number() && out.descriptions.size() < wire::kDescriptionsMax &&
+       bytes < kDescriptionBytesMax;
+       next.epoch = next.epoch.next()) {
+    auto description = epoch_files_.find(next);
+    if (!description) break;
+    bytes += description->size();
+    out.descriptions.push_back(std::move(*description));
+  }
+  send_answer(to, {.context = {.configuration = configuration_->number(), .nonce = context.nonce},
+                   .body = std::move(out)});
+}
+
+void Node::Impl::take_answer(const wire::NodeKey& from, wire::Answer answer) {
+  link_problems_.erase(from);
+  if (const auto* refused = std::get_if<wire::Refused>(&answer.body)) learn(refused->descriptions);
+  if (const auto* found = std::get_if<wire::Descriptions>(&answer.body)) {
+    const wire::ConfigurationNumber before = configuration_->number();
+    learn(found->descriptions);
+    if (before < configuration_->number()) ask_again_at_.erase(from);  // there may be more
+  }
+  hear_of(from, answer.context.configuration);
+  feed([&](objects::Effects& out) {
+    replica_->on_answer(read_clock(), from, std::move(answer), out);
+  });
+}
+
+void Node::Impl::learn(const std::vector<Buffer>& descriptions) {
+  const wire::ConfigurationNumber before = configuration_->number();
+  for (const Buffer& description : descriptions) {
+    auto next = membership::apply(*configuration_, description.view(), scheme_);
+    if (!next) {
+      if (next.error() == membership::DescriptionError::kNotNewer) continue;
+      ++metrics_.rejected["description"];
+      break;
+    }
+    if (!enter(std::move(*next))) return;
+  }
+  if (before < configuration_->number()) tell_others();
+}
+
+/// What follows in its own folder: a tool may have put it there.
+void Node::Impl::learn_from_files() {
+  std::vector<Buffer> found;
+  for (wire::ConfigurationNumber next = configuration_->number();
+       found.size() < wire::kDescriptionsMax;) {
+    next.epoch = next.epoch.next();
+    auto description = epoch_files_.find(next);
+    if (!description) break;
+    found.push_back(std::move(*description));
+  }
+  learn(found);
+}
+
+/// Durable first: after a restart it must not serve an epoch that it has left.
+bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
+  if (const auto added = epoch_files_.add(*next); !added) {
+    log_error("a new epoch cannot be written down; it is not entered",
+              {{"node", own_.name}, {"reason", added.error().text()}});
+    return false;
+  }
+  use(std::move(next));
+  log_info("entered", {{"node", own_.name},
+                       {"epoch", std::to_string(configuration_->number().epoch.value)},
+                       {"nodes", std::to_string(configuration_->nodes().size())}});
+  links_->set_configuration(*configuration_);
+  feed([&](objects::Effects& out) {
+    replica_->on_configuration(read_clock(), objects::Verifier(configuration_, scheme_), out);
+  });
+  return true;
+}
+
+void Node::Impl::use(std::shared_ptr<const membership::Configuration> configuration) {
+  configuration_ = std::move(configuration);
+  // One that is no member any more keeps the name it had: it still answers former peers.
+  for (const membership::Node& node : configuration_->nodes()) known_nodes_[node.key] = node.name;
+  const auto self = configuration_->node_index(key_.public_key());
+  if (!self) return;
+  own_ = configuration_->nodes()[*self];
+  organisation_ = configuration_->organisations()[own_.organisation].name;
+}
+
+void Node::Impl::tell_others() {
+  std::vector<wire::NodeKey> others;
+  for (const membership::Node& node : configuration_->nodes()) {
+    if (node.key != key_.public_key()) others.push_back(node.key);
+  }
+  random_.shuffle(others);
+  if (others.size() > kTold) others.resize(kTold);
+  for (const wire::NodeKey& node : others) ask_for_descriptions(node);
+}
+
+void Node::Impl::ask_somebody_later() {
+  epochs_timer_.expires_after(kAskSomebodyInterval);
+  epochs_timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || is_stopping_) return;
+    const auto& nodes = configuration_->nodes();
+    const membership::Node& somebody = nodes[random_.below(nodes.size())];
+    if (somebody.key != key_.public_key()) ask_for_descriptions(somebody.key);
+    ask_somebody_later();
+  });
+}
+
+}  // namespace rosebud::runtime
