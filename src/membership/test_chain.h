@@ -3,7 +3,7 @@
 #pragma once
 
 #include "base/check.h"
-#include "membership/header_chain.h"
+#include "membership/epoch_file.h"
 #include "membership/test_cluster.h"
 
 namespace rosebud::membership {
@@ -49,6 +49,21 @@ class TestChain {
 
 inline SignedHeader without_body(const SignedDescription& description) {
   return {.header = description.header, .signatures = description.signatures};
+}
+
+inline FileEpoch with_body(const SignedDescription& description) {
+  return {.header = without_body(description), .body = description.body};
+}
+
+/// Reads from bytes that outlive it, in pieces of at most `piece_bytes`.
+inline ReadBytes reading(ByteView bytes, std::size_t piece_bytes = 1U << 20) {
+  return
+      [bytes, piece_bytes](std::span<std::uint8_t> into) mutable -> Result<std::size_t, Explained> {
+        const std::size_t count = std::min({into.size(), bytes.size(), piece_bytes});
+        std::copy_n(bytes.data(), count, into.data());
+        bytes = bytes.subspan(count);
+        return count;
+      };
 }
 
 }  // namespace rosebud::membership
