@@ -3,33 +3,10 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "membership/header_chain.h"
 
 namespace rosebud::membership {
 namespace {
-
-std::optional<DescriptionError> problem_of_link(const Configuration& current,
-                                                const DescriptionHeader& header) {
-  using enum DescriptionError;
-  if (header.cluster != current.cluster()) return kOtherCluster;
-  if (header.number.generation != current.number().generation) return kOtherGeneration;
-  if (header.number.epoch <= current.number().epoch) return kNotNewer;
-  if (header.number.epoch != current.number().epoch.next()) return kGap;
-  if (header.previous != current.header_hash()) return kOtherHistory;
-  return std::nullopt;
-}
-
-/// Bad signatures are not counted rather than refused: who hands a description on may have spoilt
-/// one, and enough others make it true.
-bool has_quorum(const Configuration& current, const SignedDescription& description,
-                const crypto::SignatureScheme& scheme) {
-  const auto is_valid = [&](const SeatSignature& one) {
-    return one.seat < current.service().size() &&
-           scheme.verify(current.service()[one.seat].epoch_key, DescriptionHeader::kTag,
-                         description.header, one.signature);
-  };
-  return std::cmp_greater_equal(std::ranges::count_if(description.signatures, is_valid),
-                                current.service_quorum());
-}
 
 std::optional<std::vector<ServiceMember>> service_of(const std::vector<Seat>& seats,
                                                      const std::vector<Node>& nodes) {
@@ -42,15 +19,6 @@ std::optional<std::vector<ServiceMember>> service_of(const std::vector<Seat>& se
                    .commitment = seat.commitment});
   }
   return out;
-}
-
-/// A node that moved on the ring would take data with it that nobody planned to move, and could
-/// choose its place by leaving and returning (design 3.3).
-bool stay_in_place(const Configuration& current, const std::vector<Node>& nodes) {
-  return std::ranges::all_of(nodes, [&](const Node& node) {
-    const auto before = current.node_index(node.key);
-    return !before || current.nodes()[*before].admission_randomness == node.admission_randomness;
-  });
 }
 
 }  // namespace
@@ -80,40 +48,55 @@ std::string_view text_of(DescriptionError error) {
   return "unknown";
 }
 
+Result<std::shared_ptr<const Configuration>, DescriptionError> configuration_of(
+    const DescriptionHeader& header, const SignedDescription& description) {
+  if (DescriptionBody::hash_of(description.body) != header.body) {
+    return fail(DescriptionError::kBodyMismatch);
+  }
+  // From here on it is what the service signed; a failure means that more than F members are
+  // faulty, or that this version does not know what they know.
+  auto body = DescriptionBody::decode(description.body);
+  if (!body || body->root() != header.members_root) return fail(DescriptionError::kImpossible);
+  // Who follows headers alone believes the header.
+  if (body->settings.service_faults != header.service_faults) {
+    return fail(DescriptionError::kImpossible);
+  }
+  auto service = service_of(header.seats, body->nodes);
+  if (!service || service->empty()) return fail(DescriptionError::kImpossible);
+  auto made = Configuration::make({.cluster = header.cluster,
+                                   .number = header.number,
+                                   .start = header.start,
+                                   .end = header.end,
+                                   .randomness = header.randomness,
+                                   .settings = body->settings,
+                                   .organisations = std::move(body->organisations),
+                                   .nodes = std::move(body->nodes),
+                                   .signed_description = Buffer(description.encode()),
+                                   .service = std::move(*service),
+                                   .header_hash = DescriptionHeader::hash_of(description.header)});
+  if (!made) return fail(DescriptionError::kImpossible);
+  return std::move(*made);
+}
+
+bool keeps_positions(const Configuration& before, const Configuration& after) {
+  return std::ranges::all_of(after.nodes(), [&](const Node& node) {
+    const auto at = before.node_index(node.key);
+    return !at || before.nodes()[*at].admission_randomness == node.admission_randomness;
+  });
+}
+
 Result<std::shared_ptr<const Configuration>, DescriptionError> apply(
     const Configuration& current, ByteView signed_description,
     const crypto::SignatureScheme& scheme) {
   const auto description = SignedDescription::decode(signed_description);
   if (!description) return fail(DescriptionError::kMalformed);
-  auto header = DescriptionHeader::decode(description->header);
-  if (!header) return fail(DescriptionError::kMalformed);
-  if (const auto problem = problem_of_link(current, *header)) return fail(*problem);
-  if (!has_quorum(current, *description, scheme)) return fail(DescriptionError::kTooFewSignatures);
-  if (DescriptionBody::hash_of(description->body) != header->body) {
-    return fail(DescriptionError::kBodyMismatch);
-  }
-
-  // From here on it is what the service signed; a failure means that more than F members are
-  // faulty, or that this version does not know what they know.
-  auto body = DescriptionBody::decode(description->body);
-  if (!body || body->root() != header->members_root) return fail(DescriptionError::kImpossible);
-  auto service = service_of(header->seats, body->nodes);
-  if (!service || service->empty()) return fail(DescriptionError::kImpossible);
-  if (header->start < current.start()) return fail(DescriptionError::kImpossible);
-  if (!stay_in_place(current, body->nodes)) return fail(DescriptionError::kImpossible);
-  auto made = Configuration::make({.cluster = header->cluster,
-                                   .number = header->number,
-                                   .start = header->start,
-                                   .end = header->end,
-                                   .randomness = header->randomness,
-                                   .settings = body->settings,
-                                   .organisations = std::move(body->organisations),
-                                   .nodes = std::move(body->nodes),
-                                   .signed_description = Buffer::copy_of(signed_description),
-                                   .service = std::move(*service),
-                                   .header_hash = DescriptionHeader::hash_of(description->header)});
-  if (!made) return fail(DescriptionError::kImpossible);
-  return std::move(*made);
+  const SignedHeader header{.header = description->header, .signatures = description->signatures};
+  const auto appended = HeaderChain(current).append(std::span(&header, 1), scheme);
+  if (appended.problem) return fail(*appended.problem);
+  auto made = configuration_of(appended.headers.front(), *description);
+  if (!made) return made;
+  if (!keeps_positions(current, **made)) return fail(DescriptionError::kImpossible);
+  return made;
 }
 
 NextEpoch same_again(const Configuration& current) {
@@ -136,7 +119,8 @@ SignedDescription draft_description(const Configuration& current, const NextEpoc
                            .members_root = next.body.root(),
                            .state = next.state,
                            .body = DescriptionBody::hash_of(out.body),
-                           .randomness = next.randomness};
+                           .randomness = next.randomness,
+                           .service_faults = next.body.settings.service_faults};
   for (const ServiceMember& member : next.service) {
     CHECK(member.node < next.body.nodes.size());
     header.seats.push_back({.node = next.body.nodes[member.node].key,

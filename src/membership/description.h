@@ -2,12 +2,13 @@
 //
 // A description is a header, a body, and signatures over the header by members of the *previous*
 // configuration service with their epoch keys. The header alone links to its predecessor, so a
-// chain of headers can be verified without bodies. The body is the full list of settings,
-// organisations and nodes, not the changes; the header has the root of a Merkle tree over the same,
-// so that this can change. Layout: docs/format/statements.md.
+// chain of headers can be verified without bodies (header_chain.h). The body is the full list of
+// settings, organisations and nodes, not the changes; the header has the root of a Merkle tree over
+// the same, so that this can change. Layout: docs/format/statements.md.
 //
 // Invariants of what apply() returns:
-// 1. 2F+1 members of the current service signed its header, F being that of the current settings.
+// 1. 2F+1 members of the current service signed its header, F being that of the current settings,
+//    which the current header repeats.
 // 2. It is the next one: same generation, next epoch, current header as predecessor.
 // 3. Body, root and header say the same.
 // 4. Whoever was a node stays at its positions: it keeps the randomness of its admission.
@@ -41,7 +42,8 @@ struct DescriptionHeader {
   crypto::Digest state;         // digest of the service's state; it is handed over with the epoch
   crypto::Digest body;          // DescriptionBody::hash of the encoded body
   crypto::Digest randomness;    // R
-  std::vector<Seat> seats;      // of this epoch's service
+  std::uint32_t service_faults = 0;  // F of the body's settings: how many must sign the next header
+  std::vector<Seat> seats;           // of this epoch's service; 2F+1 to 3F+1
 
   Bytes encode() const;
   static std::optional<DescriptionHeader> decode(ByteView bytes);
@@ -70,6 +72,16 @@ struct SeatSignature {
   friend bool operator==(const SeatSignature&, const SeatSignature&) = default;
 };
 
+/// A header without its body: enough to follow the chain.
+struct SignedHeader {
+  Bytes header;
+  std::vector<SeatSignature> signatures;  // ascending by seat, each seat at most once
+
+  Bytes encode() const;
+  static std::optional<SignedHeader> decode(ByteView bytes);
+  friend bool operator==(const SignedHeader&, const SignedHeader&) = default;
+};
+
 /// As it travels and is kept.
 struct SignedDescription {
   Bytes header;
@@ -84,7 +96,13 @@ struct SignedDescription {
 inline constexpr std::size_t kDescriptionBodySizeMax = 2U << 20;
 inline constexpr std::size_t kSeatsMax = 3 * std::size_t{kFaultsMax} + 1;
 /// Longest encoded header: its fixed part and all seats.
-inline constexpr std::size_t kDescriptionHeaderSizeMax = 1 + 6 * 32 + 12 + 16 + 2 + kSeatsMax * 96;
+inline constexpr std::size_t kDescriptionHeaderSizeMax =
+    1 + 6 * 32 + 12 + 16 + 4 + 2 + kSeatsMax * 96;
+/// Longest encoded SignedHeader and SignedDescription.
+inline constexpr std::size_t kSignedHeaderSizeMax =
+    2 + kDescriptionHeaderSizeMax + 2 + kSeatsMax * (2 + 64);
+inline constexpr std::size_t kSignedDescriptionSizeMax =
+    kSignedHeaderSizeMax + 4 + kDescriptionBodySizeMax;
 
 enum class DescriptionError : std::uint8_t {
   kMalformed,         // not a description of a known layout
@@ -106,6 +124,21 @@ std::string_view text_of(DescriptionError error);
 Result<std::shared_ptr<const Configuration>, DescriptionError> apply(
     const Configuration& current, ByteView signed_description,
     const crypto::SignatureScheme& scheme);
+
+/// The configuration that a verified header and its body make: kBodyMismatch when the header names
+/// another body, kImpossible when the two contradict each other. Requires: `header` is that of
+/// `description` and was verified (HeaderChain); signatures are not looked at again.
+///
+/// Who is far behind comes to a configuration this way, over headers and one body. It cannot check
+/// keeps_positions() then, and relies for that, as for all that the body changes, on the correct
+/// ones among the 2F+1 who signed.
+Result<std::shared_ptr<const Configuration>, DescriptionError> configuration_of(
+    const DescriptionHeader& header, const SignedDescription& description);
+
+/// Whether every node of both is at the same positions in both. One that moved on the ring would
+/// take data with it that nobody planned to move, and could choose its place by leaving and
+/// returning (design 3.3).
+bool keeps_positions(const Configuration& before, const Configuration& after);
 
 /// What the epoch after `current` shall be.
 struct NextEpoch {

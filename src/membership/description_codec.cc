@@ -6,7 +6,9 @@
 namespace rosebud::membership {
 namespace {
 
-constexpr std::uint8_t kLayout = 1;
+/// Of the header; layout 1 had no F, without which headers alone cannot be verified.
+constexpr std::uint8_t kHeaderLayout = 2;
+constexpr std::uint8_t kBodyLayout = 1;
 
 enum class Leaf : std::uint8_t { kSettings = 0, kOrganisation = 1, kNode = 2 };
 
@@ -39,12 +41,33 @@ void write_admitted(wire::Writer& out, const Node& node) {
   out.raw(node.admission_randomness.view());
 }
 
+void write(wire::Writer& out, const std::vector<SeatSignature>& signatures) {
+  CHECK(signatures.size() <= kSeatsMax);
+  out.u16(static_cast<std::uint16_t>(signatures.size()));
+  for (const SeatSignature& one : signatures) out.u16(one.seat).raw(one.signature.view());
+}
+
+std::vector<SeatSignature> read_signatures(wire::Reader& in) {
+  std::vector<SeatSignature> out;
+  const std::size_t count = in.u16();
+  if (count > kSeatsMax) in.fail();
+  for (std::size_t i = 0; in.ok() && i < count; ++i) {
+    SeatSignature one;
+    one.seat = in.u16();
+    one.signature = in.fixed<crypto::Signature>();
+    // A seat that stood twice would be verified twice and must not count twice.
+    if (i > 0 && one.seat <= out.back().seat) in.fail();
+    out.push_back(one);
+  }
+  return out;
+}
+
 }  // namespace
 
 Bytes DescriptionHeader::encode() const {
   CHECK(seats.size() <= kSeatsMax);
   wire::Writer out;
-  out.u8(kLayout)
+  out.u8(kHeaderLayout)
       .raw(cluster.view())
       .u32(number.generation.value)
       .u64(number.epoch.value)
@@ -55,6 +78,7 @@ Bytes DescriptionHeader::encode() const {
       .raw(state.view())
       .raw(body.view())
       .raw(randomness.view())
+      .u32(service_faults)
       .u16(static_cast<std::uint16_t>(seats.size()));
   for (const Seat& seat : seats) {
     out.raw(seat.node.view()).raw(seat.epoch_key.view()).raw(seat.commitment.view());
@@ -65,7 +89,7 @@ Bytes DescriptionHeader::encode() const {
 std::optional<DescriptionHeader> DescriptionHeader::decode(ByteView bytes) {
   wire::Reader in(bytes);
   DescriptionHeader out;
-  if (in.u8() != kLayout) return std::nullopt;
+  if (in.u8() != kHeaderLayout) return std::nullopt;
   out.cluster = in.fixed<crypto::ClusterId>();
   out.number.generation = wire::Generation(in.u32());
   out.number.epoch = wire::Epoch(in.u64());
@@ -76,6 +100,7 @@ std::optional<DescriptionHeader> DescriptionHeader::decode(ByteView bytes) {
   out.state = in.fixed<crypto::Digest>();
   out.body = in.fixed<crypto::Digest>();
   out.randomness = in.fixed<crypto::Digest>();
+  out.service_faults = in.u32();
   const std::size_t count = in.u16();
   if (count > kSeatsMax) return std::nullopt;
   for (std::size_t i = 0; in.ok() && i < count; ++i) {
@@ -97,7 +122,7 @@ Bytes DescriptionBody::encode() const {
   CHECK(organisations.size() <= kOrganisationsMax);
   CHECK(nodes.size() <= kNodesMax);
   wire::Writer out;
-  out.u8(kLayout);
+  out.u8(kBodyLayout);
   write(out, settings);
   out.u16(static_cast<std::uint16_t>(organisations.size()));
   for (const Organisation& organisation : organisations) write(out, organisation);
@@ -109,7 +134,7 @@ Bytes DescriptionBody::encode() const {
 std::optional<DescriptionBody> DescriptionBody::decode(ByteView bytes) {
   wire::Reader in(bytes);
   DescriptionBody out;
-  if (in.u8() != kLayout) return std::nullopt;
+  if (in.u8() != kBodyLayout) return std::nullopt;
   out.settings = read_settings(in);
   const std::size_t organisation_count = in.u16();
   if (organisation_count > kOrganisationsMax) return std::nullopt;
@@ -150,11 +175,26 @@ crypto::Digest DescriptionBody::root() const {
   return merkle_root(std::move(leaves));
 }
 
-Bytes SignedDescription::encode() const {
-  CHECK(signatures.size() <= kSeatsMax);
+Bytes SignedHeader::encode() const {
   wire::Writer out;
-  out.bytes16(header).bytes32(body).u16(static_cast<std::uint16_t>(signatures.size()));
-  for (const SeatSignature& one : signatures) out.u16(one.seat).raw(one.signature.view());
+  out.bytes16(header);
+  write(out, signatures);
+  return out.take();
+}
+
+std::optional<SignedHeader> SignedHeader::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  SignedHeader out;
+  out.header = to_bytes(in.bytes16(kDescriptionHeaderSizeMax));
+  out.signatures = read_signatures(in);
+  if (!in.done()) return std::nullopt;
+  return out;
+}
+
+Bytes SignedDescription::encode() const {
+  wire::Writer out;
+  out.bytes16(header).bytes32(body);
+  write(out, signatures);
   return out.take();
 }
 
@@ -163,16 +203,7 @@ std::optional<SignedDescription> SignedDescription::decode(ByteView bytes) {
   SignedDescription out;
   out.header = to_bytes(in.bytes16(kDescriptionHeaderSizeMax));
   out.body = to_bytes(in.bytes32(kDescriptionBodySizeMax));
-  const std::size_t count = in.u16();
-  if (count > kSeatsMax) return std::nullopt;
-  for (std::size_t i = 0; in.ok() && i < count; ++i) {
-    SeatSignature one;
-    one.seat = in.u16();
-    one.signature = in.fixed<crypto::Signature>();
-    // A seat that stood twice would be verified twice and must not count twice.
-    if (i > 0 && one.seat <= out.signatures.back().seat) in.fail();
-    out.signatures.push_back(one);
-  }
+  out.signatures = read_signatures(in);
   if (!in.done()) return std::nullopt;
   return out;
 }

@@ -109,6 +109,7 @@ void add_identity_commands(CLI::App& app, Globals& globals);
 void add_dev_commands(CLI::App& app, Globals& globals);
 void add_car_commands(CLI::App& app, Globals& globals);
 void add_evidence_commands(CLI::App& app, Globals& globals);
+void add_epoch_commands(CLI::App& app, Globals& globals);
 void add_bench_commands(CLI::App& app, Globals& globals);
 
 }  // namespace rosebud::apps

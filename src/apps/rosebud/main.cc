@@ -183,6 +183,7 @@ int run(int argc, char** argv) {
   add_file_commands(app, globals);
   add_car_commands(app, globals);
   add_evidence_commands(app, globals);
+  add_epoch_commands(app, globals);
   add_ref_commands(app, globals);
   add_node_commands(app, globals);
   add_identity_commands(app, globals);

@@ -1,0 +1,384 @@
+// epoch list, show, verify: the chain of epochs in an exported file, off line.
+//
+// All three verify what they show, from the genesis on: an epoch is printed only when it and all
+// before it are verified.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <ctime>
+#include <filesystem>
+#include <system_error>
+
+#include "apps/rosebud/commands.h"
+#include "base/parallel.h"
+#include "membership/epoch_file.h"
+
+namespace rosebud::apps {
+namespace {
+
+using membership::Configuration;
+using membership::Onward;
+using membership::VerifiedEpoch;
+
+struct EpochOptions {
+  std::string file;
+  std::uint64_t epoch = 0;  // of show
+};
+
+constexpr const char* kFileHelp =
+    "Exported epochs: genesis, signed headers, bodies where they are wanted";
+constexpr const char* kClusterHelp =
+    "With --cluster ID (64 hexadecimal digits; a rosebud.toml that says it does too) nothing else "
+    "is\n"
+    "trusted. Without, the genesis in the file is believed, and its cluster id is printed.\n"
+    "Nobody can tell from a file whether there are newer epochs: see when its last one ends.\n";
+
+class InputFile {
+ public:
+  explicit InputFile(const std::string& path) : path_(path) {
+    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (fd_ < 0) stop(ExitCode::kUsage, problem("opening", errno));
+  }
+  ~InputFile() { ::close(fd_); }
+  InputFile(const InputFile&) = delete;
+  InputFile& operator=(const InputFile&) = delete;
+
+  /// 0 when it has none: a pipe.
+  std::uint64_t size() const {
+    std::error_code error;
+    const auto size = std::filesystem::file_size(path_, error);
+    return error ? 0 : size;
+  }
+  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) {
+    while (true) {
+      const ssize_t count = ::read(fd_, into.data(), into.size());
+      if (count >= 0) return static_cast<std::size_t>(count);
+      if (errno != EINTR) return fail(problem("reading", errno));
+    }
+  }
+
+ private:
+  Explained problem(const std::string& doing, int error) const {
+    return {.what = doing + " " + path_ + " failed: " + std::generic_category().message(error),
+            .cause = {},
+            .next = {}};
+  }
+
+  std::string path_;
+  int fd_ = -1;
+};
+
+/// What --cluster says, if it was given: an id, or a rosebud.toml that has one.
+std::optional<crypto::ClusterId> trusted_cluster(const std::string& given) {
+  if (given.empty()) return std::nullopt;
+  if (const auto bytes = from_hex(given)) {
+    if (const auto id = crypto::ClusterId::from(*bytes)) return id;
+  }
+  std::error_code error;
+  if (!std::filesystem::exists(given, error)) {
+    stop(ExitCode::kUsage, {.what = "'" + given + "' is neither a cluster id nor a rosebud.toml",
+                            .cause = "a cluster id has 64 hexadecimal digits",
+                            .next = "rosebud epoch verify --cluster ID --file F"});
+  }
+  const auto file = or_stop(client::read_cluster_file(or_stop(client::find_cluster_file(given))));
+  if (!file.cluster) {
+    stop(ExitCode::kUsage, {.what = file.file.string() + " says no cluster id",
+                            .cause = {},
+                            .next = "give the id itself: --cluster ID"});
+  }
+  return file.cluster;
+}
+
+/// Verifies and hands over epoch by epoch; ends the program when something is wrong.
+membership::EpochsVerified verify_file(
+    const Globals& globals, const std::string& path,
+    const std::function<Onward(const VerifiedEpoch&)>& on_epoch) {
+  const auto cluster = trusted_cluster(globals.cluster);
+  InputFile file(path);
+  auto verified = [&] {
+    Progress progress(globals, "verified", file.size());
+    membership::EpochFileReader reader([&](std::span<std::uint8_t> into) {
+      auto count = file.read(into);
+      if (count) progress.add(*count);
+      return count;
+    });
+    return membership::verify_epochs(
+        reader, cluster, crypto::ed25519(), for_each_in_parallel, [&](const VerifiedEpoch& epoch) {
+          if (!cluster && epoch.header.number.epoch.value == 1) {
+            warn(globals, {.what = "the genesis in the file is believed, of "
+                                   "cluster " +
+                                   to_hex(epoch.header.cluster.view()),
+                           .cause = "no --cluster ID was given",
+                           .next = "compare the id with one that you have from "
+                                   "elsewhere"});
+          }
+          return on_epoch(epoch);
+        });
+  }();
+  if (!verified) {
+    const auto& problem = verified.error();
+    stop(problem.error == membership::EpochFileError::kUnreadable ? ExitCode::kUsage
+                                                                  : ExitCode::kIntegrity,
+         problem.explained);
+  }
+  return std::move(*verified);
+}
+
+/// In UTC; seconds since 1970 where a year has more than four digits.
+std::string time_text(Timestamp time) {
+  constexpr std::uint64_t kYear9999 = 253'402'300'799;
+  if (time.value > kYear9999) return fmt::format("@{}", time.value);
+  const auto seconds = static_cast<std::time_t>(time.value);
+  std::tm utc{};
+  ::gmtime_r(&seconds, &utc);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1,
+                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
+}
+
+std::string end_text(Timestamp end) { return end.value == 0 ? "none" : time_text(end); }
+
+std::string hex_or_none(const crypto::Digest& digest) {
+  return digest.is_zero() ? "none" : to_hex(digest.view());
+}
+
+// ---- verify ----
+
+void verify(const Globals& globals, const EpochOptions& options) {
+  const auto started = std::chrono::steady_clock::now();
+  const auto verified =
+      verify_file(globals, options.file, [](const VerifiedEpoch&) { return Onward::kGoOn; });
+  const double seconds = std::max(
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(), 1e-6);
+  const double rate = static_cast<double>(verified.epochs_count) / seconds;
+  const auto& last = verified.last.header;
+  std::string text;
+  if (!globals.is_quiet) {
+    text = fmt::format(
+        "{} epochs of cluster {} are verified\n"
+        "  epoch 1 started {}, epoch {} {}, end {}\n"
+        "  last header {}\n"
+        "  {} with bodies; {:.2f} s, {:.0f} epochs/s",
+        verified.epochs_count, to_hex(last.cluster.view()), time_text(verified.start),
+        last.number.epoch.value, time_text(last.start), end_text(last.end),
+        to_hex(verified.last.hash.view()), verified.bodies_count, seconds, rate);
+    const auto now = static_cast<std::uint64_t>(std::time(nullptr));
+    if (last.end.value != 0 && last.end.value < now) {
+      text += "\n  its last epoch is over: newer ones were left out, or the cluster stands still";
+    }
+  }
+  print(globals,
+        {{"is_valid", true},
+         {"cluster", to_hex(last.cluster.view())},
+         {"is_cluster_given", !globals.cluster.empty()},
+         {"epochs", verified.epochs_count},
+         {"bodies", verified.bodies_count},
+         {"first_start", verified.start.value},
+         {"last_epoch", last.number.epoch.value},
+         {"last_start", last.start.value},
+         {"last_end", last.end.value},
+         {"last_header", to_hex(verified.last.hash.view())},
+         {"seconds", seconds},
+         {"epochs_per_second", rate}},
+        text);
+}
+
+// ---- list ----
+
+void print_line(const Globals& globals, const VerifiedEpoch& epoch) {
+  const auto& header = epoch.header;
+  const auto* configuration = epoch.configuration.get();
+  nlohmann::json json{{"epoch", header.number.epoch.value},
+                      {"start", header.start.value},
+                      {"end", header.end.value},
+                      {"seats", header.seats.size()},
+                      {"service_faults", header.service_faults},
+                      {"header", to_hex(epoch.hash.view())}};
+  if (configuration) json["nodes"] = configuration->nodes().size();
+  print(globals, json,
+        globals.is_quiet
+            ? std::to_string(header.number.epoch.value)
+            : fmt::format("{:>8}  {:<20}  {:<20}  {:>5}  {:>5}", header.number.epoch.value,
+                          time_text(header.start), end_text(header.end), header.seats.size(),
+                          configuration ? std::to_string(configuration->nodes().size()) : "-"));
+}
+
+void list(const Globals& globals, const EpochOptions& options) {
+  bool has_heading = globals.is_json || globals.is_quiet;
+  verify_file(globals, options.file, [&](const VerifiedEpoch& epoch) {
+    if (!std::exchange(has_heading, true)) {
+      print(globals, {},
+            fmt::format("{:>8}  {:<20}  {:<20}  {:>5}  {:>5}", "epoch", "start", "end", "seats",
+                        "nodes"));
+    }
+    print_line(globals, epoch);
+    return Onward::kGoOn;
+  });
+}
+
+// ---- show ----
+
+nlohmann::json json_of(const Configuration& configuration) {
+  const auto& settings = configuration.settings();
+  nlohmann::json organisations = nlohmann::json::array();
+  for (const auto& one : configuration.organisations()) {
+    organisations.push_back({{"name", one.name},
+                             {"authority", to_hex(one.authority.view())},
+                             {"quota_bytes", one.quota_bytes}});
+  }
+  nlohmann::json nodes = nlohmann::json::array();
+  for (const auto& one : configuration.nodes()) {
+    nodes.push_back({{"name", one.name},
+                     {"key", to_hex(one.key.view())},
+                     {"organisation", configuration.organisations()[one.organisation].name},
+                     {"directory", to_hex(one.directory.view())},
+                     {"capacity_bytes", one.capacity_bytes},
+                     {"positions", one.position_count},
+                     {"admission_randomness", to_hex(one.admission_randomness.view())}});
+    put_text(nodes.back(), "address", one.address);
+  }
+  return {{"settings",
+           {{"faults", settings.faults},
+            {"cap", settings.cap},
+            {"service_faults", settings.service_faults},
+            {"has_leases", settings.has_leases},
+            {"epoch_seconds", settings.epoch_seconds},
+            {"read_settle_ms", settings.read_settle_ms},
+            {"hedge_ms", settings.hedge_ms},
+            {"hold_seconds_max", settings.hold_seconds_max},
+            {"client_quota_floor_bytes", settings.client_quota_floor_bytes}}},
+          {"organisations", organisations},
+          {"nodes", nodes}};
+}
+
+nlohmann::json json_of(const VerifiedEpoch& epoch) {
+  const auto& header = epoch.header;
+  nlohmann::json seats = nlohmann::json::array();
+  for (const auto& seat : header.seats) {
+    seats.push_back({{"node", to_hex(seat.node.view())},
+                     {"epoch_key", to_hex(seat.epoch_key.view())},
+                     {"commitment", to_hex(seat.commitment.view())}});
+  }
+  nlohmann::json out{{"cluster", to_hex(header.cluster.view())},
+                     {"generation", header.number.generation.value},
+                     {"epoch", header.number.epoch.value},
+                     {"start", header.start.value},
+                     {"end", header.end.value},
+                     {"header", to_hex(epoch.hash.view())},
+                     {"randomness", to_hex(header.randomness.view())},
+                     {"service_faults", header.service_faults},
+                     {"seats", seats}};
+  if (header.number.epoch.value > 1) {
+    out["previous"] = to_hex(header.previous.view());
+    out["members_root"] = to_hex(header.members_root.view());
+    out["state"] = to_hex(header.state.view());
+    out["body"] = to_hex(header.body.view());
+  }
+  if (epoch.configuration) out.update(json_of(*epoch.configuration));
+  return out;
+}
+
+std::string text_of(const Configuration& configuration) {
+  const auto& settings = configuration.settings();
+  std::string out = fmt::format(
+      "  settings      f = {}, cap {}, F = {}, {}, leases {}\n"
+      "                read_settle {} ms, hedge {} ms, {}, quota floor {}\n"
+      "  {} organisations\n",
+      settings.faults, settings.cap, settings.service_faults,
+      settings.epoch_seconds == 0 ? "epochs without end"
+                                  : fmt::format("epochs of {} s", settings.epoch_seconds),
+      settings.has_leases ? "on" : "off", settings.read_settle_ms, settings.hedge_ms,
+      settings.hold_seconds_max == 0
+          ? "holds as long as admissions"
+          : fmt::format("holds of at most {} s", settings.hold_seconds_max),
+      human_bytes(static_cast<double>(settings.client_quota_floor_bytes)),
+      configuration.organisations().size());
+  for (const auto& one : configuration.organisations()) {
+    out += fmt::format("    {}  authority {}, quota {}\n", one.name, to_hex(one.authority.view()),
+                       human_bytes(static_cast<double>(one.quota_bytes)));
+  }
+  out += fmt::format("  {} nodes\n", configuration.nodes().size());
+  for (const auto& one : configuration.nodes()) {
+    out += fmt::format("    {}  of {}, {}, {}, {} positions\n      key {}\n", one.name,
+                       configuration.organisations()[one.organisation].name, visible(one.address),
+                       human_bytes(static_cast<double>(one.capacity_bytes)), one.position_count,
+                       to_hex(one.key.view()));
+  }
+  return out;
+}
+
+std::string text_of(const VerifiedEpoch& epoch) {
+  const auto& header = epoch.header;
+  std::string out =
+      fmt::format("epoch {} of cluster {}, generation {}\n", header.number.epoch.value,
+                  to_hex(header.cluster.view()), header.number.generation.value);
+  const auto line = [&](const char* name, const std::string& value) {
+    out += fmt::format("  {:<12}  {}\n", name, value);
+  };
+  line("start", time_text(header.start));
+  line("end", end_text(header.end));
+  line("R", to_hex(header.randomness.view()));
+  if (header.number.epoch.value > 1) {
+    line("header", to_hex(epoch.hash.view()));
+    line("previous", to_hex(header.previous.view()));
+    line("members root", to_hex(header.members_root.view()));
+    line("state", hex_or_none(header.state));
+    line("body", to_hex(header.body.view()) + (epoch.configuration ? "" : ", not in the file"));
+  }
+  out += fmt::format("  {} seats, F = {}: {} of them sign the next epoch\n", header.seats.size(),
+                     header.service_faults, 2 * std::uint64_t{header.service_faults} + 1);
+  for (std::size_t i = 0; i < header.seats.size(); ++i) {
+    const auto& seat = header.seats[i];
+    const auto node =
+        epoch.configuration ? epoch.configuration->node_index(seat.node) : std::nullopt;
+    out += fmt::format("    seat {}{}\n      node {}\n      epoch key {}\n      commitment {}\n", i,
+                       node ? "  " + epoch.configuration->nodes()[*node].name : "",
+                       to_hex(seat.node.view()), to_hex(seat.epoch_key.view()),
+                       hex_or_none(seat.commitment));
+  }
+  if (epoch.configuration) out += text_of(*epoch.configuration);
+  out.pop_back();  // print() ends the line
+  return out;
+}
+
+void show(const Globals& globals, const EpochOptions& options) {
+  const auto verified = verify_file(globals, options.file, [&](const VerifiedEpoch& epoch) {
+    return epoch.header.number.epoch.value == options.epoch ? Onward::kStop : Onward::kGoOn;
+  });
+  const auto& last = verified.last;
+  if (last.header.number.epoch.value != options.epoch) {
+    stop(ExitCode::kNotFound,
+         {.what = fmt::format("epoch {} is not in the file", options.epoch),
+          .cause = fmt::format("it has epochs 1 to {}", last.header.number.epoch.value),
+          .next = {}});
+  }
+  print(globals, json_of(last), globals.is_quiet ? to_hex(last.hash.view()) : text_of(last));
+}
+
+}  // namespace
+
+void add_epoch_commands(CLI::App& app, Globals& globals) {
+  auto* epoch = app.add_subcommand("epoch", "Epochs of a cluster: who were its members, and when");
+  epoch->require_subcommand(1);
+  const auto options = std::make_shared<EpochOptions>();
+  const auto add = [&](const char* name, const char* what,
+                       void (*command)(const Globals&, const EpochOptions&)) {
+    auto* out = epoch->add_subcommand(name, what);
+    out->add_option("--file", options->file, kFileHelp)->required()->type_name("FILE");
+    out->footer(kClusterHelp + out->get_footer());
+    out->callback([&globals, options, command] { command(globals, *options); });
+    return out;
+  };
+  add("list", "One line for each epoch, verified", list);
+  add("show", "All of one epoch, verified from the genesis up to it", show)
+      ->add_option("epoch", options->epoch, "Its number; the genesis is epoch 1")
+      ->required();
+  add("verify",
+      "Check, off line, that every epoch was signed by the configuration service of the one "
+      "before,\n"
+      "from the genesis on. Exit code 6 says that it was not, at which epoch, and why",
+      verify);
+}
+
+}  // namespace rosebud::apps
