@@ -55,7 +55,7 @@ struct ProxyOptions {
 /// Passes connections on until standard input ends, which gives the orders (proxy.cc).
 Status<Explained> run_proxy(const ProxyOptions& options);
 
-struct EpochOptions {
+struct NextEpochOptions {
   std::filesystem::path genesis;
   std::filesystem::path keys;    // folder "epoch-keys" of the development cluster
   std::filesystem::path epochs;  // folder "epochs" in a node's data directory
@@ -63,7 +63,7 @@ struct EpochOptions {
   std::vector<std::string> add;  // names of nodes in the genesis
 };
 /// Writes the description that follows the newest one in the folder.
-Status<Explained> make_epoch(const EpochOptions& options);
+Status<Explained> make_next_epoch(const NextEpochOptions& options);
 
 /// The session of the client in this folder.
 Result<std::unique_ptr<client::Session>, Explained> open_session(

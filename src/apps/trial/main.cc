@@ -64,28 +64,25 @@ int run(int argc, char** argv) {
   proxy->add_option("--listen", proxied.listen, "ADDRESS:PORT")->required();
   proxy->add_option("--to", proxied.to, "ADDRESS:PORT of the node")->required();
   proxy->add_option("--seed", proxied.seed, "Of the jitter");
-<<<<<<< HEAD
-  trial::EpochOptions epoch;
-  auto* make = app.add_subcommand("epoch", "Make the next epoch of a development cluster by hand");
+  trial::NextEpochOptions epoch;
+  auto* make = app.add_subcommand("next-epoch", "Make the next epoch of a development cluster by hand");
   make->add_option("--genesis", epoch.genesis, "The cluster's genesis")->required();
   make->add_option("--keys", epoch.keys, "Folder of its first epoch keys")->required();
   make->add_option("--epochs", epoch.epochs, "Folder of descriptions of one node")->required();
   make->add_option("--remove", epoch.remove, "Names of members that leave");
   make->add_option("--add", epoch.add, "Names of nodes of the genesis that come back");
-=======
   trial::EpochsOptions made;
   auto* epochs = app.add_subcommand("epochs", "Write a chain of epochs; print its cluster id");
   epochs->add_option("--out", made.out, "File to write")->required();
   epochs->add_option("--count", made.count, "Epochs, the genesis among them");
   epochs->add_option("--body-every", made.body_every, "Every how many epochs one has its body");
->>>>>>> chain
   CLI11_PARSE(app, argc, argv);
   if (!apps::plant_bug_of_environment()) return kExitFailure;
   if (app.got_subcommand("load")) return code_of(trial::run_load(load));
   if (app.got_subcommand(back)) return code_of(trial::read_back(readback));
   if (app.got_subcommand(epochs)) return code_of(trial::write_epochs(made));
   if (app.got_subcommand(check)) return code_of(trial::check_history(checked));
-  if (app.got_subcommand(make)) return code_of(trial::make_epoch(epoch));
+  if (app.got_subcommand(make)) return code_of(trial::make_next_epoch(epoch));
   return code_of(trial::run_proxy(proxied));
 }
 

@@ -39,7 +39,7 @@ bool fill_seats(membership::NextEpoch& next) {
 
 }  // namespace
 
-Status<Explained> make_epoch(const EpochOptions& options) {
+Status<Explained> make_next_epoch(const NextEpochOptions& options) {
   auto genesis = runtime::read_genesis(options.genesis);
   if (!genesis) return fail(genesis.error());
   auto first = membership::verify_genesis(*genesis, std::nullopt, crypto::ed25519());
