@@ -10,9 +10,9 @@
 namespace rosebud::pbft {
 namespace {
 
-constexpr std::size_t kHelpBytesMax = 1U << 20;               // of one answer
-constexpr std::size_t kBatchFetchesMax = 16;                  // asked for at once
-constexpr Duration kWishInterval = std::chrono::seconds(30);  // between two wishes of a replica
+constexpr std::size_t kHelpBytesMax = 1U << 20;                  // of one answer
+constexpr std::size_t kBatchFetchesMax = 16;                     // asked for at once
+constexpr Duration kFillingInterval = std::chrono::seconds(30);  // between two wishes of a replica
 
 }  // namespace
 
@@ -170,21 +170,18 @@ void Replica::help_with_filling(Now now, ReplicaId peer, const Status& status, E
   if (!is_normal() || !is_primary() || status.silent_until <= log_.low()) return;
   if (end <= fill_up_to_.value || end > log_.low().value + 3 * settings_.group.window) return;
   if (now.instant < may_ask_for_filling_at_[peer.value]) return;
-  may_ask_for_filling_at_[peer.value] = now.instant + kWishInterval;
+  may_ask_for_filling_at_[peer.value] = now.instant + kFillingInterval;
   fill_up_to_ = SequenceNumber(end);
   propose(now, out);
 }
 
-/// A replica that votes in no view below some later one gets there though all is well: everybody
-/// goes. Not far, and seldom, since the wish may be a lie.
+/// A replica that votes in no view below some later one gets there though all is well: the primary
+/// leaves the view, and all follow (follow_primary). Not often, since the wish may be a lie.
 void Replica::help_with_votes_from(Now now, ReplicaId peer, const Status& status, Effects& out) {
-  if (!is_normal() || !may_change_view() || status.votes_from <= view_) return;
-  if (status.votes_from.value > view_.value + Recovery::kViewsAhead + 1) return;
-  if (now.instant < may_ask_for_view_at_[peer.value]) return;
-  may_ask_for_view_at_[peer.value] = now.instant + kWishInterval;
-  const unsigned doublings = doublings_;
-  begin_view_change(now, status.votes_from, out);
-  doublings_ = doublings;  // no view was in vain
+  wishes_[peer.value] = status.votes_from;
+  if (status.votes_from <= view_ || !may_vote()) return;
+  if (!is_normal()) return look_for_new_view(now, out);
+  if (is_primary() && may_leave_freely(now)) leave_freely(now, out);
 }
 
 // ---- Batches ----
@@ -244,8 +241,8 @@ void Replica::on(Now now, ReplicaId from, const RecoveryAnswer& message, Effects
 
 void Replica::finish_recovery(Now now, Effects& out) {
   if (!recovery_ || !recovery_->has_enough()) return;
-  const Recovery::Verdict verdict =
-      recovery_->verdict(counter_, log_.low(), reached_, settings_.group, group().weak_quorum());
+  const Recovery::Verdict verdict = recovery_->verdict(
+      {counter_, view_, log_.low()}, reached_, settings_.group.window, group().weak_quorum());
   recovery_.reset();
   counter_ = verdict.counter;
   if (verdict.silent_until > silent_until_ || verdict.votes_from > votes_from_) {
@@ -256,12 +253,15 @@ void Replica::finish_recovery(Now now, Effects& out) {
   if (may_change_view()) begin_voting(now, out);
 }
 
+void Replica::vote_for_checkpoints(Effects& out) {
+  for (SequenceNumber n = log_.low().next(); n <= executed_ && may_vote(); n = n.next()) {
+    if (const Checkpoint* own = checkpoints_.find(n)) vote_for_checkpoint(*own, {}, out);
+  }
+}
+
 /// What it was silent about till now.
 void Replica::begin_voting(Now now, Effects& out) {
-  for (SequenceNumber n = log_.low().next(); n <= executed_; n = n.next()) {
-    const Checkpoint* own = may_vote() ? checkpoints_.find(n) : nullptr;
-    if (own) vote_for_checkpoint(*own, {}, out);
-  }
+  vote_for_checkpoints(out);
   join_view_change(now, out);
   look_for_new_view(now, out);
   advance_all(now, out);

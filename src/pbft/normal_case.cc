@@ -58,9 +58,10 @@ Duration Replica::patience() const {
   return std::min(timeout(), settings_.lost_link_timeout);
 }
 
-/// At half of the time all are told, so that not one backup alone gives the primary up.
+/// At half of the time all are told, so that not one backup alone gives the primary up. A primary
+/// waits like the others: where some have left its view it may be one too few without it.
 std::optional<Instant> Replica::request_deadline() const {
-  if (!is_normal() || is_primary() || !may_vote() || pending_.empty()) return std::nullopt;
+  if (!is_normal() || !may_vote() || pending_.empty()) return std::nullopt;
   Instant out = pending_.oldest_since() + patience();
   if (const auto since = pending_.first_untold_since()) {
     out = std::min(out, *since + patience() / 2);

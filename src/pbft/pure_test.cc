@@ -365,7 +365,7 @@ TEST(Recovery, ABareNumberCountsForNothing) {
   recovery.on_answer(id(2), {.nonce = 77});
   ASSERT_TRUE(recovery.has_enough());
   const auto verdict =
-      recovery.verdict(VoteCounter(3), SequenceNumber(4), ReachedViews(4), {.window = 8}, 2);
+      recovery.verdict({VoteCounter(3), View(), SequenceNumber(4)}, ReachedViews(4), 8, 2);
   EXPECT_EQ(verdict.silent_until, SequenceNumber{});
   EXPECT_EQ(verdict.votes_from, View{});
 }
@@ -379,7 +379,7 @@ TEST(Recovery, AVoteThatWasForgottenKeepsItSilentForTwoWindows) {
       id(2),
       {.nonce = 77, .stable = certificate(*group, VoteKind::kCheckpoint, 0, 8, test_digest(2))});
   const auto verdict = [&](std::uint64_t counter, const ReachedViews& reached) {
-    return recovery.verdict(VoteCounter(counter), SequenceNumber(4), reached, {.window = 8}, 2);
+    return recovery.verdict({VoteCounter(counter), View(), SequenceNumber(4)}, reached, 8, 2);
   };
   ReachedViews reached(4);
   EXPECT_EQ(verdict(12, reached).silent_until, SequenceNumber{});  // nothing newer than its own
@@ -398,6 +398,7 @@ TEST(Recovery, AVoteThatWasForgottenKeepsItSilentForTwoWindows) {
   EXPECT_EQ(verdict(11, reached).votes_from, View(8));
   changed(1, 9);
   EXPECT_EQ(verdict(11, reached).votes_from, View(12));  // two have reached 9
+  EXPECT_EQ(verdict(12, reached).votes_from, View(12));  // its own view change says enough
   EXPECT_EQ(reached.votes().size(), 3U);
 }
 

@@ -20,6 +20,7 @@ enum class Kind : std::uint8_t {
   kChunk,
   kEvidence,
   kReached,
+  kLatest,
 };
 
 wire::Writer key_of(Kind kind) {
@@ -72,6 +73,11 @@ Write reached(const std::vector<Vote>& view_changes) {
   out.u16(static_cast<std::uint16_t>(view_changes.size()));
   for (const Vote& one : view_changes) write(out, one);
   return put(key(Kind::kReached), out);
+}
+Write latest(const Vote& of_another) {
+  wire::Writer out;
+  write(out, of_another);
+  return put(key_of(Kind::kLatest).u16(of_another.replica.value).take(), out);
 }
 Write stable(const Certificate& certificate) {
   wire::Writer out;
@@ -151,6 +157,10 @@ bool read_record(const InstanceId& instance, ByteView key, ByteView value, Recov
       for (std::size_t i = 0; i < count && in.ok(); ++i) out.reached.push_back(read_vote(in));
       break;
     }
+    case Kind::kLatest:
+      out.latest.push_back(read_vote(in));
+      if (name.u16() != out.latest.back().replica.value) return false;
+      break;
     case Kind::kStable:
       out.stable = read_certificate(in);
       break;

@@ -5,6 +5,7 @@
 //   view-change        the last view-change message of its own
 //   new-view           the message that began the view
 //   silence            after a rollback: until which number, below which view (recovery.h)
+//   latest/R           the latest vote of another replica R that is known
 //   reached            the newest view changes of all that are known
 //   stable             certificate of the stable checkpoint
 //   proposal/N         vote of the primary that was accepted, and own prepare
@@ -28,6 +29,7 @@ Write view_change(const ViewChange& message);
 Write new_view(const NewView& message);
 Write silence(SequenceNumber until, View below);
 Write reached(const std::vector<Vote>& view_changes);
+Write latest(const Vote& of_another);
 Write stable(const Certificate& certificate);
 Write proposal(SequenceNumber number, const Vote& accepted, const std::optional<Vote>& own);
 Write prepared(SequenceNumber number, const Certificate& certificate, const Vote& own);
@@ -52,6 +54,7 @@ struct Recovered {
   SequenceNumber silent_until;
   View votes_from;
   std::vector<Vote> reached;
+  std::vector<Vote> latest;
   std::optional<Certificate> stable;
   struct Proposal {
     Vote accepted;

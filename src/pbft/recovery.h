@@ -17,10 +17,11 @@
 // Views. Who has signed a view change to v has left all views below v: what it voted on there later
 // would be missing in a new view that its forgotten message proves. So it votes only in views above
 // every one that it may have changed to. A replica goes to v when 2F+1 have reached v-1 [CL99
-// §4.5.2], F+1 correct others among them, or after another correct one. So a correct one that
-// answers has reached v-1 and holds F+1 view changes to v-2 at least: they prove what a liar
-// cannot, and v is at most two above (kViewsAhead). The others go there when they hear of its wish
-// (helping.cc).
+// §4.5.2], F+1 correct others among them, or after another correct one; one that is silent goes no
+// further than F+1 others are. So a correct one that answers has reached v-1 and holds F+1 view
+// changes to v-2 at least: they prove what a liar cannot, and v is at most two above (kViewsAhead).
+// Primaries lead the others there when they hear of its wish (helping.cc); where too few are left
+// to get there without it, the wish counts for the time-out of a view change (view_change.cc).
 //
 // What nobody has seen nobody can show; nobody holds it against the replica either. A gap is left:
 // a vote that only such replicas saw as do not answer in time. It matters only if all forgotten
@@ -71,23 +72,27 @@ class Recovery {
   bool has_enough() const { return answers_.size() >= answers_needed_; }
   bool has_answered(ReplicaId replica) const { return answers_.contains(replica); }
 
-  /// Requires: has_enough(). `counter`: the own durable one; `stable`: the own low water mark;
-  /// `reached`: view changes that are known, those of the answers too.
-  Verdict verdict(VoteCounter counter, SequenceNumber stable, const ReachedViews& reached,
-                  const GroupSettings& settings, std::size_t weak_quorum) const {
-    Shown highest{.counter = counter, .stable = stable};
+  /// What this replica knows of itself.
+  struct Own {
+    VoteCounter counter;
+    View view;
+    SequenceNumber stable;
+  };
+  /// Requires: has_enough(). `reached`: view changes that are known, those of the answers too.
+  Verdict verdict(const Own& own, const ReachedViews& reached, std::uint64_t window,
+                  std::size_t weak_quorum) const {
+    Shown highest{.counter = own.counter, .stable = own.stable, .view = own.view};
     for (const auto& [replica, shown] : answers_) {
       highest.counter = std::max(highest.counter, shown.counter);
       highest.stable = std::max(highest.stable, shown.stable);
       highest.view = std::max(highest.view, shown.view);
     }
-    if (highest.counter == counter || is_planted(Bug::kRolledBackVotes)) {
-      return {.counter = highest.counter};
-    }
-    const View own = std::max(highest.view, reached.reached_by(self_));
+    highest.view = std::max(highest.view, reached.reached_by(self_));
+    const bool is_behind = highest.counter > own.counter || reached.reached_by(self_) > own.view;
+    if (!is_behind || is_planted(Bug::kRolledBackVotes)) return {.counter = highest.counter};
     const View proven = reached.reached_by(weak_quorum);
-    const View votes_from = std::max(own.next(), View(proven.value + kViewsAhead));
-    return {.silent_until = SequenceNumber(highest.stable.value + 2 * settings.window),
+    const View votes_from = std::max(highest.view.next(), View(proven.value + kViewsAhead));
+    return {.silent_until = SequenceNumber(highest.stable.value + 2 * window),
             .votes_from = is_planted(Bug::kRolledBackViews) ? View{} : votes_from,
             .counter = VoteCounter(highest.counter.value + kCounterJump)};
   }

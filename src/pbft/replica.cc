@@ -18,12 +18,12 @@ Replica::Replica(Identity identity, Verifier verifier, const Settings& settings,
       clients_(settings.group),
       pending_(settings.pending_requests_max, settings.pending_bytes_max),
       may_ask_for_filling_at_(group().seat_count()),
-      may_ask_for_view_at_(group().seat_count()),
       sessions_(group(), identity_.self, identity_.key, verifier_.scheme(),
                 settings.pending_requests_max),
       vouches_(verifier_.shared_group(), identity_.self, 2 * settings.pending_requests_max),
       unready_(settings.pending_requests_max, settings.pending_bytes_max),
       view_changes_(group().seat_count()),
+      wishes_(group().seat_count()),
       is_link_down_(group().seat_count()),
       may_help_at_(group().seat_count()),
       given_(group().seat_count()),
@@ -46,6 +46,11 @@ void Replica::restore(const records::Recovered& found) {
   for (const Vote& one : found.reached) {
     if (group().is_member(one.replica)) reached_.note(one);
   }
+  if (found.view_change) reached_.note(found.view_change->vote);
+  for (const Vote& one : found.latest) {
+    if (group().is_member(one.replica)) note_vote(one);
+  }
+  unwritten_.clear();
   if (found.new_view) {
     for (const ViewChange& one : found.new_view->proofs) reached_.note(one.vote);
   }
@@ -164,7 +169,7 @@ void Replica::on_time(Now now, Effects& out) noexcept {
   on_request_timeout(now, out);
   // New view: since 2F+1 view changes were there [CL99 §4.5.2].
   if (const auto* changing = std::get_if<ViewChanging>(&role_)) {
-    if (changing->deadline && may_change_view() && now.instant >= *changing->deadline) {
+    if (changing->deadline && may_vote() && now.instant >= *changing->deadline) {
       begin_view_change(now, view_.next(), out);
     }
   }
@@ -181,7 +186,7 @@ Instant Replica::next_deadline() const {
   const auto consider = [&](Instant when) { out = std::min(out, when); };
   if (recovery_) consider(ask_again_at_);
   if (const auto* changing = std::get_if<ViewChanging>(&role_)) {
-    if (changing->deadline && may_change_view()) consider(*changing->deadline);
+    if (changing->deadline && may_vote()) consider(*changing->deadline);
   }
   if (const auto when = request_deadline()) consider(*when);
   if (!to_vouch_for_.empty()) consider(vouch_at_);
@@ -219,7 +224,13 @@ Vote Replica::sign_vote(VoteKind kind, View view, SequenceNumber number,
   return out;
 }
 
+/// With every vote of its own the latest of the others: what they say after a restart of all shows
+/// a replica that it was rolled back.
 void Replica::persist(std::vector<Write> writes, Effects& out) {
+  for (const ReplicaId replica : unwritten_) {
+    writes.push_back(records::latest(*latest_votes_[replica.value]));
+  }
+  unwritten_.clear();
   writes.push_back(records::counter(counter_));
   out.push_back(Persist{std::move(writes)});
 }
@@ -237,7 +248,9 @@ void Replica::persist_then_broadcast(std::vector<Write> writes, Message message,
 
 void Replica::note_vote(const Vote& vote) {
   std::optional<Vote>& latest = latest_votes_[vote.replica.value];
-  if (!latest || latest->counter < vote.counter) latest = vote;
+  if (latest && latest->counter >= vote.counter) return;
+  latest = vote;
+  if (vote.replica != identity_.self) unwritten_.insert(vote.replica);
 }
 
 void Replica::note_certificate(const Certificate& certificate) {

@@ -185,9 +185,11 @@ class Replica {
   // view_change.cc [CL99 §4.4, §4.5.2]
   void on(Now now, ReplicaId from, const ViewChange& message, Effects& out);
   void on(Now now, ReplicaId from, const NewView& message, Effects& out);
-  /// To `to`, or to the first view above that it may vote in.
   void begin_view_change(Now now, View to, Effects& out);
   std::optional<Certificate> shown_as_prepared(const Slot& slot) const;
+  bool may_leave_freely(Now now);
+  void leave_freely(Now now, Effects& out);
+  void follow_primary(Now now, const ViewChange& message, Effects& out);
   void join_view_change(Now now, Effects& out);
   void look_for_new_view(Now now, Effects& out);
   void make_new_view(Now now, std::vector<ViewChange> proofs, Effects& out);
@@ -216,6 +218,7 @@ class Replica {
   void help_with_votes(Now now, ReplicaId peer, const Status& status, Effects& out);
   void fetch_missing_batches(Effects& out);
   void finish_recovery(Now now, Effects& out);
+  void vote_for_checkpoints(Effects& out);
   void begin_voting(Now now, Effects& out);
   bool is_busy() const;
 
@@ -235,6 +238,7 @@ class Replica {
   View votes_from_;              // and in no view below
   ReachedViews reached_;
   std::vector<std::optional<Vote>> latest_votes_;  // by replica: that of the highest counter
+  std::set<ReplicaId> unwritten_;                  // whose latest vote is not durable
   std::map<ReplicaId, Evidence> evidence_;         // the first of each
 
   // ---- The log and the state ----
@@ -256,7 +260,6 @@ class Replica {
   bool is_proposing_ = false;  // inside propose()
   SequenceNumber fill_up_to_;  // empty batches are proposed so far, to help a silent replica
   std::vector<Instant> may_ask_for_filling_at_;  // by replica
-  std::vector<Instant> may_ask_for_view_at_;     // by replica
 
   // ---- Requests under session keys ----
   ReplicaSessions sessions_;
@@ -270,7 +273,10 @@ class Replica {
   std::optional<NewView> new_view_;                      // what began view_
   std::vector<std::optional<ViewChange>> view_changes_;  // by replica: that of the highest view
   unsigned doublings_ = 0;                               // of the time-out
-  std::vector<bool> is_link_down_;                       // by replica
+  std::vector<View> wishes_;                             // by replica: Status::votes_from
+  Instant free_changes_until_;
+  std::uint64_t free_changes_ = 0;  // without need, since an interval before that
+  std::vector<bool> is_link_down_;  // by replica
 
   // ---- Telling ----
   Instant status_at_;

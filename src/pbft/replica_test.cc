@@ -602,12 +602,56 @@ TEST(Recovering, ARolledBackReplicaIsSilentUntilACheckpointAndAViewAbove) {
   }
   EXPECT_TRUE(
       ballots_of(backup.hear(0, backup.proposal(0, 17, kBatch)), VoteKind::kPrepare).empty());
-  // What the others begin it joins, above everything that it may have changed to.
-  backup.hear(2, change_of(backup, 1, 2));
-  const auto changes = broadcasts_of<ViewChange>(backup.hear(3, change_of(backup, 1, 3)));
+  // It does not go before the others, who are F+1 and get there.
+  EXPECT_TRUE(broadcasts_of<ViewChange>(backup.hear(2, change_of(backup, 3, 2))).empty());
+  const auto changes = broadcasts_of<ViewChange>(backup.hear(3, change_of(backup, 3, 3)));
   ASSERT_EQ(changes.size(), 1U);
   EXPECT_EQ(changes[0].vote.view, View(3));
   EXPECT_TRUE(backup->may_vote());
+}
+
+/// Numbers that the group has committed and made stable without this one's votes.
+void commit_and_settle(TestReplica& replica, std::uint64_t first, std::uint64_t last) {
+  for (std::uint64_t n = first; n <= last; ++n) {
+    replica.commit(0, n, test_batch({}, 1000 + n));
+    if (n % 4 != 0) continue;
+    sim::Ledger same;
+    const Checkpoint checkpoint =
+        Checkpoint::make(InstanceId{}, SequenceNumber(n), AgreedTime(1000 + n), false,
+                         ClientTable({}).encode(), same.snapshot());
+    replica.hear(0, StableCheckpoint{certificate(replica.group(), VoteKind::kCheckpoint, 0, n,
+                                                 checkpoint.digest)});
+  }
+}
+
+TEST(Recovering, CheckpointsOfTheSilenceAreVotedForWhenItEnds) {
+  TestReplica backup(1);
+  const std::map<Bytes, Bytes> copy = backup.disk;
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  const Vote vote = ballots_of(backup.last(), VoteKind::kPrepare)[0];
+  backup.disk = copy;
+  backup.begin();
+  backup.hear(0, RecoveryAnswer{.nonce = backup.nonce(), .latest = vote});
+  backup.hear(2, RecoveryAnswer{.nonce = backup.nonce()});
+  commit_and_settle(backup, 1, 16);
+  // Silent in views alone now; these two fill the window.
+  for (std::uint64_t n = 17; n <= 24; ++n) backup.commit(0, n, test_batch({}, 1000 + n));
+  EXPECT_FALSE(backup->may_vote());
+  backup.hear(2, change_of(backup, 3, 2));
+  const Effects& effects = backup.hear(3, change_of(backup, 3, 3));
+  EXPECT_EQ(ballots_of(effects, VoteKind::kCheckpoint).size(), 2U);
+}
+
+TEST(Recovering, WhatOthersVotedIsKnownAfterARestartOfAll) {
+  TestReplica other(2);
+  other.hear(0, other.proposal(0, 1, kBatch));
+  const Vote vote = signed_vote(other.group(), VoteKind::kPrepare, 0, 1, kBatch->digest(), 1, 44);
+  other.hear(1, Ballot{vote});
+  other.hear(0, other.proposal(0, 2, test_batch({test_request("b", 1)})));  // it votes itself
+  other.start();
+  const auto sent = effects_of<Send>(other.hear(1, RecoveryQuery{.nonce = 5}));
+  ASSERT_EQ(sent.size(), 1U);
+  EXPECT_EQ(std::get<RecoveryAnswer>(sent[0].message).latest, vote);
 }
 
 TEST(Recovering, AnAnswerShowsHowFarTheGroupIsAfterARestartToo) {
@@ -627,17 +671,33 @@ TEST(Recovering, AnAnswerShowsHowFarTheGroupIsAfterARestartToo) {
   EXPECT_EQ(shown(), (std::vector<std::uint64_t>{4, 4, 5}));
 }
 
-TEST(Recovering, AllGoToTheViewThatASilentReplicaMayVoteIn) {
-  TestReplica other(2);
-  const auto ask = [&](std::uint64_t view) {
-    return broadcasts_of<ViewChange>(
-        other.hear(1, Status{.votes_from = View(view), .view_changes = {}}));
-  };
-  EXPECT_TRUE(ask(5).empty());  // too far: a lie
-  other.pass(std::chrono::seconds(1));
-  const auto changes = ask(3);
-  ASSERT_EQ(changes.size(), 1U);
-  EXPECT_EQ(changes[0].vote.view, View(3));
+TEST(Recovering, APrimaryLeavesItsViewForASilentReplicaAndAllFollow) {
+  const Status wish{.votes_from = View(3), .view_changes = {}};
+  TestReplica backup(2);
+  EXPECT_TRUE(broadcasts_of<ViewChange>(backup.hear(1, wish)).empty());  // a liar moves nobody
+  TestReplica primary(0);
+  const auto left = broadcasts_of<ViewChange>(primary.hear(3, wish));
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0].vote.view, View(1));
+  // Who hears of it hands it on and goes at once; another backup's alone moves nobody.
+  EXPECT_TRUE(broadcasts_of<ViewChange>(backup.hear(3, change_of(backup, 1, 3))).empty());
+  const auto followed = broadcasts_of<ViewChange>(backup.hear(0, left[0]));
+  ASSERT_EQ(followed.size(), 2U);
+  EXPECT_EQ(followed[0].vote, left[0].vote);
+  EXPECT_EQ(followed[1].vote.replica, id(2));
+  EXPECT_EQ(backup->view(), View(1));
+}
+
+TEST(Recovering, AWishCountsForTheTimeOutOfAViewChange) {
+  TestReplica backup(1);
+  backup.hear(3, Status{.votes_from = View(7), .view_changes = {}});
+  backup.hear(2, change_of(backup, 2, 2));
+  EXPECT_FALSE(backup->is_changing_view());
+  backup.ask(test_request("a", 1));
+  backup.pass(std::chrono::seconds(2));  // it gives the primary up: two and a wish
+  EXPECT_EQ(backup->view(), View(1));
+  backup.pass(std::chrono::seconds(60));
+  EXPECT_GT(backup->view(), View(1));
 }
 
 TEST(Recovering, ThePrimaryHelpsASilentReplicaOverTheGapWhenNobodyAsksForAnything) {

@@ -5,17 +5,25 @@
 #include "pbft/replica.h"
 
 namespace rosebud::pbft {
+namespace {
+
+constexpr Duration kFreeChangesInterval = std::chrono::seconds(30);
+
+}  // namespace
 
 // ---- Leaving a view ----
 
 /// From now on nothing of the old view is voted on. The message shows everything that this replica
 /// may have helped to commit above the stable checkpoint.
 void Replica::begin_view_change(Now now, View to, Effects& out) {
-  if (!may_change_view() || to <= view_) return;
+  // Never further than the others are (recovery.h): who may vote only in a later view waits for
+  // them.
+  if (!may_change_view() || to <= view_ || to < votes_from_) return;
+  const bool was_silent = !may_vote();
   doublings_ += static_cast<unsigned>(
       std::min<std::uint64_t>(to.value - view_.value, settings_.time_out_doublings_max));
   doublings_ = std::min(doublings_, settings_.time_out_doublings_max);
-  view_ = std::max(to, votes_from_);
+  view_ = to;
   new_view_.reset();
   ViewChange message{.stable = stable_};
   for (SequenceNumber n = log_.low().next(); n <= log_.last(); n = n.next()) {
@@ -29,7 +37,35 @@ void Replica::begin_view_change(Now now, View to, Effects& out) {
   persist_then_broadcast({records::view(view_, true), records::view_change(message),
                           records::reached(reached_.votes())},
                          message, out);
+  if (was_silent) vote_for_checkpoints(out);
   look_for_new_view(now, out);
+}
+
+/// As the primary, for somebody's wish: so many view changes without need as a silent replica may
+/// wish for, whoever led them, then none for a while.
+bool Replica::may_leave_freely(Now now) {
+  if (now.instant >= free_changes_until_) {
+    free_changes_until_ = now.instant + kFreeChangesInterval;
+    free_changes_ = 0;
+  }
+  return free_changes_ <= Recovery::kViewsAhead;
+}
+
+void Replica::leave_freely(Now now, Effects& out) {
+  ++free_changes_;
+  const unsigned doublings = doublings_;
+  begin_view_change(now, view_.next(), out);
+  doublings_ = doublings;  // no view was in vain
+}
+
+/// A primary that leaves its own view orders nothing there any more: nobody waits for a time-out.
+/// Handed on, so that a faulty one does not make a single replica leave.
+void Replica::follow_primary(Now now, const ViewChange& message, Effects& out) {
+  const Vote& vote = message.vote;
+  const bool is_of_primary = is_normal() && vote.replica == primary() && vote.view == view_.next();
+  if (!is_of_primary || !may_vote()) return;
+  out.push_back(Broadcast{message});
+  leave_freely(now, out);
 }
 
 std::optional<Certificate> Replica::shown_as_prepared(const Slot& slot) const {
@@ -55,6 +91,7 @@ void Replica::on(Now now, ReplicaId, const ViewChange& message, Effects& out) {
   if (kept && kept->vote.view >= vote.view) return;
   if (vote.view < view_ || (vote.view == view_ && is_normal())) return;
   kept = message;
+  follow_primary(now, message, out);
   join_view_change(now, out);
   look_for_new_view(now, out);
 }
@@ -80,8 +117,10 @@ void Replica::look_for_new_view(Now now, Effects& out) {
   if (!changing) return;
   std::vector<ViewChange> proofs;
   std::size_t arrived = 0;
-  for (const auto& one : view_changes_) {
-    if (one && one->vote.view >= view_) ++arrived;
+  for (std::size_t seat = 0; seat < view_changes_.size(); ++seat) {
+    const auto& one = view_changes_[seat];
+    // One that is silent up to a later view waits for all others to get there.
+    if ((one && one->vote.view >= view_) || wishes_[seat] > view_) ++arrived;
     if (one && one->vote.view == view_) proofs.push_back(*one);
   }
   // Differs from [CL99 §4.5.2], where 2F+1 for this very view start the timer. Suppose a faulty

@@ -31,9 +31,10 @@ void Node::Impl::hear_of(const wire::NodeKey& from, const wire::ConfigurationNum
 }
 
 void Node::Impl::ask_for_descriptions(const wire::NodeKey& node) {
-  links_->send(node, wire::Request{.context = {.configuration = configuration_->number(),
-                                  .nonce = wire::Nonce(random_.next())},
-                      .body = wire::GetDescriptions{.after = configuration_->number()}});
+  links_->send(node,
+               wire::Request{.context = {.configuration = configuration_->number(),
+                                         .nonce = wire::Nonce(random_.next())},
+                             .body = wire::GetDescriptions{.after = configuration_->number()}});
 }
 
 /// Answered from the files: the core remembers only so many.

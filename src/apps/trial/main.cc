@@ -65,7 +65,8 @@ int run(int argc, char** argv) {
   proxy->add_option("--to", proxied.to, "ADDRESS:PORT of the node")->required();
   proxy->add_option("--seed", proxied.seed, "Of the jitter");
   trial::NextEpochOptions epoch;
-  auto* make = app.add_subcommand("next-epoch", "Make the next epoch of a development cluster by hand");
+  auto* make =
+      app.add_subcommand("next-epoch", "Make the next epoch of a development cluster by hand");
   make->add_option("--genesis", epoch.genesis, "The cluster's genesis")->required();
   make->add_option("--keys", epoch.keys, "Folder of its first epoch keys")->required();
   make->add_option("--epochs", epoch.epochs, "Folder of descriptions of one node")->required();

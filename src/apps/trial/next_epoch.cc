@@ -19,8 +19,7 @@ Result<std::vector<membership::SeatKey>, Explained> read_keys(
     const membership::Configuration& first, const std::filesystem::path& folder) {
   std::vector<membership::SeatKey> out;
   for (const membership::ServiceMember& member : first.service()) {
-    auto key = crypto::read_secret_key(folder /
-                                       (first.nodes()[member.node].name + ".epoch-1.key"));
+    auto key = crypto::read_secret_key(folder / (first.nodes()[member.node].name + ".epoch-1.key"));
     if (!key) return fail(key.error());
     out.push_back({.seat = static_cast<std::uint16_t>(out.size()), .key = *key});
   }

@@ -198,7 +198,9 @@ void Checkers::check_new_view(const NewView& message) {
 void Checkers::check_votes(std::size_t seat, const Message& message) {
   if (const auto* one = std::get_if<PrePrepare>(&message)) check_vote(seat, one->vote);
   if (const auto* one = std::get_if<Ballot>(&message)) check_vote(seat, one->vote);
-  if (const auto* one = std::get_if<ViewChange>(&message)) check_vote(seat, one->vote);
+  // Others' are handed on.
+  const auto* change = std::get_if<ViewChange>(&message);
+  if (change && change->vote.replica.value == seat) check_vote(seat, change->vote);
   const auto* view = std::get_if<NewView>(&message);
   if (view && view->vote.replica.value == seat) {
     check_vote(seat, view->vote);
@@ -210,7 +212,7 @@ void Checkers::on_sent(std::size_t seat, const Message& message) {
   if (is_faulty_[seat] && !is_mended_[seat]) return;
   if (!is_mended_[seat]) check_votes(seat, message);
   if (const auto* one = std::get_if<ViewChange>(&message)) {
-    if (!is_mended_[seat]) check_view_change(seat, *one);
+    if (!is_mended_[seat] && one->vote.replica.value == seat) check_view_change(seat, *one);
   }
   if (const auto* one = std::get_if<NewView>(&message)) check_new_view(*one);
   if (const auto* one = std::get_if<Committed>(&message)) {
