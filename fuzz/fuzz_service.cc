@@ -116,10 +116,10 @@ class Script {
         return encode(PrepareEpoch{});
       case 4: {
         const wire::NodeKey who = node();
-        Announcement announcement{.cluster = configuration_->cluster(),
-                                  .number = {configuration_->number().generation,
-                                             configuration_->number().epoch.next()},
-                                  .node = who};
+        Announcement announcement{
+            .cluster = configuration_->cluster(),
+            .number = {configuration_->number().generation, configuration_->number().epoch.next()},
+            .node = who};
         announcement.commitment.bytes[0] = in_.u8();
         announcement.epoch_key.bytes[0] = in_.u8();
         return encode(Announce{signed_bytes(announcement.encode())});

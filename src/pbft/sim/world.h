@@ -67,6 +67,7 @@ class World {
   const Ledger& ledger(std::size_t seat) const {
     return dynamic_cast<const Ledger&>(*cores_[seat].machine);
   }
+  const StateMachine& machine(std::size_t seat) const { return *cores_[seat].machine; }
   const Disk& disk(std::size_t seat) const { return cores_[seat].disk; }
 
   // ---- Faults ----
