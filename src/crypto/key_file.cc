@@ -1,6 +1,12 @@
 #include "crypto/key_file.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
 
 #include "base/files.h"
 
@@ -21,6 +27,27 @@ Status<Explained> write_secret_key(const fs::path& path, const SecretKey& key) {
                           .next = "choose another path, or move the old key away yourself"});
   }
   return create_file(path, kind_file_text(kKeyKind, key.seed().view()), 0600);
+}
+
+Status<Explained> erase_secret_key(const fs::path& path) {
+  std::error_code error;
+  const auto size = fs::file_size(path, error);
+  if (error == std::errc::no_such_file_or_directory) return {};
+  const int file = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+  const std::string zeros(error ? 0 : size, '\0');
+  const bool is_erased =
+      file >= 0 && std::cmp_equal(::pwrite(file, zeros.data(), zeros.size(), 0), zeros.size()) &&
+      ::fsync(file) == 0 && ::unlink(path.c_str()) == 0;
+  const int problem = errno;
+  if (file >= 0) ::close(file);
+  const int folder = ::open(path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool is_gone = folder >= 0 && ::fsync(folder) == 0;
+  if (folder >= 0) ::close(folder);
+  if (is_erased && is_gone) return {};
+  return fail(Explained{.what = "cannot erase the secret key " + path.string() + ": " +
+                                std::generic_category().message(problem),
+                        .cause = "its folder is read-only, or belongs to another user",
+                        .next = "give it to the user that runs the node"});
 }
 
 Result<SecretKey, Explained> read_secret_key(const fs::path& path) {

@@ -10,6 +10,9 @@ namespace rosebud::crypto {
 
 /// Writes a new file readable by its owner alone, durably. Refused when the file is there already.
 Status<Explained> write_secret_key(const std::filesystem::path& path, const SecretKey& key);
+/// Overwrites it and takes it away, durably. On flash memory the old bytes may live on somewhere.
+/// Nothing to do when it is not there.
+Status<Explained> erase_secret_key(const std::filesystem::path& path);
 /// Refused when others can read the file.
 Result<SecretKey, Explained> read_secret_key(const std::filesystem::path& path);
 

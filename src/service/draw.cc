@@ -88,6 +88,10 @@ crypto::Digest commitment_of(const wire::NodeKey& node, const crypto::Digest& sh
       .finish();
 }
 
+crypto::Digest share_of(const crypto::SecretKey& epoch_key) {
+  return crypto::tagged_hash("rosebud epoch share 1", epoch_key.seed().view());
+}
+
 crypto::Digest next_randomness(const Configuration& current,
                                const std::map<wire::NodeKey, crypto::Digest>& shares) {
   crypto::Hasher hasher("rosebud randomness 1");

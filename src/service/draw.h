@@ -14,6 +14,10 @@ namespace rosebud::service {
 /// pass another one's commitment on as its own.
 crypto::Digest commitment_of(const wire::NodeKey& node, const crypto::Digest& share);
 
+/// The share that belongs to an epoch key: one secret to keep, and to erase. Opening the share says
+/// nothing of the key.
+crypto::Digest share_of(const crypto::SecretKey& epoch_key);
+
 /// R of the epoch after `current`: over R in force and the shares, by seat. Who withheld its share
 /// has none; a bias of one bit for each (design 8.3).
 crypto::Digest next_randomness(const membership::Configuration& current,

@@ -90,6 +90,12 @@ TEST(Draw, TheNextInReserveKeepsTheBound) {
             std::nullopt);
 }
 
+TEST(Randomness, AShareBelongsToItsKey) {
+  const crypto::SecretKey one = membership::test_key("one");
+  EXPECT_EQ(share_of(one), share_of(crypto::SecretKey::from_seed(one.seed())));
+  EXPECT_NE(share_of(one), share_of(membership::test_key("two")));
+}
+
 TEST(Randomness, EveryShareCounts) {
   TestService service;
   std::map<wire::NodeKey, crypto::Digest> shares;

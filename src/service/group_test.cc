@@ -61,8 +61,7 @@ class ServiceGroup {
       EXPECT_TRUE(shares.add(*signature, scheme_));
     }
     ASSERT_TRUE(shares.is_enough());
-    const auto next =
-        membership::apply(*configuration_, shares.description().encode(), scheme_);
+    const auto next = membership::apply(*configuration_, shares.description().encode(), scheme_);
     EXPECT_TRUE(next) << membership::text_of(next.error());
   }
 

@@ -12,6 +12,7 @@
 #include "disk/directory.h"
 #include "net/connection.h"
 #include "runtime/statement_file.h"
+#include "service/draw.h"
 
 namespace rosebud::apps {
 namespace {
@@ -159,7 +160,11 @@ membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan
       continue;
     const auto key = crypto::SecretKey::generate();
     or_stop(crypto::write_secret_key(epoch_keys / (genesis.nodes[i].name + ".epoch-1.key"), key));
-    genesis.service.push_back({.node = i, .epoch_key = key.public_key()});
+    // So that nobody knows R of epoch 2 when the first keys ask for admission (design 8.3).
+    genesis.service.push_back(
+        {.node = i,
+         .epoch_key = key.public_key(),
+         .commitment = service::commitment_of(genesis.nodes[i].key, service::share_of(key))});
   }
   membership::SignedGenesis out{.genesis = genesis.encode()};
   for (const auto& organisation : plan) {
