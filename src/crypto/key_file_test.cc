@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-
 #include <unistd.h>
 
 #include <fstream>
@@ -13,8 +12,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct KeyFileTest : ::testing::Test {
-  fs::path folder =
-      fs::path(testing::TempDir()) / ("key-file-" + std::to_string(::getpid()));
+  fs::path folder = fs::path(testing::TempDir()) / ("key-file-" + std::to_string(::getpid()));
   fs::path path = folder / "one.key";
 
   void SetUp() override { fs::create_directories(folder); }
@@ -47,8 +45,7 @@ TEST_F(KeyFileTest, AnErasedKeyIsOverwrittenAndGone) {
   ASSERT_TRUE(erase_secret_key(path));
   EXPECT_FALSE(fs::exists(path));
   std::ifstream left(other_name, std::ios::binary);
-  const std::string bytes((std::istreambuf_iterator<char>(left)),
-                          std::istreambuf_iterator<char>());
+  const std::string bytes((std::istreambuf_iterator<char>(left)), std::istreambuf_iterator<char>());
   EXPECT_EQ(bytes, std::string(size, '\0'));
   EXPECT_TRUE(erase_secret_key(path));  // nothing to do
 }

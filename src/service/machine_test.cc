@@ -187,7 +187,7 @@ TEST(Machine, WhoDoesNotAnswerForLongIsEvictedAndNotBefore) {
 
 TEST(Machine, NoMoreThanFOfOneGroupAreEvictedInOneEpoch) {
   TestService service({.epoch_seconds = 60, .evict_after_seconds = 10});
-  for (const std::size_t n : {1, 3, 5, 7}) service.all_say(Reachability{.node = node_key(n)});
+  for (const std::size_t n : {1U, 3U, 5U, 7U}) service.all_say(Reachability{.node = node_key(n)});
   service.end_epoch();
   std::map<std::size_t, std::size_t> lost;
   const auto& before = service.cluster.genesis.nodes;
