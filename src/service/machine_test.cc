@@ -55,7 +55,7 @@ TEST(Machine, ANodeIsAdmittedWithItsPlaceFromTheNextRandomness) {
   service.end_epoch();
   const auto index = service.configuration->node_index(node_key(20));
   ASSERT_TRUE(index);
-  const membership::Node& node = service.configuration->nodes()[*index];
+  const membership::Node node = service.configuration->nodes()[*index];
   EXPECT_EQ(node.admission_randomness, service.configuration->randomness());
   EXPECT_EQ(node.address, admission.address);
   EXPECT_EQ(service.ask(node_key(5), admission), Answer::kAlready);  // it is in
