@@ -688,6 +688,17 @@ TEST(Recovering, APrimaryLeavesItsViewForASilentReplicaAndAllFollow) {
   EXPECT_EQ(backup->view(), View(1));
 }
 
+TEST(Recovering, NobodyWaitsForAPrimaryThatMayNotVoteYet) {
+  TestReplica backup(2);
+  backup.hear(1, Status{.votes_from = View(3), .view_changes = {}});
+  backup.hear(0, change_of(backup, 1, 0));  // the primary leads to view 1, which is replica 1's
+  EXPECT_EQ(backup->view(), View(1));
+  backup.hear(3, change_of(backup, 1, 3));
+  const auto changes = broadcasts_of<ViewChange>(backup.pass(Duration::zero()));
+  ASSERT_EQ(changes.size(), 1U);
+  EXPECT_EQ(changes[0].vote.view, View(2));
+}
+
 TEST(Recovering, AWishCountsForTheTimeOutOfAViewChange) {
   TestReplica backup(1);
   backup.hear(3, Status{.votes_from = View(7), .view_changes = {}});

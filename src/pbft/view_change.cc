@@ -127,7 +127,9 @@ void Replica::look_for_new_view(Now now, Effects& out) {
   // replica gave one of three correct ones the third view change, and fell silent: that one went on
   // to the next view in time, and the two others waited here for ever.
   if (arrived >= group().quorum() && !changing->deadline) {
-    changing->deadline = now.instant + timeout();
+    // A primary that may not vote here yet makes no new view: nobody waits for it.
+    const bool is_in_vain = wishes_[primary().value] > view_;
+    changing->deadline = now.instant + (is_in_vain ? Duration::zero() : timeout());
   }
   if (proofs.size() < group().quorum() || !is_primary() || !may_vote()) return;
   proofs.resize(group().quorum());
