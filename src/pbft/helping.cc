@@ -181,6 +181,8 @@ void Replica::help_with_votes_from(Now now, ReplicaId peer, const Status& status
   wishes_[peer.value] = status.votes_from;
   if (status.votes_from <= view_ || !may_vote()) return;
   if (!is_normal()) return look_for_new_view(now, out);
+  // Its numbers first: till then it could not vote in the later view either, nor lead it.
+  if (status.silent_until > log_.low()) return;
   if (is_primary() && may_leave_freely(now)) leave_freely(now, out);
 }
 

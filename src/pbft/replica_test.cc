@@ -676,6 +676,8 @@ TEST(Recovering, APrimaryLeavesItsViewForASilentReplicaAndAllFollow) {
   TestReplica backup(2);
   EXPECT_TRUE(broadcasts_of<ViewChange>(backup.hear(1, wish)).empty());  // a liar moves nobody
   TestReplica primary(0);
+  const Status early{.silent_until = SequenceNumber(16), .votes_from = View(3), .view_changes = {}};
+  EXPECT_TRUE(broadcasts_of<ViewChange>(primary.hear(2, early)).empty());
   const auto left = broadcasts_of<ViewChange>(primary.hear(3, wish));
   ASSERT_EQ(left.size(), 1U);
   EXPECT_EQ(left[0].vote.view, View(1));
