@@ -48,7 +48,7 @@ class Member {
   /// has changed, and every tick(). `wall_ms`: of its own clock.
   std::optional<Operation> wish(Instant now, std::uint64_t wall_ms, const Machine& machine);
 
-  /// Candidates whose announcement is to be asked for now; itself too.
+  /// Candidates whose announcement this member asks for at this moment; itself too.
   std::vector<wire::NodeKey> to_ask(Instant now, const Machine& machine);
   /// False when it is not a valid one for the next epoch.
   bool on_announcement(const wire::SignedBytes& announcement);
