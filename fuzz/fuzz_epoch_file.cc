@@ -7,23 +7,13 @@
 #include <algorithm>
 #include <cstdlib>
 
+#include "crypto/believes_everything.h"
 #include "membership/test_chain.h"
 
 namespace {
 
 using namespace rosebud;
 using namespace rosebud::membership;
-
-class BelievesEverything final : public crypto::SignatureScheme {
- public:
-  crypto::Signature sign(const crypto::SecretKey&, std::string_view, ByteView) const override {
-    return {};
-  }
-  bool verify(const crypto::PublicKey&, std::string_view, ByteView,
-              const crypto::Signature&) const noexcept override {
-    return true;
-  }
-};
 
 void require(bool condition) {
   if (!condition) std::abort();
@@ -116,7 +106,7 @@ Bytes damaged(const GoodFile& good, ByteView script) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const BelievesEverything believing;
+  static const crypto::BelievesEverything believing;
   static const GoodFile good;
   if (size == 0) return 0;
   const ByteView input(data + 1, size - 1);

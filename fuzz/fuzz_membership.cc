@@ -2,6 +2,7 @@
 // the checks behind the signatures must bear. The first byte says which.
 #include <cstdlib>
 
+#include "crypto/believes_everything.h"
 #include "membership/admission.h"
 #include "membership/test_cluster.h"
 
@@ -9,17 +10,6 @@ namespace {
 
 using namespace rosebud;
 using namespace rosebud::membership;
-
-class BelievesEverything final : public crypto::SignatureScheme {
- public:
-  crypto::Signature sign(const crypto::SecretKey&, std::string_view, ByteView) const override {
-    return {};
-  }
-  bool verify(const crypto::PublicKey&, std::string_view, ByteView,
-              const crypto::Signature&) const noexcept override {
-    return true;
-  }
-};
 
 void require(bool condition) {
   if (!condition) std::abort();
@@ -89,7 +79,7 @@ void fuzz_admission(ByteView input, const Configuration& current,
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const BelievesEverything scheme;
+  static const crypto::BelievesEverything scheme;
   static const auto current = TestCluster().first();
   if (size == 0) return 0;
   const ByteView input(data + 1, size - 1);

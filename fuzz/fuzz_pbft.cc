@@ -6,6 +6,7 @@
 // but that the core does not stop.
 #include <cstdlib>
 
+#include "crypto/believes_everything.h"
 #include "pbft/records.h"
 #include "pbft/replica.h"
 #include "pbft/sim/ledger.h"
@@ -17,22 +18,7 @@ using namespace rosebud::pbft;
 
 constexpr std::size_t kSeats = 4;
 
-/// Takes every signature for good: the fuzzer plays all replicas and all clients.
-class BelievesEverything final : public crypto::SignatureScheme {
- public:
-  crypto::Signature sign(const crypto::SecretKey&, std::string_view, ByteView) const override {
-    return {};
-  }
-  bool verify(const crypto::PublicKey&, std::string_view, ByteView,
-              const crypto::Signature&) const noexcept override {
-    return true;
-  }
-  std::optional<crypto::SharedSecret> agree(const crypto::SecretKey&,
-                                            const crypto::PublicKey&) const noexcept override {
-    return crypto::SharedSecret{};
-  }
-};
-const BelievesEverything kScheme;
+const crypto::BelievesEverything kScheme;
 
 void require(bool condition) {
   if (!condition) std::abort();

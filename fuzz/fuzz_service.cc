@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <memory>
 
+#include "crypto/believes_everything.h"
 #include "membership/test_cluster.h"
 #include "service/sealing.h"
 
@@ -13,17 +14,7 @@ namespace {
 using namespace rosebud;
 using namespace rosebud::service;
 
-class BelievesEverything final : public crypto::SignatureScheme {
- public:
-  crypto::Signature sign(const crypto::SecretKey&, std::string_view, ByteView) const override {
-    return {};
-  }
-  bool verify(const crypto::PublicKey&, std::string_view, ByteView,
-              const crypto::Signature&) const noexcept override {
-    return true;
-  }
-};
-const BelievesEverything kScheme;
+const crypto::BelievesEverything kScheme;
 
 void require(bool condition) {
   if (!condition) std::abort();

@@ -2,6 +2,7 @@
 #include <benchmark/benchmark.h>
 
 #include "base/parallel.h"
+#include "crypto/believes_everything.h"
 #include "membership/test_chain.h"
 
 namespace rosebud::membership {
@@ -35,17 +36,7 @@ BENCHMARK(VerifyHeadersOnAllCores)->UseRealTime();
 
 /// What it costs beside the signatures: decoding, hashing, links.
 void LinkHeaders(benchmark::State& state) {
-  class BelievesEverything final : public crypto::SignatureScheme {
-   public:
-    crypto::Signature sign(const crypto::SecretKey&, std::string_view, ByteView) const override {
-      return {};
-    }
-    bool verify(const crypto::PublicKey&, std::string_view, ByteView,
-                const crypto::Signature&) const noexcept override {
-      return true;
-    }
-  };
-  const BelievesEverything scheme;
+  const crypto::BelievesEverything scheme;
   const auto genesis = TestCluster(crypto::ed25519()).first();
   for (auto _ : state) {
     HeaderChain chain(*genesis);

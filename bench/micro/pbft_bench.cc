@@ -4,23 +4,13 @@
 
 #include <deque>
 
+#include "crypto/believes_everything.h"
 #include "pbft/replica.h"
 
 namespace rosebud::pbft {
 namespace {
 
-/// Everything is signed by everybody.
-class NoSignatures final : public crypto::SignatureScheme {
- public:
-  crypto::Signature sign(const crypto::SecretKey&, std::string_view, ByteView) const override {
-    return {};
-  }
-  bool verify(const crypto::PublicKey&, std::string_view, ByteView,
-              const crypto::Signature&) const noexcept override {
-    return true;
-  }
-};
-const NoSignatures kNoSignatures;
+const crypto::BelievesEverything kNoSignatures;
 
 class Null final : public StateMachine {
  public:

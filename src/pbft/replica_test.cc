@@ -562,7 +562,8 @@ TEST(Recovering, TheQuestionIsAnsweredWithTheLatestVote) {
   EXPECT_EQ(answer.latest, vote);
 }
 
-TEST(Recovering, ARolledBackReplicaIsSilentUntilACheckpointAndAViewAbove) {
+/// Replica 1, which has voted in view 0 and got its empty disk back.
+TestReplica rolled_back() {
   TestReplica backup(1);
   const std::map<Bytes, Bytes> copy = backup.disk;
   backup.hear(0, backup.proposal(0, 1, kBatch));
@@ -571,6 +572,11 @@ TEST(Recovering, ARolledBackReplicaIsSilentUntilACheckpointAndAViewAbove) {
   backup.begin();
   backup.hear(0, RecoveryAnswer{.nonce = backup.nonce(), .latest = vote});
   backup.hear(2, RecoveryAnswer{.nonce = backup.nonce()});
+  return backup;
+}
+
+TEST(Recovering, ARolledBackReplicaIsSilentUntilACheckpointAndAViewAbove) {
+  TestReplica backup = rolled_back();
   EXPECT_FALSE(backup->may_vote());
   EXPECT_TRUE(ballots_of(backup.hear(0, backup.proposal(0, 1, test_batch({test_request("b", 1)}))),
                          VoteKind::kPrepare)
@@ -625,14 +631,7 @@ void commit_and_settle(TestReplica& replica, std::uint64_t first, std::uint64_t 
 }
 
 TEST(Recovering, CheckpointsOfTheSilenceAreVotedForWhenItEnds) {
-  TestReplica backup(1);
-  const std::map<Bytes, Bytes> copy = backup.disk;
-  backup.hear(0, backup.proposal(0, 1, kBatch));
-  const Vote vote = ballots_of(backup.last(), VoteKind::kPrepare)[0];
-  backup.disk = copy;
-  backup.begin();
-  backup.hear(0, RecoveryAnswer{.nonce = backup.nonce(), .latest = vote});
-  backup.hear(2, RecoveryAnswer{.nonce = backup.nonce()});
+  TestReplica backup = rolled_back();
   commit_and_settle(backup, 1, 16);
   // Silent in views alone now; these two fill the window.
   for (std::uint64_t n = 17; n <= 24; ++n) backup.commit(0, n, test_batch({}, 1000 + n));

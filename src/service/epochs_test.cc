@@ -2,7 +2,6 @@
 // every epoch ends, everybody accepts the next, who is away for long goes, who is there stays, and
 // F members that lie, stay silent or keep things to themselves change nothing of that.
 #include <algorithm>
-#include <deque>
 
 #include "service/member.h"
 #include "service/test_service.h"
