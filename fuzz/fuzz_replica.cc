@@ -180,7 +180,7 @@ class Run {
     const std::size_t at = script_.below(world().ids.size());
     const wire::ObjectId& id = world().ids[at];
     const bool is_block = at < World::kBlocks;
-    switch (script_.below(12)) {
+    switch (script_.below(13)) {
       case 0:
       case 1:
       case 2: {
@@ -211,6 +211,8 @@ class Run {
         return wire::CompareRange{.range = any_range()};
       case 10:
         return wire::GetDescriptions{World::number(script_.below(World::kEpochs + 2))};
+      case 11:
+        return wire::HandIn{};
       default:
         return wire::GetCompleteness{any_range()};
     }

@@ -52,6 +52,30 @@ std::optional<Mode> mode_of(std::string_view name) {
   return std::nullopt;
 }
 
+bool Misbehaviour::edit_notice(Buffer& bytes) {
+  switch (mode_) {
+    case Mode::kHonest:
+    case Mode::kStale:
+    case Mode::kReplay:
+    case Mode::kStall:
+      return true;
+    case Mode::kMute:
+      return false;
+    case Mode::kRefuse:
+      return random_.chance(1, 2);
+    case Mode::kLie:
+    case Mode::kGarbage:
+    case Mode::kEquivocate:
+    case Mode::kForge:
+      break;
+  }
+  if (bytes.empty() || random_.chance(1, 2)) return true;
+  Bytes spoilt = to_bytes(bytes);
+  spoilt[random_.below(spoilt.size())] ^= static_cast<std::uint8_t>(random_.between(1, 255));
+  bytes = Buffer(std::move(spoilt));
+  return true;
+}
+
 void Misbehaviour::edit(objects::Effects& effects) {
   if (mode_ == Mode::kHonest) return;
   std::erase_if(effects, [&](objects::Effect& effect) {

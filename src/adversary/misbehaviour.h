@@ -38,6 +38,9 @@ class Misbehaviour {
   /// Removes and changes effects. Loads, scans and reports pass; a lying replica also forgets to
   /// persist.
   void edit(objects::Effects& effects);
+  /// A notice about the configuration service, which this knows only as bytes: lost or spoilt.
+  /// False: it does not go out.
+  [[nodiscard]] bool edit_notice(Buffer& bytes);
 
  private:
   bool edit_answer(objects::SendAnswer& answer);

@@ -90,6 +90,7 @@ struct ConfigurationParts {
   Buffer signed_description;           // the exact bytes that it was made from
   std::vector<ServiceMember> service;  // empty: no other configuration can follow
   crypto::Digest header_hash;          // what the next description names as its predecessor
+  crypto::Digest service_state;        // of what the service begins with; zero: nothing (genesis)
 };
 
 /// What is wrong with them, for a person: they contradict each other or the bounds above, or the
@@ -124,6 +125,8 @@ class Configuration {
   /// Signatures of members of this service that make the next configuration: 2F+1.
   std::size_t service_quorum() const { return 2 * std::size_t{parts_.settings.service_faults} + 1; }
   const crypto::Digest& header_hash() const { return parts_.header_hash; }
+  /// Digest of what the service of the epoch before handed over; zero: nothing was.
+  const crypto::Digest& service_state() const { return parts_.service_state; }
 
   /// Members that the group of a key has under the cap: group_size() unless seats are exposed.
   std::size_t filled_seats() const { return filled_seats_; }

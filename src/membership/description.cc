@@ -73,7 +73,8 @@ Result<std::shared_ptr<const Configuration>, DescriptionError> configuration_of(
                                    .nodes = std::move(body->nodes),
                                    .signed_description = Buffer(description.encode()),
                                    .service = std::move(*service),
-                                   .header_hash = DescriptionHeader::hash_of(description.header)});
+                                   .header_hash = DescriptionHeader::hash_of(description.header),
+                                   .service_state = header.state});
   if (!made) return fail(DescriptionError::kImpossible);
   return std::move(*made);
 }

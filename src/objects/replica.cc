@@ -149,6 +149,11 @@ std::optional<RefusalReason> Replica::refusal_of(const Sender& sender,
       asked != configuration.number()) {
     return asked > configuration.number() ? RefusalReason::kBusy : RefusalReason::kWrongEpoch;
   }
+  // They are the service's: whoever drives this core gives them to that.
+  if (std::holds_alternative<wire::Notice>(request.body) ||
+      std::holds_alternative<wire::HandIn>(request.body)) {
+    return RefusalReason::kNotAllowed;
+  }
   const auto object = client_object(request.body);
   if (!object && sender.role != wire::Role::kNode &&
       !std::holds_alternative<wire::GetDescriptions>(request.body)) {

@@ -110,13 +110,6 @@ wire::HelloVerdict verdict_of(membership::AdmissionError error) {
   return wire::HelloVerdict::kAdmissionMalformed;
 }
 
-Timestamp wall_time() {
-  return Timestamp(
-      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
-                                     std::chrono::system_clock::now().time_since_epoch())
-                                     .count()));
-}
-
 Random random_from_system() {
   std::uint64_t seed = 0;
   crypto::fill_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
@@ -220,10 +213,11 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
       NodeLinks::Events{
           .on_answer = [this](const wire::NodeKey& from,
                               wire::Answer answer) { take_answer(from, std::move(answer)); },
-          .on_unreachable =
-              [this](const wire::NodeKey& node, const net::LinkProblem& problem) {
-                on_unreachable(node, problem);
-              }});
+          .on_unreachable = [this](
+                                const wire::NodeKey& node,
+                                const net::LinkProblem& problem) { on_unreachable(node, problem); },
+          .on_reached = [this](const wire::NodeKey& node) { service_->on_link(node, true); }});
+  open_service();
   // Former members too: some of what they keep may be wanted of them.
   constexpr std::size_t kRemembered = 16;
   const std::size_t old = chain.size() - std::min(chain.size(), kRemembered);
@@ -241,6 +235,7 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
 Node::Impl::~Impl() {
   // Workers and the committer call into the loop: they end first, then what they posted is dropped
   // with it.
+  service_.reset();
   committer_.reset();
   workers_.join();
 }
@@ -290,6 +285,7 @@ void Node::Impl::run() {
                        {"epoch", std::to_string(configuration_->number().epoch.value)},
                        {"address", own_.address}});
   feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
+  service_->begin(configuration_, previous_);
   ask_somebody_later();
   const auto work = asio::make_work_guard(io_);
   io_.run();
@@ -302,6 +298,7 @@ void Node::Impl::stop() {
     is_stopping_ = true;
     log_info("stopping", {{"node", own_.name}});
     listener_.reset();
+    service_->stop();
     links_->close();
     for (auto& [id, from] : incoming_) from.connection->pause_reading();
     drain(read_clock() + kDrainTime);
@@ -329,6 +326,7 @@ void Node::Impl::drain(Instant deadline) {
 /// A line for each new problem with a node: that it was refused there, and why, is seen nowhere
 /// else.
 void Node::Impl::on_unreachable(const wire::NodeKey& node, const net::LinkProblem& problem) {
+  if (!is_stopping_) service_->on_link(node, false);
   std::string& logged = link_problems_[node];
   if (is_stopping_ || logged == problem.text()) return;
   if (!problems_logged_.take(read_clock())) return;
@@ -395,7 +393,10 @@ void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes&
     // One that was a member may learn what came after; the core grants it nothing else.
     const auto node = known_nodes_.find(from.connection->peer());
     if (node == known_nodes_.end()) answer.verdict = kUnknownNode;
-    if (node != known_nodes_.end()) from.name = node->second;
+    if (node != known_nodes_.end()) {
+      from.name = node->second;
+      links_->retry_now(node->first);
+    }
   } else {
     const auto admitted =
         membership::check_admission(*configuration_, hello->admission, from.connection->peer(),
@@ -428,6 +429,12 @@ void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Requ
     hear_of(from.connection->peer(), request.context.configuration);
   if (const auto* asked = std::get_if<wire::GetDescriptions>(&request.body)) {
     return answer_descriptions(id, request.context, asked->after);
+  }
+  if (const auto* notice = std::get_if<wire::Notice>(&request.body)) {
+    return take_notice(id, from, request.context, *notice);
+  }
+  if (const auto* handed_in = std::get_if<wire::HandIn>(&request.body)) {
+    return take_hand_in(id, request.context, *handed_in);
   }
   if (bytes_in_work_ + size > work_bytes(options_) * 3 / 2) {
     return send_answer(

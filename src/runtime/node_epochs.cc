@@ -111,17 +111,27 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
   feed([&](objects::Effects& out) {
     replica_->on_configuration(read_clock(), objects::Verifier(configuration_, scheme_), out);
   });
+  service_->begin(configuration_, previous_);
   return true;
 }
 
 void Node::Impl::use(std::shared_ptr<const membership::Configuration> configuration) {
-  configuration_ = std::move(configuration);
+  previous_ = std::exchange(configuration_, std::move(configuration));
   // One that is no member any more keeps the name it had: it still answers former peers.
   for (const membership::Node& node : configuration_->nodes()) known_nodes_[node.key] = node.name;
   const auto self = configuration_->node_index(key_.public_key());
   if (!self) return;
   own_ = configuration_->nodes()[*self];
   organisation_ = configuration_->organisations()[own_.organisation].name;
+}
+
+/// Asking says one's own epoch, so one that is behind asks in turn.
+void Node::Impl::tell(const wire::NodeKey& node) {
+  const Instant now = read_clock();
+  Instant& again = tell_again_at_[node];
+  if (now < again) return;
+  again = now + kAskAgainInterval;
+  ask_for_descriptions(node);
 }
 
 void Node::Impl::tell_others() {

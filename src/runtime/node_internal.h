@@ -16,8 +16,16 @@
 #include "runtime/log.h"
 #include "runtime/node.h"
 #include "runtime/node_links.h"
+#include "runtime/service_host.h"
 
 namespace rosebud::runtime {
+
+inline Timestamp wall_time() {
+  return Timestamp(
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                     std::chrono::system_clock::now().time_since_epoch())
+                                     .count()));
+}
 
 inline Instant read_clock() {
   return Instant(
@@ -31,7 +39,8 @@ struct Incoming {
   bool is_refused = false;  // by the answer to its hello
   wire::Role role = wire::Role::kClient;
   std::string name;
-  std::size_t bytes_in_work = 0;  // of requests not yet verified or queued in the core
+  std::size_t bytes_in_work = 0;         // of requests not yet verified or queued in the core
+  std::size_t notice_bytes_in_work = 0;  // that the service's replica has not looked at yet
 };
 
 struct OperationMetrics {
@@ -98,8 +107,19 @@ class Node::Impl {
   void learn_from_files();
   bool enter(std::shared_ptr<const membership::Configuration> next);
   void use(std::shared_ptr<const membership::Configuration> configuration);
+  void tell(const wire::NodeKey& node);
   void tell_others();
   void ask_somebody_later();
+
+  // node_service.cc
+  void open_service();
+  void send_notice(const wire::NodeKey& to, Buffer notice);
+  void take_notice(objects::ConnectionId id, Incoming& from, const wire::MessageContext& context,
+                   const wire::Notice& notice);
+  void give_back(objects::ConnectionId id, std::size_t size);
+  void take_hand_in(objects::ConnectionId id, const wire::MessageContext& context,
+                    const wire::HandIn& request);
+  void answer_hand_in(service::HandInId id, service::Answer answer);
 
   // node.cc
   void greet(const net::ConnectionPointer& connection);
@@ -139,12 +159,14 @@ class Node::Impl {
   crypto::SecretKey key_;
   crypto::RememberingScheme scheme_{crypto::ed25519()};
   std::shared_ptr<const membership::Configuration> configuration_;
+  std::shared_ptr<const membership::Configuration> previous_;  // nothing at the genesis
   EpochFiles epoch_files_;
   membership::Node own_;  // as the newest configuration says in which it is
   std::string organisation_;
   Random random_;
   std::map<wire::NodeKey, std::string> known_nodes_;  // members of this and of earlier epochs
   std::map<wire::NodeKey, Instant> ask_again_at_;     // of those who were ahead
+  std::map<wire::NodeKey, Instant> tell_again_at_;    // of those who were behind
   disk::DataDirectory directory_;
   std::unique_ptr<disk::Store> store_;
   boost::asio::io_context io_;
@@ -159,6 +181,9 @@ class Node::Impl {
   Instant timer_at_ = Instant::max();
   std::unique_ptr<objects::Replica> replica_;
   adversary::Misbehaviour misbehaviour_;
+  std::unique_ptr<ServiceHost> service_;
+  std::uint64_t last_hand_in_ = 0;
+  std::map<service::HandInId, std::pair<objects::ConnectionId, wire::MessageContext>> handed_in_;
 
   std::uint64_t last_connection_ = 0;
   std::map<objects::ConnectionId, Incoming> incoming_;
@@ -175,6 +200,7 @@ class Node::Impl {
   LogLimit problems_logged_;
   std::map<wire::NodeKey, std::string> link_problems_;  // what was logged last; gone with an answer
   bool is_stopping_ = false;
+  std::shared_ptr<Impl*> alive_ = std::make_shared<Impl*>(this);
 };
 
 }  // namespace rosebud::runtime

@@ -27,7 +27,7 @@ NodeLinks::NodeLinks(boost::asio::io_context& io, net::TlsContext& tls, wire::He
                     take(node, std::move(*answer));
                     return true;
                   },
-              .on_up = {},
+              .on_up = std::move(events.on_reached),
               .on_down = std::move(events.on_unreachable)}) {}
 
 void NodeLinks::set_configuration(const membership::Configuration& configuration) {

@@ -18,6 +18,7 @@ class NodeLinks {
     std::function<void(const wire::NodeKey& from, wire::Answer)> on_answer;
     /// What was queued for the node is lost.
     std::function<void(const wire::NodeKey& node, const net::LinkProblem&)> on_unreachable;
+    std::function<void(const wire::NodeKey& node)> on_reached{};  // may be empty
   };
 
   /// `io` and `tls` must outlive it.
@@ -26,6 +27,8 @@ class NodeLinks {
   void set_configuration(const membership::Configuration& configuration);
   /// Dials on demand. What does not fit the queue is dropped: cores ask again.
   void send(const wire::NodeKey& to, const wire::Request& request);
+  /// A hint that the node is there.
+  void retry_now(const wire::NodeKey& node) { links_.retry_now(node); }
   void close() { links_.close(); }
 
  private:

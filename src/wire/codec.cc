@@ -73,6 +73,14 @@ struct BodyEncoder {
     put_range(m.range, *out.mutable_get_completeness());
     return {};
   }
+  Buffer operator()(const Notice& m) const {
+    out.mutable_notice();
+    return m.bytes;
+  }
+  Buffer operator()(const HandIn& m) const {
+    out.mutable_hand_in()->set_operation(text_of(m.operation));
+    return {};
+  }
 
   Buffer operator()(const Refused& m) const {
     auto& body = *out.mutable_refused();
@@ -151,6 +159,10 @@ struct BodyEncoder {
   }
   Buffer operator()(const Completeness& m) const {
     put(m.statement, *out.mutable_completeness());
+    return {};
+  }
+  Buffer operator()(const HandedIn& m) const {
+    out.mutable_handed_in()->set_answer(m.answer);
     return {};
   }
 };
@@ -264,6 +276,11 @@ class Fields {
     if (in.statement().size() > kStatementSizeMax) fail(DecodeError::kWrongLength);
     return {.statement = Buffer::copy_of(as_bytes(in.statement())),
             .signature = fixed<crypto::Signature>(in.signature())};
+  }
+
+  Bytes short_bytes(const std::string& text, std::size_t size_max) {
+    if (text.size() > size_max) fail(DecodeError::kWrongLength);
+    return to_bytes(as_bytes(text));
   }
 
   template <typename In>
@@ -383,6 +400,11 @@ Body body_of(Fields& fields, const proto::Message& in, Buffer& bulk) {
                                     .epoch = Epoch(in.get_descriptions().epoch())}});
     case proto::Message::kGetCompleteness:
       return RequestBody(GetCompleteness{.range = fields.range(in.get_completeness())});
+    case proto::Message::kNotice:
+      return RequestBody(Notice{.bytes = fields.bulk(bulk, kNoticeSizeMax)});
+    case proto::Message::kHandIn:
+      return RequestBody(
+          HandIn{.operation = fields.short_bytes(in.hand_in().operation(), kHandInSizeMax)});
 
     case proto::Message::kRefused:
       return AnswerBody(Refused{.reason = reason_of(fields, in.refused().reason()),
@@ -410,6 +432,9 @@ Body body_of(Fields& fields, const proto::Message& in, Buffer& bulk) {
           Descriptions{.descriptions = fields.descriptions(in.descriptions().descriptions())});
     case proto::Message::kCompleteness:
       return AnswerBody(Completeness{.statement = fields.signed_bytes(in.completeness())});
+    case proto::Message::kHandedIn:
+      if (in.handed_in().answer() > 0xff) fields.fail(DecodeError::kOutOfRange);
+      return AnswerBody(HandedIn{static_cast<std::uint8_t>(in.handed_in().answer())});
     case proto::Message::BODY_NOT_SET:
       break;
   }

@@ -34,7 +34,8 @@ std::vector<Message> one_of_each() {
            OfferBlock{block, some_hold()}, GetBlock{block},
            PutRecord{record, signed_record, some_hold()}, GetRecord{record},
            CompareRange{range, digest_of(4)}, FetchObject{record},
-           GetDescriptions{{Generation(0), Epoch(9)}}, GetCompleteness{range}}) {
+           GetDescriptions{{Generation(0), Epoch(9)}}, GetCompleteness{range},
+           Notice{Buffer::copy_of(as_bytes("notice"))}, HandIn{{1, 2, 3}}}) {
     out.push_back(Request{context, body});
   }
   for (AnswerBody body : std::initializer_list<AnswerBody>{
@@ -44,7 +45,7 @@ std::vector<Message> one_of_each() {
            RangeSplit{{true, Epoch(0)}, {{range, digest_of(1), 7}, {range, digest_of(2), 8}}},
            RangeEntries{{false, Epoch(0)}, {{block, digest_of(5), true}}}, RangeEntries{},
            ObjectFound{stored, Epoch(7)}, ObjectAbsent{Epoch(7)},
-           Descriptions{{Buffer::copy_of(as_bytes("one"))}}, Completeness{}}) {
+           Descriptions{{Buffer::copy_of(as_bytes("one"))}}, Completeness{}, HandedIn{2}}) {
     out.push_back(Answer{context, body});
   }
   return out;

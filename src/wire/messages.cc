@@ -13,6 +13,8 @@ struct NameOf {
   std::string_view operator()(const FetchObject&) const { return "fetch_object"; }
   std::string_view operator()(const GetDescriptions&) const { return "get_descriptions"; }
   std::string_view operator()(const GetCompleteness&) const { return "get_completeness"; }
+  std::string_view operator()(const Notice&) const { return "notice"; }
+  std::string_view operator()(const HandIn&) const { return "hand_in"; }
   std::string_view operator()(const Refused&) const { return "refused"; }
   std::string_view operator()(const Stored&) const { return "stored"; }
   std::string_view operator()(const Missing&) const { return "missing"; }
@@ -26,6 +28,7 @@ struct NameOf {
   std::string_view operator()(const Descriptions&) const { return "descriptions"; }
   std::string_view operator()(const ObjectAbsent&) const { return "object_absent"; }
   std::string_view operator()(const Completeness&) const { return "completeness"; }
+  std::string_view operator()(const HandedIn&) const { return "handed_in"; }
 };
 
 }  // namespace

@@ -66,9 +66,19 @@ struct GetDescriptions {
 struct GetCompleteness {
   KeyRange range;
 };
+/// Between nodes, about the configuration service: what its layout is, service/notices.h knows.
+/// Never answered.
+struct Notice {
+  Buffer bytes;
+};
+/// An admission or a revocation, for the configuration service: an operation of
+/// service/operations.h. Answered: HandedIn, Refused.
+struct HandIn {
+  Bytes operation;
+};
 
 using RequestBody = std::variant<PutBlock, OfferBlock, GetBlock, PutRecord, GetRecord, CompareRange,
-                                 FetchObject, GetDescriptions, GetCompleteness>;
+                                 FetchObject, GetDescriptions, GetCompleteness, Notice, HandIn>;
 
 struct Request {
   MessageContext context;
@@ -152,10 +162,14 @@ struct Descriptions {
 struct Completeness {
   SignedBytes statement;  // a CompletenessStatement
 };
+/// What the service answered: a service::Answer.
+struct HandedIn {
+  std::uint8_t answer = 0;
+};
 
 using AnswerBody =
     std::variant<Refused, Stored, Missing, BlockFound, Absent, RecordHeld, RangeEqual, RangeSplit,
-                 RangeEntries, ObjectFound, ObjectAbsent, Descriptions, Completeness>;
+                 RangeEntries, ObjectFound, ObjectAbsent, Descriptions, Completeness, HandedIn>;
 
 struct Answer {
   MessageContext context;
@@ -168,6 +182,8 @@ using Message = std::variant<Request, Answer>;
 
 inline constexpr std::size_t kRangePartsMax = 16;
 inline constexpr std::size_t kRangeEntriesMax = 256;
+inline constexpr std::size_t kHandInSizeMax = 2048;
+inline constexpr std::size_t kNoticeSizeMax = 2 * 1024 * 1024;
 /// One description and the most of them in one answer.
 inline constexpr std::size_t kDescriptionSizeMax = 1024 * 1024;
 inline constexpr std::size_t kDescriptionsMax = 4;

@@ -34,6 +34,7 @@ struct DevOptions {
   std::uint32_t organisations = 4;
   std::uint32_t nodes = 8;
   std::uint32_t faults = 1;
+  std::uint64_t epoch_seconds = 0;
   std::string organisation;
   std::string node;
   std::string mode;
@@ -259,8 +260,8 @@ void check_shape(const DevOptions& options) {
 
 /// Removes what an interrupted `dev up` left; refuses a folder that holds something else.
 void prepare_folder(const stdfs::path& folder) {
-  constexpr const char* kMade[] = {
-      "orgs", "nodes", "epoch-keys", "client.key", "client.admission", "rosebud.toml"};
+  constexpr const char* kMade[] = {"orgs", "nodes", "client.key", "client.admission",
+                                   "rosebud.toml"};
   std::error_code error;
   if (stdfs::exists(folder / kUnfinished, error)) {
     for (const char* made : kMade) stdfs::remove_all(folder / made, error);
@@ -298,10 +299,14 @@ void make_cluster(const stdfs::path& folder, const DevOptions& options) {
     organisation.nodes.push_back(make_node(folder / "nodes" / name, name,
                                            fmt::format("127.0.0.1:{}", ports[i]), 100ULL << 30));
   }
-  const membership::Settings settings{.faults = options.faults,
-                                      .cap = std::max(options.faults, 1U),
-                                      .service_faults = options.faults};
-  const auto genesis = make_genesis(plan, settings, folder / "epoch-keys");
+  const membership::Settings settings{
+      .faults = options.faults,
+      .cap = std::max(options.faults, 1U),
+      .service_faults = options.faults,
+      .epoch_seconds = options.epoch_seconds,
+      .service_term_seconds = std::max<std::uint64_t>(options.epoch_seconds, 1),
+      .evict_after_seconds = std::max<std::uint64_t>(30 * options.epoch_seconds, 300)};
+  const auto genesis = make_genesis(plan, settings);
   for (const auto& organisation : plan) {
     for (const NodeRequest& node : organisation.nodes) {
       const stdfs::path at = folder / "nodes" / node.name;
@@ -353,13 +358,18 @@ void check_existing(const stdfs::path& folder, const DevOptions& options) {
   const std::size_t organisations = configuration->organisations().size();
   const std::size_t nodes = configuration->nodes().size();
   const std::size_t faults = configuration->f();
-  if (organisations == options.organisations && nodes == options.nodes && faults == options.faults)
+  const std::uint64_t epoch = configuration->settings().epoch_seconds;
+  if (organisations == options.organisations && nodes == options.nodes &&
+      faults == options.faults && epoch == options.epoch_seconds)
     return;
-  stop(ExitCode::kUsage,
-       {.what = fmt::format("the cluster in {} has {} organisations, {} nodes and f = {}",
-                            folder.string(), organisations, nodes, faults),
-        .cause = "it was made so, and starts again as it is",
-        .next = "leave --orgs, --nodes and --faults away, or make another cluster with --dir"});
+  stop(
+      ExitCode::kUsage,
+      {.what = fmt::format(
+           "the cluster in {} has {} organisations, {} nodes, f = {} and epochs of {} s",
+           folder.string(), organisations, nodes, faults, epoch),
+       .cause = "it was made so, and starts again as it is",
+       .next =
+           "leave --orgs, --nodes, --faults and --epoch away, or make another cluster with --dir"});
 }
 
 void up(const Globals& globals, const DevOptions& options) {
@@ -613,6 +623,12 @@ void add_dev_commands(CLI::App& app, Globals& globals) {
   shape("--orgs", options->organisations, "Organisations");
   shape("--nodes", options->nodes, "Nodes");
   shape("--faults", options->faults, "f: faulty replicas that every object bears");
+  up_command
+      ->add_option("--epoch", options->epoch_seconds,
+                   "Seconds of an epoch; 0: epochs end only when a node leaves")
+      ->check(CLI::Range(0, 604'800))
+      ->capture_default_str()
+      ->each([options](const std::string&) { options->is_shape_given = true; });
   command("status", "Processes and what they say", dev_status);
   auto* down_command = command("down", "Stop all nodes; data stays", down);
   down_command->add_flag("--delete", options->is_deleting,

@@ -11,6 +11,7 @@
 #include "crypto/key_file.h"
 #include "disk/directory.h"
 #include "net/connection.h"
+#include "runtime/service_files.h"
 #include "runtime/statement_file.h"
 #include "service/draw.h"
 
@@ -75,12 +76,21 @@ NodeRequest make_node(const stdfs::path& folder, const std::string& name,
                   .directory = disk::new_directory_id(),
                   .address = address,
                   .capacity_bytes = capacity_bytes};
+  // Only the node itself ever knows it. It is erased with the first epoch.
+  const auto epoch_key = crypto::SecretKey::generate();
+  or_stop(crypto::write_secret_key(
+      runtime::epoch_key_path(folder / "node.key", {wire::Generation(0), wire::Epoch(1)}),
+      epoch_key));
+  out.epoch_key = epoch_key.public_key();
+  out.commitment = service::commitment_of(out.key, service::share_of(epoch_key));
   or_stop(replace_file(folder / "node.request.json",
                        nlohmann::json{{"name", name},
                                       {"key", to_hex(out.key.view())},
                                       {"directory", to_hex(out.directory.view())},
                                       {"address", address},
-                                      {"capacity_bytes", capacity_bytes}}
+                                      {"capacity_bytes", capacity_bytes},
+                                      {"epoch_key", to_hex(out.epoch_key.view())},
+                                      {"commitment", to_hex(out.commitment.view())}}
                                .dump() +
                            "\n"));
   return out;
@@ -107,12 +117,47 @@ NodeRequest read_node_request(const stdfs::path& file) {
   out.key = *wire::NodeKey::from(*key);
   out.directory = *wire::DirectoryId::from(*directory);
   out.capacity_bytes = json["capacity_bytes"].get<std::uint64_t>();
+  const auto epoch_key = from_hex(text("epoch_key"));
+  const auto commitment = from_hex(text("commitment"));
+  if (epoch_key && epoch_key->size() == 32 && commitment && commitment->size() == 32) {
+    out.epoch_key = *crypto::PublicKey::from(*epoch_key);
+    out.commitment = *crypto::Digest::from(*commitment);
+  }
   return out;
 }
 
+namespace {
+
+/// 3F+1 nodes, at most F of one organisation (one at F = 0), in the order of the list.
+void seat_first_service(membership::Genesis& genesis,
+                        const std::vector<const NodeRequest*>& requests) {
+  const std::size_t faults = genesis.settings.service_faults;
+  const std::size_t members = 3 * faults + 1;
+  std::map<std::uint32_t, std::size_t> taken;
+  for (std::uint32_t i = 0; i < requests.size() && genesis.service.size() < members; ++i) {
+    if (requests[i]->epoch_key == crypto::PublicKey{}) continue;
+    std::size_t& of_organisation = taken[genesis.nodes[i].organisation];
+    if (of_organisation == std::max<std::size_t>(faults, 1)) continue;
+    ++of_organisation;
+    // The commitment: so that nobody knows R of epoch 2 when the first keys ask for admission
+    // (design 8.3).
+    genesis.service.push_back(
+        {.node = i, .epoch_key = requests[i]->epoch_key, .commitment = requests[i]->commitment});
+  }
+  if (genesis.service.size() == members) return;
+  stop(
+      ExitCode::kUsage,
+      {.what = fmt::format("the configuration service needs {} nodes that made a key for it, at "
+                           "most {} of one organisation; there are {}",
+                           members, std::max<std::size_t>(faults, 1), genesis.service.size()),
+       .cause = "node requests were made by an earlier version, or there are too few organisations",
+       .next = "make the requests again: rosebud node new"});
+}
+
+}  // namespace
+
 membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan,
-                                       const membership::Settings& settings,
-                                       const stdfs::path& epoch_keys) {
+                                       const membership::Settings& settings) {
   const std::size_t seats = 3 * settings.faults + 1;
   std::size_t fillable = 0;
   std::vector<std::uint64_t> capacities;
@@ -133,7 +178,10 @@ membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan
   std::ranges::sort(capacities);
   const std::uint64_t median = capacities[capacities.size() / 2];
   membership::Genesis genesis{.start = Timestamp(wall_seconds()), .settings = settings};
-  make_folder(epoch_keys);
+  // An outage of the service does not stop the store at once (design 7).
+  if (settings.epoch_seconds > 0)
+    genesis.end = Timestamp(genesis.start.value + 3 * settings.epoch_seconds);
+  std::vector<const NodeRequest*> requests;  // by index of the node
   for (std::uint32_t i = 0; i < plan.size(); ++i) {
     genesis.organisations.push_back({.name = plan[i].name,
                                      .authority = plan[i].authority.public_key(),
@@ -142,6 +190,7 @@ membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan
     genesis.commitments.push_back(
         membership::commitment_of(plan[i].authority.public_key(), genesis.reveals.back()));
     for (const NodeRequest& node : plan[i].nodes) {
+      requests.push_back(&node);
       genesis.nodes.push_back(
           {.name = node.name,
            .key = node.key,
@@ -152,20 +201,7 @@ membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan
            .position_count = membership::position_count_for(node.capacity_bytes, median)});
     }
   }
-  // The first service: 3F+1 nodes, at most F of one organisation, in the order of the list.
-  const std::size_t members = 3 * settings.service_faults + 1;
-  std::map<std::uint32_t, std::size_t> taken;
-  for (std::uint32_t i = 0; i < genesis.nodes.size() && genesis.service.size() < members; ++i) {
-    if (++taken[genesis.nodes[i].organisation] > std::max<std::size_t>(settings.service_faults, 1))
-      continue;
-    const auto key = crypto::SecretKey::generate();
-    or_stop(crypto::write_secret_key(epoch_keys / (genesis.nodes[i].name + ".epoch-1.key"), key));
-    // So that nobody knows R of epoch 2 when the first keys ask for admission (design 8.3).
-    genesis.service.push_back(
-        {.node = i,
-         .epoch_key = key.public_key(),
-         .commitment = service::commitment_of(genesis.nodes[i].key, service::share_of(key))});
-  }
+  seat_first_service(genesis, requests);
   membership::SignedGenesis out{.genesis = genesis.encode()};
   for (const auto& organisation : plan) {
     out.signatures.push_back(
@@ -226,6 +262,7 @@ struct IdentityOptions {
   std::uint64_t quota_gib = 100;
   std::uint64_t days = 365;
   std::uint32_t faults = 1;
+  std::uint64_t epoch_seconds = 3600;
   std::vector<std::string> organisations;
 };
 
@@ -351,6 +388,10 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
       ->required();
   init->add_option("--faults", options->faults, "f: faulty replicas that every object bears")
       ->capture_default_str();
+  init->add_option("--epoch", options->epoch_seconds,
+                   "Seconds of an epoch: how soon an admission takes effect; 30 to 604800")
+      ->check(CLI::Range(30, 604'800))
+      ->capture_default_str();
   init->add_option("--quota-gib", options->quota_gib, "Quota of each organisation, GiB")
       ->capture_default_str();
   init->add_option("--dir", options->folder, "Where to write genesis and data directories");
@@ -360,10 +401,11 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
       plan.push_back(read_organisation(folder, options->quota_gib));
     membership::Settings settings{.faults = options->faults,
                                   .cap = std::max(options->faults, 1U),
-                                  .service_faults = options->faults};
+                                  .service_faults = options->faults,
+                                  .epoch_seconds = options->epoch_seconds};
     const stdfs::path folder = options->folder;
     make_folder(folder);
-    const auto genesis = make_genesis(plan, settings, folder / "epoch-keys");
+    const auto genesis = make_genesis(plan, settings);
     or_stop(runtime::write_genesis(folder / "genesis", genesis));
     const std::string id = to_hex(genesis.cluster().view());
     print(globals, {{"cluster", id}, {"genesis", (folder / "genesis").string()}},

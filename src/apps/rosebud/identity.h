@@ -18,8 +18,11 @@ struct NodeRequest {
   wire::DirectoryId directory;
   std::string address;
   std::uint64_t capacity_bytes = 0;
+  /// For a seat in the first service. Zero: it made none, and gets no seat then.
+  crypto::PublicKey epoch_key{};
+  crypto::Digest commitment{};
 };
-/// Makes a node's key and request in `folder`.
+/// Makes a node's keys and request in `folder`.
 NodeRequest make_node(const std::filesystem::path& folder, const std::string& name,
                       const std::string& address, std::uint64_t capacity_bytes);
 NodeRequest read_node_request(const std::filesystem::path& file);
@@ -33,8 +36,7 @@ struct OrganisationPlan {
 /// Builds, signs and returns a genesis. Ends the program with an explanation when the plan cannot
 /// work.
 membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan,
-                                       const membership::Settings& settings,
-                                       const std::filesystem::path& epoch_keys);
+                                       const membership::Settings& settings);
 
 /// The statement that admits `subject`, signed by an organisation.
 wire::SignedBytes admit(const crypto::SecretKey& authority, const crypto::ClusterId& cluster,

@@ -57,7 +57,7 @@ Status<Explained> run_proxy(const ProxyOptions& options);
 
 struct NextEpochOptions {
   std::filesystem::path genesis;
-  std::filesystem::path keys;    // folder "epoch-keys" of the development cluster
+  std::filesystem::path keys;    // folder with NAME.epoch-1.key of the first service's members
   std::filesystem::path epochs;  // folder "epochs" in a node's data directory
   std::vector<std::string> remove;
   std::vector<std::string> add;  // names of nodes in the genesis

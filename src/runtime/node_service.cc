@@ -1,0 +1,108 @@
+// The configuration service in a node (design 8): its notices over the node's links, its
+// descriptions into the epochs, and what people hand in.
+#include "membership/admission.h"
+#include "runtime/node_internal.h"
+
+namespace rosebud::runtime {
+namespace {
+
+/// Of one connection: notices that are not handled yet. Beyond, it is not read from.
+constexpr std::size_t kNoticeBytesInWork = 8U << 20;
+constexpr std::size_t kNoticeOverhead = 512;
+
+/// Whether its signatures make it worth being ordered: the group verifies them again, but who is
+/// refused here costs only this node.
+bool is_signed(const service::AdmitNode& one, const membership::Configuration& configuration,
+               Timestamp now, const crypto::SignatureScheme& scheme) {
+  const auto statement = wire::AdmissionStatement::decode(one.admission.statement);
+  return statement && membership::check_admission(configuration, one.admission, statement->subject,
+                                                  wire::Role::kNode, now, scheme);
+}
+bool is_signed(const service::RevokeNode& one, const membership::Configuration& configuration,
+               Timestamp, const crypto::SignatureScheme& scheme) {
+  const auto statement = service::Revocation::decode(one.revocation.statement);
+  return statement && statement->cluster == configuration.cluster() &&
+         configuration.organisation_index(statement->organisation) &&
+         wire::is_signed_by<service::Revocation>(scheme, statement->organisation, one.revocation);
+}
+/// The rest is for nodes to say.
+template <typename Other>
+bool is_signed(const Other&, const membership::Configuration&, Timestamp,
+               const crypto::SignatureScheme&) {
+  return false;
+}
+
+}  // namespace
+
+void Node::Impl::open_service() {
+  service_ = std::make_unique<ServiceHost>(
+      io_, key_, scheme_, ServiceFiles(options_.key, options_.data / "service"),
+      ServiceHost::Events{
+          .send = [this](const wire::NodeKey& to,
+                         Buffer notice) { send_notice(to, std::move(notice)); },
+          .learn = [this](Buffer description) { learn({std::move(description)}); },
+          .handed_in = [this](service::HandInId id,
+                              service::Answer answer) { answer_hand_in(id, answer); },
+          .on_disk_failure = [this](const Explained&) { end_for_a_fresh_start(); }});
+}
+
+void Node::Impl::send_notice(const wire::NodeKey& to, Buffer notice) {
+  if (!misbehaviour_.edit_notice(notice)) return;
+  links_->send(to, wire::Request{.context = {.configuration = configuration_->number(),
+                                             .nonce = wire::Nonce(random_.next())},
+                                 .body = wire::Notice{std::move(notice)}});
+}
+
+/// Of another epoch than this node's: whoever is behind asks for what comes between.
+void Node::Impl::take_notice(objects::ConnectionId id, Incoming& from,
+                             const wire::MessageContext& context, const wire::Notice& notice) {
+  if (from.role != wire::Role::kNode) return reject(id, "not_allowed");
+  const wire::NodeKey peer = from.connection->peer();
+  if (context.configuration < configuration_->number()) return tell(peer);
+  if (context.configuration > configuration_->number()) return;
+  const std::size_t size = notice.bytes.size() + kNoticeOverhead;
+  from.notice_bytes_in_work += size;
+  if (from.notice_bytes_in_work > kNoticeBytesInWork) from.connection->pause_reading();
+  replication::Permit permit(
+      nullptr, [this, alive = std::weak_ptr(alive_), id, size](void*) {
+        if (!alive.expired()) give_back(id, size);
+      });
+  if (!service_->take(peer, notice.bytes, std::move(permit))) reject(id, "notice");
+}
+
+void Node::Impl::give_back(objects::ConnectionId id, std::size_t size) {
+  const auto at = incoming_.find(id);
+  if (at == incoming_.end()) return;
+  at->second.notice_bytes_in_work -= size;
+  if (at->second.notice_bytes_in_work <= kNoticeBytesInWork / 2)
+    at->second.connection->resume_reading();
+}
+
+void Node::Impl::take_hand_in(objects::ConnectionId id, const wire::MessageContext& context,
+                              const wire::HandIn& request) {
+  const auto refuse = [&](wire::RefusalReason reason) {
+    send_answer(id, {.context = {.configuration = configuration_->number(), .nonce = context.nonce},
+                     .body = wire::Refused{.reason = reason, .retry_after_ms = 500}});
+  };
+  const auto operation = service::decode_operation(request.operation);
+  if (!operation) return refuse(wire::RefusalReason::kMalformed);
+  const bool is_worth_it = std::visit(
+      [this](const auto& one) { return is_signed(one, *configuration_, wall_time(), scheme_); },
+      *operation);
+  if (!is_worth_it) return refuse(wire::RefusalReason::kNotAllowed);
+  const service::HandInId number(++last_hand_in_);
+  handed_in_[number] = {id, context};
+  service_->hand_in(number, *operation);
+}
+
+void Node::Impl::answer_hand_in(service::HandInId id, service::Answer answer) {
+  const auto at = handed_in_.find(id);
+  if (at == handed_in_.end()) return;
+  const auto [connection, context] = at->second;
+  handed_in_.erase(at);
+  send_answer(connection,
+              {.context = {.configuration = configuration_->number(), .nonce = context.nonce},
+               .body = wire::HandedIn{static_cast<std::uint8_t>(answer)}});
+}
+
+}  // namespace rosebud::runtime

@@ -1,0 +1,262 @@
+#include "runtime/service_host.h"
+
+#include <boost/asio/post.hpp>
+
+#include "runtime/log.h"
+#include "service/instance.h"
+
+namespace rosebud::runtime {
+
+namespace asio = boost::asio;
+
+namespace {
+
+Random random_from_system() {
+  std::uint64_t seed = 0;
+  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
+  return Random(seed);
+}
+
+}  // namespace
+
+ServiceHost::ServiceHost(asio::io_context& io, crypto::SecretKey key,
+                         const crypto::SignatureScheme& scheme, ServiceFiles files, Events events)
+    : io_(io),
+      key_(key),
+      scheme_(scheme),
+      files_(std::move(files)),
+      events_(std::move(events)),
+      participant_(std::move(key), scheme, crypto::SecretKey::generate, {}, random_from_system()),
+      timer_(io) {}
+
+ServiceHost::~ServiceHost() { close_group(); }
+
+void ServiceHost::begin(std::shared_ptr<const membership::Configuration> configuration,
+                        std::shared_ptr<const membership::Configuration> previous) {
+  close_group();
+  const wire::ConfigurationNumber number = configuration->number();
+  files_.remove_old(number);
+  service::Entered entered{
+      .configuration = configuration,
+      .previous = std::move(previous),
+      .secret = files_.secret(number),
+      .next_secret = files_.secret({number.generation, number.epoch.next()}),
+      .state = files_.state(number, configuration->service_state())};
+  feed([&](service::Effects& out) {
+    participant_.begin(replication::read_now(), std::move(entered), out);
+  });
+}
+
+void ServiceHost::stop() {
+  is_stopped_ = true;
+  timer_.cancel();
+  close_group();
+}
+
+template <typename Input>
+void ServiceHost::feed(Input input) {
+  if (is_stopped_) return;
+  service::Effects effects;
+  input(effects);
+  perform(std::move(effects));
+  wake();
+}
+
+// ---- What comes in ----
+
+bool ServiceHost::take(const wire::NodeKey& from, const Buffer& bytes,
+                       replication::Permit permit) {
+  const auto notice = service::decode_notice(bytes);
+  if (!notice) return false;
+  const membership::Configuration& configuration = participant_.configuration();
+  if (const auto* order = std::get_if<service::Order>(&*notice)) {
+    const auto seat = service::seat_of(configuration, from);
+    if (!seat) return false;
+    return !driver_ || driver_->take_message(*seat, order->message, std::move(permit));
+  }
+  if (const auto* ask = std::get_if<service::Ask>(&*notice)) {
+    const auto source = configuration.node_index(from);
+    if (!source) return false;
+    return !driver_ || driver_->take_request(*source, ask->request, std::move(permit), {});
+  }
+  bool is_sense = true;
+  feed([&](service::Effects& out) {
+    is_sense = participant_.on_notice(replication::read_now(), from, *notice, machine_.get(), out);
+  });
+  return is_sense;
+}
+
+void ServiceHost::on_link(const wire::NodeKey& node, bool is_up) {
+  if (!driver_) return;
+  const auto seat = service::seat_of(participant_.configuration(), node);
+  if (seat) driver_->on_link(*seat, is_up);
+}
+
+void ServiceHost::hand_in(service::HandInId id, const service::Operation& operation) {
+  feed([&](service::Effects& out) {
+    participant_.hand_in(replication::read_now(), id, operation, out);
+  });
+}
+
+// ---- What goes out ----
+
+void ServiceHost::perform(service::Effects effects) {
+  for (const service::Effect& effect : effects) {
+    if (perform_one(effect)) continue;
+    participant_.on_failed(effect);
+    return;  // what follows speaks of it
+  }
+}
+
+bool ServiceHost::perform_one(const service::Effect& effect) {
+  if (const auto* one = std::get_if<service::SendNotice>(&effect)) {
+    send(*one);
+  } else if (const auto* secret = std::get_if<service::KeepSecret>(&effect)) {
+    return is_kept(files_.keep_secret(secret->number, secret->key), "a key for a seat");
+  } else if (const auto* old = std::get_if<service::EraseSecrets>(&effect)) {
+    // They sign nothing any more here, whether they are gone or not.
+    (void)is_kept(files_.erase_secrets(old->below), "the erasure of old keys");
+  } else if (const auto* state = std::get_if<service::KeepState>(&effect)) {
+    return is_kept(files_.keep_state(state->number, state->state), "the service's state");
+  } else if (const auto* group = std::get_if<service::OpenGroup>(&effect)) {
+    return open_group(*group);
+  } else if (const auto* next = std::get_if<service::Learn>(&effect)) {
+    // It ends the group that it came from.
+    asio::post(io_, [this, alive = std::weak_ptr(alive_), description = next->description] {
+      if (!alive.expired() && !is_stopped_) events_.learn(description);
+    });
+  } else if (const auto* answered = std::get_if<service::HandedIn>(&effect)) {
+    events_.handed_in(answered->id, answered->answer);
+  }
+  return true;
+}
+
+bool ServiceHost::is_kept(const rosebud::Status<Explained>& kept, std::string_view what) {
+  if (kept) return true;
+  log_error("the disk did not take what the configuration service needs",
+            {{"what", std::string(what)}, {"reason", kept.error().text()}});
+  return false;
+}
+
+void ServiceHost::send(const service::SendNotice& one) {
+  if (one.to != key_.public_key()) {
+    Buffer bytes = service::encode(one.notice);
+    if (bytes.size() <= service::kNoticeSizeMax) events_.send(one.to, std::move(bytes));
+    return;
+  }
+  const auto source = participant_.configuration().node_index(one.to);
+  if (const auto* ask = std::get_if<service::Ask>(&one.notice); ask && driver_ && source)
+    (void)driver_->take_request(*source, ask->request, {}, {});
+}
+
+// ---- The replica of its seat ----
+
+bool ServiceHost::open_group(const service::OpenGroup& wanted) {
+  const membership::Configuration& configuration = participant_.configuration();
+  auto group = service::group_of(configuration);
+  wire::Writer owner;
+  owner.raw(group->instance().view()).raw(wanted.key.public_key().view());
+  auto store = disk::RecordStore::open(files_.records(configuration.number()), owner.bytes());
+  if (!store) return is_kept(fail(store.error()), "the records of its seat");
+  store_ = std::move(*store);
+  machine_ = std::make_unique<service::Machine>(participant_.shared_configuration(),
+                                                wanted.carried, scheme_);
+  const pbft::Settings settings = service::replica_settings();
+  auto driver = replication::ReplicaDriver::open(
+      io_, {.self = wanted.seat, .key = wanted.key},
+      pbft::Verifier(group, settings.group, scheme_), settings, *machine_, *store_, 1,
+      {.send =
+           [this](pbft::ReplicaId to, const Buffer& message) {
+             send({service::node_of(participant_.configuration(), to), service::Order{message}});
+           },
+       .reply =
+           [this](const pbft::ClientId& to, const pbft::Reply& reply) {
+             const service::Reply answer{Buffer(pbft::encode(reply))};
+             if (to == key_.public_key()) return take_reply(to, answer);
+             send({to, answer});
+           },
+       .on_evidence =
+           [](const pbft::Evidence& evidence) {
+             log_error("a member of the configuration service signed two votes that contradict "
+                       "each other",
+                       {{"seat", std::to_string(evidence.first.replica.value)}});
+           },
+       .on_change =
+           [this] {
+             if (!driver_ || driver_->replica().executed() == seen_ || is_look_posted_) return;
+             is_look_posted_ = true;
+             asio::post(io_, [this, alive = std::weak_ptr(alive_)] {
+               if (!alive.expired()) look_at_machine();
+             });
+           },
+       .on_disk_failure = events_.on_disk_failure});
+  if (!driver) return is_kept(fail(driver.error()), "the records of its seat");
+  driver_ = std::move(*driver);
+  seen_ = {};
+  log_info("has a seat in the configuration service",
+           {{"epoch", std::to_string(configuration.number().epoch.value)},
+            {"seat", std::to_string(wanted.seat.value)}});
+  driver_->start();
+  return true;
+}
+
+void ServiceHost::close_group() {
+  driver_.reset();
+  store_.reset();
+  machine_.reset();
+}
+
+/// Later: it comes from within the replica.
+void ServiceHost::take_reply(const wire::NodeKey& from, const service::Reply& reply) {
+  asio::post(io_, [this, alive = std::weak_ptr(alive_), from, reply] {
+    if (alive.expired()) return;
+    feed([&](service::Effects& out) {
+      (void)participant_.on_notice(replication::read_now(), from, reply, machine_.get(), out);
+    });
+  });
+}
+
+void ServiceHost::look_at_machine() {
+  is_look_posted_ = false;
+  if (!driver_) return;
+  seen_ = driver_->replica().executed();
+  feed([&](service::Effects& out) {
+    participant_.on_executed(replication::read_now(), *machine_, out);
+  });
+}
+
+void ServiceHost::wake() {
+  const Instant deadline = participant_.next_deadline();
+  if (is_stopped_ || deadline >= timer_at_) return;
+  timer_at_ = deadline;
+  timer_.expires_after(std::max(deadline - replication::read_now().instant, Duration::zero()));
+  timer_.async_wait([this](const boost::system::error_code& error) {
+    if (error || is_stopped_) return;
+    timer_at_ = Instant::max();
+    feed([&](service::Effects& out) {
+      participant_.on_time(replication::read_now(), machine_.get(), out);
+    });
+  });
+}
+
+ServiceHost::Status ServiceHost::status() const {
+  Status out;
+  if (participant_.has_seat())
+    out.seat = service::seat_of(participant_.configuration(), key_.public_key())->value;
+  out.is_waiting_for_state = participant_.is_waiting_for_state();
+  if (!driver_) return out;
+  const pbft::Replica& replica = driver_->replica();
+  const service::State& state = machine_->state();
+  out.group = {.phase = state.phase,
+               .view = replica.view().value,
+               .is_primary = replica.is_primary(),
+               .may_vote = replica.may_vote(),
+               .executed = replica.executed().value,
+               .inactive = state.carried.wishes.inactive_since_ms.size(),
+               .admissions = state.carried.wishes.admissions.size(),
+               .rejected = driver_->statistics().rejected,
+               .evidence = replica.evidence().size()};
+  return out;
+}
+
+}  // namespace rosebud::runtime

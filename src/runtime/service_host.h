@@ -1,0 +1,90 @@
+// The configuration service at one node: service/participant.h with files, time, and the replica of
+// its seat.
+//
+// Everything on the io_context's thread, but what the replica's driver does beside it.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/steady_timer.hpp>
+
+#include "replication/replica_driver.h"
+#include "runtime/service_files.h"
+#include "service/participant.h"
+
+namespace rosebud::runtime {
+
+class ServiceHost {
+ public:
+  struct Events {
+    /// To another node.
+    std::function<void(const wire::NodeKey& to, Buffer notice)> send;
+    /// The next description, not from within a call of this class.
+    std::function<void(Buffer description)> learn;
+    std::function<void(service::HandInId, service::Answer)> handed_in;
+    /// The records take nothing any more: the process ends, and is started again.
+    std::function<void(const Explained&)> on_disk_failure;
+  };
+  struct Status {
+    std::optional<std::uint16_t> seat;  // with its key
+    bool is_waiting_for_state = false;
+    struct Group {
+      service::Phase phase = service::Phase::kRunning;
+      std::uint64_t view = 0;
+      bool is_primary = false;
+      bool may_vote = false;
+      std::uint64_t executed = 0;
+      std::size_t inactive = 0;    // members that do not answer
+      std::size_t admissions = 0;  // that wait
+      std::uint64_t rejected = 0;
+      std::size_t evidence = 0;  // members that signed two votes that contradict each other
+    };
+    std::optional<Group> group;
+  };
+
+  /// `scheme` must outlive it.
+  ServiceHost(boost::asio::io_context& io, crypto::SecretKey key,
+              const crypto::SignatureScheme& scheme, ServiceFiles files, Events events);
+  ~ServiceHost();
+
+  /// An epoch that was entered, durably; `previous`: nothing at the genesis.
+  void begin(std::shared_ptr<const membership::Configuration> configuration,
+             std::shared_ptr<const membership::Configuration> previous);
+  /// Of this epoch, from another node. False: not what a correct node sends.
+  [[nodiscard]] bool take(const wire::NodeKey& from, const Buffer& notice,
+                          replication::Permit permit);
+  void on_link(const wire::NodeKey& node, bool is_up);
+  void hand_in(service::HandInId id, const service::Operation& operation);
+  void stop();
+  Status status() const;
+
+ private:
+  void perform(service::Effects effects);
+  bool perform_one(const service::Effect& effect);
+  static bool is_kept(const rosebud::Status<Explained>& kept, std::string_view what);
+  void send(const service::SendNotice& one);
+  bool open_group(const service::OpenGroup& wanted);
+  void close_group();
+  void take_reply(const wire::NodeKey& from, const service::Reply& reply);
+  void look_at_machine();
+  void wake();
+  template <typename Input>
+  void feed(Input input);
+
+  boost::asio::io_context& io_;
+  crypto::SecretKey key_;
+  const crypto::SignatureScheme& scheme_;
+  ServiceFiles files_;
+  Events events_;
+  service::Participant participant_;
+  boost::asio::steady_timer timer_;
+  Instant timer_at_ = Instant::max();
+  bool is_stopped_ = false;
+  bool is_look_posted_ = false;
+  pbft::SequenceNumber seen_;  // what was executed when the machine was last looked at
+  std::unique_ptr<service::Machine> machine_;
+  std::unique_ptr<disk::RecordStore> store_;
+  std::unique_ptr<replication::ReplicaDriver> driver_;
+  std::shared_ptr<ServiceHost*> alive_ = std::make_shared<ServiceHost*>(this);
+};
+
+}  // namespace rosebud::runtime

@@ -1,0 +1,360 @@
+#include "service/participant.h"
+
+#include <algorithm>
+
+#include "service/instance.h"
+
+namespace rosebud::service {
+namespace {
+
+/// Members are asked two at a time for a state: one may be gone, or lie.
+constexpr std::size_t kAskedForState = 2;
+
+wire::ConfigurationNumber next_of(const wire::ConfigurationNumber& number) {
+  return {number.generation, number.epoch.next()};
+}
+
+/// In epochs of seconds, as in tests and demonstrations, nobody is waited for longer than they
+/// last.
+MemberSettings paced(MemberSettings settings, std::uint64_t epoch_seconds) {
+  if (epoch_seconds == 0) return settings;
+  const Duration epoch = std::chrono::seconds(epoch_seconds);
+  settings.patience = std::min(settings.patience, epoch / 4);
+  settings.probe_interval = std::min(settings.probe_interval, epoch / 8);
+  return settings;
+}
+
+std::vector<wire::NodeKey> members_of(const membership::Configuration& configuration) {
+  std::vector<wire::NodeKey> out;
+  for (const auto& member : configuration.service()) {
+    out.push_back(configuration.nodes()[member.node].key);
+  }
+  return out;
+}
+
+}  // namespace
+
+Participant::Participant(crypto::SecretKey node_key, const crypto::SignatureScheme& scheme,
+                         std::function<crypto::SecretKey()> make_key, ParticipantSettings settings,
+                         Random random)
+    : key_(std::move(node_key)),
+      scheme_(scheme),
+      make_key_(std::move(make_key)),
+      settings_(settings),
+      random_(random) {}
+
+void Participant::begin(pbft::Now now, Entered entered, Effects& out) {
+  entered_ = std::move(entered);
+  const membership::Configuration& configuration = *entered_.configuration;
+  group_ = group_of(configuration);
+  seat_ = seat_of(configuration, key_.public_key());
+  member_.reset();
+  is_open_ = false;
+  next_state_.reset();
+  probing_.clear();
+  client_.emplace(key_, group_, scheme_);
+  asking_ = Asking::kNothing;
+  tick_at_ = ask_for_state_at_ = sign_at_ = own_again_at_ = now.instant;
+
+  const bool has_key =
+      seat_ && entered_.secret && entered_.secret->public_key() == group_->key_of(*seat_);
+  if (!has_key) entered_.secret.reset();
+  out.push_back(
+      EraseSecrets{has_key ? configuration.number() : next_of(configuration.number())});
+  if (has_key) {
+    member_.emplace(
+        key_.public_key(), entered_.configuration,
+        EpochSecret{.key = *entered_.secret, .share = share_of(*entered_.secret)},
+        paced(settings_.member, configuration.settings().epoch_seconds), scheme_, random_.fork());
+    if (configuration.service_state() == crypto::Digest{}) {
+      entered_.state = Buffer(Carried{}.encode());
+    }
+    if (entered_.state) open_group(*entered_.state, out);
+  }
+  ask_next(now, nullptr, out);
+}
+
+bool Participant::is_member(const wire::NodeKey& node) const {
+  return seat_of(configuration(), node).has_value();
+}
+
+// ---- What others tell ----
+
+bool Participant::on_notice(pbft::Now now, const wire::NodeKey& from, const Notice& notice,
+                            const Machine* machine, Effects& out) {
+  if (const auto* one = std::get_if<Reply>(&notice)) return on_reply(now, from, *one, machine, out);
+  if (const auto* one = std::get_if<StateFound>(&notice)) return on_state_found(from, *one, out);
+  if (const auto* one = std::get_if<Signed>(&notice)) return on_signed(from, *one, machine, out);
+  if (const auto* one = std::get_if<Probed>(&notice)) {
+    on_probed(from, *one);
+    return true;
+  }
+  if (const auto* one = std::get_if<Announced>(&notice)) {
+    // One that comes twice, since it was asked for twice, is no fault.
+    if (member_ && member_->on_announcement(one->announcement)) ask_next(now, machine, out);
+    return true;
+  }
+  if (!is_member(from)) return false;
+  if (const auto* one = std::get_if<Probe>(&notice)) {
+    out.push_back(SendNotice{from, Probed{one->number}});
+  } else if (std::holds_alternative<GetAnnouncement>(notice)) {
+    wire::SignedBytes announcement = own_announcement(out);
+    out.push_back(SendNotice{from, Announced{std::move(announcement)}});
+  } else if (const auto* wanted = std::get_if<GetState>(&notice)) {
+    answer_state(from, *wanted, out);
+  }
+  return true;
+}
+
+/// One secret for one epoch: whoever asks gets the same, after a restart too.
+wire::SignedBytes Participant::own_announcement(Effects& out) {
+  if (!entered_.next_secret) {
+    entered_.next_secret = make_key_();
+    out.push_back(
+        KeepSecret{.number = next_of(configuration().number()), .key = *entered_.next_secret});
+  }
+  const EpochSecret secret{.key = *entered_.next_secret, .share = share_of(*entered_.next_secret)};
+  return announce(configuration(), key_, secret, scheme_);
+}
+
+// ---- What was handed over ----
+
+void Participant::answer_state(const wire::NodeKey& from, const GetState& notice,
+                               Effects& out) const {
+  for (const auto* state : {&entered_.state, &next_state_}) {
+    if (*state && Carried::digest(**state) == notice.digest) {
+      out.push_back(SendNotice{from, StateFound{**state}});
+      return;
+    }
+  }
+}
+
+/// Those who handed it over have it, and members who have begun.
+void Participant::ask_for_state(Instant now, Effects& out) {
+  if (now < ask_for_state_at_) return;
+  ask_for_state_at_ = now + settings_.ask_interval;
+  std::vector<wire::NodeKey> some = members_of(configuration());
+  if (entered_.previous) {
+    const std::vector<wire::NodeKey> before = members_of(*entered_.previous);
+    some.insert(some.end(), before.begin(), before.end());
+  }
+  std::erase(some, key_.public_key());
+  random_.shuffle(some);
+  if (some.size() > kAskedForState) some.resize(kAskedForState);
+  for (const wire::NodeKey& node : some) {
+    out.push_back(SendNotice{node, GetState{configuration().service_state()}});
+  }
+}
+
+bool Participant::on_state_found(const wire::NodeKey& from, const StateFound& notice,
+                                 Effects& out) {
+  if (!member_ || is_open_) return true;
+  const bool is_asked =
+      is_member(from) || (entered_.previous && seat_of(*entered_.previous, from).has_value());
+  if (!is_asked || Carried::digest(notice.state) != configuration().service_state()) return false;
+  entered_.state = notice.state;
+  out.push_back(KeepState{.number = configuration().number(), .state = notice.state});
+  open_group(notice.state, out);
+  return true;
+}
+
+/// Its digest was checked, when it came or when it was kept.
+void Participant::open_group(const Buffer& state, Effects& out) {
+  auto carried = Carried::decode(state);
+  if (!carried) return;  // 2F+1 members signed what this version does not understand
+  is_open_ = true;
+  out.push_back(
+      OpenGroup{.seat = *seat_, .key = *entered_.secret, .carried = std::move(*carried)});
+}
+
+// ---- A member's duties ----
+
+void Participant::on_time(pbft::Now now, const Machine* machine, Effects& out) {
+  if (now.instant >= tick_at_) {
+    tick_at_ = now.instant + Member::kTick;
+    if (member_ && !is_open_) ask_for_state(now.instant, out);
+    if (member_ && machine) do_duties(now, *machine, out);
+    give_up_old(now, out);
+  }
+  pbft::ClientEffects effects;
+  client_->on_time(now, effects);
+  perform(now, std::move(effects), out);
+  ask_next(now, machine, out);
+}
+
+void Participant::on_executed(pbft::Now now, const Machine& machine, Effects& out) {
+  if (!member_) return;
+  ask_candidates(now.instant, machine, out);
+  sign(now.instant, machine, out);
+  ask_next(now, &machine, out);
+}
+
+void Participant::do_duties(pbft::Now now, const Machine& machine, Effects& out) {
+  probe(now.instant, out);
+  ask_candidates(now.instant, machine, out);
+  sign(now.instant, machine, out);
+}
+
+void Participant::probe(Instant now, Effects& out) {
+  for (auto at = probing_.begin(); at != probing_.end();) {
+    const bool is_over = now >= at->second.until;
+    if (is_over) member_->on_probe(at->second.node, false);
+    at = is_over ? probing_.erase(at) : std::next(at);
+  }
+  for (const wire::NodeKey& node : member_->to_probe(now)) {
+    const std::uint64_t number = random_.next();
+    probing_[number] = {.node = node, .until = now + settings_.probe_timeout};
+    out.push_back(SendNotice{node, Probe{number}});
+  }
+}
+
+void Participant::on_probed(const wire::NodeKey& from, const Probed& notice) {
+  const auto at = probing_.find(notice.number);
+  if (at == probing_.end() || at->second.node != from) return;
+  probing_.erase(at);
+  member_->on_probe(from, true);
+}
+
+void Participant::ask_candidates(Instant now, const Machine& machine, Effects& out) {
+  for (const wire::NodeKey& node : member_->to_ask(now, machine)) {
+    if (node != key_.public_key()) {
+      out.push_back(SendNotice{node, GetAnnouncement{}});
+    } else {
+      member_->on_announcement(own_announcement(out));
+    }
+  }
+}
+
+/// What is handed over is on disk before the signature leaves: 2F+1 signed, so F+1 correct members
+/// have it.
+void Participant::sign(Instant now, const Machine& machine, Effects& out) {
+  if (machine.state().phase != Phase::kSealed || now < sign_at_) return;
+  sign_at_ = now + settings_.ask_interval;
+  if (!next_state_) {
+    next_state_ = Buffer(handed_over(machine).encode());
+    out.push_back(
+        KeepState{.number = next_of(configuration().number()), .state = *next_state_});
+  }
+  const auto signature = member_->sign(machine);
+  for (const wire::NodeKey& other : members_of(configuration())) {
+    if (other != key_.public_key()) out.push_back(SendNotice{other, Signed{*signature}});
+  }
+  if (const auto* description = member_->description()) {
+    out.push_back(Learn{Buffer(description->encode())});
+  }
+}
+
+bool Participant::on_signed(const wire::NodeKey& from, const Signed& notice,
+                            const Machine* machine, Effects& out) {
+  const auto seat = seat_of(configuration(), from);
+  if (!seat || seat->value != notice.signature.seat) return false;
+  // Too early is no fault: it comes again.
+  if (!member_ || !machine || machine->state().phase != Phase::kSealed) return true;
+  member_->on_signature(*machine, notice.signature);
+  if (const auto* description = member_->description()) {
+    out.push_back(Learn{Buffer(description->encode())});
+  }
+  return true;
+}
+
+// ---- What it asks the group for ----
+
+void Participant::hand_in(pbft::Now now, HandInId id, const Operation& operation, Effects& out) {
+  if (handed_in_.size() >= settings_.hand_ins_max) {
+    out.push_back(HandedIn{.id = id, .answer = Answer::kNotNow});
+    return;
+  }
+  handed_in_.push_back({.id = id,
+                        .operation = Buffer(encode(operation)),
+                        .until = now.instant + settings_.hand_in_timeout});
+  ask_next(now, nullptr, out);
+}
+
+void Participant::ask_next(pbft::Now now, const Machine* machine, Effects& out) {
+  if (asking_ != Asking::kNothing) return;
+  std::optional<Operation> own;
+  if (member_ && machine && now.instant >= own_again_at_) {
+    own = member_->wish(now.instant, now.wall.value, *machine);
+  }
+  const bool is_own = own && (handed_in_.empty() || !was_own_);
+  if (!is_own && handed_in_.empty()) return;
+  was_own_ = is_own;
+  asking_ = is_own ? Asking::kOwn : Asking::kHandedIn;
+  ask(now, is_own ? Buffer(encode(*own)) : handed_in_.front().operation, out);
+}
+
+void Participant::ask(pbft::Now now, Buffer operation, Effects& out) {
+  pbft::ClientEffects effects;
+  client_->submit(now, std::move(operation), effects);
+  perform(now, std::move(effects), out);
+}
+
+bool Participant::on_reply(pbft::Now now, const wire::NodeKey& from, const Reply& notice,
+                           const Machine* machine, Effects& out) {
+  const auto seat = seat_of(configuration(), from);
+  const auto reply = pbft::decode_reply(notice.reply);
+  if (!seat || !reply) return false;
+  pbft::ClientEffects effects;
+  client_->on_reply(now, *seat, *reply, effects);
+  perform(now, std::move(effects), out);
+  ask_next(now, machine, out);
+  return true;
+}
+
+void Participant::perform(pbft::Now now, pbft::ClientEffects effects, Effects& out) {
+  for (pbft::ClientEffect& effect : effects) {
+    if (const auto* request = std::get_if<pbft::SendRequest>(&effect)) {
+      wire::Writer bytes;
+      pbft::write(bytes, request->request);
+      out.push_back(
+          SendNotice{node_of(configuration(), request->to), Ask{Buffer(bytes.take())}});
+    } else if (const auto* finish = std::get_if<pbft::Finish>(&effect)) {
+      const bool is_answer = finish->status == pbft::Reply::Status::kExecuted &&
+                             finish->result.size() == 1 &&
+                             finish->result.view()[0] <= static_cast<std::uint8_t>(Answer::kRefused);
+      end_asking(now,
+                 is_answer ? static_cast<Answer>(finish->result.view()[0]) : Answer::kNotNow, out);
+    }
+  }
+}
+
+void Participant::end_asking(pbft::Now now, Answer answer, Effects& out) {
+  if (asking_ == Asking::kHandedIn) {
+    out.push_back(HandedIn{.id = handed_in_.front().id, .answer = answer});
+    handed_in_.pop_front();
+  } else if (answer != Answer::kDone) {
+    own_again_at_ = now.instant + Member::kTick;
+  }
+  asking_ = Asking::kNothing;
+}
+
+void Participant::give_up_old(pbft::Now now, Effects& out) {
+  while (!handed_in_.empty() && now.instant >= handed_in_.front().until) {
+    if (asking_ == Asking::kHandedIn) {
+      pbft::ClientEffects effects;
+      client_->give_up(now, effects);
+      perform(now, std::move(effects), out);
+      end_asking(now, Answer::kNotNow, out);
+    } else {
+      out.push_back(HandedIn{.id = handed_in_.front().id, .answer = Answer::kNotNow});
+      handed_in_.pop_front();
+    }
+  }
+}
+
+void Participant::on_failed(const Effect& effect) {
+  if (std::holds_alternative<KeepSecret>(effect)) entered_.next_secret.reset();
+  if (const auto* state = std::get_if<KeepState>(&effect)) {
+    if (state->number != configuration().number()) return next_state_.reset();
+    entered_.state.reset();
+    is_open_ = false;
+  }
+  if (std::holds_alternative<OpenGroup>(effect)) is_open_ = false;
+}
+
+Instant Participant::next_deadline() const {
+  const Instant tick = member_ || !handed_in_.empty() ? tick_at_ : Instant::max();
+  return std::min(tick, client_->next_deadline());
+}
+
+}  // namespace rosebud::service
