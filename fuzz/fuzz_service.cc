@@ -92,10 +92,10 @@ class Script {
             .capacity_bytes = std::uint64_t{in_.u8()} << 28,
             .not_before = Timestamp(1),
             .not_after = Timestamp(in_.u16()),
-            .name = "node" + std::to_string(in_.u8() % 16)};
+            .name = "node" + std::to_string(in_.u8() % 16),
+            .address = "127.0.0.1:" + std::to_string(in_.u8())};
         statement.directory.bytes[0] = in_.u8();
-        return encode(AdmitNode{.admission = signed_bytes(statement.encode()),
-                                .address = "127.0.0.1:" + std::to_string(in_.u8())});
+        return encode(AdmitNode{signed_bytes(statement.encode())});
       }
       case 2:
         return encode(RevokeNode{

@@ -48,6 +48,8 @@ class FakeSession final : public Session {
     const std::lock_guard lock(mutex);
     done({.outcome = held ? Outcome::kDone : Outcome::kNotFound, .record = held});
   }
+  std::shared_ptr<const membership::Configuration> learn_newest(Duration) override { return {}; }
+  std::optional<std::uint8_t> hand_in(const Bytes&, Duration) override { return std::nullopt; }
   std::vector<Observed> observations() const override { return {}; }
   std::vector<std::string> problems() const override { return {}; }
   std::optional<std::string> refusal() const override { return std::nullopt; }

@@ -1,13 +1,16 @@
 #include "client/session.h"
 
+#include <array>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <condition_variable>
 #include <future>
 #include <mutex>
 #include <thread>
 
+#include "client/newest_file.h"
 #include "crypto/key_file.h"
 #include "crypto/remembering_scheme.h"
 #include "membership/admission.h"
@@ -39,9 +42,11 @@ Random random_from_system() {
 
 class LiveSession final : public Session {
  public:
-  LiveSession(std::shared_ptr<const membership::Configuration> configuration, crypto::SecretKey key,
-              wire::SignedBytes admission, wire::AdmissionStatement statement)
+  LiveSession(std::shared_ptr<const membership::Configuration> configuration,
+              std::filesystem::path state, crypto::SecretKey key, wire::SignedBytes admission,
+              wire::AdmissionStatement statement)
       : configuration_(std::move(configuration)),
+        state_(std::move(state)),
         key_(std::move(key)),
         admission_(std::move(admission)),
         statement_(std::move(statement)),
@@ -57,7 +62,11 @@ class LiveSession final : public Session {
                {.on_answer =
                     [this](const wire::NodeKey& from, wire::Answer answer) {
                       if (const auto* found = std::get_if<wire::Descriptions>(&answer.body)) {
-                        return learn(found->descriptions);
+                        learn(found->descriptions);
+                        return note_newest(from, answer.context.configuration);
+                      }
+                      if (const auto* said = std::get_if<wire::HandedIn>(&answer.body)) {
+                        return note_handed_in(from, said->answer);
                       }
                       feed([&](objects::ClientEffects& out) {
                         core_.on_answer(read_clock(), from, std::move(answer), out);
@@ -85,6 +94,7 @@ class LiveSession final : public Session {
       io_.stop();
     });
     thread_.join();
+    if (is_newer_than_kept_) keep_newest(state_, *configuration_);
   }
 
   std::shared_ptr<const membership::Configuration> configuration() const override {
@@ -124,6 +134,37 @@ class LiveSession final : public Session {
     });
   }
 
+  std::shared_ptr<const membership::Configuration> learn_newest(Duration timeout) override {
+    const auto end = std::chrono::steady_clock::now() + timeout;
+    std::unique_lock lock(mutex_);
+    newest_said_.clear();
+    while (!is_newest_known() && std::chrono::steady_clock::now() < end) {
+      asio::post(io_, [this] {
+        ask_all({.configuration = configuration_->number(), .nonce = wire::Nonce(random_.next())},
+                wire::GetDescriptions{.after = configuration_->number()});
+      });
+      heard_.wait_until(lock, std::min(end, std::chrono::steady_clock::now() + kAskAgain),
+                        [this] { return is_newest_known(); });
+    }
+    return configuration_;
+  }
+
+  std::optional<std::uint8_t> hand_in(const Bytes& operation, Duration timeout) override {
+    const auto end = std::chrono::steady_clock::now() + timeout;
+    std::unique_lock lock(mutex_);
+    handed_in_said_.clear();
+    std::optional<std::uint8_t> out;
+    while (!(out = agreed_answer()) && std::chrono::steady_clock::now() < end) {
+      asio::post(io_, [this, operation] {
+        ask_all({.configuration = configuration_->number(), .nonce = wire::Nonce(random_.next())},
+                wire::HandIn{operation});
+      });
+      heard_.wait_until(lock, std::min(end, std::chrono::steady_clock::now() + kAskAgain),
+                        [this] { return agreed_answer().has_value(); });
+    }
+    return out;
+  }
+
   std::vector<Observed> observations() const override {
     const std::lock_guard lock(mutex_);
     std::vector<Observed> out;
@@ -158,6 +199,47 @@ class LiveSession final : public Session {
   /// Longer than nodes that start at the same moment take; short enough for whoever types a command
   /// while no cluster runs.
   static constexpr Duration kUnreachableGrace = std::chrono::seconds(3);
+
+  /// Nodes that have not said what was asked are asked again so often.
+  static constexpr Duration kAskAgain = std::chrono::seconds(1);
+  /// Answers of the service that end the asking: done, already so, refused (service::Answer).
+  static constexpr std::uint8_t kNotNow = 2;
+
+  // ---- What f+1 nodes say alike: one of them is correct ----
+
+  /// Some more than f+1, chosen anew each time.
+  void ask_all(const wire::MessageContext& context, const wire::RequestBody& body) {
+    std::vector<wire::NodeKey> some;
+    for (const membership::Node& node : configuration_->nodes()) some.push_back(node.key);
+    random_.shuffle(some);
+    if (some.size() > configuration_->quorum()) some.resize(configuration_->quorum());
+    for (const wire::NodeKey& node : some) links_.send(node, {.context = context, .body = body});
+  }
+  void note_newest(const wire::NodeKey& node, const wire::ConfigurationNumber& number) {
+    const std::lock_guard lock(mutex_);
+    newest_said_[node] = number;
+    heard_.notify_all();
+  }
+  void note_handed_in(const wire::NodeKey& node, std::uint8_t answer) {
+    const std::lock_guard lock(mutex_);
+    if (answer != kNotNow) handed_in_said_[node] = answer;
+    heard_.notify_all();
+  }
+  bool is_newest_known() const {
+    const auto is_it = [this](const auto& said) { return said.second <= configuration_->number(); };
+    return std::ranges::count_if(newest_said_, is_it) >
+           static_cast<std::ptrdiff_t>(configuration_->f());
+  }
+  /// That it is done and that it was done already is the same to who asks several nodes.
+  std::optional<std::uint8_t> agreed_answer() const {
+    std::array<std::size_t, 2> counts{};  // done, refused
+    for (const auto& [node, answer] : handed_in_said_) ++counts[answer > kNotNow ? 1 : 0];
+    for (const std::size_t which : {0U, 1U}) {
+      if (counts[which] > configuration_->f())
+        return which == 0 ? std::uint8_t{0} : std::uint8_t{3};
+    }
+    return std::nullopt;
+  }
 
   template <typename Begin>
   void start(Done done, Begin begin) {
@@ -221,10 +303,12 @@ class LiveSession final : public Session {
         core_.on_configuration(read_clock(), objects::Verifier(configuration_, scheme_), out);
       });
     }
+    if (now == configuration_->number()) return;
+    is_newer_than_kept_ = true;
     // Four come with an answer: who is far behind asks on.
-    if (now < configuration_->number() && descriptions.size() >= wire::kDescriptionsMax) {
-      ask_for_missing();
-    }
+    if (descriptions.size() >= wire::kDescriptionsMax) return ask_for_missing();
+    keep_newest(state_, *configuration_);
+    is_newer_than_kept_ = false;
   }
 
   void ask_for_missing() {
@@ -276,6 +360,8 @@ class LiveSession final : public Session {
   }
 
   std::shared_ptr<const membership::Configuration> configuration_;  // changes under the mutex
+  std::filesystem::path state_;  // folder of this client's own things
+  bool is_newer_than_kept_ = false;
   crypto::SecretKey key_;
   crypto::RememberingScheme scheme_{crypto::ed25519()};
   wire::SignedBytes admission_;
@@ -290,6 +376,9 @@ class LiveSession final : public Session {
   std::map<objects::OperationId, Done> waiting_;
   std::atomic<std::uint64_t> last_serial_{0};
   mutable std::mutex mutex_;
+  std::condition_variable heard_;  // with the mutex
+  std::map<wire::NodeKey, wire::ConfigurationNumber> newest_said_;
+  std::map<wire::NodeKey, std::uint8_t> handed_in_said_;
   std::map<std::pair<wire::NodeKey, objects::Observation>, std::uint64_t> observed_;
   std::map<wire::NodeKey, net::LinkProblem> problems_;
   std::map<wire::ObjectId, wire::Hold> record_holds_;
@@ -311,6 +400,7 @@ Result<std::unique_ptr<Session>, Explained> Session::open(const ClusterFile& fil
   if (!genesis) return fail(genesis.error());
   auto configuration = membership::verify_genesis(*genesis, file.cluster, crypto::ed25519());
   if (!configuration) return fail(configuration.error());
+  configuration = newest_kept(file.state, std::move(*configuration));
   auto key = crypto::read_secret_key(file.key);
   if (!key) return fail(key.error());
   auto admission = runtime::read_statement(file.admission);
@@ -326,7 +416,7 @@ Result<std::unique_ptr<Session>, Explained> Session::open(const ClusterFile& fil
         .next =
             "ask an organisation of the cluster for a new statement: rosebud org admit-client"});
   }
-  return std::make_unique<LiveSession>(std::move(*configuration), std::move(*key),
+  return std::make_unique<LiveSession>(std::move(*configuration), file.state, std::move(*key),
                                        std::move(*admission), std::move(*statement));
 }
 

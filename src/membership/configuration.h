@@ -64,7 +64,7 @@ struct ServiceMember {
 inline constexpr std::uint32_t kFaultsMax = 20;
 inline constexpr std::uint32_t kPositionsMax = 64;
 inline constexpr std::uint32_t kPositionsUsual = 16;
-inline constexpr std::size_t kAddressSizeMax = 128;
+inline constexpr std::size_t kAddressSizeMax = wire::kAddressSizeMax;
 inline constexpr std::size_t kOrganisationsMax = 256;
 inline constexpr std::size_t kNodesMax = 4096;
 

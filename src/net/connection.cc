@@ -603,7 +603,7 @@ class TcpListener final : public Listener {
 using Dialed = Result<ConnectionPointer, CloseReason>;
 
 asio::awaitable<Dialed> connect(asio::io_context& io, TlsContext& tls, std::string address,
-                                crypto::PublicKey expected, FrameLimits limits) {
+                                std::optional<crypto::PublicKey> expected, FrameLimits limits) {
   const auto where = parse_address(address);
   if (!where) co_return fail(CloseReason::kUnreachable);
   error_code error;
@@ -643,7 +643,7 @@ asio::awaitable<Dialed> connect(asio::io_context& io, TlsContext& tls, std::stri
   if (!co_await connection->handshake()) {
     co_return fail(connection->was_too_slow() ? CloseReason::kTooSlow : CloseReason::kHandshake);
   }
-  if (connection->peer() != expected) {
+  if (expected && connection->peer() != *expected) {
     connection->close();
     co_return fail(CloseReason::kWrongKey);
   }
@@ -698,7 +698,7 @@ Result<std::unique_ptr<Listener>, Explained> listen(
 }
 
 void dial(asio::io_context& io, TlsContext& tls, const std::string& address,
-          const crypto::PublicKey& expected, const FrameLimits& limits,
+          const std::optional<crypto::PublicKey>& expected, const FrameLimits& limits,
           std::function<void(Dialed)> done) {
   asio::co_spawn(io, connect(io, tls, address, expected, limits),
                  [done = std::move(done)](const std::exception_ptr& thrown, Dialed dialed) {

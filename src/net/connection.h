@@ -105,10 +105,10 @@ Result<std::unique_ptr<Listener>, Explained> listen(
     const FrameLimits& limits, std::function<void(ConnectionPointer)> on_connection,
     std::function<void(std::string address, CloseReason)> on_refused);
 
-/// Connects to `address` ("host:port") and checks that the other end has `expected`. `done` is
-/// called once.
+/// Connects to `address` ("host:port") and checks that the other end has `expected`; nothing: any
+/// key will do. `done` is called once.
 void dial(boost::asio::io_context& io, TlsContext& tls, const std::string& address,
-          const crypto::PublicKey& expected, const FrameLimits& limits,
+          const std::optional<crypto::PublicKey>& expected, const FrameLimits& limits,
           std::function<void(Result<ConnectionPointer, CloseReason>)> done);
 
 /// "host:port" or "[v6]:port"; nothing for anything else.

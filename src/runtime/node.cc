@@ -116,14 +116,48 @@ Random random_from_system() {
   return Random(seed);
 }
 
-/// How the node stands in the newest configuration that it was a member of; nothing: in none.
-const membership::Node* newest_entry(
-    const std::vector<std::shared_ptr<const membership::Configuration>>& chain,
-    const wire::NodeKey& key) {
-  for (auto one = chain.rbegin(); one != chain.rend(); ++one) {
-    if (const auto index = (*one)->node_index(key)) return &(*one)->nodes()[*index];
+Result<std::optional<wire::SignedBytes>, Explained> read_admission(const NodeOptions& options) {
+  if (options.admission.empty()) return std::optional<wire::SignedBytes>();
+  auto statement = read_statement(options.admission);
+  if (!statement) return fail(statement.error());
+  if (!wire::AdmissionStatement::decode(statement->statement)) {
+    return fail(Explained{.what = options.admission.string() + " is no admission statement",
+                          .cause = "it was changed, or another file was named",
+                          .next = "get one from the organisation: rosebud org admit-node"});
   }
-  return nullptr;
+  return std::optional(std::move(*statement));
+}
+
+/// How the node stands in the newest configuration that it was a member of with the directory that
+/// its statement names; if in none, as it asks to be admitted.
+Result<membership::Node, Explained> own_entry(
+    const NodeOptions& options,
+    const std::vector<std::shared_ptr<const membership::Configuration>>& chain,
+    const wire::NodeKey& key, const std::optional<wire::SignedBytes>& admission) {
+  const auto statement =
+      admission ? wire::AdmissionStatement::decode(admission->statement) : std::nullopt;
+  for (auto one = chain.rbegin(); one != chain.rend(); ++one) {
+    const auto index = (*one)->node_index(key);
+    if (!index) continue;
+    const membership::Node& node = (*one)->nodes()[*index];
+    if (!statement || statement->directory == node.directory) return node;
+  }
+  if (statement) {
+    if (statement->subject != key) {
+      return fail(Explained{
+          .what = options.admission.string() + " admits another key than " + options.key.string(),
+          .cause = "it is another node's statement, or the key was made again since",
+          .next = "have the organisation admit this node by its node.request.json"});
+    }
+    return membership::Node{.name = statement->name,
+                            .key = key,
+                            .directory = statement->directory,
+                            .address = statement->address,
+                            .capacity_bytes = statement->capacity_bytes};
+  }
+  return fail(Explained{.what = "no node of this cluster has the key in " + options.key.string(),
+                        .cause = "the key file is another node's, or the node was not admitted",
+                        .next = "name the right key file, or join: rosebud node join --help"});
 }
 
 /// Whether the second gate has something to compute.
@@ -147,13 +181,10 @@ Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
   EpochFiles epoch_files(options.data / "epochs");
   auto chain = epoch_files.load(*first, crypto::ed25519());
   if (!chain) return fail(chain.error());
-  const membership::Node* self = newest_entry(*chain, key->public_key());
-  if (!self) {
-    return fail(
-        Explained{.what = "no node of this cluster has the key in " + options.key.string(),
-                  .cause = "the key file is another node's, or the node was not admitted",
-                  .next = "name the right key file, or have the organisation admit this node"});
-  }
+  auto admission = read_admission(options);
+  if (!admission) return fail(admission.error());
+  auto self = own_entry(options, *chain, key->public_key(), *admission);
+  if (!self) return fail(self.error());
   auto directory = disk::DataDirectory::open(
       options.data,
       {.cluster = (*first)->cluster(), .node = key->public_key(), .directory = self->directory},
@@ -171,9 +202,10 @@ Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
                   .cause = "files of the database are damaged",
                   .next = "have the node's organisation admit it again with a new directory"});
   }
-  auto impl = std::make_unique<Impl>(std::move(options), *key, std::move(*chain),
-                                     std::move(epoch_files), std::move(*directory),
-                                     std::move(*store), objects::RecoveredNotes{std::move(*notes)});
+  auto impl =
+      std::make_unique<Impl>(std::move(options), *key, std::move(*admission), std::move(*self),
+                             std::move(*chain), std::move(epoch_files), std::move(*directory),
+                             std::move(*store), objects::RecoveredNotes{std::move(*notes)});
   if (auto listening = impl->listen(); !listening) return fail(listening.error());
   return std::unique_ptr<Node>(new Node(std::move(impl)));
 }
@@ -187,13 +219,16 @@ void Node::run() { impl_->run(); }
 void Node::stop() { impl_->stop(); }
 
 Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
+                 std::optional<wire::SignedBytes> admission, membership::Node own,
                  std::vector<std::shared_ptr<const membership::Configuration>> chain,
                  EpochFiles epoch_files, disk::DataDirectory directory,
                  std::unique_ptr<disk::Store> store, objects::RecoveredNotes notes)
     : options_(std::move(options)),
       key_(std::move(key)),
+      admission_(std::move(admission)),
       epoch_files_(std::move(epoch_files)),
-      own_(*newest_entry(chain, key_.public_key())),
+      genesis_(chain.front()->signed_description()),
+      own_(std::move(own)),
       random_(random_from_system()),
       directory_(std::move(directory)),
       store_(std::move(store)),
@@ -202,6 +237,7 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
       tls_(key_),
       timer_(io_),
       epochs_timer_(io_),
+      admission_timer_(io_),
       misbehaviour_(random_from_system()),
       started_(read_clock()) {
   for (const auto& one : chain) use(one);
@@ -209,7 +245,8 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
       io_, tls_,
       wire::Hello{.cluster = configuration_->cluster(),
                   .configuration = configuration_->number(),
-                  .role = wire::Role::kNode},
+                  .role = wire::Role::kNode,
+                  .admission = admission_.value_or(wire::SignedBytes{})},
       NodeLinks::Events{
           .on_answer = [this](const wire::NodeKey& from,
                               wire::Answer answer) { take_answer(from, std::move(answer)); },
@@ -222,14 +259,21 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
   constexpr std::size_t kRemembered = 16;
   const std::size_t old = chain.size() - std::min(chain.size(), kRemembered);
   for (std::size_t i = old; i < chain.size(); ++i) links_->set_configuration(*chain[i]);
+  const bool was_member =
+      std::ranges::any_of(chain, [this](const auto& one) { return is_named_in(*one); });
+  notes_ = std::move(notes);
+  if (was_member) open_replica(objects::History(std::next(chain.rbegin()), chain.rend()));
+}
+
+void Node::Impl::open_replica(const objects::History& history) {
   objects::ReplicaLimits limits;
   limits.operation_bytes_max = operation_bytes(options_);
   limits.reconcile_interval = std::chrono::seconds(options_.reconcile_seconds);
   limits.scrub_interval = std::chrono::milliseconds(options_.scrub_interval_ms);
   replica_ = std::make_unique<objects::Replica>(
       objects::ReplicaIdentity{.key = key_, .directory = directory_.identity().directory},
-      objects::Verifier(configuration_, scheme_), scheme_, std::move(notes), random_from_system(),
-      limits, objects::History(std::next(chain.rbegin()), chain.rend()));
+      objects::Verifier(configuration_, scheme_), scheme_, std::move(notes_), random_from_system(),
+      limits, history);
 }
 
 Node::Impl::~Impl() {
@@ -281,12 +325,14 @@ Status<Explained> Node::Impl::listen() {
 }
 
 void Node::Impl::run() {
-  log_info("serving", {{"node", own_.name},
-                       {"epoch", std::to_string(configuration_->number().epoch.value)},
-                       {"address", own_.address}});
+  log_info(replica_ ? "serving" : "waiting to be admitted",
+           {{"node", own_.name},
+            {"epoch", std::to_string(configuration_->number().epoch.value)},
+            {"address", own_.address}});
   feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
   service_->begin(configuration_, previous_);
   ask_somebody_later();
+  ask_to_be_admitted_later(Duration::zero());
   const auto work = asio::make_work_guard(io_);
   io_.run();
   log_info("stopped", {{"node", own_.name}});
@@ -307,12 +353,13 @@ void Node::Impl::stop() {
 
 /// Nothing new comes in. What is under way is answered, or the time is over; then everything ends.
 void Node::Impl::drain(Instant deadline) {
-  const bool is_done = replica_->statistics().operations == 0 && queued_bytes() == 0;
+  const bool is_done = (!replica_ || replica_->statistics().operations == 0) && queued_bytes() == 0;
   if (is_done || read_clock() >= deadline) {
     admin_.reset();
     for (auto& [id, from] : incoming_) from.connection->close();
     timer_.cancel();
     epochs_timer_.cancel();
+    admission_timer_.cancel();
     // What is still in the committer becomes durable; its answers have nobody left to go to.
     io_.stop();
     return;
@@ -382,6 +429,7 @@ void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes&
   const auto hello = wire::Hello::decode(header);
   if (!hello) return reject(id, "no_hello");
   using enum wire::HelloVerdict;
+  const wire::NodeKey& peer = from.connection->peer();
   wire::HelloAnswer answer{.cluster = configuration_->cluster(),
                            .configuration = configuration_->number()};
   if (hello->cluster != configuration_->cluster()) {
@@ -391,16 +439,22 @@ void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes&
     answer.verdict = kOtherVersion;
   } else if (hello->role == wire::Role::kNode) {
     // One that was a member may learn what came after; the core grants it nothing else.
-    const auto node = known_nodes_.find(from.connection->peer());
-    if (node == known_nodes_.end()) answer.verdict = kUnknownNode;
+    const auto node = known_nodes_.find(peer);
     if (node != known_nodes_.end()) {
       from.name = node->second;
       links_->retry_now(node->first);
+    } else if (hello->admission.statement.empty()) {
+      answer.verdict = kUnknownNode;
+    } else {
+      // One that is to be a member: it may learn what there is, and ask (on_request).
+      const auto admitted = membership::check_admission(*configuration_, hello->admission, peer,
+                                                        wire::Role::kNode, wall_time(), scheme_);
+      if (!admitted) answer.verdict = verdict_of(admitted.error());
+      if (admitted) from.name = admitted->name;
     }
   } else {
-    const auto admitted =
-        membership::check_admission(*configuration_, hello->admission, from.connection->peer(),
-                                    wire::Role::kClient, wall_time(), scheme_);
+    const auto admitted = membership::check_admission(*configuration_, hello->admission, peer,
+                                                      wire::Role::kClient, wall_time(), scheme_);
     if (!admitted) answer.verdict = verdict_of(admitted.error());
     if (admitted) from.name = admitted->name;
   }
@@ -430,13 +484,16 @@ void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Requ
   if (const auto* asked = std::get_if<wire::GetDescriptions>(&request.body)) {
     return answer_descriptions(id, request.context, asked->after);
   }
-  if (const auto* notice = std::get_if<wire::Notice>(&request.body)) {
+  const bool is_guest =
+      from.role == wire::Role::kNode && !known_nodes_.contains(from.connection->peer());
+  if (const auto* notice = std::get_if<wire::Notice>(&request.body); notice && !is_guest) {
     return take_notice(id, from, request.context, *notice);
   }
   if (const auto* handed_in = std::get_if<wire::HandIn>(&request.body)) {
     return take_hand_in(id, request.context, *handed_in);
   }
-  if (bytes_in_work_ + size > work_bytes(options_) * 3 / 2) {
+  if (is_guest) return reject(id, "not_allowed");
+  if (!replica_ || bytes_in_work_ + size > work_bytes(options_) * 3 / 2) {
     return send_answer(
         id, {.context = {.configuration = configuration_->number(), .nonce = request.context.nonce},
              .body = wire::Refused{.reason = wire::RefusalReason::kBusy, .retry_after_ms = 200}});

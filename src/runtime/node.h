@@ -19,6 +19,9 @@ struct NodeOptions {
   std::filesystem::path genesis;
   std::filesystem::path key;
   std::filesystem::path data;
+  /// For a node that no configuration names yet: its organisation's statement. Empty: it is a
+  /// member.
+  std::filesystem::path admission;
   std::string listen;                     // "host:port"; empty: the address in the configuration
   std::uint16_t admin_port = 0;           // 0: any free one
   std::filesystem::path admin_port_file;  // where the chosen port is written; empty: nowhere

@@ -50,6 +50,26 @@ std::string value_in(const std::string& query, const std::string& name) {
   return rest.substr(0, rest.find('&'));
 }
 
+/// Its seat, and what the replica there has come to; as this node sees it, which may be behind.
+nlohmann::json service_of(const ServiceHost::Status& status) {
+  nlohmann::json out = {{"seat", nullptr}, {"group", nullptr}};
+  if (status.seat) out["seat"] = *status.seat;
+  out["waits_for_state"] = status.is_waiting_for_state;
+  if (!status.group) return out;
+  const ServiceHost::Status::Group& group = *status.group;
+  constexpr const char* kPhases[] = {"running", "announcing", "revealing", "sealed"};
+  out["group"] = {{"phase", kPhases[static_cast<std::size_t>(group.phase)]},
+                  {"view", group.view},
+                  {"primary", group.is_primary},
+                  {"votes", group.may_vote},
+                  {"executed", group.executed},
+                  {"not_answering", group.inactive},
+                  {"admissions", group.admissions},
+                  {"rejected", group.rejected},
+                  {"evidence", group.evidence}};
+  return out;
+}
+
 net::HttpResponse text(unsigned status, std::string body) {
   return {.status = status, .content_type = "text/plain", .body = std::move(body)};
 }
@@ -60,6 +80,7 @@ net::HttpResponse Node::Impl::admin(const net::HttpRequest& request) {
   if (request.path == "/livez") return text(200, "ok\n");
   if (request.path == "/readyz" || request.path == "/health") {
     if (is_stopping_) return text(503, "stopping\n");
+    if (!replica_) return text(503, "waiting for the epoch that admits it\n");
     if (replica_->is_serving_everything()) return text(200, "ok\n");
     const auto statistics = replica_->statistics();
     return text(503, "reconciling: " + std::to_string(statistics.arcs_serving) + " of " +
@@ -93,16 +114,19 @@ net::HttpResponse Node::Impl::misbehave(const std::string& query) {
 }
 
 std::string Node::Impl::status_json() const {
-  const auto replica = replica_->statistics();
+  const auto replica = replica_ ? replica_->statistics() : objects::Replica::Statistics{};
   const auto disk = store_->statistics();
   nlohmann::json out = {
       {"name", own_.name},
       {"org", organisation_},
-      {"member", configuration_->node_index(key_.public_key()).has_value()},
+      {"member", is_named_in(*configuration_)},
       {"cluster", to_hex(configuration_->cluster().view())},
       {"generation", configuration_->number().generation.value},
       {"epoch", configuration_->number().epoch.value},
-      {"serving", replica_->is_serving_everything()},
+      {"epoch_start", configuration_->start().value},
+      {"epoch_seconds", configuration_->settings().epoch_seconds},
+      {"service", service_of(service_->status())},
+      {"serving", replica_ && replica_->is_serving_everything()},
       {"arcs", replica.arcs},
       {"arcs_serving", replica.arcs_serving},
       {"objects", disk.objects},
@@ -124,7 +148,7 @@ std::string Node::Impl::status_json() const {
 }
 
 std::string Node::Impl::metrics_text() const {
-  const auto replica = replica_->statistics();
+  const auto replica = replica_ ? replica_->statistics() : objects::Replica::Statistics{};
   const auto disk = store_->statistics();
   const auto commits = committer_->statistics();
   const auto count = [](auto value) { return static_cast<double>(value); };

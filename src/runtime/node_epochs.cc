@@ -16,6 +16,7 @@ constexpr std::size_t kTold = 16;
 constexpr Duration kAskSomebodyInterval = std::chrono::seconds(5);
 /// A peer that is ahead is not asked again before its answer had time to come.
 constexpr Duration kAskAgainInterval = std::chrono::milliseconds(500);
+constexpr std::size_t kRecent = 64;
 /// Of one answer.
 constexpr std::size_t kDescriptionBytesMax = 1U << 20;
 
@@ -42,7 +43,10 @@ void Node::Impl::answer_descriptions(objects::ConnectionId to, const wire::Messa
                                      const wire::ConfigurationNumber& after) {
   wire::Descriptions out;
   std::size_t bytes = 0;
-  for (wire::ConfigurationNumber next{after.generation, after.epoch.next()};
+  // Who comes with nothing but the cluster id begins with what that is the hash of.
+  if (after == wire::ConfigurationNumber{}) out.descriptions.push_back(genesis_);
+  for (wire::ConfigurationNumber next{after.generation,
+                                      std::max(after.epoch.next(), wire::Epoch(2))};
        next <= configuration_->number() && out.descriptions.size() < wire::kDescriptionsMax &&
        bytes < kDescriptionBytesMax;
        next.epoch = next.epoch.next()) {
@@ -63,6 +67,7 @@ void Node::Impl::take_answer(const wire::NodeKey& from, wire::Answer answer) {
     learn(found->descriptions);
     if (before < configuration_->number()) ask_again_at_.erase(from);  // there may be more
   }
+  if (std::holds_alternative<wire::HandedIn>(answer.body)) take_admission_answer(answer);
   hear_of(from, answer.context.configuration);
   feed([&](objects::Effects& out) {
     replica_->on_answer(read_clock(), from, std::move(answer), out);
@@ -104,13 +109,20 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
     return false;
   }
   use(std::move(next));
-  log_info("entered", {{"node", own_.name},
-                       {"epoch", std::to_string(configuration_->number().epoch.value)},
-                       {"nodes", std::to_string(configuration_->nodes().size())}});
+  const bool is_new_here = !replica_ && is_named_in(*configuration_);
+  log_info(is_new_here ? "admitted" : "entered",
+           {{"node", own_.name},
+            {"epoch", std::to_string(configuration_->number().epoch.value)},
+            {"nodes", std::to_string(configuration_->nodes().size())}});
   links_->set_configuration(*configuration_);
-  feed([&](objects::Effects& out) {
-    replica_->on_configuration(read_clock(), objects::Verifier(configuration_, scheme_), out);
-  });
+  if (is_new_here) {
+    open_replica(objects::History(std::next(recent_.rbegin()), recent_.rend()));
+    feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
+  } else {
+    feed([&](objects::Effects& out) {
+      replica_->on_configuration(read_clock(), objects::Verifier(configuration_, scheme_), out);
+    });
+  }
   service_->begin(configuration_, previous_);
   return true;
 }
@@ -119,9 +131,10 @@ void Node::Impl::use(std::shared_ptr<const membership::Configuration> configurat
   previous_ = std::exchange(configuration_, std::move(configuration));
   // One that is no member any more keeps the name it had: it still answers former peers.
   for (const membership::Node& node : configuration_->nodes()) known_nodes_[node.key] = node.name;
-  const auto self = configuration_->node_index(key_.public_key());
-  if (!self) return;
-  own_ = configuration_->nodes()[*self];
+  recent_.push_back(configuration_);
+  if (recent_.size() > kRecent) recent_.pop_front();
+  if (!is_named_in(*configuration_)) return;
+  own_ = configuration_->nodes()[*configuration_->node_index(key_.public_key())];
   organisation_ = configuration_->organisations()[own_.organisation].name;
 }
 

@@ -81,9 +81,9 @@ class HandedOver {
 
 class Node::Impl {
  public:
-  Impl(NodeOptions options, crypto::SecretKey key,
-       std::vector<std::shared_ptr<const membership::Configuration>> chain, EpochFiles epoch_files,
-       disk::DataDirectory directory, std::unique_ptr<disk::Store> store,
+  Impl(NodeOptions options, crypto::SecretKey key, std::optional<wire::SignedBytes> admission,
+       membership::Node own, std::vector<std::shared_ptr<const membership::Configuration>> chain,
+       EpochFiles epoch_files, disk::DataDirectory directory, std::unique_ptr<disk::Store> store,
        objects::RecoveredNotes notes);
   ~Impl();
 
@@ -111,6 +111,12 @@ class Node::Impl {
   void tell_others();
   void ask_somebody_later();
 
+  // node_joining.cc
+  bool is_named_in(const membership::Configuration& configuration) const;
+  void ask_to_be_admitted();
+  void ask_to_be_admitted_later(Duration wait);
+  void take_admission_answer(const wire::Answer& answer);
+
   // node_service.cc
   void open_service();
   void send_notice(const wire::NodeKey& to, Buffer notice);
@@ -127,6 +133,7 @@ class Node::Impl {
   void on_hello(objects::ConnectionId id, Incoming& from, const Bytes& header);
   void on_request(objects::ConnectionId id, Incoming& from, wire::Request request);
   void reject(objects::ConnectionId id, std::string_view why);
+  void open_replica(const objects::History& history);
   void perform(objects::Effects effects);
   void send_answer(objects::ConnectionId to, const wire::Answer& answer);
   std::size_t queued_bytes() const;
@@ -149,6 +156,7 @@ class Node::Impl {
   void drain(Instant deadline);
   template <typename Input>
   void feed(Input input) {
+    if (!replica_) return;
     objects::Effects effects;
     input(effects);
     perform(std::move(effects));
@@ -157,11 +165,15 @@ class Node::Impl {
 
   NodeOptions options_;
   crypto::SecretKey key_;
+  std::optional<wire::SignedBytes> admission_;  // with which it asks to be admitted
   crypto::RememberingScheme scheme_{crypto::ed25519()};
   std::shared_ptr<const membership::Configuration> configuration_;
   std::shared_ptr<const membership::Configuration> previous_;  // nothing at the genesis
   EpochFiles epoch_files_;
-  membership::Node own_;  // as the newest configuration says in which it is
+  Buffer genesis_;        // signed
+  membership::Node own_;  // as the newest configuration says in which it is; before: as it asks
+  /// The last configurations, oldest first: what a node that is admitted completes from.
+  std::deque<std::shared_ptr<const membership::Configuration>> recent_;
   std::string organisation_;
   Random random_;
   std::map<wire::NodeKey, std::string> known_nodes_;  // members of this and of earlier epochs
@@ -169,6 +181,7 @@ class Node::Impl {
   std::map<wire::NodeKey, Instant> tell_again_at_;    // of those who were behind
   disk::DataDirectory directory_;
   std::unique_ptr<disk::Store> store_;
+  objects::RecoveredNotes notes_;  // until the replica takes them
   boost::asio::io_context io_;
   boost::asio::thread_pool workers_;
   std::unique_ptr<disk::GroupCommitter> committer_;
@@ -178,8 +191,9 @@ class Node::Impl {
   std::unique_ptr<net::AdminHttp> admin_;
   boost::asio::steady_timer timer_;
   boost::asio::steady_timer epochs_timer_;
+  boost::asio::steady_timer admission_timer_;
   Instant timer_at_ = Instant::max();
-  std::unique_ptr<objects::Replica> replica_;
+  std::unique_ptr<objects::Replica> replica_;  // nothing before it is admitted
   adversary::Misbehaviour misbehaviour_;
   std::unique_ptr<ServiceHost> service_;
   std::uint64_t last_hand_in_ = 0;

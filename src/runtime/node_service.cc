@@ -63,10 +63,9 @@ void Node::Impl::take_notice(objects::ConnectionId id, Incoming& from,
   const std::size_t size = notice.bytes.size() + kNoticeOverhead;
   from.notice_bytes_in_work += size;
   if (from.notice_bytes_in_work > kNoticeBytesInWork) from.connection->pause_reading();
-  replication::Permit permit(
-      nullptr, [this, alive = std::weak_ptr(alive_), id, size](void*) {
-        if (!alive.expired()) give_back(id, size);
-      });
+  replication::Permit permit(nullptr, [this, alive = std::weak_ptr(alive_), id, size](void*) {
+    if (!alive.expired()) give_back(id, size);
+  });
   if (!service_->take(peer, notice.bytes, std::move(permit))) reject(id, "notice");
 }
 

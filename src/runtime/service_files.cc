@@ -71,8 +71,7 @@ Status<Explained> ServiceFiles::keep_secret(const Number& number,
 
 Status<Explained> ServiceFiles::erase_secrets(const Number& below) const {
   std::error_code error;
-  const fs::path folder =
-      node_key_.parent_path().empty() ? fs::path(".") : node_key_.parent_path();
+  const fs::path folder = node_key_.parent_path().empty() ? fs::path(".") : node_key_.parent_path();
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
     const auto number =
         number_in(at->path().filename().string(), key_prefix(node_key_), kKeySuffix);

@@ -36,12 +36,11 @@ void ServiceHost::begin(std::shared_ptr<const membership::Configuration> configu
   close_group();
   const wire::ConfigurationNumber number = configuration->number();
   files_.remove_old(number);
-  service::Entered entered{
-      .configuration = configuration,
-      .previous = std::move(previous),
-      .secret = files_.secret(number),
-      .next_secret = files_.secret({number.generation, number.epoch.next()}),
-      .state = files_.state(number, configuration->service_state())};
+  service::Entered entered{.configuration = configuration,
+                           .previous = std::move(previous),
+                           .secret = files_.secret(number),
+                           .next_secret = files_.secret({number.generation, number.epoch.next()}),
+                           .state = files_.state(number, configuration->service_state())};
   feed([&](service::Effects& out) {
     participant_.begin(replication::read_now(), std::move(entered), out);
   });
@@ -64,8 +63,7 @@ void ServiceHost::feed(Input input) {
 
 // ---- What comes in ----
 
-bool ServiceHost::take(const wire::NodeKey& from, const Buffer& bytes,
-                       replication::Permit permit) {
+bool ServiceHost::take(const wire::NodeKey& from, const Buffer& bytes, replication::Permit permit) {
   const auto notice = service::decode_notice(bytes);
   if (!notice) return false;
   const membership::Configuration& configuration = participant_.configuration();
@@ -159,12 +157,12 @@ bool ServiceHost::open_group(const service::OpenGroup& wanted) {
   auto store = disk::RecordStore::open(files_.records(configuration.number()), owner.bytes());
   if (!store) return is_kept(fail(store.error()), "the records of its seat");
   store_ = std::move(*store);
-  machine_ = std::make_unique<service::Machine>(participant_.shared_configuration(),
-                                                wanted.carried, scheme_);
+  machine_ = std::make_unique<service::Machine>(participant_.shared_configuration(), wanted.carried,
+                                                scheme_);
   const pbft::Settings settings = service::replica_settings();
   auto driver = replication::ReplicaDriver::open(
-      io_, {.self = wanted.seat, .key = wanted.key},
-      pbft::Verifier(group, settings.group, scheme_), settings, *machine_, *store_, 1,
+      io_, {.self = wanted.seat, .key = wanted.key}, pbft::Verifier(group, settings.group, scheme_),
+      settings, *machine_, *store_, 1,
       {.send =
            [this](pbft::ReplicaId to, const Buffer& message) {
              send({service::node_of(participant_.configuration(), to), service::Order{message}});
@@ -177,9 +175,10 @@ bool ServiceHost::open_group(const service::OpenGroup& wanted) {
            },
        .on_evidence =
            [](const pbft::Evidence& evidence) {
-             log_error("a member of the configuration service signed two votes that contradict "
-                       "each other",
-                       {{"seat", std::to_string(evidence.first.replica.value)}});
+             log_error(
+                 "a member of the configuration service signed two votes that contradict "
+                 "each other",
+                 {{"seat", std::to_string(evidence.first.replica.value)}});
            },
        .on_change =
            [this] {

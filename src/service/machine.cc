@@ -112,33 +112,30 @@ Answer Machine::count_admission(const wire::AdmissionStatement& statement) {
 Answer Machine::on(const Asker&, const AdmitNode& operation) {
   if (state_.phase != Phase::kRunning) return Answer::kNotNow;
   const auto decoded = wire::AdmissionStatement::decode(operation.admission.statement);
-  if (!decoded || operation.address.empty()) return Answer::kRefused;
+  if (!decoded || decoded->address.empty()) return Answer::kRefused;
   const auto statement =
       membership::check_admission(*configuration_, operation.admission, decoded->subject,
                                   wire::Role::kNode, Timestamp(now_ms_ / 1000), scheme_);
   if (!statement) return Answer::kRefused;
   auto& wishes = state_.carried.wishes;
   if (wishes.revoked.contains(statement->subject)) return Answer::kRefused;
-  if (const auto index = configuration_->node_index(statement->subject)) {
-    const membership::Node& node = configuration_->nodes()[*index];
-    if (node.directory == statement->directory && node.address == operation.address) {
-      return Answer::kAlready;
-    }
+  if (is_in_as_stated(*statement, configuration_->nodes())) return Answer::kAlready;
+  const auto stated = state_.carried.stated_s.find(statement->subject);
+  if (stated != state_.carried.stated_s.end() && statement->not_before.value <= stated->second) {
+    return Answer::kRefused;
   }
   // A later statement for the same key takes the place of the earlier one.
-  const auto at = std::ranges::find_if(wishes.admissions, [&](const Admission& one) {
-    const auto other = wire::AdmissionStatement::decode(one.statement.statement);
-    return other && other->subject == statement->subject;
-  });
-  const Admission admission{.statement = operation.admission, .address = operation.address};
-  if (at != wishes.admissions.end()) {
-    if (*at == admission) return Answer::kAlready;
-    *at = admission;
+  for (wire::SignedBytes& one : wishes.admissions) {
+    const auto other = wire::AdmissionStatement::decode(one.statement);
+    if (!other || other->subject != statement->subject) continue;
+    if (one.statement == operation.admission.statement) return Answer::kAlready;
+    if (statement->not_before <= other->not_before) return Answer::kRefused;
+    one = operation.admission;
     return Answer::kDone;
   }
   if (wishes.admissions.size() >= kAdmissionsMax) return Answer::kNotNow;
   if (const Answer counted = count_admission(*statement); counted != Answer::kDone) return counted;
-  wishes.admissions.push_back(admission);
+  wishes.admissions.push_back(operation.admission);
   return Answer::kDone;
 }
 
@@ -152,17 +149,18 @@ Answer Machine::on(const Asker&, const RevokeNode& operation) {
     return Answer::kRefused;
   }
   auto& wishes = state_.carried.wishes;
+  // Whoever asks several nodes to hand it in may come again when it is out already.
+  if (wishes.revoked.contains(revocation->node)) return Answer::kAlready;
   const auto index = configuration_->node_index(revocation->node);
   const bool is_its_member = index && configuration_->nodes()[*index].organisation == *organisation;
-  const bool is_its_admission = std::ranges::any_of(wishes.admissions, [&](const Admission& one) {
-    const auto other = wire::AdmissionStatement::decode(one.statement.statement);
+  const bool is_its_admission = std::ranges::any_of(wishes.admissions, [&](const auto& one) {
+    const auto other = wire::AdmissionStatement::decode(one.statement);
     return other && other->subject == revocation->node &&
            other->organisation == revocation->organisation;
   });
   // Of others' nodes, and of keys that nobody knows, nothing is remembered: it would be without
   // end.
   if (!is_its_member && !is_its_admission) return Answer::kRefused;
-  if (wishes.revoked.contains(revocation->node)) return Answer::kAlready;
   if (wishes.revoked.size() >= kRevokedMax) return Answer::kNotNow;
   wishes.revoked.insert(revocation->node);
   return Answer::kDone;

@@ -57,7 +57,7 @@ TEST(Machine, ANodeIsAdmittedWithItsPlaceFromTheNextRandomness) {
   ASSERT_TRUE(index);
   const membership::Node node = service.configuration->nodes()[*index];
   EXPECT_EQ(node.admission_randomness, service.configuration->randomness());
-  EXPECT_EQ(node.address, admission.address);
+  EXPECT_EQ(node.address, "127.0.0.1:2020");
   EXPECT_EQ(service.ask(node_key(5), admission), Answer::kAlready);  // it is in
   service.end_epoch();
   EXPECT_NE(node.admission_randomness, service.configuration->randomness());
@@ -75,8 +75,8 @@ TEST(Machine, BadAdmissionsAreRefused) {
   AdmitNode wrong = service.admission(20, 1);
   wrong.admission.signature.bytes[0] ^= 1;
   EXPECT_EQ(service.ask(node_key(5), wrong), Answer::kRefused);
-  AdmitNode nowhere = service.admission(20, 1);
-  nowhere.address.clear();
+  const AdmitNode nowhere = service.changed(service.admission(20, 1), 1,
+                                            [](auto& statement) { statement.address.clear(); });
   EXPECT_EQ(service.ask(node_key(5), nowhere), Answer::kRefused);
   service.now_ms = 2'000'000'000;  // expired
   EXPECT_EQ(service.ask(node_key(5), service.admission(20, 1)), Answer::kRefused);
@@ -96,21 +96,45 @@ TEST(Machine, AnOrganisationGetsSoManyNewKeysInADay) {
 TEST(Machine, AWipedNodeComesBackWithANewDirectoryAtItsPlace) {
   TestService service;
   const membership::Node before = service.configuration->nodes()[2];
-  AdmitNode again = service.admission(2, 1);
-  auto statement = *wire::AdmissionStatement::decode(again.admission.statement);
-  statement.directory.bytes[5] = 77;
-  again.admission = wire::sign(service.scheme, service.cluster.authorities[1], statement);
+  const AdmitNode again = service.changed(
+      service.admission(2, 1), 1, [](auto& statement) { statement.directory.bytes[5] = 77; });
   EXPECT_EQ(service.ask(node_key(5), again), Answer::kDone);
   service.end_epoch();
   const membership::Node& after = service.configuration->nodes()[2];
-  EXPECT_EQ(after.directory, statement.directory);
+  EXPECT_EQ(after.directory.bytes[5], 77);
   EXPECT_EQ(after.admission_randomness, before.admission_randomness);
+}
+
+/// Whoever has seen an old statement could otherwise bring back a directory that was lost, or an
+/// address where nobody is.
+TEST(Machine, AnOlderStatementChangesNothingAnyMore) {
+  TestService service;
+  const AdmitNode first = service.admission(20, 1);
+  const auto later = [&](std::uint64_t from, std::uint8_t directory) {
+    return service.changed(first, 1, [&](auto& statement) {
+      statement.not_before = Timestamp(from);
+      statement.directory.bytes[5] = directory;
+    });
+  };
+  EXPECT_EQ(service.ask(node_key(5), later(3, 3)), Answer::kDone);
+  EXPECT_EQ(service.ask(node_key(5), later(2, 2)), Answer::kRefused);  // while it waits
+  service.end_epoch();
+  EXPECT_EQ(service.ask(node_key(5), first), Answer::kRefused);
+  EXPECT_EQ(service.ask(node_key(5), later(3, 4)), Answer::kRefused);
+  service.end_epoch();  // and in every epoch after
+  EXPECT_EQ(service.ask(node_key(5), first), Answer::kRefused);
+  EXPECT_EQ(service.ask(node_key(5), later(4, 4)), Answer::kDone);
+  service.end_epoch();
+  const auto index = service.configuration->node_index(node_key(20));
+  ASSERT_TRUE(index);
+  EXPECT_EQ(service.configuration->nodes()[*index].directory.bytes[5], 4);
 }
 
 TEST(Machine, WhoTakesAnotherNodesAddressIsPassedOver) {
   TestService service;
-  AdmitNode thief = service.admission(20, 1);
-  thief.address = service.configuration->nodes()[0].address;
+  const AdmitNode thief = service.changed(service.admission(20, 1), 1, [&](auto& statement) {
+    statement.address = service.configuration->nodes()[0].address;
+  });
   service.ask(node_key(5), thief);
   service.ask(node_key(5), service.admission(21, 2));
   service.end_epoch();

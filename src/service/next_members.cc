@@ -97,8 +97,8 @@ bool is_valid_at(const wire::AdmissionStatement& statement, std::uint64_t now_ms
 void admit(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms,
            NextMembers& out) {
   const std::uint64_t median = median_capacity(current.nodes());
-  for (const Admission& one : wishes.admissions) {
-    const auto statement = wire::AdmissionStatement::decode(one.statement.statement);
+  for (const wire::SignedBytes& one : wishes.admissions) {
+    const auto statement = wire::AdmissionStatement::decode(one.statement);
     if (!statement || !is_valid_at(*statement, now_ms)) continue;
     const auto organisation = current.organisation_index(statement->organisation);
     if (!organisation || wishes.revoked.contains(statement->subject)) continue;
@@ -111,24 +111,18 @@ void admit(const Configuration& current, const Wishes& wishes, std::uint64_t now
            .key = statement->subject,
            .organisation = *organisation,
            .directory = statement->directory,
-           .address = one.address,
+           .address = statement->address,
            .capacity_bytes = statement->capacity_bytes,
            .position_count = membership::position_count_for(statement->capacity_bytes, median)});
     } else {
       if (at->organisation != *organisation) continue;
       at->directory = statement->directory;
-      at->address = one.address;
+      at->address = statement->address;
     }
     if (!is_possible(current, with)) continue;
     out.nodes = std::move(with);
     if (is_new) out.added.insert(statement->subject);
   }
-}
-
-bool is_in_as_asked(const wire::AdmissionStatement& statement, const std::string& address,
-                    const std::vector<Node>& nodes) {
-  const auto at = std::ranges::find(nodes, statement.subject, &Node::key);
-  return at != nodes.end() && at->directory == statement.directory && at->address == address;
 }
 
 }  // namespace
@@ -140,6 +134,12 @@ NextMembers next_members(const Configuration& current, const Wishes& wishes, std
   remove_revoked(current, wishes, out.nodes);  // those whose place somebody new has taken
   evict(current, wishes, now_ms, out.nodes);
   return out;
+}
+
+bool is_in_as_stated(const wire::AdmissionStatement& statement, const std::vector<Node>& nodes) {
+  const auto at = std::ranges::find(nodes, statement.subject, &Node::key);
+  return at != nodes.end() && at->directory == statement.directory &&
+         at->address == statement.address;
 }
 
 bool would_anybody_leave(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
@@ -158,11 +158,11 @@ Wishes left_over(const Wishes& wishes, const std::vector<Node>& nodes, std::uint
   for (const auto& [node, since] : wishes.inactive_since_ms) {
     if (is_in(node)) out.inactive_since_ms.emplace(node, since);
   }
-  for (const Admission& one : wishes.admissions) {
-    const auto statement = wire::AdmissionStatement::decode(one.statement.statement);
+  for (const wire::SignedBytes& one : wishes.admissions) {
+    const auto statement = wire::AdmissionStatement::decode(one.statement);
     const bool is_over = !statement || Timestamp(now_ms / 1000) >= statement->not_after ||
                          wishes.revoked.contains(statement->subject) ||
-                         is_in_as_asked(*statement, one.address, nodes);
+                         is_in_as_stated(*statement, nodes);
     if (!is_over) out.admissions.push_back(one);
   }
   return out;

@@ -9,15 +9,9 @@
 
 namespace rosebud::service {
 
-/// An admission that waits, whose statement was verified when it was executed.
-struct Admission {
-  wire::SignedBytes statement;
-  std::string address;
-  friend bool operator==(const Admission&, const Admission&) = default;
-};
-
 struct Wishes {
-  std::vector<Admission> admissions;  // in the order in which they came
+  /// Statements that were verified when they were handed in, in the order in which they came.
+  std::vector<wire::SignedBytes> admissions;
   std::set<wire::NodeKey> revoked;
   /// Members that do not answer, and since when, in milliseconds of agreed time.
   std::map<wire::NodeKey, std::uint64_t> inactive_since_ms;
@@ -41,6 +35,10 @@ NextMembers next_members(const membership::Configuration& current, const Wishes&
 /// What is left of `wishes` when these members are in.
 Wishes left_over(const Wishes& wishes, const std::vector<membership::Node>& nodes,
                  std::uint64_t now_ms);
+
+/// Whether the node is in with the directory and the address that its statement names.
+bool is_in_as_stated(const wire::AdmissionStatement& statement,
+                     const std::vector<membership::Node>& nodes);
 
 /// True when the next epoch, begun now, would be without a node that is in: a reason to end an
 /// epoch early.

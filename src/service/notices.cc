@@ -74,9 +74,9 @@ std::optional<Notice> decode_notice(const Buffer& bytes) {
 }
 
 std::string_view name_of(const Notice& notice) {
-  constexpr std::string_view kNames[] = {"order",   "ask",        "reply",     "probe",
-                                         "probed",  "get_announcement", "announced", "get_state",
-                                         "state_found", "signed"};
+  constexpr std::string_view kNames[] = {
+      "order",     "ask",       "reply",       "probe", "probed", "get_announcement",
+      "announced", "get_state", "state_found", "signed"};
   static_assert(std::size(kNames) == std::variant_size_v<Notice>);
   return kNames[notice.index()];
 }

@@ -38,12 +38,13 @@ TEST(Notices, WhatIsCutLongerOrOfAnotherKindIsNone) {
   EXPECT_FALSE(decode_notice(Buffer(Bytes{0})));
   EXPECT_FALSE(decode_notice(Buffer(Bytes{11})));
   EXPECT_FALSE(decode_notice(Buffer(Bytes(kNoticeSizeMax + 1, 1))));
-  for (const Notice& notice : {one_of_each()[3], one_of_each()[5], one_of_each()[6],
-                               one_of_each()[7], one_of_each()[9]}) {
+  for (const Notice& notice :
+       {one_of_each()[3], one_of_each()[5], one_of_each()[6], one_of_each()[7], one_of_each()[9]}) {
     const Buffer encoded = encode(notice);
     const Bytes whole = to_bytes(encoded);
     for (std::size_t size = 1; size < whole.size(); ++size) {
-      EXPECT_FALSE(decode_notice(Buffer(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)))))
+      EXPECT_FALSE(decode_notice(
+          Buffer(Bytes(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size)))))
           << name_of(notice) << " cut to " << size;
     }
     Bytes longer = whole;

@@ -8,10 +8,7 @@ constexpr std::uint8_t kLayout = 1;
 void write(wire::Writer& out, const Reachability& one) {
   out.raw(one.node.view()).u8(one.is_reachable ? 1 : 0);
 }
-void write(wire::Writer& out, const AdmitNode& one) {
-  wire::write(out, one.admission);
-  out.text(one.address);
-}
+void write(wire::Writer& out, const AdmitNode& one) { wire::write(out, one.admission); }
 void write(wire::Writer& out, const RevokeNode& one) { wire::write(out, one.revocation); }
 void write(wire::Writer&, const PrepareEpoch&) {}
 void write(wire::Writer& out, const Announce& one) { wire::write(out, one.announcement); }
@@ -29,11 +26,8 @@ std::optional<Operation> read_body(std::uint8_t kind, wire::Reader& in) {
       out.is_reachable = flag == 1;
       return out;
     }
-    case 2: {
-      AdmitNode out{.admission = wire::read_signed_bytes(in, kStatementSizeMax)};
-      out.address = in.text(membership::kAddressSizeMax);
-      return out;
-    }
+    case 2:
+      return AdmitNode{wire::read_signed_bytes(in, kStatementSizeMax)};
     case 3:
       return RevokeNode{wire::read_signed_bytes(in, kStatementSizeMax)};
     case 4:

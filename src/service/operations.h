@@ -45,10 +45,9 @@ struct Reachability {
   wire::NodeKey node;
   bool is_reachable = false;
 };
-/// A node that asks to be in, with the statement of its organisation.
+/// A node that asks to be in, or to be found elsewhere, with the statement of its organisation.
 struct AdmitNode {
   wire::SignedBytes admission;
-  std::string address;  // "host:port", at most kAddressSizeMax characters
 };
 struct RevokeNode {
   wire::SignedBytes revocation;

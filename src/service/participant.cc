@@ -59,13 +59,12 @@ void Participant::begin(pbft::Now now, Entered entered, Effects& out) {
   const bool has_key =
       seat_ && entered_.secret && entered_.secret->public_key() == group_->key_of(*seat_);
   if (!has_key) entered_.secret.reset();
-  out.push_back(
-      EraseSecrets{has_key ? configuration.number() : next_of(configuration.number())});
+  out.push_back(EraseSecrets{has_key ? configuration.number() : next_of(configuration.number())});
   if (has_key) {
-    member_.emplace(
-        key_.public_key(), entered_.configuration,
-        EpochSecret{.key = *entered_.secret, .share = share_of(*entered_.secret)},
-        paced(settings_.member, configuration.settings().epoch_seconds), scheme_, random_.fork());
+    member_.emplace(key_.public_key(), entered_.configuration,
+                    EpochSecret{.key = *entered_.secret, .share = share_of(*entered_.secret)},
+                    paced(settings_.member, configuration.settings().epoch_seconds), scheme_,
+                    random_.fork());
     if (configuration.service_state() == crypto::Digest{}) {
       entered_.state = Buffer(Carried{}.encode());
     }
@@ -163,8 +162,7 @@ void Participant::open_group(const Buffer& state, Effects& out) {
   auto carried = Carried::decode(state);
   if (!carried) return;  // 2F+1 members signed what this version does not understand
   is_open_ = true;
-  out.push_back(
-      OpenGroup{.seat = *seat_, .key = *entered_.secret, .carried = std::move(*carried)});
+  out.push_back(OpenGroup{.seat = *seat_, .key = *entered_.secret, .carried = std::move(*carried)});
 }
 
 // ---- A member's duties ----
@@ -232,8 +230,7 @@ void Participant::sign(Instant now, const Machine& machine, Effects& out) {
   sign_at_ = now + settings_.ask_interval;
   if (!next_state_) {
     next_state_ = Buffer(handed_over(machine).encode());
-    out.push_back(
-        KeepState{.number = next_of(configuration().number()), .state = *next_state_});
+    out.push_back(KeepState{.number = next_of(configuration().number()), .state = *next_state_});
   }
   const auto signature = member_->sign(machine);
   for (const wire::NodeKey& other : members_of(configuration())) {
@@ -244,8 +241,8 @@ void Participant::sign(Instant now, const Machine& machine, Effects& out) {
   }
 }
 
-bool Participant::on_signed(const wire::NodeKey& from, const Signed& notice,
-                            const Machine* machine, Effects& out) {
+bool Participant::on_signed(const wire::NodeKey& from, const Signed& notice, const Machine* machine,
+                            Effects& out) {
   const auto seat = seat_of(configuration(), from);
   if (!seat || seat->value != notice.signature.seat) return false;
   // Too early is no fault: it comes again.
@@ -306,14 +303,13 @@ void Participant::perform(pbft::Now now, pbft::ClientEffects effects, Effects& o
     if (const auto* request = std::get_if<pbft::SendRequest>(&effect)) {
       wire::Writer bytes;
       pbft::write(bytes, request->request);
-      out.push_back(
-          SendNotice{node_of(configuration(), request->to), Ask{Buffer(bytes.take())}});
+      out.push_back(SendNotice{node_of(configuration(), request->to), Ask{Buffer(bytes.take())}});
     } else if (const auto* finish = std::get_if<pbft::Finish>(&effect)) {
-      const bool is_answer = finish->status == pbft::Reply::Status::kExecuted &&
-                             finish->result.size() == 1 &&
-                             finish->result.view()[0] <= static_cast<std::uint8_t>(Answer::kRefused);
-      end_asking(now,
-                 is_answer ? static_cast<Answer>(finish->result.view()[0]) : Answer::kNotNow, out);
+      const bool is_answer =
+          finish->status == pbft::Reply::Status::kExecuted && finish->result.size() == 1 &&
+          finish->result.view()[0] <= static_cast<std::uint8_t>(Answer::kRefused);
+      end_asking(now, is_answer ? static_cast<Answer>(finish->result.view()[0]) : Answer::kNotNow,
+                 out);
     }
   }
 }

@@ -54,8 +54,8 @@ struct HandedIn {
   HandInId id;
   Answer answer = Answer::kNotNow;
 };
-using Effect = std::variant<SendNotice, KeepSecret, EraseSecrets, KeepState, OpenGroup, Learn,
-                            HandedIn>;
+using Effect =
+    std::variant<SendNotice, KeepSecret, EraseSecrets, KeepState, OpenGroup, Learn, HandedIn>;
 using Effects = std::vector<Effect>;
 
 /// An epoch as it begins at one node: what it has entered, and what lies on its disk.

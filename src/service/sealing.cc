@@ -33,6 +33,15 @@ Carried handed_over(const Machine& machine) {
     const bool was_seated = before != state.carried.seated_since_ms.end();
     out.seated_since_ms[one.node] = was_seated ? before->second : state.prepared_ms;
   }
+  std::erase_if(out.stated_s, [&](const auto& one) {
+    return std::ranges::find(state.next.nodes, one.first, &membership::Node::key) ==
+           state.next.nodes.end();
+  });
+  for (const wire::SignedBytes& one : state.carried.wishes.admissions) {
+    const auto statement = wire::AdmissionStatement::decode(one.statement);
+    if (statement && is_in_as_stated(*statement, state.next.nodes))
+      out.stated_s[statement->subject] = statement->not_before.value;
+  }
   return out;
 }
 

@@ -59,10 +59,7 @@ Said read_said(wire::Reader& in) {
 
 void write(wire::Writer& out, const Carried& carried) {
   write_count(out, carried.wishes.admissions.size());
-  for (const Admission& one : carried.wishes.admissions) {
-    wire::write(out, one.statement);
-    out.text(one.address);
-  }
+  for (const wire::SignedBytes& one : carried.wishes.admissions) wire::write(out, one);
   write(out, carried.wishes.revoked);
   write(out, carried.wishes.inactive_since_ms);
   write(out, carried.seated_since_ms);
@@ -72,13 +69,12 @@ void write(wire::Writer& out, const Carried& carried) {
   for (const auto& [organisation, one] : carried.admitted) {
     out.raw(organisation.view()).u64(one.day).u64(one.count);
   }
+  write(out, carried.stated_s);
 }
 Carried read_carried(wire::Reader& in) {
   Carried out;
   for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
-    Admission one{.statement = wire::read_signed_bytes(in, kStatementSizeMax)};
-    one.address = in.text(membership::kAddressSizeMax);
-    out.wishes.admissions.push_back(std::move(one));
+    out.wishes.admissions.push_back(wire::read_signed_bytes(in, kStatementSizeMax));
   }
   out.wishes.revoked = read_set<wire::NodeKey>(in);
   out.wishes.inactive_since_ms = read_times(in);
@@ -90,6 +86,7 @@ Carried read_carried(wire::Reader& in) {
     one.day = in.u64();
     one.count = in.u64();
   }
+  out.stated_s = read_times(in);
   return out;
 }
 

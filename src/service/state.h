@@ -26,6 +26,9 @@ struct Carried {
     friend bool operator==(const Admitted&, const Admitted&) = default;
   };
   std::map<crypto::PublicKey, Admitted> admitted;
+  /// Of nodes that are in by a statement: since when that is valid. An older one does not bring
+  /// back the directory or the address that they had.
+  std::map<wire::NodeKey, std::uint64_t> stated_s;
 
   Bytes encode() const;
   static std::optional<Carried> decode(ByteView bytes);

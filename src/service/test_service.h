@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+
 #include "membership/test_cluster.h"
 #include "service/sealing.h"
 
@@ -86,10 +88,17 @@ struct TestService {
         .capacity_bytes = 1 << 30,
         .not_before = Timestamp(1),
         .not_after = Timestamp(1'000'000),
-        .name = "node" + std::to_string(n)};
+        .name = "node" + std::to_string(n),
+        .address = "127.0.0.1:" + std::to_string(2000 + n)};
     statement.directory.bytes[0] = static_cast<std::uint8_t>(n);
-    return {.admission = wire::sign(scheme, cluster.authorities[organisation], statement),
-            .address = "127.0.0.1:" + std::to_string(2000 + n)};
+    return {wire::sign(scheme, cluster.authorities[organisation], statement)};
+  }
+  /// The same statement with something else in it, signed again.
+  AdmitNode changed(const AdmitNode& admission, std::uint32_t organisation,
+                    const std::function<void(wire::AdmissionStatement&)>& change) const {
+    auto statement = *wire::AdmissionStatement::decode(admission.admission.statement);
+    change(statement);
+    return {wire::sign(scheme, cluster.authorities[organisation], statement)};
   }
   RevokeNode revocation(std::size_t n, std::uint32_t organisation) const {
     return {wire::sign(scheme, cluster.authorities[organisation],

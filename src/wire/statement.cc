@@ -41,8 +41,8 @@ bool is_name(std::string_view text) {
 
 Bytes AdmissionStatement::encode() const {
   CHECK(is_name(name));
-  return Writer()
-      .u8(kLayout)
+  Writer out;
+  out.u8(kLayout)
       .raw(cluster.view())
       .raw(organisation.view())
       .raw(subject.view())
@@ -51,8 +51,9 @@ Bytes AdmissionStatement::encode() const {
       .raw(directory.view())
       .u64(not_before.value)
       .u64(not_after.value)
-      .text(name)
-      .take();
+      .text(name);
+  if (role == Role::kNode) out.text(address);
+  return out.take();
 }
 
 std::optional<AdmissionStatement> AdmissionStatement::decode(ByteView bytes) {
@@ -70,6 +71,7 @@ std::optional<AdmissionStatement> AdmissionStatement::decode(ByteView bytes) {
   out.not_before = Timestamp(in.u64());
   out.not_after = Timestamp(in.u64());
   out.name = in.text(kNameSizeMax);
+  if (out.role == Role::kNode) out.address = in.text(kAddressSizeMax);
   if (!is_name(out.name) || out.not_before >= out.not_after) in.fail();
   return if_done(in, std::move(out));
 }

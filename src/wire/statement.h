@@ -29,6 +29,9 @@ inline constexpr std::size_t kStatementSizeMax = 512;
 inline constexpr std::size_t kNameSizeMax = 32;
 bool is_name(std::string_view text);
 
+/// Longest address of a node.
+inline constexpr std::size_t kAddressSizeMax = 128;
+
 enum class Role : std::uint8_t { kNode = 1, kClient = 2 };
 
 /// "This key is one of ours": an organisation admits a node or a client (design 3.2).
@@ -44,6 +47,9 @@ struct AdmissionStatement {
   Timestamp not_before;
   Timestamp not_after;  // Invariant: not_before < not_after.
   std::string name;
+  /// A node's "host:port", at most kAddressSizeMax characters: else whoever has the statement could
+  /// lead everybody astray. Empty for a client.
+  std::string address;
 
   Bytes encode() const;
   static std::optional<AdmissionStatement> decode(ByteView bytes);

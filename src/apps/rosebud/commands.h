@@ -105,11 +105,20 @@ Result<std::string, Explained> admin_request(std::uint16_t port, const std::stri
 void add_file_commands(CLI::App& app, Globals& globals);
 void add_ref_commands(CLI::App& app, Globals& globals);
 void add_node_commands(CLI::App& app, Globals& globals);
+/// Runs a node until it is told to stop. `watch`: on a thread beside it, with the port of its admin
+/// listener; may be empty.
+void run_node(const std::string& node_file, const std::function<void(std::uint16_t)>& watch);
+void add_join_command(CLI::App& node, Globals& globals);
 void add_identity_commands(CLI::App& app, Globals& globals);
 void add_dev_commands(CLI::App& app, Globals& globals);
 void add_car_commands(CLI::App& app, Globals& globals);
 void add_evidence_commands(CLI::App& app, Globals& globals);
 void add_epoch_commands(CLI::App& app, Globals& globals);
+/// Revokes a node as its organisation, whose folder has the authority's key, and waits for the
+/// epoch without it. Ends the program when that cannot be.
+void revoke_member(const Globals& globals, const std::string& name,
+                   const std::filesystem::path& organisation);
+void add_member_commands(CLI::App& app, Globals& globals);
 void add_bench_commands(CLI::App& app, Globals& globals);
 
 }  // namespace rosebud::apps

@@ -93,6 +93,10 @@ stdfs::path folder_of(const Globals& globals, const DevOptions& options) {
   return without_last_slash(file.development);
 }
 
+/// In the folder of a node that was removed: its key never comes back.
+constexpr const char* kRemoved = "removed";
+
+/// Nodes that the genesis names, then those that were added. "alpha-1" belongs to alpha.
 std::vector<DevNode> nodes_in(const stdfs::path& folder) {
   const auto genesis = or_stop(runtime::read_genesis(folder / "genesis"));
   const auto configuration =
@@ -103,6 +107,27 @@ std::vector<DevNode> nodes_in(const stdfs::path& folder) {
                    .organisation = configuration->organisations()[node.organisation].name,
                    .address = node.address,
                    .folder = folder / "nodes" / node.name});
+  }
+  std::vector<std::string> added;
+  std::error_code error;
+  std::erase_if(out,
+                [&](const DevNode& node) { return stdfs::exists(node.folder / kRemoved, error); });
+  for (stdfs::directory_iterator at(folder / "nodes", error), end; !error && at != end;
+       at.increment(error)) {
+    const std::string name = at->path().filename().string();
+    // The last that is made of an added node.
+    const bool is_whole = stdfs::exists(at->path() / "node.toml", error) &&
+                          !stdfs::exists(at->path() / kRemoved, error);
+    if (is_whole && std::ranges::find(out, name, &DevNode::name) == out.end())
+      added.push_back(name);
+  }
+  std::ranges::sort(added);
+  for (const std::string& name : added) {
+    const NodeRequest request = read_node_request(folder / "nodes" / name / "node.request.json");
+    out.push_back({.name = name,
+                   .organisation = name.substr(0, name.rfind('-')),
+                   .address = request.address,
+                   .folder = folder / "nodes" / name});
   }
   return out;
 }
@@ -282,6 +307,11 @@ void prepare_folder(const stdfs::path& folder) {
   or_stop(replace_file(folder / kUnfinished, "\n"));
 }
 
+constexpr const char* kNodeFile =
+    "genesis = \"../../genesis\"\nkey = \"node.key\"\ndata = \"data\"\n"
+    "admin_port_file = \"admin.port\"\ndevelopment = true\n"
+    "memory_bytes = 134217728\nreconcile_seconds = 5\nscrub_interval_ms = 50\n";
+
 void make_cluster(const stdfs::path& folder, const DevOptions& options) {
   check_shape(options);
   prepare_folder(folder);
@@ -313,19 +343,15 @@ void make_cluster(const stdfs::path& folder, const DevOptions& options) {
       or_stop(disk::create_directory(
           at / "data",
           {.cluster = genesis.cluster(), .node = node.key, .directory = node.directory}));
-      or_stop(replace_file(
-          at / "node.toml",
-          "genesis = \"../../genesis\"\nkey = \"node.key\"\ndata = \"data\"\n"
-          "admin_port_file = \"admin.port\"\ndevelopment = true\n"
-          "memory_bytes = 134217728\nreconcile_seconds = 5\nscrub_interval_ms = 50\n"));
+      or_stop(replace_file(at / "node.toml", kNodeFile));
     }
   }
   const auto key = crypto::SecretKey::generate();
   or_stop(crypto::write_secret_key(folder / "client.key", key));
   or_stop(client::begin_notes_of_new_key(folder / kClientState));
   write_client_folder(folder, genesis, "genesis",
-                      admit(plan.front().authority, genesis.cluster(), wire::Role::kClient,
-                            key.public_key(), "developer", 1ULL << 40, {}, 3650),
+                      admit_client(plan.front().authority, genesis.cluster(), key.public_key(),
+                                   "developer", 1ULL << 40, 3650),
                       "client.key", ".");
   // Last: with it, the folder is a cluster.
   or_stop(runtime::write_genesis(folder / "genesis", genesis));
@@ -583,6 +609,71 @@ void start_nodes(const Globals& globals, const DevOptions& options) {
   print_each(globals, nodes, "serving");
 }
 
+/// The first name of the organisation that no folder has.
+std::string free_name(const stdfs::path& folder, const std::string& organisation) {
+  std::error_code error;
+  for (std::size_t i = 1;; ++i) {
+    std::string name = fmt::format("{}-{}", organisation, i);
+    if (!stdfs::exists(folder / "nodes" / name, error)) return name;
+  }
+}
+
+/// Epochs by time are what admits a node.
+void check_epochs(const membership::SignedGenesis& genesis) {
+  const auto configuration =
+      or_stop(membership::verify_genesis(genesis, std::nullopt, crypto::ed25519()));
+  if (configuration->settings().epoch_seconds > 0) return;
+  stop(ExitCode::kUsage,
+       {.what = "epochs of this cluster do not end by time, so nobody is admitted",
+        .cause = "it was made without --epoch",
+        .next = "make another: rosebud dev up --epoch 10 --dir FOLDER"});
+}
+
+void add_node(const Globals& globals, const DevOptions& options) {
+  const stdfs::path folder = folder_of(globals, options);
+  const auto genesis = or_stop(runtime::read_genesis(folder / "genesis"));
+  check_epochs(genesis);
+  const auto authority =
+      or_stop(crypto::read_secret_key(folder / "orgs" / options.organisation / "authority.key"));
+  const std::string name =
+      options.node.empty() ? free_name(folder, options.organisation) : options.node;
+  const stdfs::path at = folder / "nodes" / name;
+  const NodeRequest node =
+      make_node(at, name, fmt::format("127.0.0.1:{}", free_ports(1).front()), 100ULL << 30);
+  or_stop(disk::create_directory(
+      at / "data", {.cluster = genesis.cluster(), .node = node.key, .directory = node.directory}));
+  or_stop(runtime::write_statement(at / "node.admission",
+                                   admit_node(authority, genesis.cluster(), node, 3650)));
+  or_stop(
+      replace_file(at / "node.toml", std::string(kNodeFile) + "admission = \"node.admission\"\n"));
+  const DevNode added{
+      .name = name, .organisation = options.organisation, .address = node.address, .folder = at};
+  spawn(added);
+  wait_ready({added}, std::max<Duration>(globals.timeout(), std::chrono::seconds(120)));
+  print_each(globals, {added}, "serving");
+}
+
+/// Its organisation revokes it; its process ends when the others have what it had.
+void remove_node(const Globals& globals, const DevOptions& options) {
+  const stdfs::path folder = folder_of(globals, options);
+  const auto nodes = nodes_in(folder);
+  const auto gone = chosen(nodes, options);
+  for (const DevNode& node : gone) {
+    Globals named = globals;
+    named.cluster = (folder / "rosebud.toml").string();
+    revoke_member(named, node.name, folder / "orgs" / node.organisation);
+  }
+  std::vector<DevNode> others;
+  for (const DevNode& node : nodes) {
+    if (pid_of(node) && std::ranges::find(gone, node.name, &DevNode::name) == gone.end())
+      others.push_back(node);
+  }
+  wait_ready(others, std::max<Duration>(globals.timeout(), std::chrono::seconds(120)));
+  end_processes(gone, SIGTERM);
+  for (const DevNode& node : gone) or_stop(replace_file(node.folder / kRemoved, "\n"));
+  print_each(globals, gone, "removed");
+}
+
 void corrupt(const Globals& globals, const DevOptions& options) {
   for (const DevNode& node : chosen(nodes_in(folder_of(globals, options)), options)) {
     const auto port = number_in(node.folder / "admin.port");
@@ -640,6 +731,16 @@ void add_dev_commands(CLI::App& app, Globals& globals) {
   };
   with_choice(command("kill", "Kill nodes at once (kill -9)", kill_nodes));
   with_choice(command("start", "Start nodes that are down and wait until they serve", start_nodes));
+  auto* add_command = command(
+      "add-node", "Add a node: its organisation admits it, and it waits for the epoch that does",
+      add_node);
+  add_command->add_option("--org", options->organisation, "Its organisation")->required();
+  add_command->add_option("--node", options->node,
+                          "Its name; default: the next of the organisation");
+  command("remove-node", "Revoke a node for ever, and stop it when the others have its data",
+          remove_node)
+      ->add_option("--node", options->node, "Its name")
+      ->required();
   auto* corrupt_command = command(
       "corrupt",
       "Make nodes misbehave, really: mute, lie, stale, garbage, equivocate, disk; honest ends it",

@@ -211,24 +211,42 @@ membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan
   return out;
 }
 
-wire::SignedBytes admit(const crypto::SecretKey& authority, const crypto::ClusterId& cluster,
-                        wire::Role role, const crypto::PublicKey& subject, const std::string& name,
-                        std::uint64_t capacity_bytes, const wire::DirectoryId& directory,
-                        std::uint64_t days) {
-  check_name(name);
+namespace {
+
+wire::SignedBytes sign_admission(const crypto::SecretKey& authority,
+                                 const crypto::ClusterId& cluster, std::uint64_t days,
+                                 wire::AdmissionStatement statement) {
+  check_name(statement.name);
   const std::uint64_t now = wall_seconds();
-  return wire::sign(
-      crypto::ed25519(), authority,
-      wire::AdmissionStatement{.cluster = cluster,
-                               .organisation = authority.public_key(),
-                               .subject = subject,
-                               .role = role,
-                               .capacity_bytes = capacity_bytes,
-                               .directory = directory,
-                               // Clocks of machines differ by minutes, not by an hour.
-                               .not_before = Timestamp(now - 3600),
-                               .not_after = Timestamp(now + days * 86400),
-                               .name = name});
+  statement.cluster = cluster;
+  statement.organisation = authority.public_key();
+  // Clocks of machines differ by minutes, not by an hour.
+  statement.not_before = Timestamp(now - 3600);
+  statement.not_after = Timestamp(now + days * 86400);
+  return wire::sign(crypto::ed25519(), authority, statement);
+}
+
+}  // namespace
+
+wire::SignedBytes admit_client(const crypto::SecretKey& authority, const crypto::ClusterId& cluster,
+                               const crypto::PublicKey& subject, const std::string& name,
+                               std::uint64_t capacity_bytes, std::uint64_t days) {
+  return sign_admission(authority, cluster, days,
+                        {.subject = subject,
+                         .role = wire::Role::kClient,
+                         .capacity_bytes = capacity_bytes,
+                         .name = name});
+}
+
+wire::SignedBytes admit_node(const crypto::SecretKey& authority, const crypto::ClusterId& cluster,
+                             const NodeRequest& node, std::uint64_t days) {
+  return sign_admission(authority, cluster, days,
+                        {.subject = node.key,
+                         .role = wire::Role::kNode,
+                         .capacity_bytes = node.capacity_bytes,
+                         .directory = node.directory,
+                         .name = node.name,
+                         .address = node.address});
 }
 
 void write_client_folder(const stdfs::path& folder, const membership::SignedGenesis& genesis,
@@ -316,7 +334,8 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
         ->required();
     admit_command->add_option("--genesis", options->genesis, "The cluster's genesis file")
         ->required();
-    admit_command->add_option("--name", options->name, "Name of the client or node")->required();
+    if (role == wire::Role::kClient)
+      admit_command->add_option("--name", options->name, "Name of the client")->required();
     admit_command->add_option("--dir", options->folder, "Where to write");
     admit_command->add_option("--days", options->days, "How long it is valid")
         ->capture_default_str();
@@ -334,8 +353,7 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
       const stdfs::path folder = options->folder;
       if (role == wire::Role::kNode) {
         const NodeRequest node = read_node_request(options->request);
-        const auto statement = admit(authority, genesis.cluster(), role, node.key, options->name,
-                                     node.capacity_bytes, node.directory, options->days);
+        const auto statement = admit_node(authority, genesis.cluster(), node, options->days);
         make_folder(folder);
         or_stop(runtime::write_statement(folder / "node.admission", statement));
         print(globals, {{"admission", (folder / "node.admission").string()}},
@@ -351,8 +369,8 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
         or_stop(crypto::write_secret_key(key_file, key));
         or_stop(client::begin_notes_of_new_key(folder / kClientState));
       }
-      const auto statement = admit(authority, genesis.cluster(), role, key.public_key(),
-                                   options->name, options->quota_gib << 30, {}, options->days);
+      const auto statement = admit_client(authority, genesis.cluster(), key.public_key(),
+                                          options->name, options->quota_gib << 30, options->days);
       write_client_folder(folder, genesis, stdfs::absolute(options->genesis), statement,
                           "client.key", {});
       print(globals, {{"cluster_file", (folder / "rosebud.toml").string()}},

@@ -38,11 +38,13 @@ struct OrganisationPlan {
 membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan,
                                        const membership::Settings& settings);
 
-/// The statement that admits `subject`, signed by an organisation.
-wire::SignedBytes admit(const crypto::SecretKey& authority, const crypto::ClusterId& cluster,
-                        wire::Role role, const crypto::PublicKey& subject, const std::string& name,
-                        std::uint64_t capacity_bytes, const wire::DirectoryId& directory,
-                        std::uint64_t days);
+/// The statement that admits a client, signed by an organisation.
+wire::SignedBytes admit_client(const crypto::SecretKey& authority, const crypto::ClusterId& cluster,
+                               const crypto::PublicKey& subject, const std::string& name,
+                               std::uint64_t capacity_bytes, std::uint64_t days);
+/// A node, as it asked.
+wire::SignedBytes admit_node(const crypto::SecretKey& authority, const crypto::ClusterId& cluster,
+                             const NodeRequest& node, std::uint64_t days);
 
 /// Where a client's notes are, in its folder.
 inline constexpr std::string_view kClientState = "client-state";

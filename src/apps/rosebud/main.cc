@@ -187,6 +187,7 @@ int run(int argc, char** argv) {
   add_ref_commands(app, globals);
   add_node_commands(app, globals);
   add_identity_commands(app, globals);
+  add_member_commands(app, globals);
   add_dev_commands(app, globals);
   add_bench_commands(app, globals);
   app.footer(std::string(kFirstSteps) +

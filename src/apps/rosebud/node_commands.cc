@@ -12,26 +12,32 @@
 #include "runtime/statement_file.h"
 
 namespace rosebud::apps {
-namespace {
 
-void run_node(const std::string& file) {
-  const auto node = or_stop(runtime::Node::open(or_stop(read_node_file(file))));
-  // Signals come to one thread that waits for them; everybody else never sees them.
+void run_node(const std::string& file, const std::function<void(std::uint16_t)>& watch) {
+  // Signals come to one thread that waits for them; everybody else never sees them. Before any
+  // thread exists, so that all of them inherit it.
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  ::signal(SIGPIPE, SIG_IGN);
+  if (!plant_bug_of_environment())
+    stop(ExitCode::kUsage, {.what = "the environment asks for a bug that is not to be had"});
+  const auto node = or_stop(runtime::Node::open(or_stop(read_node_file(file))));
   std::thread waiter([&] {
     int signal = 0;
     sigwait(&signals, &signal);
     node->stop();
   });
+  std::thread watcher([&] {
+    if (watch) watch(node->admin_port());
+  });
   node->run();
   pthread_kill(waiter.native_handle(), SIGTERM);
   waiter.join();
+  watcher.join();
 }
-
-}  // namespace
 
 void add_node_commands(CLI::App& app, Globals& globals) {
   auto* node = app.add_subcommand("node", "Storage nodes");
@@ -39,18 +45,8 @@ void add_node_commands(CLI::App& app, Globals& globals) {
   auto file = std::make_shared<std::string>();
   auto* run = node->add_subcommand("run", "Run a storage node until it is told to stop");
   run->add_option("--config", *file, "Its node.toml")->required();
-  run->callback([file] {
-    // Before any thread exists, so that all of them inherit it.
-    sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-    ::signal(SIGPIPE, SIG_IGN);
-    if (!plant_bug_of_environment())
-      stop(ExitCode::kUsage, {.what = "the environment asks for a bug that is not to be had"});
-    run_node(*file);
-  });
+  run->callback([file] { run_node(*file, {}); });
+  add_join_command(*node, globals);
   auto* config = app.add_subcommand("config", "Configuration files");
   config->require_subcommand(1);
   auto checked = std::make_shared<std::string>();

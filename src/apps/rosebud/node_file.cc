@@ -45,6 +45,7 @@ std::vector<Setting> settings_of(const stdfs::path& folder) {
       {"key", true, path_into(&runtime::NodeOptions::key)},
       {"data", true, path_into(&runtime::NodeOptions::data)},
       {"admin_port_file", false, path_into(&runtime::NodeOptions::admin_port_file)},
+      {"admission", false, path_into(&runtime::NodeOptions::admission)},
       {"listen", false,
        [](auto& options, const toml::node& value) {
          const auto text = value.value<std::string>();

@@ -31,6 +31,12 @@ class RecordingSession final : public client::Session {
                     Done done) override;
   void read_record(const wire::ObjectId& id, Duration timeout, Done done) override;
 
+  std::shared_ptr<const membership::Configuration> learn_newest(Duration timeout) override {
+    return inner_.learn_newest(timeout);
+  }
+  std::optional<std::uint8_t> hand_in(const Bytes& operation, Duration timeout) override {
+    return inner_.hand_in(operation, timeout);
+  }
   std::vector<Observed> observations() const override { return inner_.observations(); }
   std::vector<std::string> problems() const override { return inner_.problems(); }
   std::optional<std::string> refusal() const override { return inner_.refusal(); }
