@@ -22,8 +22,16 @@ class Cluster:
         self.work = tempfile.mkdtemp(prefix="rosebud-cluster-")
         self.folder = os.path.join(self.work, "cluster")
         os.environ["XDG_CONFIG_HOME"] = os.path.join(self.work, "config")
-        self.run("dev", "up", "--dir", self.folder, *shape)
-        self.names = sorted(os.listdir(os.path.join(self.folder, "nodes")))
+        try:
+            self.run("dev", "up", "--dir", self.folder, *shape)
+            self.names = sorted(os.listdir(os.path.join(self.folder, "nodes")))
+            self.prepare()
+        except Exception:
+            self.end()  # nothing may go on running
+            raise
+
+    def prepare(self):
+        """For who needs more than a cluster that is up."""
 
     def run(self, *arguments, data=None):
         done = subprocess.run([self.rosebud, "--cluster", self.folder, *arguments], input=data, stdout=subprocess.PIPE,

@@ -24,19 +24,17 @@ class Fetch {
                .admission = admission} {}
 
   void start(const std::string& address) {
-    net::dial(io_, tls_, address, std::nullopt, {},
-              [this](Result<net::ConnectionPointer, net::CloseReason> dialled) {
-                if (!dialled) return end(std::string(net::name_of(dialled.error())));
-                connection_ = std::move(*dialled);
-                connection_->start(
-                    {.on_frame = [this](Bytes header,
-                                        Buffer bulk) { take(header, std::move(bulk)); },
-                     .on_closed =
-                         [this](net::CloseReason reason) {
-                           end(std::string(net::name_of(reason)));
-                         }});
-                connection_->send(hello_.encode(), {});
-              });
+    net::dial(
+        io_, tls_, address, std::nullopt, {},
+        [this](Result<net::ConnectionPointer, net::CloseReason> dialled) {
+          if (!dialled) return end(std::string(net::name_of(dialled.error())));
+          connection_ = std::move(*dialled);
+          connection_->start(
+              {.on_frame = [this](Bytes header, Buffer bulk) { take(header, std::move(bulk)); },
+               .on_closed =
+                   [this](net::CloseReason reason) { end(std::string(net::name_of(reason))); }});
+          connection_->send(hello_.encode(), {});
+        });
   }
 
   std::optional<Bytes> genesis;
@@ -85,10 +83,11 @@ Result<membership::SignedGenesis, Explained> fetch_genesis(const std::string& ad
   fetch.start(address);
   io.run_for(timeout);
   if (!fetch.genesis) {
-    return fail(Explained{.what = "cannot learn of the cluster from " + address + ": " + fetch.problem,
-                          .cause = "no node of this cluster listens there, or the statement is not "
-                                   "good",
-                          .next = "name another node with --at HOST:PORT"});
+    return fail(
+        Explained{.what = "cannot learn of the cluster from " + address + ": " + fetch.problem,
+                  .cause = "no node of this cluster listens there, or the statement is not "
+                           "good",
+                  .next = "name another node with --at HOST:PORT"});
   }
   const auto genesis = membership::SignedGenesis::decode(*fetch.genesis);
   if (!genesis || genesis->cluster() != statement->cluster) {

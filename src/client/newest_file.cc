@@ -25,8 +25,7 @@ std::shared_ptr<const membership::Configuration> kept_in(const std::filesystem::
 }  // namespace
 
 std::shared_ptr<const membership::Configuration> newest_kept(
-    const std::filesystem::path& folder,
-    std::shared_ptr<const membership::Configuration> genesis) {
+    const std::filesystem::path& folder, std::shared_ptr<const membership::Configuration> genesis) {
   auto kept = kept_in(folder, genesis->cluster());
   return kept && kept->number() > genesis->number() ? kept : genesis;
 }

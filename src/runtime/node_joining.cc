@@ -1,6 +1,6 @@
-// How a node becomes a member (design 3.4): it knows its organisation's statement and some nodes, asks
-// them to have it admitted, follows the epochs, and opens its replica in the first one that names
-// it with its data directory.
+// How a node becomes a member (design 3.4): it knows its organisation's statement and some nodes,
+// asks them to have it admitted, follows the epochs, and opens its replica in the first one that
+// names it with its data directory.
 #include "runtime/node_internal.h"
 
 namespace rosebud::runtime {
@@ -26,10 +26,10 @@ bool Node::Impl::is_named_in(const membership::Configuration& configuration) con
 void Node::Impl::ask_to_be_admitted() {
   const auto& nodes = configuration_->nodes();
   const service::Operation wish = service::AdmitNode{*admission_};
-  links_->send(nodes[random_.below(nodes.size())].key,
-               {.context = {.configuration = configuration_->number(),
-                            .nonce = wire::Nonce(random_.next())},
-                .body = wire::HandIn{service::encode(wish)}});
+  links_->send(
+      nodes[random_.below(nodes.size())].key,
+      {.context = {.configuration = configuration_->number(), .nonce = wire::Nonce(random_.next())},
+       .body = wire::HandIn{service::encode(wish)}});
   ask_to_be_admitted_later(kAskInterval);
 }
 

@@ -111,6 +111,7 @@ void run_node(const std::string& node_file, const std::function<void(std::uint16
 void add_join_command(CLI::App& node, Globals& globals);
 void add_identity_commands(CLI::App& app, Globals& globals);
 void add_dev_commands(CLI::App& app, Globals& globals);
+void add_status_command(CLI::App& app, Globals& globals);
 void add_car_commands(CLI::App& app, Globals& globals);
 void add_evidence_commands(CLI::App& app, Globals& globals);
 void add_epoch_commands(CLI::App& app, Globals& globals);

@@ -1,4 +1,4 @@
-// dev: a whole cluster on this machine, of real processes with real keys and disks; and status.
+// dev: a whole cluster on this machine, of real processes with real keys and disks.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "apps/rosebud/commands.h"
+#include "apps/rosebud/dev_nodes.h"
 #include "apps/rosebud/identity.h"
 #include "base/files.h"
 #include "client/record_writer.h"
@@ -42,95 +43,6 @@ struct DevOptions {
   bool is_confirmed = false;
   bool is_shape_given = false;  // --orgs, --nodes or --faults was typed
 };
-
-struct DevNode {
-  std::string name;
-  std::string organisation;
-  std::string address;
-  stdfs::path folder;
-};
-
-std::optional<std::uint64_t> number_in(const stdfs::path& path) {
-  std::ifstream file(path);
-  std::uint64_t number = 0;
-  return file >> number ? std::optional(number) : std::nullopt;
-}
-
-/// The process of a node, if it runs: the one that holds the lock of its data directory.
-std::optional<pid_t> pid_of(const DevNode& node) {
-  const stdfs::path lock = node.folder / "data" / "LOCK.rosebud";
-  const int fd = ::open(lock.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return std::nullopt;
-  const bool is_free = ::flock(fd, LOCK_SH | LOCK_NB) == 0;
-  ::close(fd);
-  const auto pid = number_in(lock);
-  if (is_free || !pid) return std::nullopt;
-  return static_cast<pid_t>(*pid);
-}
-
-std::string without_last_slash(const stdfs::path& path) {
-  const std::string text = path.lexically_normal().string();
-  return text.size() > 1 && text.ends_with('/') ? text.substr(0, text.size() - 1) : text;
-}
-
-/// The development cluster that these options mean: --dir, or the cluster that every command finds.
-stdfs::path folder_of(const Globals& globals, const DevOptions& options) {
-  std::error_code error;
-  const stdfs::path given = options.folder;
-  if (!given.empty() && !stdfs::exists(given / "rosebud.toml", error)) {
-    stop(ExitCode::kUsage, {.what = "there is no development cluster in " + given.string(),
-                            .cause = "the folder is another one, or none was made there yet",
-                            .next = "make one: rosebud dev up --dir " + given.string()});
-  }
-  const auto file = or_stop(
-      client::read_cluster_file(given.empty() ? or_stop(client::find_cluster_file(globals.cluster))
-                                              : given / "rosebud.toml"));
-  if (file.development.empty()) {
-    stop(ExitCode::kUsage, {.what = file.file.string() + " is not a development cluster's",
-                            .cause = "only clusters made by `rosebud dev up` can be handled so",
-                            .next = "name one with --dir"});
-  }
-  return without_last_slash(file.development);
-}
-
-/// In the folder of a node that was removed: its key never comes back.
-constexpr const char* kRemoved = "removed";
-
-/// Nodes that the genesis names, then those that were added. "alpha-1" belongs to alpha.
-std::vector<DevNode> nodes_in(const stdfs::path& folder) {
-  const auto genesis = or_stop(runtime::read_genesis(folder / "genesis"));
-  const auto configuration =
-      or_stop(membership::verify_genesis(genesis, std::nullopt, crypto::ed25519()));
-  std::vector<DevNode> out;
-  for (const auto& node : configuration->nodes()) {
-    out.push_back({.name = node.name,
-                   .organisation = configuration->organisations()[node.organisation].name,
-                   .address = node.address,
-                   .folder = folder / "nodes" / node.name});
-  }
-  std::vector<std::string> added;
-  std::error_code error;
-  std::erase_if(out,
-                [&](const DevNode& node) { return stdfs::exists(node.folder / kRemoved, error); });
-  for (stdfs::directory_iterator at(folder / "nodes", error), end; !error && at != end;
-       at.increment(error)) {
-    const std::string name = at->path().filename().string();
-    // The last that is made of an added node.
-    const bool is_whole = stdfs::exists(at->path() / "node.toml", error) &&
-                          !stdfs::exists(at->path() / kRemoved, error);
-    if (is_whole && std::ranges::find(out, name, &DevNode::name) == out.end())
-      added.push_back(name);
-  }
-  std::ranges::sort(added);
-  for (const std::string& name : added) {
-    const NodeRequest request = read_node_request(folder / "nodes" / name / "node.request.json");
-    out.push_back({.name = name,
-                   .organisation = name.substr(0, name.rfind('-')),
-                   .address = request.address,
-                   .folder = folder / "nodes" / name});
-  }
-  return out;
-}
 
 /// Ports that nobody uses now, below the range from which the system takes ports for outgoing
 /// connections: a node that is down must find its port free again, and a dial to it must not meet
@@ -377,7 +289,7 @@ stdfs::path folder_to_start(const Globals& globals, const DevOptions& options) {
 void check_existing(const stdfs::path& folder, const DevOptions& options) {
   DevOptions found;
   found.folder = folder.string();
-  (void)folder_of({}, found);  // refuses what is no development cluster
+  (void)folder_of({}, found.folder);  // refuses what is no development cluster
   if (!options.is_shape_given) return;
   const auto configuration = or_stop(membership::verify_genesis(
       or_stop(runtime::read_genesis(folder / "genesis")), std::nullopt, crypto::ed25519()));
@@ -421,38 +333,8 @@ void up(const Globals& globals, const DevOptions& options) {
                         nodes.size(), folder.string(), folder.string(), nodes.back().organisation));
 }
 
-nlohmann::json status_of(const DevNode& node) {
-  const auto pid = pid_of(node);
-  nlohmann::json out = {{"name", node.name},
-                        {"org", node.organisation},
-                        {"address", node.address},
-                        {"state", "down"},
-                        {"pid", nullptr}};
-  if (!pid) return out;
-  out["pid"] = *pid;
-  out["state"] = "unreachable";
-  const auto port = number_in(node.folder / "admin.port");
-  const auto body = port ? admin_request(static_cast<std::uint16_t>(*port), "GET", "/v1/status")
-                         : Result<std::string, Explained>(fail(Explained{}));
-  const auto json = body ? nlohmann::json::parse(*body, nullptr, false) : nlohmann::json();
-  if (!json.is_object()) return out;
-  out["state"] = json.value("serving", false) ? "serving" : "reconciling";
-  out["admin_port"] = *port;
-  for (const char* key : {"epoch", "objects", "bytes", "mode", "suspects", "arcs", "arcs_serving",
-                          "healed", "damaged_found"}) {
-    if (json.contains(key)) out[key] = json[key];
-  }
-  return out;
-}
-
-nlohmann::json all_status(const std::vector<DevNode>& nodes) {
-  nlohmann::json out = nlohmann::json::array();
-  for (const DevNode& node : nodes) out.push_back(status_of(node));
-  return out;
-}
-
 void dev_status(const Globals& globals, const DevOptions& options) {
-  const auto all = all_status(nodes_in(folder_of(globals, options)));
+  const auto all = all_status(nodes_in(folder_of(globals, options.folder)));
   if (globals.is_json) return print(globals, {{"nodes", all}}, "");
   for (const auto& node : all) {
     print(globals, {},
@@ -465,64 +347,6 @@ void dev_status(const Globals& globals, const DevOptions& options) {
                           ? ""
                           : "  MISBEHAVES: " + node.value("mode", "")));
   }
-}
-
-/// Whom nodes and this client suspect, by node and kind, with how many observers. Wrong bytes are
-/// proof; slowness is a suspicion.
-nlohmann::json suspects_in(const nlohmann::json& observers) {
-  std::map<std::pair<std::string, std::string>, std::pair<int, std::uint64_t>> seen;
-  for (const auto& observer : observers) {
-    for (const auto& suspect : observer.value("suspects", nlohmann::json::array())) {
-      auto& [observer_count, count] = seen[{suspect.value("node", ""), suspect.value("kind", "")}];
-      ++observer_count;
-      count += suspect.value("count", std::uint64_t{0});
-    }
-  }
-  nlohmann::json out = nlohmann::json::array();
-  for (const auto& [what, how] : seen) {
-    out.push_back({{"node", what.first},
-                   {"kind", what.second},
-                   {"observers", how.first},
-                   {"count", how.second}});
-  }
-  return out;
-}
-
-void status(const Globals& globals, const DevOptions& options) {
-  const stdfs::path folder = folder_of(globals, options);
-  const auto genesis = or_stop(runtime::read_genesis(folder / "genesis"));
-  const auto configuration =
-      or_stop(membership::verify_genesis(genesis, std::nullopt, crypto::ed25519()));
-  const auto all = all_status(nodes_in(folder));
-  std::map<std::string, bool> serves;
-  for (const auto& node : all) serves[node["name"].get<std::string>()] = node["state"] == "serving";
-  std::uint64_t ok = 0;
-  std::uint64_t degraded = 0;
-  std::uint64_t below = 0;
-  for (const auto& arc : configuration->ring().arcs()) {
-    std::size_t up = 0;
-    for (std::uint32_t node : arc.group) up += serves[configuration->nodes()[node].name] ? 1 : 0;
-    ++(up == configuration->group_size() ? ok : up >= configuration->quorum() ? degraded : below);
-  }
-  auto observers = all;
-  observers.push_back({{"suspects", kept_observations(folder / kClientState)}});
-  const auto suspects = suspects_in(observers);
-  const nlohmann::json json = {
-      {"cluster", to_hex(configuration->cluster().view())},
-      {"generation", configuration->number().generation.value},
-      {"epoch", configuration->number().epoch.value},
-      {"groups", {{"ok", ok}, {"degraded", degraded}, {"below_quorum", below}}},
-      {"suspects", suspects},
-      {"nodes", all}};
-  if (globals.is_json) return print(globals, json, "");
-  std::string text = fmt::format("epoch {}   groups: {} ok, {} degraded, {} below quorum",
-                                 configuration->number().epoch.value, ok, degraded, below);
-  for (const auto& suspect : suspects) {
-    text += fmt::format("\nsuspect {}: {} ({} observers, {} times)",
-                        suspect["node"].get<std::string>(), suspect["kind"].get<std::string>(),
-                        suspect["observers"].get<int>(), suspect["count"].get<std::uint64_t>());
-  }
-  print(globals, json, text);
 }
 
 std::vector<DevNode> chosen(const std::vector<DevNode>& nodes, const DevOptions& options) {
@@ -570,7 +394,7 @@ void end_processes(const std::vector<DevNode>& nodes, int signal) {
 }
 
 void down(const Globals& globals, const DevOptions& options) {
-  const std::string folder = folder_of(globals, options).string();
+  const std::string folder = folder_of(globals, options.folder).string();
   if (options.is_deleting && !options.is_confirmed) {
     stop(ExitCode::kUsage, {.what = "nothing was stopped or deleted",
                             .cause = "--delete removes " + folder +
@@ -595,13 +419,13 @@ void down(const Globals& globals, const DevOptions& options) {
 }
 
 void kill_nodes(const Globals& globals, const DevOptions& options) {
-  const auto nodes = chosen(nodes_in(folder_of(globals, options)), options);
+  const auto nodes = chosen(nodes_in(folder_of(globals, options.folder)), options);
   end_processes(nodes, SIGKILL);
   print_each(globals, nodes, "down");
 }
 
 void start_nodes(const Globals& globals, const DevOptions& options) {
-  const auto nodes = chosen(nodes_in(folder_of(globals, options)), options);
+  const auto nodes = chosen(nodes_in(folder_of(globals, options.folder)), options);
   for (const DevNode& node : nodes) {
     if (!pid_of(node)) spawn(node);
   }
@@ -630,7 +454,7 @@ void check_epochs(const membership::SignedGenesis& genesis) {
 }
 
 void add_node(const Globals& globals, const DevOptions& options) {
-  const stdfs::path folder = folder_of(globals, options);
+  const stdfs::path folder = folder_of(globals, options.folder);
   const auto genesis = or_stop(runtime::read_genesis(folder / "genesis"));
   check_epochs(genesis);
   const auto authority =
@@ -655,7 +479,7 @@ void add_node(const Globals& globals, const DevOptions& options) {
 
 /// Its organisation revokes it; its process ends when the others have what it had.
 void remove_node(const Globals& globals, const DevOptions& options) {
-  const stdfs::path folder = folder_of(globals, options);
+  const stdfs::path folder = folder_of(globals, options.folder);
   const auto nodes = nodes_in(folder);
   const auto gone = chosen(nodes, options);
   for (const DevNode& node : gone) {
@@ -675,7 +499,7 @@ void remove_node(const Globals& globals, const DevOptions& options) {
 }
 
 void corrupt(const Globals& globals, const DevOptions& options) {
-  for (const DevNode& node : chosen(nodes_in(folder_of(globals, options)), options)) {
+  for (const DevNode& node : chosen(nodes_in(folder_of(globals, options.folder)), options)) {
     const auto port = number_in(node.folder / "admin.port");
     if (!port || !pid_of(node)) {
       stop(ExitCode::kUsage, {.what = "node " + node.name + " does not run",
@@ -749,11 +573,6 @@ void add_dev_commands(CLI::App& app, Globals& globals) {
   corrupt_command->add_option("--mode", options->mode, "How")
       ->required()
       ->check(CLI::IsMember({"honest", "mute", "lie", "stale", "garbage", "equivocate", "disk"}));
-
-  auto* status_command =
-      app.add_subcommand("status", "Epoch, groups and suspects of a development cluster");
-  status_command->add_option("--dir", options->folder, "Folder of the cluster");
-  status_command->callback([&globals, options] { status(globals, *options); });
 }
 
 }  // namespace rosebud::apps

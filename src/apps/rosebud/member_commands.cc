@@ -50,23 +50,20 @@ void list(const Globals& globals) {
   const OpenSession session(globals);
   const auto configuration = newest(globals, *session);
   nlohmann::json members = nlohmann::json::array();
-  std::string text = fmt::format("epoch {}: {} nodes of {} organisations; {} of {} seats of the "
-                                 "configuration service are taken",
-                                 configuration->number().epoch.value, configuration->nodes().size(),
-                                 configuration->organisations().size(),
-                                 configuration->service().size(),
-                                 3 * configuration->settings().service_faults + 1);
+  std::string text = fmt::format(
+      "epoch {}: {} nodes of {} organisations; {} of {} seats of the "
+      "configuration service are taken",
+      configuration->number().epoch.value, configuration->nodes().size(),
+      configuration->organisations().size(), configuration->service().size(),
+      3 * configuration->settings().service_faults + 1);
   for (std::uint32_t i = 0; i < configuration->nodes().size(); ++i) {
     members.push_back(json_of(*configuration, i));
     const auto& one = members.back();
-    text += fmt::format("\n{:<16} {:<12} {:<24} {:>10}  keeps {:5.1f} % of all{}",
-                        one["name"].get<std::string>(), one["org"].get<std::string>(),
-                        one["address"].get<std::string>(),
-                        human_bytes(one["capacity_bytes"].get<double>()),
-                        100 * one["share"].get<double>(),
-                        one["seat"].is_null()
-                            ? ""
-                            : fmt::format("  seat {}", one["seat"].get<std::uint32_t>()));
+    text += fmt::format(
+        "\n{:<16} {:<12} {:<24} {:>10}  keeps {:5.1f} % of all{}", one["name"].get<std::string>(),
+        one["org"].get<std::string>(), one["address"].get<std::string>(),
+        human_bytes(one["capacity_bytes"].get<double>()), 100 * one["share"].get<double>(),
+        one["seat"].is_null() ? "" : fmt::format("  seat {}", one["seat"].get<std::uint32_t>()));
   }
   if (globals.is_quiet) {
     text.clear();
@@ -85,11 +82,12 @@ void hand_in(const Globals& globals, client::Session& session, const service::Op
              const std::string& refused_because) {
   const auto said = session.hand_in(service::encode(operation), globals.timeout());
   if (!said) {
-    stop(ExitCode::kNoQuorum,
-         {.what = "the configuration service did not take it in time",
-          .cause = "too few of its members answer, an epoch is just ending, or the organisation has "
-                   "used up its admissions of the day",
-          .next = "run the same command again: doing it twice changes nothing"});
+    stop(
+        ExitCode::kNoQuorum,
+        {.what = "the configuration service did not take it in time",
+         .cause = "too few of its members answer, an epoch is just ending, or the organisation has "
+                  "used up its admissions of the day",
+         .next = "run the same command again: doing it twice changes nothing"});
   }
   if (static_cast<service::Answer>(*said) != service::Answer::kRefused) return;
   stop(ExitCode::kDenied, {.what = "the configuration service refused it",
@@ -101,9 +99,10 @@ void hand_in(const Globals& globals, client::Session& session, const service::Op
 std::string when(const Configuration& configuration) {
   const std::uint64_t length = configuration.settings().epoch_seconds;
   if (length == 0) return "with the next epoch (epochs of this cluster do not end by time)";
-  const auto now = static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
-                                                  std::chrono::system_clock::now().time_since_epoch())
-                                                  .count());
+  const auto now =
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                     std::chrono::system_clock::now().time_since_epoch())
+                                     .count());
   const std::uint64_t end = configuration.start().value + length;
   return fmt::format("with epoch {}, in about {} s", configuration.number().epoch.value + 1,
                      end > now ? end - now : 0);
@@ -134,9 +133,9 @@ void admit(const Globals& globals, const MemberOptions& options) {
                             .next = "get one from the organisation: rosebud org admit-node"});
   }
   const OpenSession session(globals);
-  hand_in(globals, *session,
-          service::AdmitNode{statement},
-          "a later statement for this node is there, the statement has expired, is of another cluster, or the key was revoked");
+  hand_in(globals, *session, service::AdmitNode{statement},
+          "a later statement for this node is there, the statement has expired, is of another "
+          "cluster, or the key was revoked");
   const auto is_in = [&](const Configuration& one) {
     const auto index = one.node_index(admission->subject);
     return index && one.nodes()[*index].directory == admission->directory &&
@@ -180,14 +179,14 @@ ConfigurationPointer revoke(const Globals& globals, client::Session& session,
   const auto configuration = newest(globals, session);
   const wire::NodeKey key = revocable(*configuration, name, authority.public_key()).key;
   hand_in(globals, session,
-          service::RevokeNode{wire::sign(
-              crypto::ed25519(), authority,
-              service::Revocation{.cluster = configuration->cluster(),
-                                  .organisation = authority.public_key(),
-                                  .node = key})},
+          service::RevokeNode{wire::sign(crypto::ed25519(), authority,
+                                         service::Revocation{.cluster = configuration->cluster(),
+                                                             .organisation = authority.public_key(),
+                                                             .node = key})},
           "the node is another organisation's");
   if (!is_waiting) return newest(globals, session);
-  return wait_for(globals, session, [key](const Configuration& one) { return !one.node_index(key); });
+  return wait_for(globals, session,
+                  [key](const Configuration& one) { return !one.node_index(key); });
 }
 
 void revoke(const Globals& globals, const MemberOptions& options) {
@@ -197,12 +196,12 @@ void revoke(const Globals& globals, const MemberOptions& options) {
   const auto before = newest(globals, *session);
   const wire::NodeKey key = revocable(*before, options.name, authority.public_key()).key;
   if (!options.is_confirmed) {
-    stop(ExitCode::kUsage,
-         {.what = "nothing was revoked",
-          .cause = "the key of " + options.name + " can never come back, and its data moves to "
-                   "others",
-          .next = "rosebud member revoke " + options.name + " --org " + options.organisation +
-                  " --yes"});
+    stop(ExitCode::kUsage, {.what = "nothing was revoked",
+                            .cause = "the key of " + options.name +
+                                     " can never come back, and its data moves to "
+                                     "others",
+                            .next = "rosebud member revoke " + options.name + " --org " +
+                                    options.organisation + " --yes"});
   }
   const auto after = revoke(globals, *session, options.name, authority, options.is_waiting);
   const bool is_out = !after->node_index(key);
@@ -229,8 +228,7 @@ void add_member_commands(CLI::App& app, Globals& globals) {
   member->add_subcommand("list", "All nodes of the newest epoch")->callback([&globals] {
     list(globals);
   });
-  auto* admit_command =
-      member->add_subcommand("admit", "Hand in the statement that admits a node");
+  auto* admit_command = member->add_subcommand("admit", "Hand in the statement that admits a node");
   admit_command->add_option("statement", options->statement, "Its node.admission")->required();
   admit_command->callback([&globals, options] { admit(globals, *options); });
   auto* revoke_command = member->add_subcommand(
