@@ -1,17 +1,23 @@
 #include "pbft/pending_requests.h"
 
+#include "pbft/planted_bugs.h"
+
 namespace rosebud::pbft {
 
 bool PendingRequests::add(const Request& request, Instant now) {
+  std::optional<std::uint64_t> place;
   if (const auto at = by_client_.find(request.client); at != by_client_.end()) {
-    if (by_arrival_.at(at->second).request.number >= request.number) return false;
+    const Entry& earlier = by_arrival_.at(at->second);
+    if (earlier.request.number >= request.number) return false;
+    if (!earlier.is_proposed && !is_planted(Bug::kPlaceInQueueLost)) place = earlier.place;
     remove(request.client, request.number);
   }
   if (size() >= count_max_ || bytes_ + request.operation.size() > bytes_max_) return false;
   bytes_ += request.operation.size();
-  ++unproposed_;
   by_client_[request.client] = ++arrivals_;
-  by_arrival_[arrivals_] = {.request = request, .since = now};
+  const Entry entry{.request = request, .since = now, .place = place.value_or(arrivals_)};
+  queue_[entry.place] = arrivals_;
+  by_arrival_[arrivals_] = entry;
   return true;
 }
 
@@ -22,7 +28,7 @@ std::optional<Instant> PendingRequests::remove(const ClientId& client, RequestNu
   if (entry->second.request.number > up_to) return std::nullopt;
   const Instant since = entry->second.since;
   bytes_ -= entry->second.request.operation.size();
-  if (!entry->second.is_proposed) --unproposed_;
+  if (!entry->second.is_proposed) queue_.erase(entry->second.place);
   by_arrival_.erase(entry);
   by_client_.erase(at);
   return since;
@@ -39,8 +45,8 @@ void PendingRequests::remove_if(const std::function<bool(const Request&)>& is_do
 void PendingRequests::clear() {
   by_arrival_.clear();
   by_client_.clear();
+  queue_.clear();
   bytes_ = 0;
-  unproposed_ = 0;
 }
 
 void PendingRequests::restart(Instant now) {
@@ -48,8 +54,8 @@ void PendingRequests::restart(Instant now) {
     entry.since = now;
     entry.is_proposed = false;
     entry.is_told_to_all = false;
+    queue_[entry.place] = arrival;
   }
-  unproposed_ = by_arrival_.size();
 }
 
 void PendingRequests::mark_proposed(const ClientId& client, RequestNumber number) {
@@ -58,19 +64,18 @@ void PendingRequests::mark_proposed(const ClientId& client, RequestNumber number
   Entry& entry = by_arrival_.at(at->second);
   if (entry.request.number != number || entry.is_proposed) return;
   entry.is_proposed = true;
-  --unproposed_;
+  queue_.erase(entry.place);
 }
 
 std::vector<Request> PendingRequests::take_batch(std::size_t count_max, std::size_t bytes_max) {
   std::vector<Request> out;
   std::size_t bytes = 0;
-  for (auto& [arrival, entry] : by_arrival_) {
-    if (unproposed_ == 0 || out.size() == count_max) break;
-    if (entry.is_proposed) continue;
+  while (!queue_.empty() && out.size() < count_max) {
+    Entry& entry = by_arrival_.at(queue_.begin()->second);
     bytes += entry.request.operation.size();
     if (!out.empty() && bytes > bytes_max) break;
     entry.is_proposed = true;
-    --unproposed_;
+    queue_.erase(queue_.begin());
     out.push_back(entry.request);
   }
   return out;

@@ -2,6 +2,11 @@
 //
 // Each waits on its own: a primary that executes others' requests and leaves one client's aside is
 // found out as one that does nothing [CL99 §4.5.2 restarts one timer for all].
+//
+// At the primary a client has one place in the queue, whatever it asks for meanwhile. Suppose its
+// next request went to the end: then one that asks a backup for something, and the primary for
+// something newer again and again before its turn, would never have it, and the backup that waits
+// for the first request would leave a view in which nobody is faulty.
 #pragma once
 
 #include <functional>
@@ -18,6 +23,7 @@ class PendingRequests {
   struct Entry {
     Request request;
     Instant since;                // of arrival, or of the view that it waits for now
+    std::uint64_t place = 0;      // in the queue; the least comes first
     bool is_proposed = false;     // at the primary: in a batch of this view
     bool is_told_to_all = false;  // half of its time was over
   };
@@ -26,7 +32,8 @@ class PendingRequests {
       : count_max_(count_max), bytes_max_(bytes_max) {}
 
   /// False: known, older than what waits, or no room. A greater number takes the place of a
-  /// smaller one of its client.
+  /// smaller one of its client, in the queue too when that one was not proposed. It waits from now
+  /// on: what it was exchanged for is not asked for any more.
   bool add(const Request& request, Instant now);
   /// Executed, or never to be executed. Returns since when it waited.
   std::optional<Instant> remove(const ClientId& client, RequestNumber up_to);
@@ -34,12 +41,12 @@ class PendingRequests {
   /// Those of which `is_done` is true.
   void remove_if(const std::function<bool(const Request&)>& is_done);
 
-  /// In a new view all wait anew, in the order in which they came.
+  /// In a new view all wait anew and queue by their places, proposed before or not.
   void restart(Instant now);
   void mark_proposed(const ClientId& client, RequestNumber number);
-  /// The oldest that were not proposed, within the limits, marked as proposed.
+  /// The first of the queue, within the limits, marked as proposed.
   std::vector<Request> take_batch(std::size_t count_max, std::size_t bytes_max);
-  std::size_t unproposed_count() const { return unproposed_; }
+  std::size_t unproposed_count() const { return queue_.size(); }
 
   bool empty() const { return by_arrival_.empty(); }
   std::size_t size() const { return by_arrival_.size(); }
@@ -58,10 +65,10 @@ class PendingRequests {
   std::size_t count_max_;
   std::size_t bytes_max_;
   std::size_t bytes_ = 0;
-  std::size_t unproposed_ = 0;  // Invariant: entries with !is_proposed.
   std::uint64_t arrivals_ = 0;
   std::map<std::uint64_t, Entry> by_arrival_;
   std::map<ClientId, std::uint64_t> by_client_;
+  std::map<std::uint64_t, std::uint64_t> queue_;  // place to arrival. Invariant: !is_proposed.
 };
 
 }  // namespace rosebud::pbft

@@ -48,6 +48,7 @@ enum class Bug : std::uint8_t {
   kOneVouchIsEnough,
   kUnvouchedPrepared,
   kVouchesNotAwaited,
+  kPlaceInQueueLost,
   // Bounds
   kWaterMarksIgnored,
 };
@@ -119,6 +120,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "a backup prepares what it neither verified nor heard F+1 vouch for [Aardvark09 3]"},
     {Bug::kVouchesNotAwaited, "vouches-not-awaited", "session-keys",
      "what one replica verified is proposed and waited for at once [Aardvark09 3]"},
+    {Bug::kPlaceInQueueLost, "place-in-queue-lost", "session-keys",
+     "a newer request of a client goes to the end of the queue"},
     {Bug::kWaterMarksIgnored, "water-marks-ignored", "byzantine",
      "numbers over the high water mark are kept [CL99 4.2]"},
 };

@@ -300,6 +300,23 @@ TEST(PendingRequests, BatchesAreTakenInTheOrderOfArrivalAndOnce) {
   EXPECT_EQ(pending.take_batch(9, 1000).size(), 3U);
 }
 
+TEST(PendingRequests, ANewerRequestKeepsItsClientsPlaceInTheQueueUntilItIsProposed) {
+  PendingRequests pending(10, 1000);
+  pending.add(test_request("a", 1), Instant{});
+  pending.add(test_request("b", 1), Instant{});
+  pending.add(test_request("a", 2), Instant(std::chrono::seconds(1)));
+  EXPECT_EQ(pending.oldest_since(), Instant{});  // of b: the new one waits from now on
+  EXPECT_EQ(pending.unproposed_count(), 2U);
+  EXPECT_EQ(pending.take_batch(1, 1000), std::vector{test_request("a", 2)});
+  pending.add(test_request("a", 3), Instant(std::chrono::seconds(2)));  // it has had its turn
+  EXPECT_EQ(pending.take_batch(1, 1000), std::vector{test_request("b", 1)});
+  EXPECT_EQ(pending.take_batch(1, 1000), std::vector{test_request("a", 3)});
+  pending.restart(Instant{});  // a new view
+  pending.remove(test_request("b", 1).client, RequestNumber(1));
+  EXPECT_EQ(pending.take_batch(9, 1000), std::vector{test_request("a", 3)});
+  EXPECT_EQ(pending.unproposed_count(), 0U);
+}
+
 TEST(PendingRequests, BytesAreBoundedButOneRequestAlwaysFits) {
   PendingRequests pending(10, 100);
   EXPECT_TRUE(pending.add(test_request("a", 1, std::string(60, 'x')), Instant{}));

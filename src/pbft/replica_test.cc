@@ -126,6 +126,25 @@ TEST(NormalCase, RequestsAreGatheredWhileInstancesAreInFlight) {
   EXPECT_EQ(next[0].batch->batch().requests.size(), 3U);
 }
 
+// Otherwise it never has its turn while there is a queue, and a backup that waits for the first one
+// leaves the view.
+TEST(NormalCase, AClientThatAsksForSomethingNewerKeepsItsPlaceInTheQueue) {
+  Settings settings = test_settings();
+  settings.instances_in_flight_max = 1;
+  settings.batch_requests_max = 1;
+  TestReplica primary(0, settings);
+  const Effects first = primary.ask(test_request("a", 1));
+  for (const auto& [client, number] : {std::pair("b", 1), {"c", 1}, {"b", 2}, {"b", 3}}) {
+    primary.ask(test_request(client, static_cast<std::uint64_t>(number)));
+  }
+  const crypto::Digest digest = broadcasts_of<PrePrepare>(first).at(0).vote.digest;
+  primary.hear_votes(VoteKind::kPrepare, 0, 1, digest, {1, 2});
+  const auto next =
+      broadcasts_of<PrePrepare>(primary.hear_votes(VoteKind::kCommit, 0, 1, digest, {1, 2}));
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].batch->batch().requests, std::vector{test_request("b", 3)});
+}
+
 TEST(NormalCase, ABackupPreparesTheFirstProposalOnceAndDurably) {
   TestReplica backup(1);
   const Effects effects = backup.hear(0, backup.proposal(0, 1, kBatch));
