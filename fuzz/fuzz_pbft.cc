@@ -223,11 +223,13 @@ class Play {
                                        .silent_until = number(),
                                        .view_changes = {view(), view()}});
       case 13: {
-        Vouch message;
-        for (std::uint8_t left = in_.u8() % 3; left > 0; --left) {
-          message.requests.push_back(request().digest(InstanceId{}));
+        const std::uint8_t lot = in_.u8();
+        std::vector<crypto::Digest> requests;
+        for (int left = lot % 3; left > 0; --left) {
+          requests.push_back(request().digest(InstanceId{}));
         }
-        return hear(from, std::move(message));
+        if (lot >= 128) return hear(from, FetchRequests{std::move(requests)});
+        return hear(from, Vouch{std::move(requests)});
       }
       default:
         // Anything that decodes: chunks, manifests, questions.

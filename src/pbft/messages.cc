@@ -89,9 +89,13 @@ void write_body(wire::Writer& out, const RecoveryAnswer& message) {
   for (const Vote& one : message.view_changes) write(out, one);
 }
 void write_body(wire::Writer& out, const Request& message) { write(out, message); }
-void write_body(wire::Writer& out, const Vouch& message) {
-  out.u16(static_cast<std::uint16_t>(message.requests.size()));
-  for (const crypto::Digest& one : message.requests) out.raw(one.view());
+void write_digests(wire::Writer& out, const std::vector<crypto::Digest>& digests) {
+  out.u16(static_cast<std::uint16_t>(digests.size()));
+  for (const crypto::Digest& one : digests) out.raw(one.view());
+}
+void write_body(wire::Writer& out, const Vouch& message) { write_digests(out, message.requests); }
+void write_body(wire::Writer& out, const FetchRequests& message) {
+  write_digests(out, message.requests);
 }
 
 ViewChange read_view_change(wire::Reader& in) {
@@ -146,13 +150,11 @@ RecoveryAnswer read_recovery_answer(wire::Reader& in) {
   return out;
 }
 
-Vouch read_vouch(wire::Reader& in) {
-  Vouch out;
+std::vector<crypto::Digest> read_digests(wire::Reader& in) {
+  std::vector<crypto::Digest> out;
   const std::size_t count = in.u16();
   if (count > kVouchedMax) in.fail();
-  for (std::size_t i = 0; i < count && in.ok(); ++i) {
-    out.requests.push_back(in.fixed<crypto::Digest>());
-  }
+  for (std::size_t i = 0; i < count && in.ok(); ++i) out.push_back(in.fixed<crypto::Digest>());
   return out;
 }
 
@@ -198,7 +200,9 @@ std::optional<Message> read_body(std::uint8_t type, const InstanceId& instance, 
     case 16:
       return read_request(in);
     case 17:
-      return read_vouch(in);
+      return Vouch{read_digests(in)};
+    case 18:
+      return FetchRequests{read_digests(in)};
     default:
       return std::nullopt;
   }
@@ -265,10 +269,10 @@ std::optional<Reply> decode_reply(ByteView bytes) {
 
 std::string_view name_of(const Message& message) {
   constexpr std::string_view kNames[] = {
-      "pre-prepare",    "ballot",      "view-change", "new-view",       "status",
-      "fetch-batch",    "batch-found", "committed",   "stable",         "fetch-manifest",
-      "manifest-found", "fetch-chunk", "chunk-found", "recovery-query", "recovery-answer",
-      "request",        "vouch"};
+      "pre-prepare",    "ballot",      "view-change",   "new-view",       "status",
+      "fetch-batch",    "batch-found", "committed",     "stable",         "fetch-manifest",
+      "manifest-found", "fetch-chunk", "chunk-found",   "recovery-query", "recovery-answer",
+      "request",        "vouch",       "fetch-requests"};
   static_assert(std::size(kNames) == std::variant_size_v<Message>);
   return kNames[message.index()];
 }
@@ -333,6 +337,9 @@ std::string describe(const Message& message) {
   }
   if (const auto* one = std::get_if<Vouch>(&message)) {
     return "vouch for " + std::to_string(one->requests.size()) + " requests";
+  }
+  if (const auto* one = std::get_if<FetchRequests>(&message)) {
+    return "fetch " + std::to_string(one->requests.size()) + " requests";
   }
   return std::string(name_of(message));
 }

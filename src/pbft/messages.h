@@ -110,10 +110,15 @@ struct Vouch {
 };
 /// 32 KiB. A replica that has more to say says it in several messages.
 inline constexpr std::size_t kVouchedMax = 1024;
+/// "So many vouch for these, and I have none of them": a primary asks who has them.
+struct FetchRequests {
+  std::vector<crypto::Digest> requests;  // at most kVouchedMax
+};
 
-using Message = std::variant<PrePrepare, Ballot, ViewChange, NewView, Status, FetchBatch,
-                             BatchFound, Committed, StableCheckpoint, FetchManifest, ManifestFound,
-                             FetchChunk, ChunkFound, RecoveryQuery, RecoveryAnswer, Request, Vouch>;
+using Message =
+    std::variant<PrePrepare, Ballot, ViewChange, NewView, Status, FetchBatch, BatchFound, Committed,
+                 StableCheckpoint, FetchManifest, ManifestFound, FetchChunk, ChunkFound,
+                 RecoveryQuery, RecoveryAnswer, Request, Vouch, FetchRequests>;
 
 /// From a replica to a client, over a link that names the replica.
 struct Reply {

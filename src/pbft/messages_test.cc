@@ -52,7 +52,8 @@ std::vector<Message> one_of_each() {
           .view_changes = {signed_vote(*group, VoteKind::kViewChange, 2, 0, test_digest(1), 1),
                            signed_vote(*group, VoteKind::kViewChange, 3, 0, test_digest(2), 2)}},
       test_request("c", 9, "do it"),
-      Vouch{{test_digest(1), test_digest(2)}}};
+      Vouch{{test_digest(1), test_digest(2)}},
+      FetchRequests{{test_digest(3)}}};
 }
 
 TEST(Messages, EncodingsAreReadBackAndCanonical) {
@@ -104,7 +105,8 @@ TEST(Verify, NoBitOfWhatIsSignedCanBeChanged) {
         !std::holds_alternative<FetchChunk>(message) &&
         !std::holds_alternative<ChunkFound>(message) &&
         !std::holds_alternative<RecoveryQuery>(message) &&
-        !std::holds_alternative<RecoveryAnswer>(message) && !std::holds_alternative<Vouch>(message);
+        !std::holds_alternative<RecoveryAnswer>(message) &&
+        !std::holds_alternative<Vouch>(message) && !std::holds_alternative<FetchRequests>(message);
     if (!is_signed) continue;
     const Bytes encoded = encode(message);
     for (std::size_t at = 1; at < encoded.size(); at += 1 + encoded.size() / 400) {

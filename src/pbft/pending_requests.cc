@@ -4,7 +4,7 @@
 
 namespace rosebud::pbft {
 
-bool PendingRequests::add(const Request& request, Instant now) {
+bool PendingRequests::add(const Request& request, Instant now, const crypto::Digest& digest) {
   std::optional<std::uint64_t> place;
   if (const auto at = by_client_.find(request.client); at != by_client_.end()) {
     const Entry& earlier = by_arrival_.at(at->second);
@@ -15,7 +15,9 @@ bool PendingRequests::add(const Request& request, Instant now) {
   if (size() >= count_max_ || bytes_ + request.operation.size() > bytes_max_) return false;
   bytes_ += request.operation.size();
   by_client_[request.client] = ++arrivals_;
-  const Entry entry{.request = request, .since = now, .place = place.value_or(arrivals_)};
+  if (digest != crypto::Digest{}) by_digest_[digest] = arrivals_;
+  const Entry entry{
+      .request = request, .since = now, .digest = digest, .place = place.value_or(arrivals_)};
   queue_[entry.place] = arrivals_;
   by_arrival_[arrivals_] = entry;
   return true;
@@ -29,6 +31,7 @@ std::optional<Instant> PendingRequests::remove(const ClientId& client, RequestNu
   const Instant since = entry->second.since;
   bytes_ -= entry->second.request.operation.size();
   if (!entry->second.is_proposed) queue_.erase(entry->second.place);
+  by_digest_.erase(entry->second.digest);
   by_arrival_.erase(entry);
   by_client_.erase(at);
   return since;
@@ -45,6 +48,7 @@ void PendingRequests::remove_if(const std::function<bool(const Request&)>& is_do
 void PendingRequests::clear() {
   by_arrival_.clear();
   by_client_.clear();
+  by_digest_.clear();
   queue_.clear();
   bytes_ = 0;
 }
@@ -79,6 +83,11 @@ std::vector<Request> PendingRequests::take_batch(std::size_t count_max, std::siz
     out.push_back(entry.request);
   }
   return out;
+}
+
+const Request* PendingRequests::find(const crypto::Digest& digest) const {
+  const auto at = by_digest_.find(digest);
+  return at == by_digest_.end() ? nullptr : &by_arrival_.at(at->second).request;
 }
 
 std::optional<Instant> PendingRequests::first_untold_since() const {

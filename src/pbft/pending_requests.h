@@ -23,6 +23,7 @@ class PendingRequests {
   struct Entry {
     Request request;
     Instant since;                // of arrival, or of the view that it waits for now
+    crypto::Digest digest{};      // by which find() finds it; zero: not at all
     std::uint64_t place = 0;      // in the queue; the least comes first
     bool is_proposed = false;     // at the primary: in a batch of this view
     bool is_told_to_all = false;  // half of its time was over
@@ -34,7 +35,7 @@ class PendingRequests {
   /// False: known, older than what waits, or no room. A greater number takes the place of a
   /// smaller one of its client, in the queue too when that one was not proposed. It waits from now
   /// on: what it was exchanged for is not asked for any more.
-  bool add(const Request& request, Instant now);
+  bool add(const Request& request, Instant now, const crypto::Digest& digest = {});
   /// Executed, or never to be executed. Returns since when it waited.
   std::optional<Instant> remove(const ClientId& client, RequestNumber up_to);
   void clear();
@@ -48,6 +49,8 @@ class PendingRequests {
   std::vector<Request> take_batch(std::size_t count_max, std::size_t bytes_max);
   std::size_t unproposed_count() const { return queue_.size(); }
 
+  /// Nothing when it does not wait, or was added without its digest.
+  const Request* find(const crypto::Digest& digest) const;
   bool empty() const { return by_arrival_.empty(); }
   std::size_t size() const { return by_arrival_.size(); }
   /// When the one that waits longest began to. Requires: !empty().
@@ -68,6 +71,7 @@ class PendingRequests {
   std::uint64_t arrivals_ = 0;
   std::map<std::uint64_t, Entry> by_arrival_;
   std::map<ClientId, std::uint64_t> by_client_;
+  std::map<crypto::Digest, std::uint64_t> by_digest_;
   std::map<std::uint64_t, std::uint64_t> queue_;  // place to arrival. Invariant: !is_proposed.
 };
 

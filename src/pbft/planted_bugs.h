@@ -48,6 +48,7 @@ enum class Bug : std::uint8_t {
   kOneVouchIsEnough,
   kUnvouchedPrepared,
   kVouchesNotAwaited,
+  kMissingNotAskedFor,
   kPlaceInQueueLost,
   // Bounds
   kWaterMarksIgnored,
@@ -120,6 +121,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "a backup prepares what it neither verified nor heard F+1 vouch for [Aardvark09 3]"},
     {Bug::kVouchesNotAwaited, "vouches-not-awaited", "session-keys",
      "what one replica verified is proposed and waited for at once [Aardvark09 3]"},
+    {Bug::kMissingNotAskedFor, "missing-not-asked-for", "session-keys",
+     "a primary gets what it lacks when half of the time-out is over"},
     {Bug::kPlaceInQueueLost, "place-in-queue-lost", "session-keys",
      "a newer request of a client goes to the end of the queue"},
     {Bug::kWaterMarksIgnored, "water-marks-ignored", "byzantine",

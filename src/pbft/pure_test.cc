@@ -317,6 +317,20 @@ TEST(PendingRequests, ANewerRequestKeepsItsClientsPlaceInTheQueueUntilItIsPropos
   EXPECT_EQ(pending.unproposed_count(), 0U);
 }
 
+TEST(PendingRequests, WhatWaitsIsFoundByItsDigest) {
+  PendingRequests pending(10, 1000);
+  pending.add(test_request("a", 1), Instant{}, test_digest(1));
+  pending.add(test_request("b", 1), Instant{});
+  ASSERT_TRUE(pending.find(test_digest(1)));
+  EXPECT_EQ(*pending.find(test_digest(1)), test_request("a", 1));
+  EXPECT_FALSE(pending.find(crypto::Digest{}));
+  pending.add(test_request("a", 2), Instant{}, test_digest(2));
+  EXPECT_FALSE(pending.find(test_digest(1)));
+  EXPECT_TRUE(pending.find(test_digest(2)));
+  pending.clear();
+  EXPECT_FALSE(pending.find(test_digest(2)));
+}
+
 TEST(PendingRequests, BytesAreBoundedButOneRequestAlwaysFits) {
   PendingRequests pending(10, 100);
   EXPECT_TRUE(pending.add(test_request("a", 1, std::string(60, 'x')), Instant{}));

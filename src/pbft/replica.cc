@@ -177,6 +177,8 @@ void Replica::on_time(Now now, Effects& out) noexcept {
   on_transfer_timeout(now, out);
   // Status: since the last one.
   if (now.instant >= status_at_) on_status_timeout(now, out);
+  // Requests that a primary lacks: since the first was ready.
+  ask_for_missing(now, out);
   // Vouches: since the last ones were sent.
   send_vouches(now, out);
 }
@@ -190,6 +192,7 @@ Instant Replica::next_deadline() const {
   }
   if (const auto when = request_deadline()) consider(*when);
   if (!to_vouch_for_.empty()) consider(vouch_at_);
+  if (!missing_.empty()) consider(missing_at_);
   if (transfer_) {
     consider(transfer_->next_deadline());
   } else if (transfer_at_) {
@@ -277,6 +280,7 @@ void Replica::check_invariants() const {
   CHECK(clients_.size() <= settings_.group.clients_max);
   CHECK(unready_.size() <= settings_.pending_requests_max);
   CHECK(vouches_.size() <= 2 * settings_.pending_requests_max * group().seat_count());
+  CHECK(missing_.size() <= kVouchedMax);
   CHECK(doubtful_.size() <= settings_.group.window || is_planted(Bug::kWaterMarksIgnored));
   for (SequenceNumber n = log_.low().next(); n <= log_.last(); n = n.next()) {
     const Slot& slot = *log_.find(n);

@@ -155,10 +155,14 @@ class Replica {
     return verifier_.settings().request_authentication == RequestAuthentication::kSessionKeys;
   }
   void on(Now now, ReplicaId from, const Vouch& message, Effects& out);
+  void on(Now now, ReplicaId from, const FetchRequests& message, Effects& out);
   bool is_genuine(const Request& request, const crypto::Digest& digest) noexcept;
   void take_genuine(Now now, const Request& request, const crypto::Digest& digest, Effects& out);
   void vouch(Now now, const crypto::Digest& digest, Effects& out);
+  bool add_vouch(Now now, ReplicaId from, const crypto::Digest& digest, Effects& out);
   void take_ready(Now now, const crypto::Digest& digest, Effects& out);
+  void miss(Now now, const crypto::Digest& digest);
+  void ask_for_missing(Now now, Effects& out);
   void send_vouches(Now now, Effects& out);
   void vouch_again(Now now);
   bool is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effects& out);
@@ -268,6 +272,8 @@ class Replica {
   std::set<crypto::Digest> to_vouch_for_;  // is said when vouch_at_ has come
   Instant vouch_at_;
   std::set<SequenceNumber> doubtful_;  // numbers with a proposal that waits for vouches
+  std::set<crypto::Digest> missing_;   // at the primary: ready, not here; at most kVouchedMax
+  Instant missing_at_;                 // when they are asked for; set with the first of them
 
   // ---- Views ----
   std::optional<NewView> new_view_;                      // what began view_

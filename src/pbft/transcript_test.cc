@@ -164,6 +164,12 @@ TEST(Transcript, SessionKeys) {
   story.remark("A request with a MAC for each replica: 2F+1 vouch for it before it is ordered.");
   const ClientSessions sessions(*test_group(), test_key("a"), crypto::model_scheme());
   story.ask(sessions.authenticate(RequestNumber(1), Buffer::copy_of(as_bytes("op"))), {0, 1, 2, 3});
+  story.remark("One that backups alone got: the primary asks for it.");
+  story.ask(sessions.authenticate(RequestNumber(2), Buffer::copy_of(as_bytes("op"))), {1, 2, 3});
+  story.pass(settings.vouch_interval);
+  story.pass(settings.status_interval / 2);
+  for (std::size_t seat = 0; seat < 4; ++seat)
+    EXPECT_EQ(story.replica(seat).executed(), SequenceNumber(2));
   story.expect_as_in("session-keys");
 }
 

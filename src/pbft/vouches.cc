@@ -58,6 +58,11 @@ void UnreadyRequests::add(const Request& request, const crypto::Digest& digest) 
   while (size() > count_max_ || bytes_ > bytes_max_) (void)take_out(by_arrival_.begin()->first);
 }
 
+const Request* UnreadyRequests::find(const crypto::Digest& digest) const {
+  const auto at = by_digest_.find(digest);
+  return at == by_digest_.end() ? nullptr : &by_arrival_.at(at->second).request;
+}
+
 std::optional<Request> UnreadyRequests::take(const crypto::Digest& digest) {
   const auto at = by_digest_.find(digest);
   if (at == by_digest_.end()) return std::nullopt;

@@ -67,6 +67,7 @@ class UnreadyRequests {
   /// A greater number takes the place of a smaller one of its client. Of two with one number the
   /// first stays: their client is faulty.
   void add(const Request& request, const crypto::Digest& digest);
+  const Request* find(const crypto::Digest& digest) const;
   /// Takes it out when it is there.
   std::optional<Request> take(const crypto::Digest& digest);
   void remove(const ClientId& client, RequestNumber up_to);

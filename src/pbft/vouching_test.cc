@@ -244,6 +244,60 @@ TEST(Vouching, ABackupWaitsForNothingThatIsNotReady) {
   EXPECT_EQ(backup->view(), View(1));
 }
 
+// Found by seed 1010451 of the scenario "session-keys": the backups had waited for half of the
+// time-out when the primary got the request, and its queue was longer than the other half.
+TEST(Vouching, APrimaryAsksForWhatIsReadyAndNotHere) {
+  SessionReplica primary(0);
+  const Request request = session_request("a", 1, {1, 2, 3});
+  const Duration patience = session_settings().status_interval / 2;
+  EXPECT_TRUE(broadcasts_of<FetchRequests>(primary.hear_vouches(request, {1, 2, 3})).empty());
+  EXPECT_LE(primary->next_deadline(), primary.now().instant + patience);
+  const auto asked = broadcasts_of<FetchRequests>(primary.pass(patience));
+  ASSERT_EQ(asked.size(), 1U);
+  EXPECT_EQ(asked[0].requests, std::vector{digest_of(request)});
+  EXPECT_TRUE(is_proposed(primary.hear(2, request)));
+  EXPECT_TRUE(broadcasts_of<FetchRequests>(primary.pass(std::chrono::seconds(1))).empty());
+}
+
+TEST(Vouching, WhatComesByItselfIsNotAskedFor) {
+  SessionReplica primary(0);
+  const Request late = session_request("a", 1);
+  primary.hear_vouches(late, {1, 2, 3});
+  primary.ask(late);
+  const Request early = session_request("b", 1);
+  primary.ask(early);
+  primary.hear_vouches(early, {1, 2, 3});
+  EXPECT_TRUE(
+      broadcasts_of<FetchRequests>(primary.pass(session_settings().status_interval)).empty());
+}
+
+TEST(Vouching, ABackupAsksForNoRequests) {
+  SessionReplica backup(1);
+  backup.hear_vouches(session_request("a", 1), {0, 2, 3});
+  EXPECT_TRUE(
+      broadcasts_of<FetchRequests>(backup.pass(session_settings().status_interval)).empty());
+}
+
+TEST(Vouching, WhoHasARequestGivesItWithinBounds) {
+  Settings settings = session_settings();
+  settings.given_bytes_max = 3;
+  SessionReplica backup(1, settings);
+  const Request ready = session_request("a", 1);
+  const Request unready = session_request("b", 1);
+  backup.ask(ready);
+  backup.hear_vouches(ready, {2, 3});
+  backup.ask(unready);
+  const FetchRequests question{{digest_of(unready), test_digest(1), digest_of(ready)}};
+  const auto given = effects_of<Send>(backup.hear(0, question));
+  ASSERT_EQ(given.size(), 2U);
+  EXPECT_EQ(given[0].to, id(0));
+  EXPECT_EQ(std::get<Request>(given[0].message), unready);
+  EXPECT_EQ(std::get<Request>(given[1].message), ready);
+  EXPECT_TRUE(effects_of<Send>(backup.hear(0, question)).empty());
+  backup.pass(settings.status_interval);
+  EXPECT_EQ(effects_of<Send>(backup.hear(0, question)).size(), 2U);
+}
+
 TEST(Vouching, ABackupPreparesWhatItVerifiedItself) {
   SessionReplica backup(1);
   const BatchPointer batch = test_batch({session_request("a", 1, {1})});
