@@ -8,6 +8,8 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+constexpr std::uint32_t kClientsMax = 8;
+
 /// How often a kind of fault comes: in `percent` of the seeds, up to `count_max` times.
 struct Weight {
   FaultKind kind;
@@ -142,7 +144,7 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
 WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random& random) {
   WorldOptions out{.seed = seed};
   out.faults = static_cast<std::uint32_t>(random.chance(3, 4) ? 1 : 2);
-  out.clients = static_cast<std::uint32_t>(random.between(3, 8));
+  out.clients = static_cast<std::uint32_t>(random.between(3, kClientsMax));
   out.has_real_signatures = seed % 50 == 0;
   out.has_encoded_messages = seed % 10 == 0;
   out.has_link_hints = random.chance(1, 2);
@@ -172,6 +174,14 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
     settings.group.request_authentication = RequestAuthentication::kSessionKeys;
   }
   return out;
+}
+
+/// One request at a time, of as many clients as there are: some 20 ms for each.
+void make_narrow(WorldOptions& options) {
+  options.faults = 2;
+  options.clients = kClientsMax;
+  options.settings.instances_in_flight_max = 1;
+  options.settings.batch_requests_max = 1;
 }
 
 }  // namespace
@@ -216,6 +226,7 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   out.is_misbehaving_after_healing = random.chance(1, 2);
   if (scenario == "session-keys") out.has_hostile_client = true;
   out.is_calm = scenario == "session-keys" && random.chance(1, 2);
+  if (out.is_calm && seed % 2 == 1) make_narrow(out.world);
   if (!out.is_calm) out.bad.assign(order.begin(), order.begin() + out.world.faults);
   if (scenario == "slow-network") out.safety_time = seconds(2);
   out.story = "f=" + std::to_string(out.world.faults) +
@@ -226,7 +237,7 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
       out.world.settings.group.request_authentication == RequestAuthentication::kSessionKeys;
   if (has_session_keys) out.story += " session-keys";
   if (out.is_calm) {
-    out.story += " calm";
+    out.story += seed % 2 == 1 ? " calm narrow" : " calm";
     return out;
   }
   bool is_lying = false;
