@@ -50,6 +50,9 @@ class FakeSession final : public Session {
   }
   std::shared_ptr<const membership::Configuration> learn_newest(Duration) override { return {}; }
   std::optional<std::uint8_t> hand_in(const Bytes&, Duration) override { return std::nullopt; }
+  std::vector<Buffer> descriptions_after(const wire::ConfigurationNumber&, Duration) override {
+    return {};
+  }
   std::vector<Observed> observations() const override { return {}; }
   std::vector<std::string> problems() const override { return {}; }
   std::optional<std::string> refusal() const override { return std::nullopt; }

@@ -62,6 +62,7 @@ class LiveSession final : public Session {
                {.on_answer =
                     [this](const wire::NodeKey& from, wire::Answer answer) {
                       if (const auto* found = std::get_if<wire::Descriptions>(&answer.body)) {
+                        collect(answer.context.nonce, found->descriptions);
                         learn(found->descriptions);
                         return note_newest(from, answer.context.configuration);
                       }
@@ -165,6 +166,27 @@ class LiveSession final : public Session {
     return out;
   }
 
+  std::vector<Buffer> descriptions_after(const wire::ConfigurationNumber& after,
+                                         Duration timeout) override {
+    const auto end = std::chrono::steady_clock::now() + timeout;
+    std::unique_lock lock(mutex_);
+    collected_.clear();
+    while (collected_.empty() && std::chrono::steady_clock::now() < end) {
+      asio::post(io_, [this, after] {
+        const wire::Nonce nonce(random_.next());
+        {
+          const std::lock_guard held(mutex_);
+          collecting_ = nonce;
+        }
+        ask_all({.configuration = configuration_->number(), .nonce = nonce},
+                wire::GetDescriptions{.after = after});
+      });
+      heard_.wait_until(lock, std::min(end, std::chrono::steady_clock::now() + kAskAgain),
+                        [this] { return !collected_.empty(); });
+    }
+    return std::exchange(collected_, {});
+  }
+
   std::vector<Observed> observations() const override {
     const std::lock_guard lock(mutex_);
     std::vector<Observed> out;
@@ -214,6 +236,12 @@ class LiveSession final : public Session {
     random_.shuffle(some);
     if (some.size() > configuration_->quorum()) some.resize(configuration_->quorum());
     for (const wire::NodeKey& node : some) links_.send(node, {.context = context, .body = body});
+  }
+  void collect(wire::Nonce nonce, const std::vector<Buffer>& descriptions) {
+    const std::lock_guard lock(mutex_);
+    if (nonce != collecting_ || !collected_.empty()) return;
+    collected_ = descriptions;
+    heard_.notify_all();
   }
   void note_newest(const wire::NodeKey& node, const wire::ConfigurationNumber& number) {
     const std::lock_guard lock(mutex_);
@@ -379,6 +407,8 @@ class LiveSession final : public Session {
   std::condition_variable heard_;  // with the mutex
   std::map<wire::NodeKey, wire::ConfigurationNumber> newest_said_;
   std::map<wire::NodeKey, std::uint8_t> handed_in_said_;
+  wire::Nonce collecting_;
+  std::vector<Buffer> collected_;  // what came first for that
   std::map<std::pair<wire::NodeKey, objects::Observation>, std::uint64_t> observed_;
   std::map<wire::NodeKey, net::LinkProblem> problems_;
   std::map<wire::ObjectId, wire::Hold> record_holds_;

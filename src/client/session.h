@@ -64,6 +64,11 @@ class Session {
   /// not in time; asking again does no harm.
   virtual std::optional<std::uint8_t> hand_in(const Bytes& operation, Duration timeout) = 0;
 
+  /// Signed descriptions that follow `after`, oldest first, from some node: a few of them, not
+  /// verified. None: nobody gave any in time.
+  virtual std::vector<Buffer> descriptions_after(const wire::ConfigurationNumber& after,
+                                                 Duration timeout) = 0;
+
   struct Observed {
     std::string node;
     objects::Observation observation;

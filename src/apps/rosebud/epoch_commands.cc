@@ -1,4 +1,4 @@
-// epoch list, show, verify: the chain of epochs in an exported file, off line.
+// epoch list, show, verify: the chain of epochs in an exported file, off line, or of the cluster.
 //
 // All three verify what they show, from the genesis on: an epoch is printed only when it and all
 // before it are verified.
@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "apps/rosebud/commands.h"
+#include "apps/rosebud/epoch_export.h"
 #include "base/parallel.h"
 #include "membership/epoch_file.h"
 
@@ -28,7 +29,7 @@ struct EpochOptions {
 };
 
 constexpr const char* kFileHelp =
-    "Exported epochs: genesis, signed headers, bodies where they are wanted";
+    "Exported epochs (rosebud epoch export); default: those of the cluster, from its nodes";
 constexpr const char* kClusterHelp =
     "With --cluster ID (64 hexadecimal digits; a rosebud.toml that says it does too) nothing else "
     "is\n"
@@ -95,6 +96,12 @@ std::optional<crypto::ClusterId> trusted_cluster(const std::string& given) {
 membership::EpochsVerified verify_file(
     const Globals& globals, const std::string& path,
     const std::function<Onward(const VerifiedEpoch&)>& on_epoch) {
+  if (path.empty()) {
+    const ExportedEpochs exported(globals);
+    Globals there = globals;
+    there.cluster = to_hex(exported.cluster().view());
+    return verify_file(there, exported.path(), on_epoch);
+  }
   const auto cluster = trusted_cluster(globals.cluster);
   InputFile file(path);
   auto verified = [&] {
@@ -365,7 +372,7 @@ void add_epoch_commands(CLI::App& app, Globals& globals) {
   const auto add = [&](const char* name, const char* what,
                        void (*command)(const Globals&, const EpochOptions&)) {
     auto* out = epoch->add_subcommand(name, what);
-    out->add_option("--file", options->file, kFileHelp)->required()->type_name("FILE");
+    out->add_option("--file", options->file, kFileHelp)->type_name("FILE");
     out->footer(kClusterHelp + out->get_footer());
     out->callback([&globals, options, command] { command(globals, *options); });
     return out;
@@ -379,6 +386,7 @@ void add_epoch_commands(CLI::App& app, Globals& globals) {
       "before,\n"
       "from the genesis on. Exit code 6 says that it was not, at which epoch, and why",
       verify);
+  add_epoch_export(*epoch, globals);
 }
 
 }  // namespace rosebud::apps

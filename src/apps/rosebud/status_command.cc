@@ -41,9 +41,8 @@ ConfigurationPointer newest(const Globals& globals, const stdfs::path& folder, b
     return OpenSession(named)->learn_newest(std::chrono::seconds(2));
   }
   const auto genesis = or_stop(runtime::read_genesis(folder / "genesis"));
-  return client::newest_kept(
-      folder / kClientState,
-      or_stop(membership::verify_genesis(genesis, std::nullopt, crypto::ed25519())));
+  return client::newest_kept(folder / kClientState, or_stop(membership::verify_genesis(
+                                                        genesis, std::nullopt, crypto::ed25519())));
 }
 
 /// Whom nodes and this client suspect, by node and kind, with how many observers. Wrong bytes are
@@ -89,10 +88,10 @@ nlohmann::json groups_of(const Seen& seen) {
       return seen.serving.contains(configuration.nodes()[node].name);
     }));
     const bool is_whole = up == arc.group.size();
-    ++counts[up < configuration.quorum()                                 ? "below_quorum"
-             : !is_whole                                                 ? "degraded"
-             : arc.group.size() < configuration.group_size()             ? "exposed"
-                                                                         : "ok"];
+    ++counts[up < configuration.quorum()                     ? "below_quorum"
+             : !is_whole                                     ? "degraded"
+             : arc.group.size() < configuration.group_size() ? "exposed"
+                                                             : "ok"];
   }
   return counts;
 }
@@ -197,9 +196,9 @@ std::string text_of(const nlohmann::json& status) {
       "groups: {} ok, {} exposed, {} degraded, {} below quorum\n"
       "configuration service: {} of {} seats taken: {}{}{}",
       number(status, "epoch"),
-      length == 0 ? "ends when a node leaves"
-                  : fmt::format("{} s old, the next in about {} s", age,
-                                age < length ? length - age : 0),
+      length == 0
+          ? "ends when a node leaves"
+          : fmt::format("{} s old, the next in about {} s", age, age < length ? length - age : 0),
       status["survives_any_one_organisation"].get<bool>() ? "yes"
                                                           : "no: " + joined(status["at_risk_of"]),
       number(groups, "ok"), number(groups, "exposed"), number(groups, "degraded"),

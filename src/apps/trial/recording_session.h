@@ -37,6 +37,10 @@ class RecordingSession final : public client::Session {
   std::optional<std::uint8_t> hand_in(const Bytes& operation, Duration timeout) override {
     return inner_.hand_in(operation, timeout);
   }
+  std::vector<Buffer> descriptions_after(const wire::ConfigurationNumber& after,
+                                         Duration timeout) override {
+    return inner_.descriptions_after(after, timeout);
+  }
   std::vector<Observed> observations() const override { return inner_.observations(); }
   std::vector<std::string> problems() const override { return inner_.problems(); }
   std::optional<std::string> refusal() const override { return inner_.refusal(); }
