@@ -273,6 +273,24 @@ TEST(Member, RefusesAnnouncementsThatAreNotForTheNextEpoch) {
   EXPECT_FALSE(member.on_announcement(good));
 }
 
+/// Where too few announce for a service they are all asked again, with as much time as before.
+TEST(Member, ComplainsOfACandidateNoMoreOftenThanItsPatienceLasts) {
+  TestService service;
+  Member member(node_key(0), service.configuration, std::nullopt, {.patience = seconds(5)},
+                service.scheme, Random(1));
+  service.now_ms += 60'000;
+  service.all_say(PrepareEpoch{});
+  std::map<wire::NodeKey, int> complaints;
+  for (Instant now(seconds(1)); now < Instant(seconds(61)); now += milliseconds(100)) {
+    const auto wish = member.wish(now, service.now_ms, *service.machine);
+    if (!wish) continue;
+    ++complaints[std::get<NoAnnouncement>(*wish).candidate];
+    service.all_say(*wish);
+  }
+  EXPECT_GE(complaints.size(), 4U);
+  for (const auto& [candidate, count] : complaints) EXPECT_LE(count, 12);
+}
+
 TEST(Member, WithoutItsSecretItSignsAndRevealsNothing) {
   TestService service;
   Member member(node_key(0), service.configuration, std::nullopt, {}, service.scheme, Random(1));

@@ -233,17 +233,31 @@ Answer Machine::on(const Asker& asker, const PrepareEpoch&) {
   return Answer::kDone;
 }
 
+bool Machine::is_usable(const Announcement& announcement) const {
+  if (announcement.cluster != configuration_->cluster() ||
+      announcement.number.generation != configuration_->number().generation ||
+      announcement.number.epoch != configuration_->number().epoch.next() ||
+      announcement.commitment == crypto::Digest{}) {
+    return false;
+  }
+  const crypto::PublicKey& key = announcement.epoch_key;
+  const auto is_taken = [&](const State::Candidate& one) {
+    return one.node != announcement.node && one.announcement && one.announcement->epoch_key == key;
+  };
+  const auto is_old = [&key](const membership::ServiceMember& one) { return one.epoch_key == key; };
+  return std::ranges::none_of(state_.candidates, is_taken) &&
+         std::ranges::none_of(configuration_->service(), is_old) &&
+         !configuration_->organisation_index(key) &&
+         std::ranges::find(state_.next.nodes, key, &membership::Node::key) ==
+             state_.next.nodes.end();
+}
+
 Answer Machine::on(const Asker&, const Announce& operation) {
   if (state_.phase != Phase::kAnnouncing) {
     return state_.phase == Phase::kRunning ? Answer::kNotNow : Answer::kAlready;
   }
   const auto announcement = Announcement::decode(operation.announcement.statement);
-  if (!announcement || announcement->cluster != configuration_->cluster() ||
-      announcement->number.generation != configuration_->number().generation ||
-      announcement->number.epoch != configuration_->number().epoch.next() ||
-      announcement->commitment == crypto::Digest{}) {
-    return Answer::kRefused;
-  }
+  if (!announcement) return Answer::kRefused;
   const auto candidate =
       std::ranges::find(state_.candidates, announcement->node, &State::Candidate::node);
   if (candidate == state_.candidates.end()) return Answer::kRefused;
@@ -252,18 +266,7 @@ Answer Machine::on(const Asker&, const Announce& operation) {
   }
   // The first one counts: what a candidate thinks better of changes nothing.
   if (candidate->announcement) return Answer::kAlready;
-  const crypto::PublicKey& key = announcement->epoch_key;
-  const auto is_taken = [&key](const State::Candidate& one) {
-    return one.announcement && one.announcement->epoch_key == key;
-  };
-  const auto is_old = [&key](const membership::ServiceMember& one) { return one.epoch_key == key; };
-  if (std::ranges::any_of(state_.candidates, is_taken) ||
-      std::ranges::any_of(configuration_->service(), is_old) ||
-      configuration_->organisation_index(key) ||
-      std::ranges::find(state_.next.nodes, key, &membership::Node::key) !=
-          state_.next.nodes.end()) {
-    return Answer::kRefused;
-  }
+  if (!is_usable(*announcement)) return Answer::kRefused;
   candidate->announcement = *announcement;
   end_announcing();
   return Answer::kDone;

@@ -36,6 +36,9 @@ class Machine final : public pbft::StateMachine {
   bool may_prepare(std::uint64_t now_ms) const;
   /// A member whose commitment stands in the header, and that has not opened it.
   bool is_share_missing(const wire::NodeKey& node) const;
+  /// Whether a candidate may have the seat with this: it is for the next epoch, and nobody else
+  /// has its key. Its signature is not looked at.
+  bool is_usable(const Announcement& announcement) const;
 
   /// New node keys of one organisation in a day (design 3.4).
   static constexpr std::uint64_t kAdmissionsPerDay = 64;

@@ -90,13 +90,19 @@ std::optional<Operation> Member::wish_for_announcements(Instant now, const Machi
   std::optional<Operation> complaint;
   for (const State::Candidate& one : state.candidates) {
     if (one.announcement) continue;
-    if (const auto held = announcements_.find(one.node); held != announcements_.end()) {
+    // Suppose a candidate announces a key that somebody else has: asked for again and again, it
+    // would be refused for ever. It has announced nothing.
+    const auto held = announcements_.find(one.node);
+    if (held != announcements_.end() &&
+        machine.is_usable(*Announcement::decode(held->second.statement))) {
       return Announce{held->second};
     }
     if (is_overdue(now, one.node) && !complaint && !says(state.unannounced, one.node, self_)) {
       complaint = NoAnnouncement{one.node};
     }
   }
+  // It may be asked again, when too few are left: then it has as much time as before.
+  if (complaint) waited_since_[std::get<NoAnnouncement>(*complaint).candidate] = now;
   return complaint;
 }
 
@@ -142,6 +148,8 @@ bool Member::on_announcement(const wire::SignedBytes& announcement) {
   announcements_.emplace(decoded->node, announcement);
   return true;
 }
+
+void Member::forget_announcement(const wire::NodeKey& node) { announcements_.erase(node); }
 
 // ---- Probes ----
 

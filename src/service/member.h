@@ -52,6 +52,8 @@ class Member {
   std::vector<wire::NodeKey> to_ask(Instant now, const Machine& machine);
   /// False when it is not a valid one for the next epoch.
   bool on_announcement(const wire::SignedBytes& announcement);
+  /// It is asked for again: the key that it names was lost.
+  void forget_announcement(const wire::NodeKey& node);
 
   /// Nodes to be probed now.
   std::vector<wire::NodeKey> to_probe(Instant now);
