@@ -59,7 +59,8 @@ void Participant::begin(pbft::Now now, Entered entered, Effects& out) {
   const bool has_key =
       seat_ && entered_.secret && entered_.secret->public_key() == group_->key_of(*seat_);
   if (!has_key) entered_.secret.reset();
-  out.push_back(EraseSecrets{has_key ? configuration.number() : next_of(configuration.number())});
+  // A key that cannot be read is not for this node to erase: it may be readable after a restart.
+  out.push_back(EraseSecrets{seat_ ? configuration.number() : next_of(configuration.number())});
   if (has_key) {
     member_.emplace(key_.public_key(), entered_.configuration,
                     EpochSecret{.key = *entered_.secret, .share = share_of(*entered_.secret)},
@@ -128,10 +129,15 @@ void Participant::answer_state(const wire::NodeKey& from, const GetState& notice
   }
 }
 
-/// Those who handed it over have it, and members who have begun.
-void Participant::ask_for_state(Instant now, Effects& out) {
+void Participant::try_to_open(Instant now, Effects& out) {
   if (now < ask_for_state_at_) return;
   ask_for_state_at_ = now + settings_.ask_interval;
+  if (entered_.state) return open_group(*entered_.state, out);
+  ask_for_state(out);
+}
+
+/// Those who handed it over have it, and members who have begun.
+void Participant::ask_for_state(Effects& out) {
   std::vector<wire::NodeKey> some = members_of(configuration());
   if (entered_.previous) {
     const std::vector<wire::NodeKey> before = members_of(*entered_.previous);
@@ -168,15 +174,17 @@ void Participant::open_group(const Buffer& state, Effects& out) {
 // ---- A member's duties ----
 
 void Participant::on_time(pbft::Now now, const Machine* machine, Effects& out) {
-  if (now.instant >= tick_at_) {
-    tick_at_ = now.instant + Member::kTick;
-    if (member_ && !is_open_) ask_for_state(now.instant, out);
-    if (member_ && machine) do_duties(now, *machine, out);
-    give_up_old(now, out);
-  }
+  const bool is_tick = now.instant >= tick_at_;
+  // First what somebody waits for: what follows something that cannot be kept is dropped.
+  if (is_tick) give_up_old(now, out);
   pbft::ClientEffects effects;
   client_->on_time(now, effects);
   perform(now, std::move(effects), out);
+  if (is_tick) {
+    tick_at_ = now.instant + Member::kTick;
+    if (member_ && !is_open_) try_to_open(now.instant, out);
+    if (member_ && machine) do_duties(now, *machine, out);
+  }
   ask_next(now, machine, out);
 }
 
@@ -236,9 +244,13 @@ void Participant::sign(Instant now, const Machine& machine, Effects& out) {
   for (const wire::NodeKey& other : members_of(configuration())) {
     if (other != key_.public_key()) out.push_back(SendNotice{other, Signed{*signature}});
   }
-  if (const auto* description = member_->description()) {
-    out.push_back(Learn{Buffer(description->encode())});
-  }
+  learn(out);
+}
+
+/// Its own signature may be one of the 2F+1: not before what is handed over is on disk.
+void Participant::learn(Effects& out) const {
+  const auto* description = next_state_ ? member_->description() : nullptr;
+  if (description) out.push_back(Learn{Buffer(description->encode())});
 }
 
 bool Participant::on_signed(const wire::NodeKey& from, const Signed& notice, const Machine* machine,
@@ -248,16 +260,14 @@ bool Participant::on_signed(const wire::NodeKey& from, const Signed& notice, con
   // Too early is no fault: it comes again.
   if (!member_ || !machine || machine->state().phase != Phase::kSealed) return true;
   member_->on_signature(*machine, notice.signature);
-  if (const auto* description = member_->description()) {
-    out.push_back(Learn{Buffer(description->encode())});
-  }
+  learn(out);
   return true;
 }
 
 // ---- What it asks the group for ----
 
 void Participant::hand_in(pbft::Now now, HandInId id, const Operation& operation, Effects& out) {
-  if (handed_in_.size() >= settings_.hand_ins_max) {
+  if (handed_in_.size() >= settings_.hand_ins_max || !is_node()) {
     out.push_back(HandedIn{.id = id, .answer = Answer::kNotNow});
     return;
   }
@@ -268,16 +278,28 @@ void Participant::hand_in(pbft::Now now, HandInId id, const Operation& operation
 }
 
 void Participant::ask_next(pbft::Now now, const Machine* machine, Effects& out) {
-  if (asking_ != Asking::kNothing) return;
+  // One that is no node any more is no client of the group: the answers of others are false.
+  if (asking_ != Asking::kNothing || !is_node()) return;
   std::optional<Operation> own;
   if (member_ && machine && now.instant >= own_again_at_) {
     own = member_->wish(now.instant, now.wall.value, *machine);
   }
-  const bool is_own = own && (handed_in_.empty() || !was_own_);
-  if (!is_own && handed_in_.empty()) return;
+  const bool is_handed_in = choose_handed_in(now.instant);
+  const bool is_own = own && (!is_handed_in || !was_own_);
+  if (!is_own && !is_handed_in) return;
   was_own_ = is_own;
   asking_ = is_own ? Asking::kOwn : Asking::kHandedIn;
+  asked_at_ = now.instant;
   ask(now, is_own ? Buffer(encode(*own)) : handed_in_.front().operation, out);
+}
+
+/// The one that has waited longest comes to the front; false: none may be asked for now.
+bool Participant::choose_handed_in(Instant now) {
+  const auto at =
+      std::ranges::find_if(handed_in_, [now](const Waiting& one) { return now >= one.not_before; });
+  if (at == handed_in_.end()) return false;
+  std::rotate(handed_in_.begin(), at, std::next(at));
+  return true;
 }
 
 void Participant::ask(pbft::Now now, Buffer operation, Effects& out) {
@@ -316,30 +338,54 @@ void Participant::perform(pbft::Now now, pbft::ClientEffects effects, Effects& o
 
 void Participant::end_asking(pbft::Now now, Answer answer, Effects& out) {
   if (asking_ == Asking::kHandedIn) {
-    out.push_back(HandedIn{.id = handed_in_.front().id, .answer = answer});
-    handed_in_.pop_front();
+    end_handed_in(now, answer, out);
   } else if (answer != Answer::kDone) {
     own_again_at_ = now.instant + Member::kTick;
   }
   asking_ = Asking::kNothing;
 }
 
-void Participant::give_up_old(pbft::Now now, Effects& out) {
-  while (!handed_in_.empty() && now.instant >= handed_in_.front().until) {
-    if (asking_ == Asking::kHandedIn) {
-      pbft::ClientEffects effects;
-      client_->give_up(now, effects);
-      perform(now, std::move(effects), out);
-      end_asking(now, Answer::kNotNow, out);
-    } else {
-      out.push_back(HandedIn{.id = handed_in_.front().id, .answer = Answer::kNotNow});
-      handed_in_.pop_front();
-    }
+/// Not now, but in the next epoch perhaps: as long as its time is not over it waits, behind others.
+void Participant::end_handed_in(pbft::Now now, Answer answer, Effects& out) {
+  Waiting one = std::move(handed_in_.front());
+  handed_in_.pop_front();
+  if (answer != Answer::kNotNow || now.instant >= one.until) {
+    out.push_back(HandedIn{.id = one.id, .answer = answer});
+    return;
   }
+  one.not_before = now.instant + settings_.ask_interval;
+  handed_in_.push_back(std::move(one));
+}
+
+void Participant::give_up_old(pbft::Now now, Effects& out) {
+  const auto is_over = [now](const Waiting& one) { return now.instant >= one.until; };
+  const bool is_asked_in_vain =
+      asking_ != Asking::kNothing && now.instant >= asked_at_ + settings_.answer_timeout;
+  if (is_asked_in_vain || (asking_ == Asking::kHandedIn && is_over(handed_in_.front()))) {
+    stop_asking();
+  }
+  for (const Waiting& one : handed_in_) {
+    if (is_over(one)) out.push_back(HandedIn{.id = one.id, .answer = Answer::kNotNow});
+  }
+  std::erase_if(handed_in_, is_over);
+}
+
+/// Nothing may name the key, since it would give the seat to nobody.
+void Participant::forget_next_secret() {
+  entered_.next_secret.reset();
+  if (member_) member_->forget_announcement(key_.public_key());
+  if (asking_ == Asking::kOwn) stop_asking();
+}
+
+/// Without an answer: what was handed in stays the first.
+void Participant::stop_asking() {
+  pbft::ClientEffects none;  // it asks for one at a time
+  client_->give_up({}, none);
+  asking_ = Asking::kNothing;
 }
 
 void Participant::on_failed(const Effect& effect) {
-  if (std::holds_alternative<KeepSecret>(effect)) entered_.next_secret.reset();
+  if (std::holds_alternative<KeepSecret>(effect)) forget_next_secret();
   if (const auto* state = std::get_if<KeepState>(&effect)) {
     if (state->number != configuration().number()) return next_state_.reset();
     entered_.state.reset();

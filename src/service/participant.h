@@ -71,6 +71,9 @@ struct ParticipantSettings {
   MemberSettings member;
   Duration probe_timeout = std::chrono::seconds(3);
   Duration ask_interval = std::chrono::milliseconds(500);
+  /// What nobody answers is asked for anew, under a greater number. Suppose the clock went back
+  /// over a restart: then the group passes the numbers over that it shows, without a word.
+  Duration answer_timeout = std::chrono::seconds(5);
   /// What was handed in waits so long for being ordered.
   Duration hand_in_timeout = std::chrono::seconds(20);
   std::size_t hand_ins_max = 64;
@@ -106,12 +109,15 @@ class Participant {
   /// Its seat in the epoch, if it can do what that takes.
   bool has_seat() const { return member_.has_value(); }
   bool is_waiting_for_state() const { return member_.has_value() && !is_open_; }
+  /// For tests: bounded by the nodes and how often one is probed.
+  std::size_t probes_under_way() const { return probing_.size(); }
 
  private:
   struct Waiting {
     HandInId id;
     Buffer operation;
     Instant until;
+    Instant not_before{};  // it was asked for at a wrong time of the epoch
   };
 
   bool is_member(const wire::NodeKey& node) const;
@@ -123,16 +129,23 @@ class Participant {
   void on_probed(const wire::NodeKey& from, const Probed& notice);
   void answer_state(const wire::NodeKey& from, const GetState& notice, Effects& out) const;
   void open_group(const Buffer& state, Effects& out);
-  void ask_for_state(Instant now, Effects& out);
+  void try_to_open(Instant now, Effects& out);
+  void ask_for_state(Effects& out);
   void do_duties(pbft::Now now, const Machine& machine, Effects& out);
   void probe(Instant now, Effects& out);
   void ask_candidates(Instant now, const Machine& machine, Effects& out);
   void sign(Instant now, const Machine& machine, Effects& out);
   wire::SignedBytes own_announcement(Effects& out);
+  void forget_next_secret();
+  bool is_node() const { return configuration().node_index(key_.public_key()).has_value(); }
+  void learn(Effects& out) const;
   void ask_next(pbft::Now now, const Machine* machine, Effects& out);
+  bool choose_handed_in(Instant now);
   void ask(pbft::Now now, Buffer operation, Effects& out);
   void perform(pbft::Now now, pbft::ClientEffects effects, Effects& out);
   void end_asking(pbft::Now now, Answer answer, Effects& out);
+  void end_handed_in(pbft::Now now, Answer answer, Effects& out);
+  void stop_asking();
   void give_up_old(pbft::Now now, Effects& out);
 
   crypto::SecretKey key_;
@@ -153,6 +166,7 @@ class Participant {
   enum class Asking : std::uint8_t { kNothing, kOwn, kHandedIn };  // the first of handed_in_
   Asking asking_ = Asking::kNothing;
   std::deque<Waiting> handed_in_;
+  Instant asked_at_;
   bool was_own_ = false;  // what was asked last: they take turns
   Instant own_again_at_;  // after an answer that changed nothing
 
