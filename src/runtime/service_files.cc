@@ -72,13 +72,20 @@ Status<Explained> ServiceFiles::keep_secret(const Number& number,
 Status<Explained> ServiceFiles::erase_secrets(const Number& below) const {
   std::error_code error;
   const fs::path folder = node_key_.parent_path().empty() ? fs::path(".") : node_key_.parent_path();
+  Status<Explained> out;
   for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
     const auto number =
         number_in(at->path().filename().string(), key_prefix(node_key_), kKeySuffix);
     if (!number || *number >= below) continue;
-    if (auto erased = crypto::erase_secret_key(at->path()); !erased) return erased;
+    // One that stays must not keep the others.
+    if (auto erased = crypto::erase_secret_key(at->path()); !erased) out = std::move(erased);
   }
-  return {};
+  if (error) {
+    return fail(Explained{.what = "cannot read " + folder.string() + ": " + error.message(),
+                          .cause = "it belongs to another user",
+                          .next = "give it to the user that runs the node"});
+  }
+  return out;
 }
 
 std::optional<Buffer> ServiceFiles::state(const Number& number,

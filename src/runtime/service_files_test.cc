@@ -51,6 +51,20 @@ TEST_F(ServiceFilesTest, ASecretIsKeptOnceAndErasedWithItsEpoch) {
   EXPECT_TRUE(fs::exists(folder / "other.epoch-0-1.key"));
 }
 
+TEST_F(ServiceFilesTest, ASecretThatCannotBeErasedKeepsNoOther) {
+  for (std::uint64_t epoch = 1; epoch <= 8; ++epoch) {
+    if (epoch % 2 == 0) {
+      ASSERT_TRUE(files().keep_secret(number(0, epoch), crypto::SecretKey::generate()));
+    } else {
+      fs::create_directory(epoch_key_path(folder / "node.key", number(0, epoch)));
+    }
+  }
+  EXPECT_FALSE(files().erase_secrets(number(0, 9)));
+  for (std::uint64_t epoch = 2; epoch <= 8; epoch += 2) {
+    EXPECT_FALSE(files().secret(number(0, epoch))) << epoch;
+  }
+}
+
 TEST_F(ServiceFilesTest, ASecretThatOthersCanReadIsNone) {
   ASSERT_TRUE(files().keep_secret(number(0, 2), crypto::SecretKey::generate()));
   fs::permissions(epoch_key_path(folder / "node.key", number(0, 2)), fs::perms::group_read,

@@ -149,13 +149,28 @@ void ServiceHost::send(const service::SendNotice& one) {
 
 // ---- The replica of its seat ----
 
+/// What cannot be opened leaves nothing behind: it is tried again, and the records of a store that
+/// is still open cannot be opened.
 bool ServiceHost::open_group(const service::OpenGroup& wanted) {
+  if (const auto opened = try_to_open(wanted); !opened) {
+    close_group();
+    return is_kept(opened, "the records of its seat");
+  }
+  seen_ = {};
+  log_info("has a seat in the configuration service",
+           {{"epoch", std::to_string(participant_.configuration().number().epoch.value)},
+            {"seat", std::to_string(wanted.seat.value)}});
+  driver_->start();
+  return true;
+}
+
+rosebud::Status<Explained> ServiceHost::try_to_open(const service::OpenGroup& wanted) {
   const membership::Configuration& configuration = participant_.configuration();
   auto group = service::group_of(configuration);
   wire::Writer owner;
   owner.raw(group->instance().view()).raw(wanted.key.public_key().view());
   auto store = disk::RecordStore::open(files_.records(configuration.number()), owner.bytes());
-  if (!store) return is_kept(fail(store.error()), "the records of its seat");
+  if (!store) return fail(store.error());
   store_ = std::move(*store);
   machine_ = std::make_unique<service::Machine>(participant_.shared_configuration(), wanted.carried,
                                                 scheme_);
@@ -189,14 +204,9 @@ bool ServiceHost::open_group(const service::OpenGroup& wanted) {
              });
            },
        .on_disk_failure = events_.on_disk_failure});
-  if (!driver) return is_kept(fail(driver.error()), "the records of its seat");
+  if (!driver) return fail(driver.error());
   driver_ = std::move(*driver);
-  seen_ = {};
-  log_info("has a seat in the configuration service",
-           {{"epoch", std::to_string(configuration.number().epoch.value)},
-            {"seat", std::to_string(wanted.seat.value)}});
-  driver_->start();
-  return true;
+  return {};
 }
 
 void ServiceHost::close_group() {

@@ -63,6 +63,7 @@ class ServiceHost {
   static bool is_kept(const rosebud::Status<Explained>& kept, std::string_view what);
   void send(const service::SendNotice& one);
   bool open_group(const service::OpenGroup& wanted);
+  rosebud::Status<Explained> try_to_open(const service::OpenGroup& wanted);
   void close_group();
   void take_reply(const wire::NodeKey& from, const service::Reply& reply);
   void look_at_machine();
