@@ -1,6 +1,7 @@
 #include "runtime/epoch_files.h"
 
 #include "base/files.h"
+#include "disk/directory.h"
 
 namespace rosebud::runtime {
 namespace {
@@ -36,6 +37,10 @@ Result<std::vector<std::shared_ptr<const membership::Configuration>>, Explained>
 Status<Explained> EpochFiles::add(const membership::Configuration& next) const {
   std::error_code error;
   fs::create_directories(folder_, error);
+  // Its name too: keys are erased when the description is durable.
+  if (const int failed = error ? 0 : disk::sync_folder(fs::absolute(folder_).parent_path());
+      failed != 0)
+    error = std::error_code(failed, std::generic_category());
   if (error) {
     return fail(Explained{.what = "cannot make " + folder_.string() + ": " + error.message(),
                           .cause = "its file system is read-only or full",
