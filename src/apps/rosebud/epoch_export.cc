@@ -68,8 +68,8 @@ struct Exported {
 Exported export_epochs(const Globals& globals, const std::string& path) {
   const OpenSession session(globals);
   const auto genesis = or_stop(runtime::read_genesis(session.file().genesis));
-  const auto first = or_stop(
-      membership::verify_genesis(genesis, session.file().cluster, crypto::ed25519()));
+  const auto first =
+      or_stop(membership::verify_genesis(genesis, session.file().cluster, crypto::ed25519()));
   const auto newest = session->learn_newest(std::chrono::seconds(5));
   EpochsFile file(path, genesis);
   membership::HeaderChain chain(*first);
