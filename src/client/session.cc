@@ -227,14 +227,18 @@ class LiveSession final : public Session {
   /// Answers of the service that end the asking: done, already so, refused (service::Answer).
   static constexpr std::uint8_t kNotNow = 2;
 
-  // ---- What f+1 nodes say alike: one of them is correct ----
+  // ---- What F+1 members of the service say alike: one of them is correct ----
 
-  /// Some more than f+1, chosen anew each time.
+  /// The members of the service, and some others: they know what follows when those are gone.
   void ask_all(const wire::MessageContext& context, const wire::RequestBody& body) {
     std::vector<wire::NodeKey> some;
     for (const membership::Node& node : configuration_->nodes()) some.push_back(node.key);
     random_.shuffle(some);
     if (some.size() > configuration_->quorum()) some.resize(configuration_->quorum());
+    for (const auto& member : configuration_->service()) {
+      const wire::NodeKey& key = configuration_->nodes()[member.node].key;
+      if (std::ranges::find(some, key) == some.end()) some.push_back(key);
+    }
     for (const wire::NodeKey& node : some) links_.send(node, {.context = context, .body = body});
   }
   void collect(wire::Nonce nonce, const std::vector<Buffer>& descriptions) {
@@ -254,16 +258,25 @@ class LiveSession final : public Session {
     heard_.notify_all();
   }
   bool is_newest_known() const {
-    const auto is_it = [this](const auto& said) { return said.second <= configuration_->number(); };
+    const auto is_it = [this](const auto& said) {
+      return is_seated(said.first) && said.second <= configuration_->number();
+    };
     return std::ranges::count_if(newest_said_, is_it) >
-           static_cast<std::ptrdiff_t>(configuration_->f());
+           static_cast<std::ptrdiff_t>(configuration_->settings().service_faults);
+  }
+  bool is_seated(const wire::NodeKey& node) const {
+    return std::ranges::any_of(configuration_->service(), [&](const auto& member) {
+      return configuration_->nodes()[member.node].key == node;
+    });
   }
   /// That it is done and that it was done already is the same to who asks several nodes.
   std::optional<std::uint8_t> agreed_answer() const {
     std::array<std::size_t, 2> counts{};  // done, refused
-    for (const auto& [node, answer] : handed_in_said_) ++counts[answer > kNotNow ? 1 : 0];
+    for (const auto& [node, answer] : handed_in_said_) {
+      if (is_seated(node)) ++counts[answer > kNotNow ? 1 : 0];
+    }
     for (const std::size_t which : {0U, 1U}) {
-      if (counts[which] > configuration_->f())
+      if (counts[which] > configuration_->settings().service_faults)
         return which == 0 ? std::uint8_t{0} : std::uint8_t{3};
     }
     return std::nullopt;

@@ -56,12 +56,12 @@ class Session {
   /// Starts one of the above and waits for its end.
   objects::OperationResult wait(const std::function<void(Done)>& start);
 
-  /// Asks nodes what follows the newest configuration that the session knows, until f+1 say that
-  /// nothing does. Without enough answers by then: what is known.
+  /// Asks nodes what follows the newest configuration that the session knows, until F+1 members
+  /// of the service say that nothing does. Without enough answers by then: what is known.
   virtual std::shared_ptr<const membership::Configuration> learn_newest(Duration timeout) = 0;
   /// Has an operation of the configuration service ordered (service/operations.h, encoded: an
-  /// admission or a revocation), and returns what f+1 nodes say alike: a service::Answer. Nothing:
-  /// not in time; asking again does no harm.
+  /// admission or a revocation), and returns what F+1 members of the service say alike: a
+  /// service::Answer. Nothing: not in time; asking again does no harm.
   virtual std::optional<std::uint8_t> hand_in(const Bytes& operation, Duration timeout) = 0;
 
   /// Signed descriptions that follow `after`, oldest first, from some node: a few of them, not

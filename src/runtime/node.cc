@@ -24,6 +24,8 @@ constexpr std::size_t kConnectionBytesInWork = 16U << 20;
 constexpr std::size_t kUnreadBytesMax = 4U << 20;
 /// What is loaded and not yet handled stays below this many blocks; the pool has work with few.
 constexpr std::size_t kLoadsUnderWayMax = 16;
+/// Of one connection: notices that are not handled yet.
+constexpr std::size_t kNoticeBytesInWork = 8U << 20;
 /// Few small requests are verified where they are: a thread of the pool wakes up no sooner, and the
 /// waking costs more than a signature. Many keep the loop from its other work.
 constexpr std::size_t kVerifiedOnLoopMax = 6;
@@ -260,6 +262,7 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
   const std::size_t old = chain.size() - std::min(chain.size(), kRemembered);
   for (std::size_t i = old; i < chain.size(); ++i) links_->set_configuration(*chain[i]);
   const bool was_member =
+      !is_replaced_in(*configuration_) &&
       std::ranges::any_of(chain, [this](const auto& one) { return is_named_in(*one); });
   notes_ = std::move(notes);
   if (was_member) open_replica(objects::History(std::next(chain.rbegin()), chain.rend()));
@@ -330,7 +333,7 @@ void Node::Impl::run() {
             {"epoch", std::to_string(configuration_->number().epoch.value)},
             {"address", own_.address}});
   feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
-  service_->begin(configuration_, previous_);
+  service_->begin(configuration_, previous_, is_named_in(*configuration_));
   ask_somebody_later();
   ask_to_be_admitted_later(Duration::zero());
   const auto work = asio::make_work_guard(io_);
@@ -384,6 +387,15 @@ void Node::Impl::on_unreachable(const wire::NodeKey& node, const net::LinkProble
 }
 
 // ---- Connections ----
+
+bool Incoming::is_over_limits() const {
+  return bytes_in_work > kConnectionBytesInWork || notice_bytes_in_work > kNoticeBytesInWork;
+}
+
+void Incoming::resume_reading() {
+  if (bytes_in_work <= kConnectionBytesInWork / 2 && notice_bytes_in_work <= kNoticeBytesInWork / 2)
+    connection->resume_reading();
+}
 
 void Node::Impl::greet(const net::ConnectionPointer& connection) {
   const objects::ConnectionId id(++last_connection_);
@@ -490,7 +502,7 @@ void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Requ
     return take_notice(id, from, request.context, *notice);
   }
   if (const auto* handed_in = std::get_if<wire::HandIn>(&request.body)) {
-    return take_hand_in(id, request.context, *handed_in);
+    return take_hand_in(id, from, request.context, *handed_in);
   }
   if (is_guest) return reject(id, "not_allowed");
   if (!replica_ || bytes_in_work_ + size > work_bytes(options_) * 3 / 2) {
@@ -502,7 +514,7 @@ void Node::Impl::on_request(objects::ConnectionId id, Incoming& from, wire::Requ
   bytes_in_work_ += size;
   // Together they may not take more than their share of the memory: then everybody goes frame by
   // frame.
-  if (from.bytes_in_work > kConnectionBytesInWork || bytes_in_work_ > work_bytes(options_)) {
+  if (from.is_over_limits() || bytes_in_work_ > work_bytes(options_)) {
     from.connection->pause_reading();
   }
   const objects::Sender sender{.connection = id, .key = from.connection->peer(), .role = from.role};
@@ -570,7 +582,7 @@ void Node::Impl::take_verified(
   if (at == incoming_.end() || is_stopping_) return;
   Incoming& source = at->second;
   source.bytes_in_work -= size;
-  if (source.bytes_in_work <= kConnectionBytesInWork / 2) source.connection->resume_reading();
+  source.resume_reading();
   if (!verified) {
     ++metrics_.rejected[std::string(wire::name_of(verified.error()))];
     return feed([&](objects::Effects& out) {

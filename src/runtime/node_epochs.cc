@@ -23,7 +23,7 @@ constexpr std::size_t kDescriptionBytesMax = 1U << 20;
 }  // namespace
 
 void Node::Impl::hear_of(const wire::NodeKey& from, const wire::ConfigurationNumber& number) {
-  if (number <= configuration_->number()) return;
+  if (number <= configuration_->number() || !known_nodes_.contains(from)) return;
   const Instant now = read_clock();
   Instant& again = ask_again_at_[from];
   if (now < again) return;
@@ -67,7 +67,7 @@ void Node::Impl::take_answer(const wire::NodeKey& from, wire::Answer answer) {
     learn(found->descriptions);
     if (before < configuration_->number()) ask_again_at_.erase(from);  // there may be more
   }
-  if (std::holds_alternative<wire::HandedIn>(answer.body)) take_admission_answer(answer);
+  if (std::holds_alternative<wire::HandedIn>(answer.body)) take_admission_answer(from, answer);
   hear_of(from, answer.context.configuration);
   feed([&](objects::Effects& out) {
     replica_->on_answer(read_clock(), from, std::move(answer), out);
@@ -123,7 +123,8 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
       replica_->on_configuration(read_clock(), objects::Verifier(configuration_, scheme_), out);
     });
   }
-  service_->begin(configuration_, previous_);
+  service_->begin(configuration_, previous_, is_named_in(*configuration_));
+  if (replica_ && is_replaced_in(*configuration_)) end_as_replaced();
   return true;
 }
 

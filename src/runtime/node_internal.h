@@ -41,6 +41,9 @@ struct Incoming {
   std::string name;
   std::size_t bytes_in_work = 0;         // of requests not yet verified or queued in the core
   std::size_t notice_bytes_in_work = 0;  // that the service's replica has not looked at yet
+
+  bool is_over_limits() const;
+  void resume_reading();
 };
 
 struct OperationMetrics {
@@ -113,9 +116,11 @@ class Node::Impl {
 
   // node_joining.cc
   bool is_named_in(const membership::Configuration& configuration) const;
+  bool is_replaced_in(const membership::Configuration& configuration) const;
+  void end_as_replaced();
   void ask_to_be_admitted();
   void ask_to_be_admitted_later(Duration wait);
-  void take_admission_answer(const wire::Answer& answer);
+  void take_admission_answer(const wire::NodeKey& from, const wire::Answer& answer);
 
   // node_service.cc
   void open_service();
@@ -123,8 +128,10 @@ class Node::Impl {
   void take_notice(objects::ConnectionId id, Incoming& from, const wire::MessageContext& context,
                    const wire::Notice& notice);
   void give_back(objects::ConnectionId id, std::size_t size);
-  void take_hand_in(objects::ConnectionId id, const wire::MessageContext& context,
-                    const wire::HandIn& request);
+  std::optional<service::Answer> answer_without_group(const Incoming& from,
+                                                      const service::Operation& operation) const;
+  void take_hand_in(objects::ConnectionId id, const Incoming& from,
+                    const wire::MessageContext& context, const wire::HandIn& request);
   void answer_hand_in(service::HandInId id, service::Answer answer);
 
   // node.cc
@@ -165,7 +172,8 @@ class Node::Impl {
 
   NodeOptions options_;
   crypto::SecretKey key_;
-  std::optional<wire::SignedBytes> admission_;  // with which it asks to be admitted
+  std::optional<wire::SignedBytes> admission_;            // with which it asks to be admitted
+  std::pair<wire::NodeKey, wire::Nonce> asked_to_admit_;  // whose answer counts, to what
   crypto::RememberingScheme scheme_{crypto::ed25519()};
   std::shared_ptr<const membership::Configuration> configuration_;
   std::shared_ptr<const membership::Configuration> previous_;  // nothing at the genesis
@@ -205,6 +213,7 @@ class Node::Impl {
   OperationMetrics metrics_;
   Instant started_;
   std::size_t bytes_in_work_ = 0;  // of all connections
+  std::size_t notice_bytes_in_work_ = 0;
   std::size_t loads_under_way_ = 0;
   std::deque<objects::Load> waiting_loads_;
   std::deque<std::pair<objects::Token, wire::Loaded>> loaded_;  // without waiting; to be fed next

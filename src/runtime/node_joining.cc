@@ -12,8 +12,6 @@ namespace asio = boost::asio;
 constexpr Duration kAskInterval = std::chrono::seconds(1);
 /// Then: what was noted may be lost with members that kept it to themselves.
 constexpr Duration kAskAgainInterval = std::chrono::seconds(10);
-/// After a refusal: the organisation may have to do something first.
-constexpr Duration kRefusedInterval = std::chrono::seconds(60);
 
 }  // namespace
 
@@ -23,13 +21,27 @@ bool Node::Impl::is_named_in(const membership::Configuration& configuration) con
   return index && configuration.nodes()[*index].directory == directory_.identity().directory;
 }
 
+/// Another machine has this node's key now, and another directory: two that speak for one member
+/// would be a faulty member.
+bool Node::Impl::is_replaced_in(const membership::Configuration& configuration) const {
+  return configuration.node_index(key_.public_key()) && !is_named_in(configuration);
+}
+
+void Node::Impl::end_as_replaced() {
+  log_error("this node was admitted with another data directory; ending",
+            {{"node", own_.name},
+             {"cause", "another machine has its key, or its disk was replaced"},
+             {"next", "stop this one for good; the other one serves"}});
+  stop();
+}
+
 void Node::Impl::ask_to_be_admitted() {
   const auto& nodes = configuration_->nodes();
   const service::Operation wish = service::AdmitNode{*admission_};
-  links_->send(
-      nodes[random_.below(nodes.size())].key,
-      {.context = {.configuration = configuration_->number(), .nonce = wire::Nonce(random_.next())},
-       .body = wire::HandIn{service::encode(wish)}});
+  asked_to_admit_ = {nodes[random_.below(nodes.size())].key, wire::Nonce(random_.next())};
+  links_->send(asked_to_admit_.first, {.context = {.configuration = configuration_->number(),
+                                                   .nonce = asked_to_admit_.second},
+                                       .body = wire::HandIn{service::encode(wish)}});
   ask_to_be_admitted_later(kAskInterval);
 }
 
@@ -44,20 +56,20 @@ void Node::Impl::ask_to_be_admitted_later(Duration wait) {
   });
 }
 
-void Node::Impl::take_admission_answer(const wire::Answer& answer) {
+/// One answer of the one that was asked, who may lie: another one is asked soon, whatever it says.
+void Node::Impl::take_admission_answer(const wire::NodeKey& from, const wire::Answer& answer) {
+  if (std::pair(from, answer.context.nonce) != asked_to_admit_) return;
+  asked_to_admit_ = {};
   const auto said = static_cast<service::Answer>(std::get<wire::HandedIn>(answer.body).answer);
-  if (!admission_ || is_named_in(*configuration_)) return;
-  if (said == service::Answer::kNotNow) return;
-  if (said == service::Answer::kRefused) {
-    if (refusals_logged_.take(read_clock())) {
-      log_info("not admitted", {{"node", own_.name},
-                                {"cause", "its key was revoked, or the statement has expired"},
-                                {"next", "ask the organisation for a new statement"}});
-    }
-    return ask_to_be_admitted_later(kRefusedInterval);
-  }
-  if (said == service::Answer::kDone) {
-    log_info("admission noted: it takes effect with the next epoch", {{"node", own_.name}});
+  if (is_named_in(*configuration_) || said == service::Answer::kNotNow) return;
+  if (refusals_logged_.take(read_clock())) {
+    const bool is_refused = said == service::Answer::kRefused;
+    const bool has_end = configuration_->settings().epoch_seconds > 0;
+    log_info(is_refused ? "a node says that it is not admitted"
+             : has_end  ? "the admission is noted: it takes effect with the next epoch"
+                        : "the admission is noted; epochs of this cluster do not end by time",
+             {{"node", own_.name},
+              {"cause", is_refused ? "its key was revoked, or a later statement is there" : ""}});
   }
   ask_to_be_admitted_later(kAskAgainInterval);
 }

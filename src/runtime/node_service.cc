@@ -6,8 +6,8 @@
 namespace rosebud::runtime {
 namespace {
 
-/// Of one connection: notices that are not handled yet. Beyond, it is not read from.
-constexpr std::size_t kNoticeBytesInWork = 8U << 20;
+/// Of the memory: all notices that are not handled yet. Beyond, they are lost, as on a bad network.
+constexpr std::size_t kNoticesPart = 16;
 constexpr std::size_t kNoticeOverhead = 512;
 
 /// Whether its signatures make it worth being ordered: the group verifies them again, but who is
@@ -61,8 +61,10 @@ void Node::Impl::take_notice(objects::ConnectionId id, Incoming& from,
   if (context.configuration < configuration_->number()) return tell(peer);
   if (context.configuration > configuration_->number()) return;
   const std::size_t size = notice.bytes.size() + kNoticeOverhead;
+  if (notice_bytes_in_work_ + size > options_.memory_bytes / kNoticesPart) return;
+  notice_bytes_in_work_ += size;
   from.notice_bytes_in_work += size;
-  if (from.notice_bytes_in_work > kNoticeBytesInWork) from.connection->pause_reading();
+  if (from.is_over_limits()) from.connection->pause_reading();
   replication::Permit permit(nullptr, [this, alive = std::weak_ptr(alive_), id, size](void*) {
     if (!alive.expired()) give_back(id, size);
   });
@@ -70,27 +72,45 @@ void Node::Impl::take_notice(objects::ConnectionId id, Incoming& from,
 }
 
 void Node::Impl::give_back(objects::ConnectionId id, std::size_t size) {
+  notice_bytes_in_work_ -= size;
   const auto at = incoming_.find(id);
   if (at == incoming_.end()) return;
   at->second.notice_bytes_in_work -= size;
-  if (at->second.notice_bytes_in_work <= kNoticeBytesInWork / 2)
-    at->second.connection->resume_reading();
+  at->second.resume_reading();
 }
 
-void Node::Impl::take_hand_in(objects::ConnectionId id, const wire::MessageContext& context,
-                              const wire::HandIn& request) {
-  const auto refuse = [&](wire::RefusalReason reason) {
-    send_answer(id, {.context = {.configuration = configuration_->number(), .nonce = context.nonce},
-                     .body = wire::Refused{.reason = reason, .retry_after_ms = 500}});
-  };
-  const auto operation = service::decode_operation(request.operation);
-  if (!operation) return refuse(wire::RefusalReason::kMalformed);
+/// What it is not worth asking the group for: what is not signed; guests may ask for themselves
+/// alone; what is so already is not ordered again.
+std::optional<service::Answer> Node::Impl::answer_without_group(
+    const Incoming& from, const service::Operation& operation) const {
   const bool is_worth_it = std::visit(
       [this](const auto& one) { return is_signed(one, *configuration_, wall_time(), scheme_); },
-      *operation);
-  if (!is_worth_it) return refuse(wire::RefusalReason::kNotAllowed);
+      operation);
+  if (!is_worth_it) return service::Answer::kRefused;
+  const auto* admit = std::get_if<service::AdmitNode>(&operation);
+  const auto statement =
+      admit ? wire::AdmissionStatement::decode(admit->admission.statement) : std::nullopt;
+  const bool is_guest =
+      from.role == wire::Role::kNode && !known_nodes_.contains(from.connection->peer());
+  if (is_guest && (!statement || statement->subject != from.connection->peer()))
+    return service::Answer::kRefused;
+  if (statement && service::is_in_as_stated(*statement, configuration_->nodes()))
+    return service::Answer::kAlready;
+  return std::nullopt;
+}
+
+void Node::Impl::take_hand_in(objects::ConnectionId id, const Incoming& from,
+                              const wire::MessageContext& context, const wire::HandIn& request) {
+  const auto operation = service::decode_operation(request.operation);
+  if (!operation) {
+    return send_answer(
+        id, {.context = {.configuration = configuration_->number(), .nonce = context.nonce},
+             .body = wire::Refused{.reason = wire::RefusalReason::kMalformed}});
+  }
   const service::HandInId number(++last_hand_in_);
   handed_in_[number] = {id, context};
+  if (const auto answer = answer_without_group(from, *operation))
+    return answer_hand_in(number, *answer);
   service_->hand_in(number, *operation);
 }
 

@@ -32,13 +32,13 @@ ServiceHost::ServiceHost(asio::io_context& io, crypto::SecretKey key,
 ServiceHost::~ServiceHost() { close_group(); }
 
 void ServiceHost::begin(std::shared_ptr<const membership::Configuration> configuration,
-                        std::shared_ptr<const membership::Configuration> previous) {
+                        std::shared_ptr<const membership::Configuration> previous, bool is_member) {
   close_group();
   const wire::ConfigurationNumber number = configuration->number();
   files_.remove_old(number);
   service::Entered entered{.configuration = configuration,
                            .previous = std::move(previous),
-                           .secret = files_.secret(number),
+                           .secret = is_member ? files_.secret(number) : std::nullopt,
                            .next_secret = files_.secret({number.generation, number.epoch.next()}),
                            .state = files_.state(number, configuration->service_state())};
   feed([&](service::Effects& out) {

@@ -46,9 +46,10 @@ class ServiceHost {
               const crypto::SignatureScheme& scheme, ServiceFiles files, Events events);
   ~ServiceHost();
 
-  /// An epoch that was entered, durably; `previous`: nothing at the genesis.
+  /// An epoch that was entered, durably; `previous`: nothing at the genesis. `is_member`: the
+  /// configuration names this node with its directory; else it takes no seat.
   void begin(std::shared_ptr<const membership::Configuration> configuration,
-             std::shared_ptr<const membership::Configuration> previous);
+             std::shared_ptr<const membership::Configuration> previous, bool is_member);
   /// Of this epoch, from another node. False: not what a correct node sends.
   [[nodiscard]] bool take(const wire::NodeKey& from, const Buffer& notice,
                           replication::Permit permit);

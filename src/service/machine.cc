@@ -70,6 +70,10 @@ const membership::ServiceMember* Machine::member_of(const wire::NodeKey& node) c
   return at == service.end() ? nullptr : &*at;
 }
 
+const crypto::PublicKey& Machine::authority_of(std::uint32_t node) const {
+  return configuration_->organisations()[configuration_->nodes()[node].organisation].authority;
+}
+
 bool Machine::says(Said& said, const wire::NodeKey& about, const wire::NodeKey& by) const {
   said[about].insert(by);
   return said[about].size() >= quorum();
@@ -118,7 +122,11 @@ Answer Machine::on(const Asker&, const AdmitNode& operation) {
                                   wire::Role::kNode, Timestamp(now_ms_ / 1000), scheme_);
   if (!statement) return Answer::kRefused;
   auto& wishes = state_.carried.wishes;
-  if (wishes.revoked.contains(statement->subject)) return Answer::kRefused;
+  if (wishes.revoked.contains({statement->organisation, statement->subject}))
+    return Answer::kRefused;
+  // Whose node it is, nobody else moves.
+  const auto member = configuration_->node_index(statement->subject);
+  if (member && authority_of(*member) != statement->organisation) return Answer::kRefused;
   if (is_in_as_stated(*statement, configuration_->nodes())) return Answer::kAlready;
   const auto stated = state_.carried.stated_s.find(statement->subject);
   if (stated != state_.carried.stated_s.end() && statement->not_before.value <= stated->second) {
@@ -127,13 +135,24 @@ Answer Machine::on(const Asker&, const AdmitNode& operation) {
   // A later statement for the same key takes the place of the earlier one.
   for (wire::SignedBytes& one : wishes.admissions) {
     const auto other = wire::AdmissionStatement::decode(one.statement);
-    if (!other || other->subject != statement->subject) continue;
+    if (!other || other->subject != statement->subject ||
+        other->organisation != statement->organisation) {
+      continue;
+    }
     if (one.statement == operation.admission.statement) return Answer::kAlready;
     if (statement->not_before <= other->not_before) return Answer::kRefused;
     one = operation.admission;
     return Answer::kDone;
   }
-  if (wishes.admissions.size() >= kAdmissionsMax) return Answer::kNotNow;
+  const auto is_of_the_same = [&](const wire::SignedBytes& one) {
+    const auto other = wire::AdmissionStatement::decode(one.statement);
+    return other && other->organisation == statement->organisation;
+  };
+  if (wishes.admissions.size() >= kAdmissionsMax ||
+      std::cmp_greater_equal(std::ranges::count_if(wishes.admissions, is_of_the_same),
+                             kAdmissionsOfOneMax)) {
+    return Answer::kNotNow;
+  }
   if (const Answer counted = count_admission(*statement); counted != Answer::kDone) return counted;
   wishes.admissions.push_back(operation.admission);
   return Answer::kDone;
@@ -149,20 +168,19 @@ Answer Machine::on(const Asker&, const RevokeNode& operation) {
     return Answer::kRefused;
   }
   auto& wishes = state_.carried.wishes;
+  const Revoked revoked{.organisation = revocation->organisation, .node = revocation->node};
   // Whoever asks several nodes to hand it in may come again when it is out already.
-  if (wishes.revoked.contains(revocation->node)) return Answer::kAlready;
+  if (wishes.revoked.contains(revoked)) return Answer::kAlready;
   const auto index = configuration_->node_index(revocation->node);
-  const bool is_its_member = index && configuration_->nodes()[*index].organisation == *organisation;
-  const bool is_its_admission = std::ranges::any_of(wishes.admissions, [&](const auto& one) {
-    const auto other = wire::AdmissionStatement::decode(one.statement);
-    return other && other->subject == revocation->node &&
-           other->organisation == revocation->organisation;
-  });
-  // Of others' nodes, and of keys that nobody knows, nothing is remembered: it would be without
-  // end.
-  if (!is_its_member && !is_its_admission) return Answer::kRefused;
-  if (wishes.revoked.size() >= kRevokedMax) return Answer::kNotNow;
-  wishes.revoked.insert(revocation->node);
+  if (index && authority_of(*index) != revocation->organisation) return Answer::kRefused;
+  const auto is_of_the_same = [&](const Revoked& one) {
+    return one.organisation == revocation->organisation;
+  };
+  if (std::cmp_greater_equal(std::ranges::count_if(wishes.revoked, is_of_the_same),
+                             kRevokedOfOneMax)) {
+    return Answer::kNotNow;
+  }
+  wishes.revoked.insert(revoked);
   return Answer::kDone;
 }
 
@@ -186,24 +204,21 @@ bool Machine::may_prepare(std::uint64_t now_ms) const {
 }
 
 SeatDraw Machine::draw() const {
-  SeatRules rules{.barred = state_.carried.wishes.revoked,
+  const auto& wishes = state_.carried.wishes;
+  const auto& next = state_.next.nodes;
+  SeatRules rules{.barred = {},
                   .seated_since_ms = state_.carried.seated_since_ms,
                   .now_ms = state_.prepared_ms};
-  for (const auto& [node, since] : state_.carried.wishes.inactive_since_ms) {
-    rules.barred.insert(node);
-  }
   for (const membership::Node& node : configuration_->nodes()) {
-    const auto& next = state_.next.nodes;
-    if (std::ranges::find(next, node.key, &membership::Node::key) == next.end()) {
-      rules.barred.insert(node.key);
-    }
+    const bool is_leaving = std::ranges::find(next, node.key, &membership::Node::key) == next.end();
+    if (is_leaving || is_revoked(*configuration_, wishes, node)) rules.barred.insert(node.key);
   }
+  const std::set<wire::NodeKey> going = rules.barred;
+  for (const auto& [node, since] : wishes.inactive_since_ms) rules.barred.insert(node);
   // Too few that answer for a service at all: then those that do not may come back in time.
   SeatDraw out = draw_seats(*configuration_, rules);
   if (out.seats.size() >= quorum()) return out;
-  for (const auto& [node, since] : state_.carried.wishes.inactive_since_ms) {
-    rules.barred.erase(node);
-  }
+  rules.barred = going;  // who is out of the next epoch cannot sit in it
   return draw_seats(*configuration_, rules);
 }
 

@@ -63,6 +63,8 @@ class Machine final : public pbft::StateMachine {
   bool may_end_early(std::uint64_t now_ms) const;
   /// Notes that `by` says it; true when 2F+1 do.
   bool says(Said& said, const wire::NodeKey& about, const wire::NodeKey& by) const;
+  /// Of the organisation whose node it is.
+  const crypto::PublicKey& authority_of(std::uint32_t node) const;
   Answer count_admission(const wire::AdmissionStatement& statement);
   SeatDraw draw() const;
   void replace(const wire::NodeKey& candidate);

@@ -130,6 +130,66 @@ TEST(Machine, AnOlderStatementChangesNothingAnyMore) {
   EXPECT_EQ(service.configuration->nodes()[*index].directory.bytes[5], 4);
 }
 
+/// Else any organisation could throw out every node: by a statement for its key, and a revocation
+/// of that.
+TEST(Machine, NobodySaysAnythingAboutAnotherOrganisationsNode) {
+  TestService service;
+  const AdmitNode theirs = service.admission(3, 1);  // node 3 is theirs
+  EXPECT_EQ(
+      service.ask(node_key(5), service.changed(theirs, 2,
+                                               [&](auto& statement) {
+                                                 statement.organisation =
+                                                     service.cluster.authorities[2].public_key();
+                                               })),
+      Answer::kRefused);
+  EXPECT_EQ(service.ask(node_key(5), service.revocation(3, 2)), Answer::kRefused);
+  // Of a key that is nobody's yet, each says what it likes, about itself.
+  EXPECT_EQ(service.ask(node_key(5), service.revocation(20, 2)), Answer::kDone);
+  EXPECT_EQ(service.ask(node_key(5), service.admission(20, 2)), Answer::kRefused);
+  EXPECT_EQ(service.ask(node_key(5), service.admission(20, 1)), Answer::kDone);
+  EXPECT_FALSE(service.machine->may_prepare(service.now_ms));
+  service.end_epoch();
+  EXPECT_TRUE(has_node(*service.configuration, 3));
+  ASSERT_TRUE(has_node(*service.configuration, 20));
+}
+
+TEST(Machine, AnOrganisationKeepsOnlySoMuchWaiting) {
+  TestService service;
+  for (std::size_t n = 0; n < kAdmissionsOfOneMax; ++n) {
+    if (n == Machine::kAdmissionsPerDay) service.now_ms += 86'400'000;
+    ASSERT_EQ(service.ask(node_key(1), service.admission(100 + n, 1)), Answer::kDone);
+  }
+  // Of a member too, whose key is not counted as new.
+  EXPECT_EQ(service.ask(node_key(1), service.admission(3, 1)), Answer::kNotNow);
+  EXPECT_EQ(service.ask(node_key(1), service.admission(98, 2)), Answer::kDone);
+}
+
+/// Too few for a service without those who do not answer: they are asked, but not the one of them
+/// that is just being removed.
+TEST(Machine, WhoIsOutOfTheNextEpochIsNoCandidate) {
+  for (std::uint8_t seed = 0; seed < 16; ++seed) {
+    TestService service({.epoch_seconds = 60, .evict_after_seconds = 100});
+    service.cluster.genesis.reveals[0].bytes[7] = seed;  // other positions
+    service.cluster.genesis.commitments[0] = membership::commitment_of(
+        service.cluster.genesis.organisations[0].authority, service.cluster.genesis.reveals[0]);
+    service.configuration = service.cluster.first();
+    service.begin({});
+    for (const std::size_t n : {6U, 7U}) service.all_say(Reachability{.node = node_key(n)});
+    service.now_ms += 200'000;
+    for (const std::size_t n : {4U, 5U}) service.ask(node_key(0), service.revocation(n, 2));
+    service.all_say(PrepareEpoch{});
+    ASSERT_EQ(service.machine->state().phase, Phase::kAnnouncing);
+    const auto& next = service.machine->state().next.nodes;
+    EXPECT_LT(next.size(), 6U);  // one that does not answer is removed
+    for (const wire::NodeKey& node : service.candidates()) {
+      EXPECT_NE(std::ranges::find(next, node, &membership::Node::key), next.end());
+    }
+    service.announce_all();
+    service.reveal_all();
+    service.enter_next();
+  }
+}
+
 TEST(Machine, WhoTakesAnotherNodesAddressIsPassedOver) {
   TestService service;
   const AdmitNode thief = service.changed(service.admission(20, 1), 1, [&](auto& statement) {

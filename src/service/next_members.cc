@@ -52,10 +52,14 @@ class Leaving {
 
 /// A revocation after which nothing could be written waits until others take over.
 void remove_revoked(const Configuration& current, const Wishes& wishes, std::vector<Node>& nodes) {
-  for (const wire::NodeKey& key : wishes.revoked) {
+  std::vector<wire::NodeKey> going;
+  for (const Node& node : nodes) {
+    if (is_revoked(current, wishes, node)) going.push_back(node.key);
+  }
+  for (const wire::NodeKey& key : going) {
     std::vector<Node> without = nodes;
     std::erase_if(without, [&key](const Node& node) { return node.key == key; });
-    if (without.size() < nodes.size() && is_possible(current, without)) nodes = std::move(without);
+    if (is_possible(current, without)) nodes = std::move(without);
   }
 }
 
@@ -101,7 +105,8 @@ void admit(const Configuration& current, const Wishes& wishes, std::uint64_t now
     const auto statement = wire::AdmissionStatement::decode(one.statement);
     if (!statement || !is_valid_at(*statement, now_ms)) continue;
     const auto organisation = current.organisation_index(statement->organisation);
-    if (!organisation || wishes.revoked.contains(statement->subject)) continue;
+    if (!organisation || wishes.revoked.contains({statement->organisation, statement->subject}))
+      continue;
     std::vector<Node> with = out.nodes;
     const auto at = std::ranges::find(with, statement->subject, &Node::key);
     const bool is_new = at == with.end();
@@ -136,6 +141,10 @@ NextMembers next_members(const Configuration& current, const Wishes& wishes, std
   return out;
 }
 
+bool is_revoked(const Configuration& current, const Wishes& wishes, const Node& node) {
+  return wishes.revoked.contains({current.organisations()[node.organisation].authority, node.key});
+}
+
 bool is_in_as_stated(const wire::AdmissionStatement& statement, const std::vector<Node>& nodes) {
   const auto at = std::ranges::find(nodes, statement.subject, &Node::key);
   return at != nodes.end() && at->directory == statement.directory &&
@@ -143,7 +152,14 @@ bool is_in_as_stated(const wire::AdmissionStatement& statement, const std::vecto
 }
 
 bool would_anybody_leave(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
-  if (wishes.revoked.empty() && wishes.inactive_since_ms.empty()) return false;
+  // Asked for again and again: where nobody can be meant it costs a look at each node.
+  const bool is_any_revoked = std::ranges::any_of(
+      current.nodes(), [&](const Node& node) { return is_revoked(current, wishes, node); });
+  const std::uint64_t evict_after_ms = current.settings().evict_after_seconds * 1000;
+  const bool is_any_due = std::ranges::any_of(wishes.inactive_since_ms, [&](const auto& one) {
+    return one.second + evict_after_ms <= now_ms;
+  });
+  if (!is_any_revoked && !is_any_due) return false;
   const NextMembers next = next_members(current, wishes, now_ms);
   return std::ranges::any_of(current.nodes(), [&](const Node& node) {
     return std::ranges::find(next.nodes, node.key, &Node::key) == next.nodes.end();
@@ -161,7 +177,7 @@ Wishes left_over(const Wishes& wishes, const std::vector<Node>& nodes, std::uint
   for (const wire::SignedBytes& one : wishes.admissions) {
     const auto statement = wire::AdmissionStatement::decode(one.statement);
     const bool is_over = !statement || Timestamp(now_ms / 1000) >= statement->not_after ||
-                         wishes.revoked.contains(statement->subject) ||
+                         wishes.revoked.contains({statement->organisation, statement->subject}) ||
                          is_in_as_stated(*statement, nodes);
     if (!is_over) out.admissions.push_back(one);
   }

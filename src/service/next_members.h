@@ -9,10 +9,17 @@
 
 namespace rosebud::service {
 
+struct Revoked {
+  crypto::PublicKey organisation;  // its authority
+  wire::NodeKey node;
+  friend auto operator<=>(const Revoked&, const Revoked&) = default;
+};
+
 struct Wishes {
   /// Statements that were verified when they were handed in, in the order in which they came.
   std::vector<wire::SignedBytes> admissions;
-  std::set<wire::NodeKey> revoked;
+  /// By whom, and which key. Nobody's word counts for what is another organisation's.
+  std::set<Revoked> revoked;
   /// Members that do not answer, and since when, in milliseconds of agreed time.
   std::map<wire::NodeKey, std::uint64_t> inactive_since_ms;
 };
@@ -35,6 +42,10 @@ NextMembers next_members(const membership::Configuration& current, const Wishes&
 /// What is left of `wishes` when these members are in.
 Wishes left_over(const Wishes& wishes, const std::vector<membership::Node>& nodes,
                  std::uint64_t now_ms);
+
+/// Whether a member's own organisation has revoked it.
+bool is_revoked(const membership::Configuration& current, const Wishes& wishes,
+                const membership::Node& node);
 
 /// Whether the node is in with the directory and the address that its statement names.
 bool is_in_as_stated(const wire::AdmissionStatement& statement,

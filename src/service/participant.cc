@@ -90,6 +90,8 @@ bool Participant::on_notice(pbft::Now now, const wire::NodeKey& from, const Noti
     return true;
   }
   if (const auto* one = std::get_if<Announced>(&notice)) {
+    const auto announcement = Announcement::decode(one->announcement.statement);
+    if (!announcement || announcement->node != from) return false;
     // One that comes twice, since it was asked for twice, is no fault.
     if (member_ && member_->on_announcement(one->announcement)) ask_next(now, machine, out);
     return true;

@@ -60,7 +60,9 @@ Said read_said(wire::Reader& in) {
 void write(wire::Writer& out, const Carried& carried) {
   write_count(out, carried.wishes.admissions.size());
   for (const wire::SignedBytes& one : carried.wishes.admissions) wire::write(out, one);
-  write(out, carried.wishes.revoked);
+  write_count(out, carried.wishes.revoked.size());
+  for (const Revoked& one : carried.wishes.revoked)
+    out.raw(one.organisation.view()).raw(one.node.view());
   write(out, carried.wishes.inactive_since_ms);
   write(out, carried.seated_since_ms);
   write_count(out, carried.early_ends_ms.size());
@@ -76,7 +78,11 @@ Carried read_carried(wire::Reader& in) {
   for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
     out.wishes.admissions.push_back(wire::read_signed_bytes(in, kStatementSizeMax));
   }
-  out.wishes.revoked = read_set<wire::NodeKey>(in);
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    Revoked one{.organisation = in.fixed<crypto::PublicKey>()};
+    one.node = in.fixed<wire::NodeKey>();
+    out.wishes.revoked.insert(one);
+  }
   out.wishes.inactive_since_ms = read_times(in);
   out.seated_since_ms = read_times(in);
   for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) out.early_ends_ms.push_back(in.u64());

@@ -69,6 +69,8 @@ struct State {
 };
 
 inline constexpr std::size_t kAdmissionsMax = 1024;
-inline constexpr std::size_t kRevokedMax = 16384;
+/// Of one organisation: at most so many admissions wait, and so many keys are revoked.
+inline constexpr std::size_t kAdmissionsOfOneMax = 128;
+inline constexpr std::size_t kRevokedOfOneMax = 1024;
 
 }  // namespace rosebud::service

@@ -247,7 +247,10 @@ void make_cluster(const stdfs::path& folder, const DevOptions& options) {
       .service_faults = options.faults,
       .epoch_seconds = options.epoch_seconds,
       .service_term_seconds = std::max<std::uint64_t>(options.epoch_seconds, 1),
-      .evict_after_seconds = std::max<std::uint64_t>(30 * options.epoch_seconds, 300)};
+      // Where epochs do not end by time nobody who was removed could come back.
+      .evict_after_seconds = options.epoch_seconds == 0
+                                 ? std::uint64_t{10} * 365 * 86400
+                                 : std::max<std::uint64_t>(30 * options.epoch_seconds, 300)};
   const auto genesis = make_genesis(plan, settings);
   for (const auto& organisation : plan) {
     for (const NodeRequest& node : organisation.nodes) {
