@@ -2,7 +2,7 @@
 #pragma once
 
 #include "base/random.h"
-#include "membership//test_cluster.h"
+#include "membership/test_cluster.h"
 #include "pbft/request.h"
 #include "service/notices.h"
 #include "service/operations.h"

@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "membership/test_cluster.h"
 #include "service/participant.h"
 #include "service/test_seat.h"
 

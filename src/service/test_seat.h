@@ -56,7 +56,8 @@ class SeatReplica {
   };
 
   SeatReplica(Agenda& agenda, pbft::Identity identity, std::shared_ptr<const pbft::Group> group,
-              Machine& machine, std::map<Bytes, Bytes>& records, Random random, Events events)
+              pbft::StateMachine& machine, std::map<Bytes, Bytes>& records, Random random,
+              Events events)
       : agenda_(agenda),
         records_(records),
         random_(random.fork()),
