@@ -469,8 +469,16 @@ void add_node(const Globals& globals, const DevOptions& options) {
       make_node(at, name, fmt::format("127.0.0.1:{}", free_ports(1).front()), 100ULL << 30);
   or_stop(disk::create_directory(
       at / "data", {.cluster = genesis.cluster(), .node = node.key, .directory = node.directory}));
-  or_stop(runtime::write_statement(at / "node.admission",
-                                   admit_node(authority, genesis.cluster(), node, 3650)));
+  const auto admission = admit_node(authority, genesis.cluster(), node, 3650);
+  or_stop(runtime::write_statement(at / "node.admission", admission));
+  const auto others = nodes_in(folder);
+  const auto running =
+      std::ranges::find_if(others, [](const DevNode& one) { return pid_of(one).has_value(); });
+  if (running != others.end()) {
+    (void)fetch_into(at / "data", running->address,
+                     or_stop(crypto::read_secret_key(at / "node.key")), admission,
+                     globals.timeout());
+  }
   or_stop(
       replace_file(at / "node.toml", std::string(kNodeFile) + "admission = \"node.admission\"\n"));
   const DevNode added{

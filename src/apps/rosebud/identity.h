@@ -27,6 +27,12 @@ NodeRequest make_node(const std::filesystem::path& folder, const std::string& na
                       const std::string& address, std::uint64_t capacity_bytes);
 NodeRequest read_node_request(const std::filesystem::path& file);
 
+/// Writes the epochs that a node of the cluster gives into a new node's data directory: the nodes
+/// of the genesis, which it returns, may all be gone. `key` and `admission`: of the new node.
+membership::SignedGenesis fetch_into(const std::filesystem::path& data, const std::string& at,
+                                     const crypto::SecretKey& key,
+                                     const wire::SignedBytes& admission, Duration timeout);
+
 struct OrganisationPlan {
   std::string name;
   crypto::SecretKey authority;

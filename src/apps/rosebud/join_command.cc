@@ -7,9 +7,10 @@
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/identity.h"
 #include "base/files.h"
-#include "client/fetch_genesis.h"
+#include "client/fetch_epochs.h"
 #include "crypto/key_file.h"
 #include "disk/directory.h"
+#include "runtime/epoch_files.h"
 #include "runtime/statement_file.h"
 
 namespace rosebud::apps {
@@ -23,7 +24,8 @@ struct JoinOptions {
   std::string at;
 };
 
-/// Genesis, data directory and node.toml, as far as they are missing: an interrupted join goes on.
+/// Genesis, epochs, data directory and node.toml, as far as they are missing: an interrupted join
+/// goes on.
 void prepare(const Globals& globals, const JoinOptions& options) {
   const stdfs::path folder = options.folder;
   const stdfs::path admission_file =
@@ -40,15 +42,15 @@ void prepare(const Globals& globals, const JoinOptions& options) {
           .next = "have the organisation sign this node.request.json: rosebud org admit-node"});
   }
   std::error_code error;
-  if (!stdfs::exists(folder / "genesis", error)) {
-    const auto genesis =
-        or_stop(client::fetch_genesis(options.at, key, admission, globals.timeout()));
-    or_stop(runtime::write_genesis(folder / "genesis", genesis));
-  }
+  const bool is_begun = stdfs::exists(folder / "genesis", error);
   if (!stdfs::exists(folder / "data", error)) {
     or_stop(disk::create_directory(
         folder / "data",
         {.cluster = statement->cluster, .node = request.key, .directory = request.directory}));
+  }
+  if (!is_begun) {
+    or_stop(runtime::write_genesis(folder / "genesis", fetch_into(folder / "data", options.at, key,
+                                                                  admission, globals.timeout())));
   }
   if (!stdfs::exists(folder / "node.toml", error)) {
     or_stop(replace_file(folder / "node.toml",
@@ -88,6 +90,15 @@ void watch(const Globals& globals, std::uint16_t port) {
 }
 
 }  // namespace
+
+membership::SignedGenesis fetch_into(const stdfs::path& data, const std::string& at,
+                                     const crypto::SecretKey& key,
+                                     const wire::SignedBytes& admission, Duration timeout) {
+  const auto fetched = or_stop(client::fetch_epochs(at, key, admission, timeout));
+  const runtime::EpochFiles epochs(data / "epochs");
+  for (const auto& one : fetched.after) or_stop(epochs.add(*one));
+  return fetched.genesis;
+}
 
 void add_join_command(CLI::App& node, Globals& globals) {
   auto options = std::make_shared<JoinOptions>();

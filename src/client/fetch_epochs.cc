@@ -1,7 +1,8 @@
-#include "client/fetch_genesis.h"
+#include "client/fetch_epochs.h"
 
 #include <boost/asio/io_context.hpp>
 
+#include "membership/description.h"
 #include "net/connection.h"
 #include "wire/codec.h"
 #include "wire/hello.h"
@@ -11,7 +12,7 @@ namespace {
 
 namespace asio = boost::asio;
 
-/// One connection: hello, question, answer.
+/// One connection: hello, then question after question.
 class Fetch {
  public:
   Fetch(asio::io_context& io, const crypto::SecretKey& key, const wire::SignedBytes& admission,
@@ -37,7 +38,9 @@ class Fetch {
         });
   }
 
-  std::optional<Bytes> genesis;
+  std::optional<membership::SignedGenesis> genesis;
+  std::vector<std::shared_ptr<const membership::Configuration>> chain;  // its configuration first
+  bool is_other_cluster = false;
   std::string problem = "no answer in time";
 
  private:
@@ -46,16 +49,40 @@ class Fetch {
     auto message = wire::decode(header, std::move(bulk));
     const auto* answer = message ? std::get_if<wire::Answer>(&*message) : nullptr;
     const auto* found = answer ? std::get_if<wire::Descriptions>(&answer->body) : nullptr;
-    if (found && !found->descriptions.empty())
-      genesis = to_bytes(found->descriptions.front().view());
-    end("it does not tell how the cluster began");
+    if (!found) return end("it does not tell how the cluster began");
+    const std::size_t before = chain.size();
+    for (const Buffer& one : found->descriptions) {
+      if (!(chain.empty() ? take_genesis(one) : take_next(one))) return io_.stop();
+    }
+    if (chain.size() == before) return io_.stop();
+    ask();
+  }
+  bool take_genesis(const Buffer& bytes) {
+    genesis = membership::SignedGenesis::decode(bytes);
+    auto first = genesis ? membership::verify_genesis(*genesis, hello_.cluster, crypto::ed25519())
+                         : Result<std::shared_ptr<const membership::Configuration>, Explained>(
+                               fail(Explained{}));
+    is_other_cluster = !first;
+    if (first) chain.push_back(std::move(*first));
+    return first.has_value();
+  }
+  bool take_next(const Buffer& bytes) {
+    auto next = membership::apply(*chain.back(), bytes, crypto::ed25519());
+    if (next) chain.push_back(std::move(*next));
+    return next.has_value();
   }
   void take_greeting(const Bytes& header) {
     const auto answer = wire::HelloAnswer::decode(header);
     if (!answer) return end("it is no node");
     if (answer->verdict != wire::HelloVerdict::kWelcome)
       return end(std::string(wire::text_of(answer->verdict)));
-    wire::EncodedMessage question = wire::encode(wire::Request{.body = wire::GetDescriptions{}});
+    ask();
+  }
+  void ask() {
+    const auto after = chain.empty() ? wire::ConfigurationNumber{} : chain.back()->number();
+    wire::EncodedMessage question =
+        wire::encode(wire::Request{.context = {.configuration = after, .nonce = {}},
+                                   .body = wire::GetDescriptions{.after = after}});
     connection_->send(std::move(question.header), std::move(question.bulk));
   }
   void end(std::string why) {
@@ -72,33 +99,30 @@ class Fetch {
 
 }  // namespace
 
-Result<membership::SignedGenesis, Explained> fetch_genesis(const std::string& address,
-                                                           const crypto::SecretKey& key,
-                                                           const wire::SignedBytes& admission,
-                                                           Duration timeout) {
+Result<FetchedEpochs, Explained> fetch_epochs(const std::string& address,
+                                              const crypto::SecretKey& key,
+                                              const wire::SignedBytes& admission,
+                                              Duration timeout) {
   const auto statement = wire::AdmissionStatement::decode(admission.statement);
   if (!statement) return fail(Explained{.what = "this is no admission statement"});
   asio::io_context io;
   Fetch fetch(io, key, admission, statement->cluster);
   fetch.start(address);
   io.run_for(timeout);
-  if (!fetch.genesis) {
-    return fail(
-        Explained{.what = "cannot learn of the cluster from " + address + ": " + fetch.problem,
-                  .cause = "no node of this cluster listens there, or the statement is not "
-                           "good",
-                  .next = "name another node with --at HOST:PORT"});
-  }
-  const auto genesis = membership::SignedGenesis::decode(*fetch.genesis);
-  if (!genesis || genesis->cluster() != statement->cluster) {
+  if (fetch.is_other_cluster) {
     return fail(Explained{.what = address + " tells of another cluster than the statement names",
                           .cause = "the node there lies, or it is another cluster's",
                           .next = "name another node with --at HOST:PORT",
                           .trouble = Trouble::kIntegrity});
   }
-  auto verified = membership::verify_genesis(*genesis, statement->cluster, crypto::ed25519());
-  if (!verified) return fail(verified.error());
-  return *genesis;
+  if (fetch.chain.empty()) {
+    return fail(
+        Explained{.what = "cannot learn of the cluster from " + address + ": " + fetch.problem,
+                  .cause = "no node of this cluster listens there, or the statement is not good",
+                  .next = "name another node with --at HOST:PORT"});
+  }
+  return FetchedEpochs{.genesis = *fetch.genesis,
+                       .after = {fetch.chain.begin() + 1, fetch.chain.end()}};
 }
 
 }  // namespace rosebud::client
