@@ -1,4 +1,4 @@
-// A folder of a test's or benchmark's own.
+// A folder of a test's, benchmark's or command's own.
 #pragma once
 
 #include <stdlib.h>

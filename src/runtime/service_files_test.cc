@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/files.h"
+#include "base/temporary_folder.h"
 #include "service/state.h"
 
 namespace rosebud::runtime {
@@ -17,15 +18,13 @@ wire::ConfigurationNumber number(std::uint32_t generation, std::uint64_t epoch) 
 
 class ServiceFilesTest : public testing::Test {
  protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "rosebud-service-XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    folder = name;
-  }
-  void TearDown() override { fs::remove_all(folder); }
-
   ServiceFiles files() const { return {folder / "node.key", folder / "service"}; }
-  fs::path folder;
+
+ private:
+  TemporaryFolder own_;
+
+ protected:
+  const fs::path& folder = own_.path();
 };
 
 TEST_F(ServiceFilesTest, ASecretIsKeptOnceAndErasedWithItsEpoch) {

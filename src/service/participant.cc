@@ -295,7 +295,7 @@ void Participant::ask_next(pbft::Now now, const Machine* machine, Effects& out) 
   ask(now, is_own ? Buffer(encode(*own)) : handed_in_.front().operation, out);
 }
 
-/// The one that has waited longest comes to the front; false: none may be asked for now.
+/// Of those whose pause is over the one that has waited longest comes to the front; false: none.
 bool Participant::choose_handed_in(Instant now) {
   const auto at =
       std::ranges::find_if(handed_in_, [now](const Waiting& one) { return now >= one.not_before; });

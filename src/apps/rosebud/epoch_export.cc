@@ -1,7 +1,6 @@
 #include "apps/rosebud/epoch_export.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <fstream>
 
@@ -10,8 +9,6 @@
 
 namespace rosebud::apps {
 namespace {
-
-namespace stdfs = std::filesystem;
 
 /// Answers that do not follow, in a row: then f+1 nodes and more have been asked.
 constexpr int kBadAnswersMax = 20;
@@ -90,16 +87,8 @@ Exported export_epochs(const Globals& globals, const std::string& path) {
 
 }  // namespace
 
-ExportedEpochs::ExportedEpochs(const Globals& globals) {
-  std::error_code error;
-  path_ = (stdfs::temp_directory_path(error) / "rosebud-epochs-XXXXXX").string();
-  const int fd = ::mkstemp(path_.data());
-  if (fd < 0) stop(ExitCode::kUsage, {.what = "cannot make a file in " + path_});
-  ::close(fd);
-  cluster_ = export_epochs(globals, path_).cluster;
-}
-
-ExportedEpochs::~ExportedEpochs() { ::unlink(path_.c_str()); }
+ExportedEpochs::ExportedEpochs(const Globals& globals)
+    : cluster_(export_epochs(globals, path()).cluster) {}
 
 void add_epoch_export(CLI::App& epoch, Globals& globals) {
   auto path = std::make_shared<std::string>();

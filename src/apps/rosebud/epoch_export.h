@@ -2,6 +2,7 @@
 #pragma once
 
 #include "apps/rosebud/commands.h"
+#include "base/temporary_folder.h"
 
 namespace rosebud::apps {
 
@@ -9,15 +10,12 @@ namespace rosebud::apps {
 class ExportedEpochs {
  public:
   explicit ExportedEpochs(const Globals& globals);
-  ~ExportedEpochs();
-  ExportedEpochs(const ExportedEpochs&) = delete;
-  ExportedEpochs& operator=(const ExportedEpochs&) = delete;
 
-  const std::string& path() const { return path_; }
+  std::string path() const { return (folder_.path() / "epochs").string(); }
   const crypto::ClusterId& cluster() const { return cluster_; }
 
  private:
-  std::string path_;
+  TemporaryFolder folder_;
   crypto::ClusterId cluster_;
 };
 

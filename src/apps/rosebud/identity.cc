@@ -34,12 +34,6 @@ void check_name(const std::string& name) {
                           .next = "choose another name"});
 }
 
-std::uint64_t wall_seconds() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
-                                        std::chrono::system_clock::now().time_since_epoch())
-                                        .count());
-}
-
 crypto::Digest random_digest() {
   crypto::Digest out;
   crypto::fill_random(out.bytes);
@@ -47,6 +41,12 @@ crypto::Digest random_digest() {
 }
 
 }  // namespace
+
+std::uint64_t wall_seconds() {
+  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
+                                        std::chrono::system_clock::now().time_since_epoch())
+                                        .count());
+}
 
 crypto::SecretKey make_organisation(const stdfs::path& folder, const std::string& name) {
   check_name(name);

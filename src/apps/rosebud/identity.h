@@ -8,6 +8,9 @@
 
 namespace rosebud::apps {
 
+/// Since 1970, by this machine's clock.
+std::uint64_t wall_seconds();
+
 /// What an organisation keeps: its authority's key. Anyone with this file is the organisation.
 crypto::SecretKey make_organisation(const std::filesystem::path& folder, const std::string& name);
 

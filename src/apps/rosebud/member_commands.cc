@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "apps/rosebud/commands.h"
+#include "apps/rosebud/identity.h"
 #include "crypto/key_file.h"
 #include "runtime/statement_file.h"
 #include "service/instance.h"

@@ -138,12 +138,6 @@ nlohmann::json service_of(const Seen& seen) {
           {"members", members}};
 }
 
-std::uint64_t wall_seconds() {
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
-                                        std::chrono::system_clock::now().time_since_epoch())
-                                        .count());
-}
-
 nlohmann::json json_of(const Seen& seen) {
   const Configuration& configuration = *seen.configuration;
   const std::uint64_t now = wall_seconds();
