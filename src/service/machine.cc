@@ -1,6 +1,7 @@
 #include "service/machine.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/check.h"
 #include "membership/admission.h"
@@ -261,6 +262,7 @@ bool Machine::is_usable(const Announcement& announcement) const {
   };
   const auto is_old = [&key](const membership::ServiceMember& one) { return one.epoch_key == key; };
   return std::ranges::none_of(state_.candidates, is_taken) &&
+         std::ranges::none_of(state_.set_aside, is_taken) &&
          std::ranges::none_of(configuration_->service(), is_old) &&
          !configuration_->organisation_index(key) &&
          std::ranges::find(state_.next.nodes, key, &membership::Node::key) ==
@@ -301,37 +303,56 @@ Answer Machine::on(const Asker& asker, const NoAnnouncement& operation) {
   return Answer::kDone;
 }
 
-/// The next of the draw takes the seat; when there is none it stays vacant. Where too few are left
-/// for a service, everybody is asked again.
+std::vector<wire::NodeKey> Machine::seats() const {
+  std::vector<wire::NodeKey> out;
+  for (const State::Candidate& one : state_.candidates) out.push_back(one.node);
+  return out;
+}
+
+bool Machine::is_everybody_announced() const {
+  return std::ranges::all_of(
+      state_.candidates, [](const State::Candidate& one) { return one.announcement.has_value(); });
+}
+
+/// The next of the draw takes the seat. When there is none, one that withheld its share takes it
+/// back; when there is none either, it stays vacant.
 void Machine::replace(const wire::NodeKey& candidate) {
   std::erase_if(state_.candidates,
                 [&](const State::Candidate& one) { return one.node == candidate; });
   state_.unannounced.erase(candidate);
   state_.passed_over.insert(candidate);
-  const auto seats = [this] {
-    std::vector<wire::NodeKey> out;
-    for (const auto& one : state_.candidates) out.push_back(one.node);
-    return out;
-  };
-  const SeatDraw drawn = draw();
-  const auto next = next_in_reserve(*configuration_, drawn, seats(), state_.passed_over);
+  const auto next = next_in_reserve(*configuration_, draw(), seats(), state_.passed_over);
   if (next) {
     state_.candidates.push_back({.node = *next, .announcement = {}});
-  } else if (state_.candidates.size() < quorum()) {
-    for (const wire::NodeKey& node : drawn.seats) {
-      const auto now = seats();
-      if (std::ranges::find(now, node) == now.end()) {
-        state_.candidates.push_back({.node = node, .announcement = {}});
-      }
-    }
-    state_.passed_over.clear();
+  } else if (!give_back_a_seat() && state_.candidates.size() < quorum()) {
+    ask_all_again();
   }
 }
 
+bool Machine::give_back_a_seat() {
+  SeatDraw withholders;
+  for (const State::Candidate& one : state_.set_aside) withholders.reserve.push_back(one.node);
+  const auto node = next_in_reserve(*configuration_, withholders, seats(), {});
+  if (!node) return false;
+  const auto at = std::ranges::find(state_.set_aside, *node, &State::Candidate::node);
+  state_.candidates.push_back(std::move(*at));
+  state_.set_aside.erase(at);
+  return true;
+}
+
+/// Too few are left for a service.
+void Machine::ask_all_again() {
+  for (const wire::NodeKey& node : draw().seats) {
+    const auto now = seats();
+    if (std::ranges::find(now, node) == now.end()) {
+      state_.candidates.push_back({.node = node, .announcement = {}});
+    }
+  }
+  state_.passed_over.clear();
+}
+
 void Machine::end_announcing() {
-  const bool is_over = std::ranges::all_of(
-      state_.candidates, [](const State::Candidate& one) { return one.announcement.has_value(); });
-  if (!is_over || state_.candidates.size() < quorum()) return;
+  if (!is_everybody_announced() || state_.candidates.size() < quorum()) return;
   state_.phase = Phase::kRevealing;
   end_revealing();
 }
@@ -371,16 +392,25 @@ void Machine::end_revealing() {
       std::ranges::none_of(configuration_->service(), [this](const membership::ServiceMember& one) {
         return is_share_missing(configuration_->nodes()[one.node].key);
       });
-  if (is_over) seal();
+  if (!is_over) return;
+  replace_withholders();
+  state_.phase = is_everybody_announced() ? Phase::kSealed : Phase::kAnnouncing;
 }
 
-/// Whoever withheld its share loses its seat, as long as a service is left.
-void Machine::seal() {
-  for (const wire::NodeKey& node : state_.withholders) {
-    if (state_.candidates.size() <= quorum()) break;
-    std::erase_if(state_.candidates, [&](const State::Candidate& one) { return one.node == node; });
+/// Whoever withheld its share loses its seat to the next of the draw. Where nobody is there to take
+/// it, it keeps it: a vacant seat is a member that is silent for certain (docs/adr/0010).
+void Machine::replace_withholders() {
+  if (std::exchange(state_.is_withholding_settled, true)) return;
+  for (const wire::NodeKey& node : seats()) {
+    if (!state_.withholders.contains(node)) continue;
+    std::vector<wire::NodeKey> others = seats();
+    std::erase(others, node);
+    state_.passed_over.insert(node);
+    const auto next = next_in_reserve(*configuration_, draw(), others, state_.passed_over);
+    if (!next) continue;
+    const auto at = std::ranges::find(state_.candidates, node, &State::Candidate::node);
+    state_.set_aside.push_back(std::exchange(*at, {.node = *next, .announcement = {}}));
   }
-  state_.phase = Phase::kSealed;
 }
 
 }  // namespace rosebud::service

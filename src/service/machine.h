@@ -67,10 +67,14 @@ class Machine final : public pbft::StateMachine {
   const crypto::PublicKey& authority_of(std::uint32_t node) const;
   Answer count_admission(const wire::AdmissionStatement& statement);
   SeatDraw draw() const;
+  std::vector<wire::NodeKey> seats() const;
+  bool is_everybody_announced() const;
   void replace(const wire::NodeKey& candidate);
+  bool give_back_a_seat();
+  void ask_all_again();
   void end_announcing();
   void end_revealing();
-  void seal();
+  void replace_withholders();
   const membership::ServiceMember* member_of(const wire::NodeKey& node) const;
   std::size_t quorum() const { return configuration_->service_quorum(); }
 

@@ -361,21 +361,82 @@ TEST(Machine, SharesOpenOnlyWhenSeatsAreFixed) {
   EXPECT_EQ(service.ask(node_key(0), reveal), Answer::kAlready);
 }
 
-TEST(Machine, WhoWithholdsItsShareLosesItsSeat) {
+/// Everybody announces, and shares of all but these are open or given up.
+void leave_out_shares_of(TestService& service, const std::set<wire::NodeKey>& withholders) {
+  service.now_ms += 60'000;
+  service.all_say(PrepareEpoch{});
+  service.announce_all();
+  service.reveal_all(withholders);
+  for (const wire::NodeKey& node : withholders) service.all_say(NoReveal{node});
+}
+
+TEST(Machine, AMemberHasWithheldItsShareWhenAQuorumSaysSo) {
   TestService service;
   service.now_ms += 60'000;
   service.all_say(PrepareEpoch{});
   service.announce_all();
   service.reveal_all({node_key(4)});
-  EXPECT_EQ(service.machine->state().phase, Phase::kRevealing);
   service.ask(node_key(0), NoReveal{node_key(4)});
   service.ask(node_key(2), NoReveal{node_key(4)});
+  EXPECT_TRUE(service.machine->state().withholders.empty());
   EXPECT_EQ(service.machine->state().phase, Phase::kRevealing);
   service.ask(node_key(6), NoReveal{node_key(4)});
+  EXPECT_EQ(service.machine->state().withholders, std::set{node_key(4)});
+}
+
+TEST(Machine, WhoWithholdsItsShareLosesItsSeatToTheNext) {
+  TestService service;
+  leave_out_shares_of(service, {node_key(4)});
+  // The other node of the organisation is drawn, and announces.
+  EXPECT_EQ(service.machine->state().phase, Phase::kAnnouncing);
+  EXPECT_TRUE(service.candidates().contains(node_key(5)));
+  EXPECT_EQ(service.ask(node_key(4), service.announcement(node_key(4))), Answer::kRefused);
+  service.announce_all();
   service.enter_next();
   const auto members = service.members();
+  EXPECT_EQ(members.size(), 4U);
   EXPECT_EQ(std::ranges::count(members, node_key(4)), 0);
-  EXPECT_EQ(members.size(), 3U);
+}
+
+/// One vacant seat and one organisation that goes down, and no epoch would ever follow: which
+/// withholders lose their seats must not depend on their keys.
+TEST(Machine, TwoThatWithholdTheirSharesBothLoseTheirSeatsAndNoneIsVacant) {
+  TestService service;
+  leave_out_shares_of(service, {node_key(0), node_key(4)});
+  service.announce_all();
+  service.enter_next();
+  const auto members = service.members();
+  EXPECT_EQ(std::set(members.begin(), members.end()),
+            (std::set{node_key(1), node_key(2), node_key(5), node_key(6)}));
+}
+
+TEST(Machine, AWithholderKeepsItsSeatWhenNobodyElseAnnounces) {
+  TestService service;
+  leave_out_shares_of(service, {node_key(4)});
+  service.all_say(NoAnnouncement{node_key(5)});
+  service.enter_next();
+  EXPECT_EQ(service.members().size(), 4U);
+  EXPECT_EQ(std::ranges::count(service.members(), node_key(4)), 1);
+}
+
+TEST(Machine, AWithholderKeepsItsSeatWhenNobodyElseCanSit) {
+  TestService service;
+  service.ask(node_key(0), service.revocation(5, 2));
+  leave_out_shares_of(service, {node_key(4)});
+  service.enter_next();
+  EXPECT_EQ(std::ranges::count(service.members(), node_key(4)), 1);
+}
+
+/// Whose seat it may become again has its key still.
+TEST(Machine, NobodyAnnouncesTheKeyOfOneThatIsSetAside) {
+  TestService service;
+  leave_out_shares_of(service, {node_key(4)});
+  const Announce own = service.announcement(node_key(5));
+  Announcement stolen = *Announcement::decode(own.announcement.statement);
+  stolen.epoch_key = TestService::epoch_key(node_key(4), 2).public_key();
+  EXPECT_EQ(service.ask(node_key(5), Announce{wire::sign(service.scheme,
+                                                         service.secret_of(node_key(5)), stolen)}),
+            Answer::kRefused);
 }
 
 TEST(Machine, AfterTheirTermOneMemberLeavesInEachEpoch) {

@@ -47,6 +47,34 @@ TEST(Nodes, OneNodeOrOneOrganisationMayDoWhatItWants) {
   }
 }
 
+/// It lies, and then nothing is heard of it. A correct member that lost its seat to nobody would be
+/// one too many: no epoch would follow ever after.
+TEST(Nodes, AnOrganisationThatLiesAndGoesDownStopsNothing) {
+  for (std::uint64_t seed = 1; seed <= 3; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Nodes nodes({.seed = seed, .loss_per_mille = 50, .latency_max = milliseconds(700)});
+    for (int i = 0; i < 6; ++i) {
+      const std::size_t first = 2 * nodes.random().below(4);
+      for (const std::size_t n : {first, first + 1}) {
+        nodes.conduct(n) = kFaulty[nodes.random().below(std::size(kFaulty))];
+      }
+      nodes.run_for(milliseconds(nodes.random().below(30000)));
+      std::set<std::size_t> seated;
+      for (const std::size_t n : nodes.members()) seated.insert(n / 2);
+      EXPECT_GE(seated.size(), seated.contains(first / 2) ? 4U : 3U)
+          << "a correct one lost its seat";
+      for (const std::size_t n : {first, first + 1}) nodes.crash(n);
+      ASSERT_TRUE(nodes.run_epochs(3, seconds(60))) << "in epoch " << nodes.epoch();
+      for (const std::size_t n : {first, first + 1}) {
+        nodes.conduct(n) = Conduct::kCorrect;
+        nodes.start(n);
+      }
+      while (nodes.newest().service().size() < 4) ASSERT_TRUE(nodes.run_epochs(1, kEpochMax));
+      ASSERT_TRUE(nodes.run_until_all_there(seconds(10)));
+    }
+  }
+}
+
 /// Refused by the group, its announcement is none: somebody else gets the seat. Taken for one, it
 /// was asked for again and again, and the epoch never ended.
 TEST(Nodes, ACandidateWithAKeyThatIsInUseIsPassedOver) {

@@ -96,6 +96,26 @@ Carried read_carried(wire::Reader& in) {
   return out;
 }
 
+void write(wire::Writer& out, const std::vector<State::Candidate>& candidates) {
+  write_count(out, candidates.size());
+  for (const State::Candidate& one : candidates) {
+    out.raw(one.node.view()).bytes16(one.announcement ? one.announcement->encode() : Bytes{});
+  }
+}
+std::vector<State::Candidate> read_candidates(wire::Reader& in) {
+  std::vector<State::Candidate> out;
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    State::Candidate one{.node = in.fixed<wire::NodeKey>()};
+    const ByteView announcement = in.bytes16(kStatementSizeMax);
+    if (!announcement.empty()) {
+      one.announcement = Announcement::decode(announcement);
+      if (!one.announcement) in.fail();
+    }
+    out.push_back(std::move(one));
+  }
+  return out;
+}
+
 }  // namespace
 
 Bytes Carried::encode() const {
@@ -128,11 +148,10 @@ Bytes State::encode() const {
   out.u64(prepared_ms);
   out.bytes32(next.nodes.empty() ? Bytes{} : next.encode());
   write(out, added);
-  write_count(out, candidates.size());
-  for (const Candidate& one : candidates) {
-    out.raw(one.node.view()).bytes16(one.announcement ? one.announcement->encode() : Bytes{});
-  }
+  write(out, candidates);
   write(out, passed_over);
+  write(out, set_aside);
+  out.u8(is_withholding_settled ? 1 : 0);
   write(out, unannounced);
   write_count(out, shares.size());
   for (const auto& [node, share] : shares) out.raw(node.view()).raw(share.view());
@@ -158,16 +177,10 @@ std::optional<State> State::decode(ByteView bytes) {
     out.next = std::move(*body);
   }
   out.added = read_set<wire::NodeKey>(in);
-  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
-    Candidate one{.node = in.fixed<wire::NodeKey>()};
-    const ByteView announcement = in.bytes16(kStatementSizeMax);
-    if (!announcement.empty()) {
-      one.announcement = Announcement::decode(announcement);
-      if (!one.announcement) return std::nullopt;
-    }
-    out.candidates.push_back(std::move(one));
-  }
+  out.candidates = read_candidates(in);
   out.passed_over = read_set<wire::NodeKey>(in);
+  out.set_aside = read_candidates(in);
+  out.is_withholding_settled = in.u8() == 1;
   out.unannounced = read_said(in);
   for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
     const auto node = in.fixed<wire::NodeKey>();

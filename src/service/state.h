@@ -3,6 +3,9 @@
 //
 //   running ──prepare-epoch──▶ announcing ──every seat has its announcement──▶ revealing ──every
 //   commitment is open──▶ sealed: the next description is fixed, and the group ends
+//
+// Where a share was withheld, it is announcing once more before it is sealed: others take the
+// seats.
 #pragma once
 
 #include "membership/description.h"
@@ -58,7 +61,11 @@ struct State {
     std::optional<Announcement> announcement;
   };
   std::vector<Candidate> candidates;
-  std::set<wire::NodeKey> passed_over;  // did not announce
+  std::set<wire::NodeKey> passed_over;  // did not announce, or withheld their shares
+  /// Candidates that lost their seats to others because they withheld their shares, once in an
+  /// epoch. They take them back when nobody else is there.
+  std::vector<Candidate> set_aside;
+  bool is_withholding_settled = false;
   Said unannounced;
   std::map<wire::NodeKey, crypto::Digest> shares;
   std::set<wire::NodeKey> withholders;
