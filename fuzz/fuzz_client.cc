@@ -458,6 +458,7 @@ class Run {
                        "one liar is not a full disk");
       case Outcome::kNoQuorum:
       case Outcome::kUnknown:
+      case Outcome::kStale:
       case Outcome::kCancelled:
         return;
     }

@@ -55,6 +55,7 @@ class FakeSession final : public Session {
   }
   std::vector<Observed> observations() const override { return {}; }
   std::vector<std::string> problems() const override { return {}; }
+  std::string staleness() const override { return {}; }
   std::optional<std::string> refusal() const override { return std::nullopt; }
 
   std::mutex mutex;

@@ -14,7 +14,7 @@
 #include "crypto/key_file.h"
 #include "crypto/remembering_scheme.h"
 #include "membership/admission.h"
-#include "membership/description.h"
+#include "membership/lease.h"
 #include "runtime/node_links.h"
 #include "runtime/statement_file.h"
 
@@ -44,12 +44,13 @@ class LiveSession final : public Session {
  public:
   LiveSession(std::shared_ptr<const membership::Configuration> configuration,
               std::filesystem::path state, crypto::SecretKey key, wire::SignedBytes admission,
-              wire::AdmissionStatement statement)
+              wire::AdmissionStatement statement, bool is_stale_allowed)
       : configuration_(std::move(configuration)),
         state_(std::move(state)),
         key_(std::move(key)),
         admission_(std::move(admission)),
         statement_(std::move(statement)),
+        is_stale_allowed_(is_stale_allowed),
         tls_(key_),
         timer_(io_),
         core_(objects::Verifier(configuration_, scheme_), random_from_system(),
@@ -64,6 +65,7 @@ class LiveSession final : public Session {
                       if (const auto* found = std::get_if<wire::Descriptions>(&answer.body)) {
                         collect(answer.context.nonce, found->descriptions);
                         learn(found->descriptions);
+                        learn_lease(found->lease);
                         return note_newest(from, answer.context.configuration);
                       }
                       if (const auto* said = std::get_if<wire::HandedIn>(&answer.body)) {
@@ -85,6 +87,9 @@ class LiveSession final : public Session {
                     }}),
         work_(asio::make_work_guard(io_)) {
     links_.set_configuration(*configuration_);
+    feed([this](objects::ClientEffects& out) {
+      core_.on_fresh_until(read_clock(), fresh_until(), out);
+    });
     thread_ = std::thread([this] { io_.run(); });
   }
 
@@ -202,6 +207,13 @@ class LiveSession final : public Session {
       out.push_back(name_of(node) + ": " + problem.text());
     return out;
   }
+  std::string staleness() const override {
+    const std::lock_guard lock(mutex_);
+    const auto until = membership::usable_until(*configuration_, leased_until_);
+    if (!until || until->value > wall_seconds()) return {};
+    return "the time of epoch " + std::to_string(configuration_->number().epoch.value) +
+           " has been over for " + std::to_string(wall_seconds() - until->value) + " s";
+  }
   std::optional<std::string> refusal() const override {
     const std::lock_guard lock(mutex_);
     std::optional<std::string> out;
@@ -224,6 +236,8 @@ class LiveSession final : public Session {
 
   /// Nodes that have not said what was asked are asked again so often.
   static constexpr Duration kAskAgain = std::chrono::seconds(1);
+  /// No time is further away: microseconds of all times fit.
+  static constexpr std::int64_t kFarSeconds = 1'000'000'000;
   /// Answers of the service that end the asking: done, already so, refused (service::Answer).
   static constexpr std::uint8_t kNotNow = 2;
 
@@ -314,6 +328,9 @@ class LiveSession final : public Session {
         ++observed_[{report->peer, report->observation}];
       } else if (const auto* learnt = std::get_if<objects::LearnDescriptions>(&effect)) {
         learn(learnt->descriptions);
+      } else if (std::holds_alternative<objects::AskFreshness>(effect)) {
+        ask_all({.configuration = configuration_->number(), .nonce = wire::Nonce(random_.next())},
+                wire::GetDescriptions{.after = configuration_->number()});
       }
     }
     const Instant next = core_.next_deadline();
@@ -338,10 +355,12 @@ class LiveSession final : public Session {
       {
         const std::lock_guard lock(mutex_);
         configuration_ = std::move(*next);
+        leased_until_.reset();
       }
       links_.set_configuration(*configuration_);
       feed([&](objects::ClientEffects& out) {
         core_.on_configuration(read_clock(), objects::Verifier(configuration_, scheme_), out);
+        core_.on_fresh_until(read_clock(), fresh_until(), out);
       });
     }
     if (now == configuration_->number()) return;
@@ -350,6 +369,28 @@ class LiveSession final : public Session {
     if (descriptions.size() >= wire::kDescriptionsMax) return ask_for_missing();
     keep_newest(state_, *configuration_);
     is_newer_than_kept_ = false;
+  }
+
+  /// Of the configuration in force; others are passed over.
+  void learn_lease(const Buffer& lease) {
+    if (lease.empty()) return;
+    const auto until = membership::check_lease(*configuration_, lease.view(), scheme_);
+    if (!until || until <= leased_until_) return;
+    {
+      const std::lock_guard lock(mutex_);
+      leased_until_ = until;
+    }
+    feed([this](objects::ClientEffects& out) {
+      core_.on_fresh_until(read_clock(), fresh_until(), out);
+    });
+  }
+  /// By the clock of operations.
+  Instant fresh_until() const {
+    const auto until = membership::usable_until(*configuration_, leased_until_);
+    if (is_stale_allowed_ || !until) return Instant::max();
+    const auto left =
+        static_cast<std::int64_t>(until->value) - static_cast<std::int64_t>(wall_seconds());
+    return read_clock() + std::chrono::seconds(std::clamp(left, -kFarSeconds, kFarSeconds));
   }
 
   void ask_for_missing() {
@@ -407,6 +448,8 @@ class LiveSession final : public Session {
   crypto::RememberingScheme scheme_{crypto::ed25519()};
   wire::SignedBytes admission_;
   wire::AdmissionStatement statement_;
+  bool is_stale_allowed_ = false;
+  std::optional<Timestamp> leased_until_;  // of the configuration; changes under the mutex
   asio::io_context io_;
   net::TlsContext tls_;
   asio::steady_timer timer_;
@@ -460,7 +503,8 @@ Result<std::unique_ptr<Session>, Explained> Session::open(const ClusterFile& fil
             "ask an organisation of the cluster for a new statement: rosebud org admit-client"});
   }
   return std::make_unique<LiveSession>(std::move(*configuration), file.state, std::move(*key),
-                                       std::move(*admission), std::move(*statement));
+                                       std::move(*admission), std::move(*statement),
+                                       file.is_stale_allowed);
 }
 
 ExitCode code_of(const Explained& explained) {
@@ -534,6 +578,15 @@ Failure failure_of(const objects::OperationResult& result, const std::string& do
               {.what = doing + ": no space: more than f replicas are full",
                .cause = "their disks have less free space than their reserve",
                .next = "make room on the nodes that `rosebud status` shows"}};
+    case kStale:
+      return {
+          ExitCode::kNoQuorum,
+          {.what = doing + ": no node shows that the newest epoch known here is still in force: " +
+                   session.staleness(),
+           .cause = "the configuration service is out of reach or without a quorum, this clock is "
+                    "wrong, or only nodes of a past epoch answer",
+           .next =
+               "check the clock, and `rosebud status`; --allow-stale relies on it all the same"}};
     case kCancelled:
       return {ExitCode::kUsage, {.what = doing + ": cancelled"}};
   }

@@ -23,6 +23,8 @@ struct ClusterFile {
   std::filesystem::path admission;
   std::filesystem::path state;        // directory of the owner's notes
   std::filesystem::path development;  // directory of a development cluster; empty otherwise
+  /// Relies on the newest configuration that is known however old it is (design 9.4).
+  bool is_stale_allowed = false;
 };
 
 /// Reads a rosebud.toml. Errors name the file, the line and the key.
@@ -77,6 +79,8 @@ class Session {
   virtual std::vector<Observed> observations() const = 0;
   /// "node: problem" of every node that cannot be talked to.
   virtual std::vector<std::string> problems() const = 0;
+  /// Of a configuration that may not be relied on any more: since when, by this machine's clock.
+  virtual std::string staleness() const = 0;
   /// A reason that no node at all will talk to this client, if all refused it; waiting does not
   /// help then.
   virtual std::optional<std::string> refusal() const = 0;

@@ -19,15 +19,14 @@ std::uint64_t top_bits(const crypto::Digest& key) {
   return out;
 }
 
-/// Widths of neighbouring ranges add up: each ends where the next begins.
+}  // namespace
+
 std::uint64_t width_of(const wire::KeyRange& range) {
   const bool is_last = range.last == wire::whole_key_range().last;
   const std::uint64_t end =
       is_last ? std::uint64_t{1} << 32 : top_bits(routing::key_after(range.last));
   return end - top_bits(range.first);
 }
-
-}  // namespace
 
 std::optional<Explained> problem_of(const ConfigurationParts& parts) {
   const Settings& settings = parts.settings;

@@ -41,6 +41,8 @@ void write_admitted(wire::Writer& out, const Node& node) {
   out.raw(node.admission_randomness.view());
 }
 
+}  // namespace
+
 void write(wire::Writer& out, const std::vector<SeatSignature>& signatures) {
   CHECK(signatures.size() <= kSeatsMax);
   out.u16(static_cast<std::uint16_t>(signatures.size()));
@@ -61,8 +63,6 @@ std::vector<SeatSignature> read_signatures(wire::Reader& in) {
   }
   return out;
 }
-
-}  // namespace
 
 Bytes DescriptionHeader::encode() const {
   CHECK(seats.size() <= kSeatsMax);

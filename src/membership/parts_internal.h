@@ -1,8 +1,8 @@
-// How settings, organisations and nodes are laid out: the same in the genesis and in the body of an
-// epoch description (docs/format/statements.md). Private to membership/.
+// How settings, organisations and nodes and the signatures of a service are laid out, the same
+// wherever they stand (docs/format/statements.md). Private to membership/.
 #pragma once
 
-#include "membership/configuration.h"
+#include "membership/description.h"
 
 namespace rosebud::membership {
 
@@ -16,9 +16,16 @@ Organisation read_organisation(wire::Reader& in);
 void write(wire::Writer& out, const Node& node);
 Node read_node(wire::Reader& in);
 
+void write(wire::Writer& out, const std::vector<SeatSignature>& signatures);
+std::vector<SeatSignature> read_signatures(wire::Reader& in);
+
 /// What is wrong with the configuration service of `parts`, for a person. A service may have up to
 /// F vacant seats, and no organisation more than F of them (one at F = 0).
 std::optional<Explained> problem_of_service(const ConfigurationParts& parts);
+
+/// Part of the ring, in units of 2^-32. Widths of neighbouring ranges add up: each ends where the
+/// next begins.
+std::uint64_t width_of(const wire::KeyRange& range);
 
 /// Most members that a group can have under the cap; less than 3f+1 leaves seats exposed.
 std::size_t fillable_seats(const ConfigurationParts& parts);

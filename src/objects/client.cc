@@ -48,6 +48,8 @@ std::string_view name_of(Outcome outcome) {
       return "denied";
     case Outcome::kNoSpace:
       return "no_space";
+    case Outcome::kStale:
+      return "stale";
     case Outcome::kCancelled:
       return "cancelled";
   }
@@ -98,6 +100,8 @@ OperationId Client::start(Instant now, const wire::ObjectId& id, Kind kind, Inst
   const auto [at, is_new] = operations_.emplace(
       operation_id, Operation{.id = id, .deadline = deadline, .kind = std::move(kind)});
   CHECK(is_new);
+  // The answer comes with those of the replicas.
+  if (now >= fresh_until_) ask_freshness(now, out);
   begin_phase(now, at->second);
   drive(now, operation_id, out);
   return operation_id;
@@ -142,8 +146,8 @@ int Client::distance_of(const wire::NodeKey& node) const {
 }
 
 /// A newer configuration: what was counted in the older one counts no more (design 6). The result
-/// of a finished read phase is kept: a write-back goes on with it.
-void Client::reset_tally(Operation& operation) {
+/// of a finished read phase is kept, if that one could be relied on: a write-back goes on with it.
+void Client::reset_tally(Operation& operation, bool was_relied_on) {
   if (is_planted(Bug::kTallyKept)) return;
   if (auto* write = std::get_if<WriteBlock>(&operation.kind)) {
     write->tally = BlockWrite(faults());
@@ -153,7 +157,7 @@ void Client::reset_tally(Operation& operation) {
     const auto statement = wire::RecordStatement::decode(record->record.statement.statement);
     record->tally = RecordWrite(faults(), order_of(*statement), RecordWrite::Kind::kOwnWrite);
   } else if (auto* read_record = std::get_if<ReadRecord>(&operation.kind)) {
-    if (read_record->written_back) {
+    if (read_record->written_back && was_relied_on) {
       read_record->write_back.emplace(faults(), read_record->written_back->order,
                                       RecordWrite::Kind::kWriteBack);
       read_record->answers
@@ -162,6 +166,8 @@ void Client::reset_tally(Operation& operation) {
       read_record->tally = RecordRead(faults(), verifier_.configuration().filled_seats());
       read_record->answers.clear();
       read_record->settle_at.reset();
+      read_record->written_back.reset();
+      read_record->write_back.reset();
     }
   }
 }
@@ -173,7 +179,7 @@ void Client::on_configuration(Instant now, Verifier next, ClientEffects& out) {
   std::vector<OperationId> ids;
   for (auto& [id, operation] : operations_) {
     operation.nonces.clear();
-    reset_tally(operation);
+    reset_tally(operation, now < fresh_until_);
     begin_phase(now, operation);
     ids.push_back(id);
   }
@@ -268,13 +274,22 @@ void Client::drive(Instant now, OperationId id, ClientEffects& out) {
   give_up_lost(now, operation);
   if (auto* read = std::get_if<ReadBlock>(&operation.kind)) hedge(now, operation, *read);
   if (auto* read = std::get_if<ReadRecord>(&operation.kind)) settle_read(now, operation, *read);
-  if (auto result = verdict(now, operation, out)) return finish(id, std::move(*result), out);
+  ClientEffects seen;  // on the way to a verdict
+  auto result = verdict(now, operation, seen);
+  const bool is_waiting = result && is_held_back(now, operation, *result);
+  if (result && !(is_waiting && now < operation.deadline)) {
+    if (is_waiting) result = counted(operation, Outcome::kStale);
+    out.insert(out.end(), seen.begin(), seen.end());
+    return finish(id, std::move(*result), out);
+  }
+  if (is_waiting) ask_freshness(now, out);
   for (Seat seat = 0; seat < operation.seats.size(); ++seat) {
     const SeatState& state = operation.seats[seat];
     if (state.is_wanted && !state.is_settled && state.send_at <= now)
       send(now, id, operation, seat, out);
   }
   operation.due = next_deadline_of(operation);
+  if (is_waiting) operation.due = std::min(operation.due, ask_freshness_at_);
   due_.emplace(operation.due, id);
 }
 
@@ -321,6 +336,34 @@ void Client::on_unreachable(Instant now, const wire::NodeKey& node, ClientEffect
     }
   }
   for (OperationId id : ids) drive(now, id, out);
+}
+
+// ---- How long the configuration may be relied on ----
+
+void Client::on_fresh_until(Instant now, Instant until, ClientEffects& out) {
+  fresh_until_ = until;
+  std::vector<OperationId> ids;
+  for (const auto& [id, operation] : operations_) ids.push_back(id);
+  for (const OperationId id : ids) drive(now, id, out);
+}
+
+/// Suppose a client is shown nothing but an epoch that is over, by nodes that have left and changed
+/// hands: they would make a quorum of it.
+bool Client::is_held_back(Instant now, const Operation& operation,
+                          const OperationResult& result) const {
+  if (now < fresh_until_) return false;
+  const bool proves_itself =
+      std::holds_alternative<ReadBlock>(operation.kind) && result.outcome == Outcome::kDone;
+  const bool relies_on_group = result.outcome == Outcome::kDone ||
+                               result.outcome == Outcome::kNotFound ||
+                               result.outcome == Outcome::kSuperseded;
+  return relies_on_group && !proves_itself;
+}
+
+void Client::ask_freshness(Instant now, ClientEffects& out) {
+  if (now < ask_freshness_at_) return;
+  ask_freshness_at_ = now + settings_.ask_freshness_interval;
+  out.push_back(AskFreshness{});
 }
 
 // ---- Ending ----

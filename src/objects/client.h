@@ -17,6 +17,8 @@
 //  2. All answers that one phase counts come from one configuration; a newer one restarts the
 //  phase.
 //  3. An answer is taken once, from the replica that was asked, by its nonce.
+//  4. But for bytes that hash to their id, nothing is said when the configuration may not be relied
+//     on any more (design 9.4): what was counted waits for a lease, or for the next configuration.
 #pragma once
 
 #include <map>
@@ -40,6 +42,8 @@ enum class Outcome : std::uint8_t {
   kUnknown,     // 2f+1 answered, but not enough confirmed until the deadline
   kDenied,      // more than f replicas refused for a reason that waiting does not change
   kNoSpace,     // more than f replicas are full
+  kStale,       // answered, but in a configuration that may not be relied on any more until the
+                // deadline; a record sent may still become visible
   kCancelled,
 };
 std::string_view name_of(Outcome outcome);
@@ -65,7 +69,10 @@ struct Finish {
 struct LearnDescriptions {
   std::vector<Buffer> descriptions;
 };
-using ClientEffect = std::variant<SendRequest, Report, Finish, LearnDescriptions>;
+/// The configuration may not be relied on any more, and operations need it: ask for what follows,
+/// or for a lease, and call on_fresh_until.
+struct AskFreshness {};
+using ClientEffect = std::variant<SendRequest, Report, Finish, LearnDescriptions, AskFreshness>;
 using ClientEffects = std::vector<ClientEffect>;
 
 struct ClientSettings {
@@ -76,6 +83,8 @@ struct ClientSettings {
   /// An operation that cannot end well, because too many replicas that never answered this client
   /// could not be reached for so long, ends before its deadline. Not set: it never does.
   std::optional<Duration> unreachable_grace;
+  /// While something waits for it, freshness is asked for so often.
+  Duration ask_freshness_interval = std::chrono::milliseconds(500);
 };
 
 class Client {
@@ -99,6 +108,9 @@ class Client {
   /// The connection to a node failed: what was asked of it is asked again later.
   void on_unreachable(Instant now, const wire::NodeKey& node, ClientEffects& out);
   void on_configuration(Instant now, Verifier next, ClientEffects& out);
+  /// Until when the configuration in force may be relied on (membership/lease.h); for ever unless
+  /// told. Of a next one it is said behind on_configuration, before anything else.
+  void on_fresh_until(Instant now, Instant until, ClientEffects& out);
   void on_time(Instant now, ClientEffects& out);
   /// Far in the future when nothing is under way.
   Instant next_deadline() const;
@@ -170,7 +182,7 @@ class Client {
   OperationId start(Instant now, const wire::ObjectId& id, Kind kind, Instant deadline,
                     ClientEffects& out);
   void begin_phase(Instant now, Operation& operation);
-  void reset_tally(Operation& operation);
+  void reset_tally(Operation& operation, bool was_relied_on);
   /// Sends what is due, looks at the clock and the counts; ends the operation when it can.
   void drive(Instant now, OperationId id, ClientEffects& out);
   void send(Instant now, OperationId id, Operation& operation, Seat seat, ClientEffects& out);
@@ -186,6 +198,8 @@ class Client {
   void give_up_lost(Instant now, Operation& operation) const;
   bool is_hopeless(const Operation& operation) const;
   std::optional<OperationResult> verdict(Instant now, Operation& operation, ClientEffects& out);
+  bool is_held_back(Instant now, const Operation& operation, const OperationResult& result) const;
+  void ask_freshness(Instant now, ClientEffects& out);
   OperationResult counted(const Operation& operation, Outcome outcome) const;
   void finish(OperationId id, OperationResult result, ClientEffects& out);
   void report_stale(const Operation& operation, const ReadRecord& read, const HeldAnswer& returned,
@@ -197,6 +211,8 @@ class Client {
   Verifier verifier_;
   Random random_;
   ClientSettings settings_;
+  Instant fresh_until_ = Instant::max();
+  Instant ask_freshness_at_{};
   std::uint64_t last_operation_ = 0;
   std::map<OperationId, Operation> operations_;
   // Invariant: (due, id) of every operation.

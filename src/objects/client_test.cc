@@ -25,6 +25,8 @@ class ClientOf4 : public testing::Test, protected TestGroup {
         result = std::move(finish->result);
       } else if (const auto* report = std::get_if<Report>(&effect)) {
         reports.push_back(*report);
+      } else if (std::holds_alternative<AskFreshness>(effect)) {
+        ++freshness_asked;
       }
     }
     core.check_invariants();
@@ -50,6 +52,11 @@ class ClientOf4 : public testing::Test, protected TestGroup {
   void enter(std::uint64_t epoch) {
     ClientEffects effects;
     core.on_configuration(now, verifier(epoch), effects);
+    take(std::move(effects));
+  }
+  void fresh_for(Duration time) {
+    ClientEffects effects;
+    core.on_fresh_until(now, now + time, effects);
     take(std::move(effects));
   }
   bool is_over() const { return result.has_value(); }
@@ -91,7 +98,85 @@ class ClientOf4 : public testing::Test, protected TestGroup {
   std::vector<wire::Request> asked[kReplicas];
   std::vector<Report> reports;
   std::optional<OperationResult> result;
+  std::size_t freshness_asked = 0;
 };
+
+// ---- A configuration that may not be relied on any more (design 9.4) ----
+
+TEST_F(ClientOf4, Stale_NothingIsWrittenUntilALeaseComes) {
+  fresh_for(seconds(1));
+  pass(seconds(2));
+  write_record(3);
+  EXPECT_EQ(freshness_asked, 1U);  // at once, beside the replicas
+  for (std::size_t i = 0; i < 4; ++i) answer(i, held(3));
+  EXPECT_FALSE(is_over());
+  pass(seconds(1));
+  EXPECT_EQ(freshness_asked, 2U);
+  fresh_for(seconds(1));
+  EXPECT_EQ(outcome(), Outcome::kDone);
+}
+
+TEST_F(ClientOf4, Stale_WhatIsReadWaitsTooAndEndsAtItsDeadline) {
+  fresh_for(Duration(0));
+  read_record();
+  for (std::size_t i = 0; i < 4; ++i) answer(i, held(3));
+  EXPECT_FALSE(is_over());
+  pass(seconds(30));
+  EXPECT_EQ(outcome(), Outcome::kStale);
+  EXPECT_FALSE(result->record);
+}
+
+TEST_F(ClientOf4, Stale_BytesProveThemselvesAndTheirAbsenceDoesNot) {
+  fresh_for(Duration(0));
+  begin_read_block();
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (!asked[i].empty()) answer(i, wire::BlockFound{hello});
+  }
+  EXPECT_EQ(outcome(), Outcome::kDone);
+  result.reset();
+  for (auto& one : asked) one.clear();
+  read_block();
+  for (std::size_t i = 0; i < 4; ++i) answer(i, wire::Absent{});
+  EXPECT_FALSE(is_over());
+  fresh_for(seconds(1));
+  EXPECT_EQ(outcome(), Outcome::kNotFound);
+}
+
+/// Those who are asked under an epoch that is over may all lie.
+TEST_F(ClientOf4, Stale_WhatWasReadIsReadAnewInTheNextConfiguration) {
+  fresh_for(Duration(0));
+  read_record();
+  for (std::size_t i = 0; i < 4; ++i) answer(i, held(3));
+  enter(2);
+  fresh_for(seconds(60));
+  EXPECT_FALSE(is_over());
+  for (std::size_t i = 0; i < 4; ++i) answer(i, held(4));
+  EXPECT_EQ(outcome(), Outcome::kDone);
+  const auto statement = wire::RecordStatement::decode(result->record->statement.statement);
+  EXPECT_EQ(statement->version.value, 4U);
+}
+
+TEST_F(ClientOf4, Stale_WhatWasToBeWrittenBackIsReadAnewInTheNextConfiguration) {
+  fresh_for(Duration(0));
+  read_record();
+  for (std::size_t i = 0; i < 4; ++i) answer(i, held(i < 2 ? 3 : 2));
+  // Mixed: the newest is written back.
+  ASSERT_TRUE(std::holds_alternative<wire::PutRecord>(asked[1].back().body));
+  enter(2);
+  fresh_for(seconds(60));
+  ASSERT_TRUE(std::holds_alternative<wire::GetRecord>(asked[1].back().body));
+  for (std::size_t i = 0; i < 4; ++i) answer(i, held(4));
+  const auto statement = wire::RecordStatement::decode(result->record->statement.statement);
+  EXPECT_EQ(statement->version.value, 4U);
+}
+
+TEST_F(ClientOf4, Stale_AFreshOneAsksNobody) {
+  fresh_for(seconds(60));
+  write_block();
+  for (std::size_t i = 0; i < 3; ++i) answer(i, wire::Stored{});
+  EXPECT_EQ(outcome(), Outcome::kDone);
+  EXPECT_EQ(freshness_asked, 0U);
+}
 
 TEST_F(ClientOf4, BlockWrite_DoneAtAQuorumOfOneEpoch) {
   write_block();

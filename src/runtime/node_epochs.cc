@@ -41,7 +41,7 @@ void Node::Impl::ask_for_descriptions(const wire::NodeKey& node) {
 /// Answered from the files: the core remembers only so many.
 void Node::Impl::answer_descriptions(objects::ConnectionId to, const wire::MessageContext& context,
                                      const wire::ConfigurationNumber& after) {
-  wire::Descriptions out;
+  wire::Descriptions out{.lease = service_->lease()};
   std::size_t bytes = 0;
   // Who comes with nothing but the cluster id begins with what that is the hash of.
   if (after == wire::ConfigurationNumber{}) out.descriptions.push_back(genesis_);

@@ -101,6 +101,11 @@ std::optional<Buffer> ServiceFiles::state(const Number& number,
   return Buffer::copy_of(as_bytes(*text));
 }
 
+bool ServiceFiles::has_state(const Number& number) const {
+  std::error_code error;
+  return fs::exists(folder_ / (text_of(number) + std::string(kStateSuffix)), error) || error;
+}
+
 Status<Explained> ServiceFiles::keep_state(const Number& number, ByteView state) const {
   if (auto made = make_folder(folder_); !made) return made;
   return replace_file(folder_ / (text_of(number) + std::string(kStateSuffix)), as_text(state));

@@ -32,6 +32,8 @@ class ServiceFiles {
   /// What was handed over to that epoch, if it is here and has this digest.
   std::optional<Buffer> state(const wire::ConfigurationNumber& number,
                               const crypto::Digest& digest) const;
+  /// Whether anything was handed over to that epoch here; also when that cannot be known.
+  bool has_state(const wire::ConfigurationNumber& number) const;
   Status<Explained> keep_state(const wire::ConfigurationNumber& number, ByteView state) const;
 
   /// The folder of the records of the replica in that epoch's group.

@@ -36,11 +36,13 @@ void ServiceHost::begin(std::shared_ptr<const membership::Configuration> configu
   close_group();
   const wire::ConfigurationNumber number = configuration->number();
   files_.remove_old(number);
-  service::Entered entered{.configuration = configuration,
-                           .previous = std::move(previous),
-                           .secret = is_member ? files_.secret(number) : std::nullopt,
-                           .next_secret = files_.secret({number.generation, number.epoch.next()}),
-                           .state = files_.state(number, configuration->service_state())};
+  service::Entered entered{
+      .configuration = configuration,
+      .previous = std::move(previous),
+      .secret = is_member ? files_.secret(number) : std::nullopt,
+      .next_secret = files_.secret({number.generation, number.epoch.next()}),
+      .state = files_.state(number, configuration->service_state()),
+      .has_next_state = files_.has_state({number.generation, number.epoch.next()})};
   feed([&](service::Effects& out) {
     participant_.begin(replication::read_now(), std::move(entered), out);
   });

@@ -57,6 +57,8 @@ class ServiceHost {
   void hand_in(service::HandInId id, const service::Operation& operation);
   void stop();
   Status status() const;
+  /// The newest lease of the epoch (membership::SignedLease, encoded); empty: none.
+  Buffer lease() const { return participant_.lease(); }
 
  private:
   void perform(service::Effects effects);

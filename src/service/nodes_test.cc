@@ -156,6 +156,27 @@ TEST(Nodes, AfterAPowerCutBetweenTheSealAndTheDescriptionTheEpochEnds) {
   }
 }
 
+// ---- Leases ----
+
+TEST(Nodes, EverybodyHasALeaseWhateverOneOrganisationDoes) {
+  for (const Conduct what : kFaulty) {
+    Nodes nodes({.seed = 3, .loss_per_mille = 10});
+    nodes.conduct(2) = nodes.conduct(3) = what;
+    ASSERT_TRUE(nodes.run_epochs(2, kEpochMax));
+    ASSERT_TRUE(nodes.run_until_all_there(seconds(5)));
+    nodes.run_for(seconds(4));
+    for (const std::size_t n : {0U, 1U, 4U, 5U, 6U, 7U}) {
+      const Buffer lease = nodes.node(n).participant().lease();
+      const auto until =
+          membership::check_lease(nodes.newest(), lease.view(), crypto::model_scheme());
+      ASSERT_TRUE(until) << "node " << n;
+      const std::uint64_t now = nodes.node(n).now().wall.value / 1000;
+      EXPECT_GE(until->value, now + 5) << "node " << n;
+      EXPECT_LE(until->value, now + 11) << "node " << n;
+    }
+  }
+}
+
 // ---- Disks that take nothing for a while ----
 
 TEST(Nodes, NothingIsSaidThatADiskDidNotTake) {

@@ -14,8 +14,21 @@ void write(wire::Writer&, const GetAnnouncement&) {}
 void write(wire::Writer& out, const Announced& one) { wire::write(out, one.announcement); }
 void write(wire::Writer& out, const GetState& one) { out.raw(one.digest.view()); }
 void write(wire::Writer& out, const StateFound& one) { out.raw(one.state.view()); }
-void write(wire::Writer& out, const Signed& one) {
-  out.u16(one.signature.seat).raw(one.signature.signature.view());
+void write(wire::Writer& out, const membership::SeatSignature& one) {
+  out.u16(one.seat).raw(one.signature.view());
+}
+void write(wire::Writer& out, const Signed& one) { write(out, one.signature); }
+void write(wire::Writer& out, const LeaseShare& one) {
+  out.u64(one.until.value);
+  write(out, one.signature);
+}
+void write(wire::Writer& out, const Leased& one) { out.raw(one.lease.view()); }
+
+membership::SeatSignature read_signature(wire::Reader& in) {
+  membership::SeatSignature out;
+  out.seat = in.u16();
+  out.signature = in.fixed<crypto::Signature>();
+  return out;
 }
 
 /// What `in` has not read yet shares the notice's bytes.
@@ -59,13 +72,16 @@ std::optional<Notice> decode_notice(const Buffer& bytes) {
       break;
     case 9:
       return StateFound{rest_of(bytes)};
-    case 10: {
-      Signed one;
-      one.signature.seat = in.u16();
-      one.signature.signature = in.fixed<crypto::Signature>();
-      out = one;
+    case 10:
+      out = Signed{read_signature(in)};
+      break;
+    case 11: {
+      const Timestamp until(in.u64());
+      out = LeaseShare{.until = until, .signature = read_signature(in)};
       break;
     }
+    case 12:
+      return Leased{rest_of(bytes)};
     default:
       return std::nullopt;
   }
@@ -75,8 +91,8 @@ std::optional<Notice> decode_notice(const Buffer& bytes) {
 
 std::string_view name_of(const Notice& notice) {
   constexpr std::string_view kNames[] = {
-      "order",     "ask",       "reply",       "probe", "probed", "get_announcement",
-      "announced", "get_state", "state_found", "signed"};
+      "order",     "ask",       "reply",       "probe",  "probed",      "get_announcement",
+      "announced", "get_state", "state_found", "signed", "lease_share", "leased"};
   static_assert(std::size(kNames) == std::variant_size_v<Notice>);
   return kNames[notice.index()];
 }

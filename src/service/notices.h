@@ -46,9 +46,18 @@ struct StateFound {
 struct Signed {
   membership::SeatSignature signature;
 };
+/// A member's signature of the lease of this epoch until then.
+struct LeaseShare {
+  Timestamp until;
+  membership::SeatSignature signature;
+};
+/// A lease of this epoch (membership::SignedLease, encoded): by a member to everybody.
+struct Leased {
+  Buffer lease;
+};
 
 using Notice = std::variant<Order, Ask, Reply, Probe, Probed, GetAnnouncement, Announced, GetState,
-                            StateFound, Signed>;
+                            StateFound, Signed, LeaseShare, Leased>;
 
 /// No notice is longer; what would be is not sent.
 inline constexpr std::size_t kNoticeSizeMax = 2U << 20;

@@ -20,7 +20,9 @@ std::vector<Notice> one_of_each() {
           Announced{{.statement = bytes_of("statement"), .signature = {}}},
           GetState{crypto::sha256(as_bytes("state"))},
           StateFound{bytes_of("state")},
-          Signed{{.seat = 3, .signature = {}}}};
+          Signed{{.seat = 3, .signature = {}}},
+          LeaseShare{.until = Timestamp(77), .signature = {.seat = 2, .signature = {}}},
+          Leased{bytes_of("lease")}};
 }
 
 TEST(Notices, EveryKindSurvivesTheWay) {
@@ -36,10 +38,10 @@ TEST(Notices, EveryKindSurvivesTheWay) {
 TEST(Notices, WhatIsCutLongerOrOfAnotherKindIsNone) {
   EXPECT_FALSE(decode_notice({}));
   EXPECT_FALSE(decode_notice(Buffer(Bytes{0})));
-  EXPECT_FALSE(decode_notice(Buffer(Bytes{11})));
+  EXPECT_FALSE(decode_notice(Buffer(Bytes{13})));
   EXPECT_FALSE(decode_notice(Buffer(Bytes(kNoticeSizeMax + 1, 1))));
-  for (const Notice& notice :
-       {one_of_each()[3], one_of_each()[5], one_of_each()[6], one_of_each()[7], one_of_each()[9]}) {
+  for (const Notice& notice : {one_of_each()[3], one_of_each()[5], one_of_each()[6],
+                               one_of_each()[7], one_of_each()[9], one_of_each()[10]}) {
     const Buffer encoded = encode(notice);
     const Bytes whole = to_bytes(encoded);
     for (std::size_t size = 1; size < whole.size(); ++size) {

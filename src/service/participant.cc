@@ -51,6 +51,7 @@ void Participant::begin(pbft::Now now, Entered entered, Effects& out) {
   member_.reset();
   is_open_ = false;
   next_state_.reset();
+  leases_.emplace(entered_.configuration, scheme_);
   probing_.clear();
   client_.emplace(key_, group_, scheme_);
   asking_ = Asking::kNothing;
@@ -97,6 +98,10 @@ bool Participant::on_notice(pbft::Now now, const wire::NodeKey& from, const Noti
     return true;
   }
   if (!is_member(from)) return false;
+  if (const auto* one = std::get_if<LeaseShare>(&notice)) {
+    return on_lease_share(now, from, *one, out);
+  }
+  if (const auto* one = std::get_if<Leased>(&notice)) return leases_->take(one->lease);
   if (const auto* one = std::get_if<Probe>(&notice)) {
     out.push_back(SendNotice{from, Probed{one->number}});
   } else if (std::holds_alternative<GetAnnouncement>(notice)) {
@@ -184,6 +189,7 @@ void Participant::on_time(pbft::Now now, const Machine* machine, Effects& out) {
   perform(now, std::move(effects), out);
   if (is_tick) {
     tick_at_ = now.instant + Member::kTick;
+    if (member_) sign_lease(now, out);
     if (member_ && !is_open_) try_to_open(now.instant, out);
     if (member_ && machine) do_duties(now, *machine, out);
   }
@@ -264,6 +270,37 @@ bool Participant::on_signed(const wire::NodeKey& from, const Signed& notice, con
   member_->on_signature(*machine, notice.signature);
   learn(out);
   return true;
+}
+
+// ---- Leases ----
+
+/// None after what follows may have been signed, by this member before a restart too (design 9.4).
+void Participant::sign_lease(pbft::Now now, Effects& out) {
+  if (next_state_ || entered_.has_next_state) return;
+  const auto until = leases_->due(Timestamp(now.wall.value / 1000));
+  if (!until) return;
+  const LeaseShare share{.until = *until,
+                         .signature = leases_->sign(*until, seat_->value, *entered_.secret)};
+  for (const wire::NodeKey& other : members_of(configuration())) {
+    if (other != key_.public_key()) out.push_back(SendNotice{other, share});
+  }
+  add_lease_share(now, share, out);
+}
+
+bool Participant::on_lease_share(pbft::Now now, const wire::NodeKey& from, const LeaseShare& notice,
+                                 Effects& out) {
+  if (seat_of(configuration(), from)->value != notice.signature.seat) return false;
+  if (member_) add_lease_share(now, notice, out);
+  return true;
+}
+
+/// A whole one is for everybody: clients ask any node.
+void Participant::add_lease_share(pbft::Now now, const LeaseShare& share, Effects& out) {
+  const auto whole = leases_->add(Timestamp(now.wall.value / 1000), share.until, share.signature);
+  if (!whole) return;
+  for (const membership::Node& node : configuration().nodes()) {
+    if (node.key != key_.public_key()) out.push_back(SendNotice{node.key, Leased{*whole}});
+  }
 }
 
 // ---- What it asks the group for ----

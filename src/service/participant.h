@@ -16,6 +16,7 @@
 #include <functional>
 
 #include "pbft/client.h"
+#include "service/leases.h"
 #include "service/member.h"
 #include "service/notices.h"
 
@@ -65,6 +66,7 @@ struct Entered {
   std::optional<crypto::SecretKey> secret;                    // for this epoch
   std::optional<crypto::SecretKey> next_secret;               // announced for the next
   std::optional<Buffer> state;                                // handed over to this epoch
+  bool has_next_state = false;  // what this one hands over was kept: it may have been signed
 };
 
 struct ParticipantSettings {
@@ -108,6 +110,8 @@ class Participant {
   const membership::Configuration& configuration() const { return *entered_.configuration; }
   /// Its seat in the epoch, if it can do what that takes.
   bool has_seat() const { return member_.has_value(); }
+  /// The newest lease of the epoch (membership::SignedLease, encoded); empty: none.
+  Buffer lease() const { return leases_ ? leases_->newest() : Buffer{}; }
   bool is_waiting_for_state() const { return member_.has_value() && !is_open_; }
   /// For tests: bounded by the nodes and how often one is probed.
   std::size_t probes_under_way() const { return probing_.size(); }
@@ -126,6 +130,10 @@ class Participant {
   bool on_state_found(const wire::NodeKey& from, const StateFound& notice, Effects& out);
   bool on_signed(const wire::NodeKey& from, const Signed& notice, const Machine* machine,
                  Effects& out);
+  bool on_lease_share(pbft::Now now, const wire::NodeKey& from, const LeaseShare& notice,
+                      Effects& out);
+  void sign_lease(pbft::Now now, Effects& out);
+  void add_lease_share(pbft::Now now, const LeaseShare& share, Effects& out);
   void on_probed(const wire::NodeKey& from, const Probed& notice);
   void answer_state(const wire::NodeKey& from, const GetState& notice, Effects& out) const;
   void open_group(const Buffer& state, Effects& out);
@@ -160,6 +168,7 @@ class Participant {
   std::optional<Member> member_;  // with a seat and its secret
   bool is_open_ = false;          // OpenGroup was said
   std::optional<Buffer> next_state_;
+  std::optional<Leases> leases_;
 
   // ---- What it asks the group for, one after the other ----
   std::optional<pbft::Client> client_;

@@ -196,11 +196,13 @@ class SimNode {
     close_group();
     number_ = configuration->number();
     disk_.remove_old(number_);
-    Entered entered{.configuration = configuration,
-                    .previous = std::move(previous),
-                    .secret = disk_.secret(number_),
-                    .next_secret = disk_.secret({number_.generation, number_.epoch.next()}),
-                    .state = disk_.state(number_, configuration->service_state())};
+    Entered entered{
+        .configuration = configuration,
+        .previous = std::move(previous),
+        .secret = disk_.secret(number_),
+        .next_secret = disk_.secret({number_.generation, number_.epoch.next()}),
+        .state = disk_.state(number_, configuration->service_state()),
+        .has_next_state = disk_.states.contains({number_.generation, number_.epoch.next()})};
     feed([&](Effects& out) { participant_.begin(now(), std::move(entered), out); });
   }
   template <typename Input>

@@ -9,6 +9,7 @@
 //  5. A group begins with the state whose digest stands in the header.
 //  6. No correct node says what another one makes no sense of.
 //  7. What was handed in is answered at most once.
+//  8. Who has signed what follows an epoch signs no lease of it any more.
 #pragma once
 
 #include <deque>
@@ -21,7 +22,8 @@ namespace rosebud::service {
 
 struct NodesOptions {
   std::uint64_t seed = 1;
-  membership::Settings settings{.epoch_seconds = 10, .service_term_seconds = 10};
+  membership::Settings settings{
+      .has_leases = true, .epoch_seconds = 10, .service_term_seconds = 10};
   ParticipantSettings participant{};
   std::uint32_t loss_per_mille = 0;
   std::uint32_t duplicate_per_mille = 0;
@@ -293,6 +295,9 @@ class Nodes {
       const auto kept = life.disk.secret(next);
       EXPECT_TRUE(kept && kept->public_key() == own_one->epoch_key)
           << "node " << n << " asks for a seat whose key it may forget";
+    }
+    if (std::holds_alternative<LeaseShare>(notice)) {
+      EXPECT_FALSE(life.disk.states.contains(next)) << "node " << n << " prolongs what is over";
     }
     if (std::holds_alternative<Signed>(notice)) {
       ASSERT_TRUE(life.node->machine());

@@ -155,6 +155,7 @@ struct BodyEncoder {
   Buffer operator()(const Descriptions& m) const {
     auto& body = *out.mutable_descriptions();
     for (const Buffer& one : m.descriptions) body.add_descriptions(text_of(one.view()));
+    if (!m.lease.empty()) body.set_lease(text_of(m.lease.view()));
     return {};
   }
   Buffer operator()(const Completeness& m) const {
@@ -302,6 +303,11 @@ class Fields {
     return out;
   }
 
+  Buffer lease(const std::string& bytes) {
+    if (bytes.size() > kLeaseSizeMax) fail(DecodeError::kOutOfRange);
+    return error_ ? Buffer{} : Buffer::copy_of(as_bytes(bytes));
+  }
+
   Buffer bulk(Buffer& bytes, std::size_t size_max) {
     if (bytes.size() > size_max) fail(DecodeError::kOutOfRange);
     bulk_taken_ = true;
@@ -429,7 +435,8 @@ Body body_of(Fields& fields, const proto::Message& in, Buffer& bulk) {
       return AnswerBody(ObjectAbsent{.complete_for = Epoch(in.object_absent().complete_for())});
     case proto::Message::kDescriptions:
       return AnswerBody(
-          Descriptions{.descriptions = fields.descriptions(in.descriptions().descriptions())});
+          Descriptions{.descriptions = fields.descriptions(in.descriptions().descriptions()),
+                       .lease = fields.lease(in.descriptions().lease())});
     case proto::Message::kCompleteness:
       return AnswerBody(Completeness{.statement = fields.signed_bytes(in.completeness())});
     case proto::Message::kHandedIn:

@@ -45,7 +45,8 @@ std::vector<Message> one_of_each() {
            RangeSplit{{true, Epoch(0)}, {{range, digest_of(1), 7}, {range, digest_of(2), 8}}},
            RangeEntries{{false, Epoch(0)}, {{block, digest_of(5), true}}}, RangeEntries{},
            ObjectFound{stored, Epoch(7)}, ObjectAbsent{Epoch(7)},
-           Descriptions{{Buffer::copy_of(as_bytes("one"))}}, Completeness{}, HandedIn{2}}) {
+           Descriptions{{Buffer::copy_of(as_bytes("one"))}, {}},
+           Descriptions{{}, Buffer::copy_of(as_bytes("lease"))}, Completeness{}, HandedIn{2}}) {
     out.push_back(Answer{context, body});
   }
   return out;

@@ -156,8 +156,11 @@ struct ObjectFound {
 struct ObjectAbsent {
   Epoch complete_for;
 };
+/// `lease`: the sender's newest of the epoch that it is in (membership::SignedLease, encoded);
+/// empty: it has none.
 struct Descriptions {
   std::vector<Buffer> descriptions;
+  Buffer lease;
 };
 struct Completeness {
   SignedBytes statement;  // a CompletenessStatement
@@ -187,6 +190,7 @@ inline constexpr std::size_t kNoticeSizeMax = 2 * 1024 * 1024;
 /// One description and the most of them in one answer.
 inline constexpr std::size_t kDescriptionSizeMax = 1024 * 1024;
 inline constexpr std::size_t kDescriptionsMax = 4;
+inline constexpr std::size_t kLeaseSizeMax = 8192;
 
 /// Short stable names for metrics and logs ("put_block", "wrong_epoch").
 std::string_view name_of(const RequestBody& body);

@@ -20,8 +20,10 @@ void stop(ExitCode code, Explained explained) { throw Stop{{code, std::move(expl
 
 OpenSession::OpenSession(const Globals& globals)
     : file_(
-          or_stop(client::read_cluster_file(or_stop(client::find_cluster_file(globals.cluster))))),
-      session_(or_stop(client::Session::open(file_))) {}
+          or_stop(client::read_cluster_file(or_stop(client::find_cluster_file(globals.cluster))))) {
+  file_.is_stale_allowed = globals.is_stale_allowed;
+  session_ = or_stop(client::Session::open(file_));
+}
 
 OpenSession::~OpenSession() {
   const auto seen = session_->observations();

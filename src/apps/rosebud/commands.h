@@ -17,6 +17,7 @@ struct Globals {
   bool is_quiet = false;
   double timeout_seconds = 30;
   std::string cluster;
+  bool is_stale_allowed = false;
 
   Duration timeout() const { return Duration(static_cast<std::int64_t>(timeout_seconds * 1e6)); }
 };

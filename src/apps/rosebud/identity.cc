@@ -178,6 +178,7 @@ membership::SignedGenesis make_genesis(const std::vector<OrganisationPlan>& plan
   std::ranges::sort(capacities);
   const std::uint64_t median = capacities[capacities.size() / 2];
   membership::Genesis genesis{.start = Timestamp(wall_seconds()), .settings = settings};
+  genesis.settings.has_leases = settings.epoch_seconds > 0;
   // An outage of the service does not stop the store at once (design 7).
   if (settings.epoch_seconds > 0)
     genesis.end = Timestamp(genesis.start.value + 3 * settings.epoch_seconds);

@@ -178,6 +178,9 @@ int run(int argc, char** argv) {
   app.add_option("--cluster", globals.cluster,
                  "A rosebud.toml, or the folder that has it; default: $ROSEBUD_CLUSTER, else a "
                  "rosebud.toml here or above, else the user's default");
+  app.add_flag("--allow-stale", globals.is_stale_allowed,
+               "Write and read records although no node shows that the newest epoch known here is "
+               "still in force");
   app.require_subcommand(1);
   app.fallthrough();
   add_file_commands(app, globals);

@@ -7,6 +7,7 @@
 
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/identity.h"
+#include "apps/rosebud/member_plan.h"
 #include "crypto/key_file.h"
 #include "runtime/statement_file.h"
 #include "service/instance.h"
@@ -100,10 +101,7 @@ void hand_in(const Globals& globals, client::Session& session, const service::Op
 std::string when(const Configuration& configuration) {
   const std::uint64_t length = configuration.settings().epoch_seconds;
   if (length == 0) return "with the next epoch (epochs of this cluster do not end by time)";
-  const auto now =
-      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::seconds>(
-                                     std::chrono::system_clock::now().time_since_epoch())
-                                     .count());
+  const std::uint64_t now = wall_seconds();
   const std::uint64_t end = configuration.start().value + length;
   return fmt::format("with epoch {}, in about {} s", configuration.number().epoch.value + 1,
                      end > now ? end - now : 0);
@@ -239,6 +237,7 @@ void add_member_commands(CLI::App& app, Globals& globals) {
       ->required();
   revoke_command->add_flag("--yes", options->is_confirmed, "Really revoke");
   revoke_command->callback([&globals, options] { revoke(globals, *options); });
+  add_member_plan_command(*member, globals);
   for (auto* command : {admit_command, revoke_command}) {
     command->add_flag("--wait", options->is_waiting,
                       "Wait for the epoch that says so, at most --timeout");

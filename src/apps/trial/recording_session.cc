@@ -42,6 +42,7 @@ Outcome outcome_of(objects::Outcome outcome) {
     case kNoQuorum:
       return Outcome::kNoQuorum;
     case kUnknown:
+    case kStale:
     case kCancelled:
       return Outcome::kUnknown;
     case kDenied:

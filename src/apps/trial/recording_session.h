@@ -43,6 +43,7 @@ class RecordingSession final : public client::Session {
   }
   std::vector<Observed> observations() const override { return inner_.observations(); }
   std::vector<std::string> problems() const override { return inner_.problems(); }
+  std::string staleness() const override { return inner_.staleness(); }
   std::optional<std::string> refusal() const override { return inner_.refusal(); }
 
  private:

@@ -1,0 +1,85 @@
+#include "membership/movement.h"
+
+#include <algorithm>
+
+#include "membership/parts_internal.h"
+
+namespace rosebud::membership {
+namespace {
+
+using Keys = std::vector<wire::NodeKey>;
+
+Keys keys_of(const Configuration& configuration, const routing::Arc& arc) {
+  Keys out;
+  for (const std::uint32_t node : arc.group) out.push_back(configuration.nodes()[node].key);
+  std::ranges::sort(out);
+  return out;
+}
+
+/// Those of `some` that are not in `others`. Both ascend.
+Keys without(const Keys& some, const Keys& others) {
+  Keys out;
+  std::ranges::set_difference(some, others, std::back_inserter(out));
+  return out;
+}
+
+class Counting {
+ public:
+  Counting(const Configuration& before, const Configuration& after)
+      : group_size_(after.group_size()) {
+    add_nodes(before, &NodeMovement::before);
+    add_nodes(after, &NodeMovement::after);
+  }
+
+  /// Keys of that width have gone from one group to another.
+  void add(std::uint64_t width, const Keys& before, const Keys& after) {
+    const Keys gone = without(before, after);
+    const Keys come = without(after, before);
+    for (const wire::NodeKey& key : gone) of(key).lost += width;
+    for (const wire::NodeKey& key : come) of(key).gained += width;
+    out_.gained += width * come.size();
+    if (before.size() < group_size_) out_.exposed_before += width;
+    if (after.size() < group_size_) out_.exposed_after += width;
+    out_.replaced_max = std::max(out_.replaced_max, gone.size());
+  }
+  Movement take() { return std::move(out_); }
+
+ private:
+  void add_nodes(const Configuration& configuration, std::uint64_t NodeMovement::* share) {
+    for (std::uint32_t i = 0; i < configuration.nodes().size(); ++i) {
+      const Node& node = configuration.nodes()[i];
+      if (place_.try_emplace(node.key, out_.nodes.size()).second)
+        out_.nodes.push_back({.key = node.key, .name = node.name});
+      of(node.key).*share = configuration.own_share(i);
+    }
+  }
+  NodeMovement& of(const wire::NodeKey& key) { return out_.nodes[place_.at(key)]; }
+
+  std::size_t group_size_;
+  std::map<wire::NodeKey, std::size_t> place_;
+  Movement out_;
+};
+
+}  // namespace
+
+Movement movement(const Configuration& before, const Configuration& after) {
+  Counting counting(before, after);
+  const auto& old_arcs = before.ring().arcs();
+  const auto& new_arcs = after.ring().arcs();
+  // Both cover the line without gaps: one walk over the ends of either.
+  std::size_t i = 0;
+  std::size_t j = 0;
+  while (i < old_arcs.size() && j < new_arcs.size()) {
+    const wire::KeyRange both{
+        .first = std::max(old_arcs[i].range.first, new_arcs[j].range.first),
+        .last = std::min(old_arcs[i].range.last, new_arcs[j].range.last)};
+    counting.add(width_of(both), keys_of(before, old_arcs[i]), keys_of(after, new_arcs[j]));
+    const bool is_old_over = old_arcs[i].range.last == both.last;
+    const bool is_new_over = new_arcs[j].range.last == both.last;
+    i += is_old_over ? 1 : 0;
+    j += is_new_over ? 1 : 0;
+  }
+  return counting.take();
+}
+
+}  // namespace rosebud::membership

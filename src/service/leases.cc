@@ -1,0 +1,58 @@
+#include "service/leases.h"
+
+namespace rosebud::service {
+
+std::optional<Timestamp> Leases::due(Timestamp now) {
+  if (!configuration_->settings().has_leases || length() == 0) return std::nullopt;
+  const Timestamp until(now.value / slot_length() * slot_length() + length());
+  if (until <= signed_until_) return std::nullopt;
+  signed_until_ = until;
+  return until;
+}
+
+membership::SeatSignature Leases::sign(Timestamp until, std::uint16_t seat,
+                                       const crypto::SecretKey& epoch_key) const {
+  return {.seat = seat,
+          .signature = scheme_.sign(epoch_key, membership::Lease::kTag,
+                                    membership::lease_of(*configuration_, until).encode())};
+}
+
+std::optional<Buffer> Leases::add(Timestamp now, Timestamp until,
+                                  const membership::SeatSignature& signature) {
+  const std::uint64_t latest =
+      now.value + length() + slot_length() + membership::kClockBoundSeconds;
+  const auto& service = configuration_->service();
+  if (until <= until_ || until.value > latest || signature.seat >= service.size()) return {};
+  const Bytes lease = membership::lease_of(*configuration_, until).encode();
+  if (!scheme_.verify(service[signature.seat].epoch_key, membership::Lease::kTag, lease,
+                      signature.signature)) {
+    return std::nullopt;
+  }
+  membership::SignedLease& shares = shares_[until];
+  shares.lease = lease;
+  const auto at = std::ranges::lower_bound(shares.signatures, signature.seat, {},
+                                           &membership::SeatSignature::seat);
+  if (at == shares.signatures.end() || at->seat != signature.seat) {
+    shares.signatures.insert(at, signature);
+  }
+  if (shares.signatures.size() < configuration_->service_quorum()) return std::nullopt;
+  newest_ = Buffer(shares.encode());
+  until_ = until;
+  shares_.erase(shares_.begin(), shares_.upper_bound(until));
+  return newest_;
+}
+
+bool Leases::take(const Buffer& lease) {
+  const auto read = membership::SignedLease::decode(lease.view());
+  const auto statement = read ? membership::Lease::decode(read->lease) : std::nullopt;
+  if (!statement) return false;
+  if (statement->until <= until_) return true;
+  const auto until = membership::check_lease(*configuration_, lease.view(), scheme_);
+  if (!until) return false;
+  newest_ = lease;
+  until_ = *until;
+  shares_.erase(shares_.begin(), shares_.upper_bound(until_));
+  return true;
+}
+
+}  // namespace rosebud::service
