@@ -14,8 +14,8 @@ std::size_t count_valid(const Configuration& configuration, const SignedLease& l
   const auto& service = configuration.service();
   return static_cast<std::size_t>(
       std::ranges::count_if(lease.signatures, [&](const SeatSignature& one) {
-        return one.seat < service.size() && scheme.verify(service[one.seat].epoch_key, Lease::kTag,
-                                                          lease.lease, one.signature);
+        return one.seat < service.size() &&
+               scheme.verify(service[one.seat].epoch_key, Lease::kTag, lease.lease, one.signature);
       }));
 }
 

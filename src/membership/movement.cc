@@ -70,9 +70,8 @@ Movement movement(const Configuration& before, const Configuration& after) {
   std::size_t i = 0;
   std::size_t j = 0;
   while (i < old_arcs.size() && j < new_arcs.size()) {
-    const wire::KeyRange both{
-        .first = std::max(old_arcs[i].range.first, new_arcs[j].range.first),
-        .last = std::min(old_arcs[i].range.last, new_arcs[j].range.last)};
+    const wire::KeyRange both{.first = std::max(old_arcs[i].range.first, new_arcs[j].range.first),
+                              .last = std::min(old_arcs[i].range.last, new_arcs[j].range.last)};
     counting.add(width_of(both), keys_of(before, old_arcs[i]), keys_of(after, new_arcs[j]));
     const bool is_old_over = old_arcs[i].range.last == both.last;
     const bool is_new_over = new_arcs[j].range.last == both.last;

@@ -18,8 +18,8 @@ struct NodeMovement {
 };
 
 struct Movement {
-  std::vector<NodeMovement> nodes;  // of `before` in their order, then those that come
-  std::uint64_t gained = 0;         // of all together: the least that any system moves
+  std::vector<NodeMovement> nodes;   // of `before` in their order, then those that come
+  std::uint64_t gained = 0;          // of all together: the least that any system moves
   std::uint64_t exposed_before = 0;  // part of the ring whose groups have fewer than 3f+1 members
   std::uint64_t exposed_after = 0;
   /// Most members of one group that are not in the group that follows it. Up to f its data is as

@@ -255,7 +255,11 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
           .on_unreachable = [this](
                                 const wire::NodeKey& node,
                                 const net::LinkProblem& problem) { on_unreachable(node, problem); },
-          .on_reached = [this](const wire::NodeKey& node) { service_->on_link(node, true); }});
+          .on_reached =
+              [this](const wire::NodeKey& node) {
+                link_problems_.erase(node);
+                service_->on_link(node, true);
+              }});
   open_service();
   // Former members too: some of what they keep may be wanted of them.
   constexpr std::size_t kRemembered = 16;

@@ -7,6 +7,7 @@
 #include <sstream>
 
 #include "base/processor_time.h"
+#include "membership/lease.h"
 #include "runtime/node_internal.h"
 
 namespace rosebud::runtime {
@@ -68,6 +69,54 @@ nlohmann::json service_of(const ServiceHost::Status& status) {
                   {"rejected", group.rejected},
                   {"evidence", group.evidence}};
   return out;
+}
+
+/// 0: there is none. It was checked when it came.
+std::uint64_t leased_until(const Buffer& signed_lease) {
+  const auto whole = membership::SignedLease::decode(signed_lease.view());
+  const auto lease = whole ? membership::Lease::decode(whole->lease) : std::nullopt;
+  return lease ? lease->until.value : 0;
+}
+
+/// Of its seat, as this node sees the group; without one only that.
+void add_service_metrics(const ServiceHost::Status& status, std::uint64_t leased_until,
+                         std::vector<MetricFamily>& out) {
+  constexpr auto kGauge = MetricType::Gauge;
+  constexpr auto kCounter = MetricType::Counter;
+  const auto count = [](auto value) { return static_cast<double>(value); };
+  Family("rosebud_lease_end_seconds",
+         "Until when the newest lease known here says that the epoch is in force (Unix time; 0: "
+         "none).",
+         kGauge)
+      .add(count(leased_until))
+      .into(out);
+  Family("rosebud_service_seats", "Seats in the configuration service that this node has.", kGauge)
+      .add(status.seat ? 1 : 0)
+      .into(out);
+  if (!status.group) return;
+  const ServiceHost::Status::Group& group = *status.group;
+  Family("rosebud_service_view", "View of the service's group.", kGauge)
+      .add(count(group.view))
+      .into(out);
+  Family("rosebud_service_primary", "1 where this node proposes the order.", kGauge)
+      .add(group.is_primary ? 1 : 0)
+      .into(out);
+  Family("rosebud_service_executed_total", "Numbers executed in this epoch.", kCounter)
+      .add(count(group.executed))
+      .into(out);
+  Family("rosebud_service_not_answering", "Members that 2F+1 of the service cannot reach.", kGauge)
+      .add(count(group.inactive))
+      .into(out);
+  Family("rosebud_service_admissions", "Admissions that wait for the next epoch.", kGauge)
+      .add(count(group.admissions))
+      .into(out);
+  Family("rosebud_service_rejected_total", "Messages of the group that failed a check.", kCounter)
+      .add(count(group.rejected))
+      .into(out);
+  Family("rosebud_service_evidence", "Members that signed two votes that contradict each other.",
+         kGauge)
+      .add(count(group.evidence))
+      .into(out);
 }
 
 net::HttpResponse text(unsigned status, std::string body) {
@@ -132,10 +181,18 @@ std::string Node::Impl::status_json() const {
       {"objects", disk.objects},
       {"bytes", disk.bytes},
       {"free_bytes", disk.free_bytes},
+      {"reserve_bytes", options_.reserve_bytes},
+      {"leased_until", leased_until(service_->lease())},
+      {"time_ms", replication::read_now().wall.value},
       {"damaged_found", replica.damaged_found},
       {"healed", replica.healed},
       {"mode", adversary::name_of(misbehaviour_.mode())},
   };
+  out["not_reached"] = nlohmann::json::array();
+  for (const auto& [node, problem] : link_problems_) {
+    const auto index = configuration_->node_index(node);
+    if (index) out["not_reached"].push_back(configuration_->nodes()[*index].name);
+  }
   out["suspects"] = nlohmann::json::array();
   for (const auto& [what, count] : observations_) {
     const auto index = configuration_->node_index(what.first);
@@ -161,6 +218,7 @@ std::string Node::Impl::metrics_text() const {
   Family("rosebud_epoch", "Epoch that this node has entered.", kGauge)
       .add(count(configuration_->number().epoch.value))
       .into(out);
+  add_service_metrics(service_->status(), leased_until(service_->lease()), out);
   Family("rosebud_uptime_seconds", "Time since the node started.", kGauge)
       .add(count((read_clock() - started_).count()) / 1e6)
       .into(out);

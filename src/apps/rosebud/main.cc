@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "apps/rosebud/commands.h"
+#include "apps/rosebud/doctor_command.h"
 #include "base/memory.h"
 
 namespace rosebud::apps {
@@ -193,6 +194,7 @@ int run(int argc, char** argv) {
   add_member_commands(app, globals);
   add_dev_commands(app, globals);
   add_status_command(app, globals);
+  add_doctor_command(app, globals);
   add_bench_commands(app, globals);
   app.footer(std::string(kFirstSteps) +
              "Exit codes: 0 done, 1 usage or local error, 2 not found, 3 partly done, 4 conflict,\n"

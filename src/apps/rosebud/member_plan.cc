@@ -1,9 +1,10 @@
 // member plan: what would move, and how safe everything would be, before anybody comes or goes.
+#include "apps/rosebud/member_plan.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 
-#include "apps/rosebud/member_plan.h"
 #include "apps/rosebud/dev_nodes.h"
 #include "apps/rosebud/identity.h"
 #include "membership/admission.h"
@@ -40,9 +41,8 @@ service::Wishes wishes_of(const Configuration& current, const PlanOptions& optio
     const auto statement = or_stop(runtime::read_statement(file));
     const auto named = wire::AdmissionStatement::decode(statement.statement);
     const auto subject = named ? named->subject : wire::NodeKey{};
-    const auto checked =
-        membership::check_admission(current, statement, subject, wire::Role::kNode,
-                                    Timestamp(wall_seconds()), crypto::ed25519());
+    const auto checked = membership::check_admission(current, statement, subject, wire::Role::kNode,
+                                                     Timestamp(wall_seconds()), crypto::ed25519());
     if (!checked) {
       stop(ExitCode::kUsage,
            {.what = file + ": " + std::string(membership::text_of(checked.error())),
@@ -58,8 +58,8 @@ service::Wishes wishes_of(const Configuration& current, const PlanOptions& optio
                                  .cause = "it was removed already, or the name is wrong",
                                  .next = "see who is in: rosebud member list"});
     }
-    out.revoked.insert({.organisation = current.organisations()[node->organisation].authority,
-                        .node = node->key});
+    out.revoked.insert(
+        {.organisation = current.organisations()[node->organisation].authority, .node = node->key});
   }
   return out;
 }
@@ -77,9 +77,10 @@ std::vector<std::string> waiting_in(const service::Wishes& wishes,
   for (const service::Revoked& one : wishes.revoked) {
     const auto node = std::ranges::find(nodes, one.node, &membership::Node::key);
     if (node == nodes.end()) continue;
-    out.push_back(node->name +
-                  " would stay: without it a group could not be filled to 2f+1 members; let another "
-                  "one come first");
+    out.push_back(
+        node->name +
+        " would stay: without it a group could not be filled to 2f+1 members; let another "
+        "one come first");
   }
   return out;
 }
@@ -128,17 +129,20 @@ Plan make_plan(const Globals& globals, const PlanOptions& options) {
 std::vector<std::string> warnings_of(const Plan& plan) {
   std::vector<std::string> out = plan.waiting;
   if (plan.movement.exposed_after > 0) {
-    out.push_back(fmt::format(
-        "{:.1f} % of the keys would have fewer than {} replicas: with at most {} of one organisation in a "
-        "group too few organisations are left ({:.1f} % have now)",
-        100 * static_cast<double>(plan.movement.exposed_after) / kWhole, plan.after->group_size(),
-        plan.after->settings().cap, 100 * static_cast<double>(plan.movement.exposed_before) / kWhole));
+    out.push_back(
+        fmt::format("{:.1f} % of the keys would have fewer than {} replicas: with at most {} of "
+                    "one organisation in a "
+                    "group too few organisations are left ({:.1f} % have now)",
+                    100 * static_cast<double>(plan.movement.exposed_after) / kWhole,
+                    plan.after->group_size(), plan.after->settings().cap,
+                    100 * static_cast<double>(plan.movement.exposed_before) / kWhole));
   }
   if (plan.movement.replaced_max > plan.after->f()) {
-    out.push_back(fmt::format(
-        "up to {} members of one group would be replaced at once, more than f = {}: until their data "
-        "has moved those who go must stay switched on",
-        plan.movement.replaced_max, plan.after->f()));
+    out.push_back(
+        fmt::format("up to {} members of one group would be replaced at once, more than f = {}: "
+                    "until their data "
+                    "has moved those who go must stay switched on",
+                    plan.movement.replaced_max, plan.after->f()));
   }
   return out;
 }
@@ -150,14 +154,16 @@ nlohmann::json json_of(const Plan& plan) {
     const bool comes = !plan.before->node_index(one.key);
     const bool goes = !plan.after->node_index(one.key);
     nlohmann::json node{{"name", one.name},
-                        {"change", comes ? "comes" : goes ? "goes" : "stays"},
+                        {"change", comes  ? "comes"
+                                   : goes ? "goes"
+                                          : "stays"},
                         {"share_before", part(one.before)},
                         {"share_after", part(one.after)},
                         {"share_fetched", part(one.gained)},
                         {"share_deleted", part(one.lost)}};
     if (plan.stored_bytes > 0) {
-      node["bytes_fetched"] = static_cast<std::uint64_t>(
-          part(one.gained) * static_cast<double>(plan.stored_bytes));
+      node["bytes_fetched"] =
+          static_cast<std::uint64_t>(part(one.gained) * static_cast<double>(plan.stored_bytes));
     }
     nodes.push_back(std::move(node));
   }
@@ -181,10 +187,11 @@ std::string text_of(const nlohmann::json& plan) {
     return 100 * in[key].get<double>();
   };
   const auto bytes = [](const nlohmann::json& in) {
-    return in.contains("bytes_fetched") ? ", " + human_bytes(in["bytes_fetched"].get<double>()) : "";
+    return in.contains("bytes_fetched") ? ", " + human_bytes(in["bytes_fetched"].get<double>())
+                                        : "";
   };
-  std::string text = fmt::format("{:<16} {:<6} {:>10} {:>10}  fetches", "node", "", "keeps now",
-                                 "then");
+  std::string text =
+      fmt::format("{:<16} {:<6} {:>10} {:>10}  fetches", "node", "", "keeps now", "then");
   for (const auto& one : plan["nodes"]) {
     text += fmt::format("\n{:<16} {:<6} {:>8.1f} % {:>8.1f} %  {:.1f} %{}",
                         one["name"].get<std::string>(), one["change"].get<std::string>(),
@@ -203,11 +210,13 @@ void add_member_plan_command(CLI::App& member, Globals& globals) {
   auto options = std::make_shared<PlanOptions>();
   auto* command = member.add_subcommand(
       "plan", "What would move, and how safe everything would be, if nodes came or went");
-  command->add_option("--admit", options->coming, "Statement of a node that comes: its node.admission")
+  command
+      ->add_option("--admit", options->coming, "Statement of a node that comes: its node.admission")
       ->type_name("FILE");
   command->add_option("--revoke", options->going, "Name of a node that goes")->type_name("NAME");
-  command->add_option("--stored", options->stored_bytes,
-                      "Bytes that are stored, each copy once: to tell bytes beside percentages")
+  command
+      ->add_option("--stored", options->stored_bytes,
+                   "Bytes that are stored, each copy once: to tell bytes beside percentages")
       ->transform(CLI::AsSizeValue(false))
       ->type_name("SIZE");
   command->callback([&globals, options] {
