@@ -12,6 +12,7 @@
 
 #include "client/newest_file.h"
 #include "crypto/key_file.h"
+#include "crypto/random.h"
 #include "crypto/remembering_scheme.h"
 #include "membership/admission.h"
 #include "membership/lease.h"
@@ -34,12 +35,6 @@ std::uint64_t wall_seconds() {
                                         .count());
 }
 
-Random random_from_system() {
-  std::uint64_t seed = 0;
-  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
-  return Random(seed);
-}
-
 class LiveSession final : public Session {
  public:
   LiveSession(std::shared_ptr<const membership::Configuration> configuration,
@@ -53,7 +48,7 @@ class LiveSession final : public Session {
         is_stale_allowed_(is_stale_allowed),
         tls_(key_),
         timer_(io_),
-        core_(objects::Verifier(configuration_, scheme_), random_from_system(),
+        core_(objects::Verifier(configuration_, scheme_), crypto::random_from_system(),
               {.unreachable_grace = kUnreachableGrace}),
         links_(io_, tls_,
                wire::Hello{.cluster = configuration_->cluster(),
@@ -454,7 +449,7 @@ class LiveSession final : public Session {
   net::TlsContext tls_;
   asio::steady_timer timer_;
   Instant timer_at_ = Instant::max();
-  Random random_ = random_from_system();
+  Random random_ = crypto::random_from_system();
   objects::Client core_;
   runtime::NodeLinks links_;
   std::map<objects::OperationId, Done> waiting_;

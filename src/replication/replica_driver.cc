@@ -3,6 +3,8 @@
 #include <boost/asio/post.hpp>
 #include <chrono>
 
+#include "crypto/random.h"
+
 namespace rosebud::replication {
 
 namespace asio = boost::asio;
@@ -19,12 +21,6 @@ constexpr std::size_t kWaitingMax = 65'536;
 constexpr std::size_t kWaitingBytesMax = 128U << 20;
 /// Signatures in one job of a pool, if one message has not more.
 constexpr std::size_t kVerifiedTogetherMax = 32;
-
-Random random_from_system() {
-  std::uint64_t seed = 0;
-  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
-  return Random(seed);
-}
 
 }  // namespace
 
@@ -84,7 +80,7 @@ Result<std::unique_ptr<ReplicaDriver>, Explained> ReplicaDriver::open(
       new ReplicaDriver(io, store, worker_threads, verifier, std::move(events)));
   out->replica_ = std::make_unique<pbft::Replica>(
       std::move(identity), verifier, settings, machine,
-      pbft::PersistentState{.records = std::move(*records)}, random_from_system());
+      pbft::PersistentState{.records = std::move(*records)}, crypto::random_from_system());
   return out;
 }
 

@@ -8,6 +8,7 @@
 
 #include "base/files.h"
 #include "crypto/key_file.h"
+#include "crypto/random.h"
 #include "membership/admission.h"
 #include "runtime/log.h"
 #include "runtime/node_internal.h"
@@ -110,12 +111,6 @@ wire::HelloVerdict verdict_of(membership::AdmissionError error) {
       return wire::HelloVerdict::kAdmissionExpired;
   }
   return wire::HelloVerdict::kAdmissionMalformed;
-}
-
-Random random_from_system() {
-  std::uint64_t seed = 0;
-  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
-  return Random(seed);
 }
 
 Result<std::optional<wire::SignedBytes>, Explained> read_admission(const NodeOptions& options) {
@@ -231,7 +226,7 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
       epoch_files_(std::move(epoch_files)),
       genesis_(chain.front()->signed_description()),
       own_(std::move(own)),
-      random_(random_from_system()),
+      random_(crypto::random_from_system()),
       directory_(std::move(directory)),
       store_(std::move(store)),
       workers_(options_.worker_threads),
@@ -240,7 +235,7 @@ Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
       timer_(io_),
       epochs_timer_(io_),
       admission_timer_(io_),
-      misbehaviour_(random_from_system()),
+      misbehaviour_(crypto::random_from_system()),
       started_(read_clock()) {
   for (const auto& one : chain) use(one);
   links_ = std::make_unique<NodeLinks>(
@@ -279,8 +274,8 @@ void Node::Impl::open_replica(const objects::History& history) {
   limits.scrub_interval = std::chrono::milliseconds(options_.scrub_interval_ms);
   replica_ = std::make_unique<objects::Replica>(
       objects::ReplicaIdentity{.key = key_, .directory = directory_.identity().directory},
-      objects::Verifier(configuration_, scheme_), scheme_, std::move(notes_), random_from_system(),
-      limits, history);
+      objects::Verifier(configuration_, scheme_), scheme_, std::move(notes_),
+      crypto::random_from_system(), limits, history);
 }
 
 Node::Impl::~Impl() {

@@ -2,22 +2,13 @@
 
 #include <boost/asio/post.hpp>
 
+#include "crypto/random.h"
 #include "runtime/log.h"
 #include "service/instance.h"
 
 namespace rosebud::runtime {
 
 namespace asio = boost::asio;
-
-namespace {
-
-Random random_from_system() {
-  std::uint64_t seed = 0;
-  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
-  return Random(seed);
-}
-
-}  // namespace
 
 ServiceHost::ServiceHost(asio::io_context& io, crypto::SecretKey key,
                          const crypto::SignatureScheme& scheme, ServiceFiles files, Events events)
@@ -26,7 +17,8 @@ ServiceHost::ServiceHost(asio::io_context& io, crypto::SecretKey key,
       scheme_(scheme),
       files_(std::move(files)),
       events_(std::move(events)),
-      participant_(std::move(key), scheme, crypto::SecretKey::generate, {}, random_from_system()),
+      participant_(std::move(key), scheme, crypto::SecretKey::generate, {},
+                   crypto::random_from_system()),
       timer_(io) {}
 
 ServiceHost::~ServiceHost() { close_group(); }

@@ -73,12 +73,13 @@ void look_at_clock(const nlohmann::json& node, Findings& out) {
   const auto ahead_ms = node.value("clock_ahead_ms", std::int64_t{0});
   if (std::abs(ahead_ms) < kClockWarningMs) return;
   const auto bound_ms = static_cast<std::int64_t>(membership::kClockBoundSeconds) * 1000;
-  out.push_back({"clock-differs", std::abs(ahead_ms) < bound_ms ? kWarning : kProblem,
-                 fmt::format("the clock of {} is {:.1f} s {} this machine's", name_of(node),
-                             static_cast<double>(std::abs(ahead_ms)) / 1000,
-                             ahead_ms > 0 ? "ahead of" : "behind"),
-                 fmt::format("set both by NTP: beyond {} s a member of the service cannot take part",
-                             membership::kClockBoundSeconds)});
+  out.push_back(
+      {"clock-differs", std::abs(ahead_ms) < bound_ms ? kWarning : kProblem,
+       fmt::format("the clock of {} is {:.1f} s {} this machine's", name_of(node),
+                   static_cast<double>(std::abs(ahead_ms)) / 1000,
+                   ahead_ms > 0 ? "ahead of" : "behind"),
+       fmt::format("set both by NTP: beyond {} s a member of the service cannot take part",
+                   membership::kClockBoundSeconds)});
 }
 
 void look_at_disk(const nlohmann::json& node, Findings& out) {
@@ -86,8 +87,8 @@ void look_at_disk(const nlohmann::json& node, Findings& out) {
   const auto reserve = node.value("reserve_bytes", std::uint64_t{0});
   if (reserve == 0 || free >= kReservesLeft * reserve) return;
   out.push_back({"disk-nearly-full", free <= reserve ? kProblem : kWarning,
-                 fmt::format("{} has {} MiB of disk left; at {} MiB it refuses writes", name_of(node),
-                             free >> 20, reserve >> 20),
+                 fmt::format("{} has {} MiB of disk left; at {} MiB it refuses writes",
+                             name_of(node), free >> 20, reserve >> 20),
                  "make room, or let other nodes come: rosebud member plan"});
 }
 
@@ -118,7 +119,8 @@ void look_at_suspects(const Looked& looked, Findings& out) {
     out.push_back({"node-suspected", kWarning,
                    fmt::format("{} nodes saw {} do wrong: {}", count, what.first, what.second),
                    "rosebud evidence list shows what is proven; its organisation can revoke it: "
-                   "rosebud member revoke " + what.first});
+                   "rosebud member revoke " +
+                       what.first});
   }
 }
 
@@ -149,11 +151,12 @@ void look_at_service(const Looked& looked, Findings& out) {
   };
   const auto up = static_cast<std::size_t>(std::ranges::count_if(service, is_up));
   if (!looked.nodes.empty() && up < configuration.service_quorum()) {
-    out.push_back({"service-below-quorum", kProblem,
-                   fmt::format("{} of {} members of the configuration service run, {} are needed: no "
-                               "epoch follows",
-                               up, service.size(), configuration.service_quorum()),
-                   "start the nodes that sit in it: rosebud member list"});
+    out.push_back(
+        {"service-below-quorum", kProblem,
+         fmt::format("{} of {} members of the configuration service run, {} are needed: no "
+                     "epoch follows",
+                     up, service.size(), configuration.service_quorum()),
+         "start the nodes that sit in it: rosebud member list"});
   }
   if (service.size() < 3 * faults + 1) {
     out.push_back({"seat-vacant", kWarning,
@@ -172,18 +175,19 @@ void look_at_service(const Looked& looked, Findings& out) {
 void look_at_time(const Looked& looked, Findings& out) {
   std::optional<Timestamp> leased;
   for (const auto& node : looked.nodes) {
-    if (node.value("epoch", std::uint64_t{0}) != looked.configuration->number().epoch.value) continue;
+    if (node.value("epoch", std::uint64_t{0}) != looked.configuration->number().epoch.value)
+      continue;
     const Timestamp until(node.value("leased_until", std::uint64_t{0}));
     if (until.value > 0) leased = std::max(leased.value_or(until), until);
   }
   const auto until = membership::usable_until(*looked.configuration, leased);
   if (!until || looked.now < *until) return;
-  out.push_back({"epoch-over", kProblem,
-                 fmt::format("the time of epoch {} has been over for {} s, and nothing shows that it is "
-                             "still in force: clients write nothing and read no records",
-                             looked.configuration->number().epoch.value,
-                             looked.now.value - until->value),
-                 "start the members of the configuration service, and look at the clocks"});
+  out.push_back(
+      {"epoch-over", kProblem,
+       fmt::format("the time of epoch {} has been over for {} s, and nothing shows that it is "
+                   "still in force: clients write nothing and read no records",
+                   looked.configuration->number().epoch.value, looked.now.value - until->value),
+       "start the members of the configuration service, and look at the clocks"});
 }
 
 }  // namespace

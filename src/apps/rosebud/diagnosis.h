@@ -21,10 +21,10 @@ struct Finding {
 
 struct Looked {
   std::shared_ptr<const membership::Configuration> configuration;  // the newest
-  Timestamp now;               // of the machine that looks
-  Timestamp statement_until;   // of the client that looks
-  /// Of each node: `name`, `state` (serving, reconciling, unreachable, down) and, where it answered,
-  /// what /v1/status says, with `clock_ahead_ms` against the machine that looks.
+  Timestamp now;                                                   // of the machine that looks
+  Timestamp statement_until;                                       // of the client that looks
+  /// Of each node: `name`, `state` (serving, reconciling, unreachable, down) and, where it
+  /// answered, what /v1/status says, with `clock_ahead_ms` against the machine that looks.
   nlohmann::json nodes = nlohmann::json::array();
 };
 

@@ -1,10 +1,11 @@
 // doctor: what is wrong, with stable codes and the way out (diagnosis.h).
+#include "apps/rosebud/doctor_command.h"
+
 #include <fmt/format.h>
 
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/dev_nodes.h"
 #include "apps/rosebud/diagnosis.h"
-#include "apps/rosebud/doctor_command.h"
 #include "apps/rosebud/identity.h"
 #include "runtime/statement_file.h"
 
@@ -100,10 +101,12 @@ void doctor(const Globals& globals, const DoctorOptions& options) {
 
 void add_doctor_command(CLI::App& app, Globals& globals) {
   auto options = std::make_shared<DoctorOptions>();
-  auto* command = app.add_subcommand("doctor", "What is wrong with this client, the cluster and "
-                                               "nodes of this machine, and what to do about it");
-  command->add_option("--node", options->nodes,
-                      "Folder of a node on this machine; of a development cluster all are looked at")
+  auto* command = app.add_subcommand("doctor",
+                                     "What is wrong with this client, the cluster and "
+                                     "nodes of this machine, and what to do about it");
+  command
+      ->add_option("--node", options->nodes,
+                   "Folder of a node on this machine; of a development cluster all are looked at")
       ->type_name("DIR");
   command->callback([&globals, options] { doctor(globals, *options); });
 }
