@@ -60,13 +60,28 @@ std::vector<wire::NodeKey> walk(const Configuration& current) {
   return out;
 }
 
-/// Members whose term is over, at most F, the longest serving first.
+/// Whether somebody who has no seat could take that of `leaving`, under the bound per organisation.
+bool has_successor(const Configuration& current, const SeatRules& rules,
+                   const std::vector<wire::NodeKey>& staying, const wire::NodeKey& leaving) {
+  Filling filling(current, staying.size());
+  for (const wire::NodeKey& node : staying) {
+    if (node != leaving) filling.add(node);
+  }
+  return std::ranges::any_of(current.nodes(), [&](const membership::Node& node) {
+    return node.key != leaving && !rules.barred.contains(node.key) && filling.add(node.key);
+  });
+}
+
+/// Members whose term is over and for whom there is somebody else, at most F, the longest serving
+/// first. Suppose the only node of its organisation that is left were counted: it keeps its seat,
+/// serves longest from then on, and no other seat would ever change again.
 std::set<wire::NodeKey> term_is_over(const Configuration& current, const SeatRules& rules,
                                      const std::vector<wire::NodeKey>& staying) {
   std::vector<std::pair<std::uint64_t, wire::NodeKey>> over;
   for (const wire::NodeKey& node : staying) {
     const std::uint64_t since = rules.seated_since_ms.at(node);
-    if (since + current.settings().service_term_seconds * 1000 <= rules.now_ms) {
+    if (since + current.settings().service_term_seconds * 1000 <= rules.now_ms &&
+        has_successor(current, rules, staying, node)) {
       over.emplace_back(since, node);
     }
   }

@@ -1,6 +1,8 @@
 // Operations as bytes, and the draw of seats.
 #include "service/draw.h"
 
+#include <algorithm>
+
 #include "base/random.h"
 #include "service/test_service.h"
 
@@ -76,6 +78,21 @@ TEST(Draw, AnotherRandomnessDrawsOthers) {
     service.end_epoch();
   }
   EXPECT_EQ(seen.size(), 8U);  // everybody has had a seat
+}
+
+/// It keeps its seat, and the others' seats change all the same.
+TEST(Draw, OneThatNobodyCanFollowDoesNotHoldUpTheOthers) {
+  TestService service({.epoch_seconds = 60, .service_term_seconds = 60});
+  SeatRules rules{.barred = {node_key(7)}, .now_ms = 1'000'000};
+  for (const wire::NodeKey& member : service.members()) rules.seated_since_ms[member] = 1000;
+  rules.seated_since_ms[node_key(6)] = 0;  // the longest serving
+  const SeatDraw drawn = draw_seats(*service.configuration, rules);
+  const std::set<wire::NodeKey> seats(drawn.seats.begin(), drawn.seats.end());
+  EXPECT_EQ(seats.size(), 4U);
+  EXPECT_TRUE(seats.contains(node_key(6)));
+  const auto kept = std::ranges::count_if(
+      service.members(), [&](const wire::NodeKey& member) { return seats.contains(member); });
+  EXPECT_EQ(kept, 3);
 }
 
 TEST(Draw, TheNextInReserveKeepsTheBound) {
