@@ -1,16 +1,41 @@
-// Whole nodes, epoch after epoch (test_nodes.h): everybody enters one description of each epoch,
-// whoever of one organisation lies, is silent, forgets or restarts all the time; keys are gone with
-// their epoch; nothing is said that could be forgotten; and what people hand in is answered once.
-#include "service/test_nodes.h"
+// Whole nodes, epoch after epoch (sim/world.h, judged by sim/checkers.h): everybody enters one
+// description of each epoch, whoever of one organisation lies, is silent, forgets or restarts all
+// the time; keys are gone with their epoch; nothing is said that could be forgotten; and what
+// people hand in is answered once.
+#include <gtest/gtest.h>
+
+#include "service/sim/checkers.h"
+#include "service/test_service.h"
 
 namespace rosebud::service {
 namespace {
+
+using sim::Conduct;
+using sim::ConfigurationPointer;
+using sim::kFaulty;
+using sim::World;
+using sim::WorldOptions;
 
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 /// Longer than an epoch, with patience for candidates and members that do nothing.
 constexpr Duration kEpochMax = seconds(30);
+
+/// A world with checkers, whose violation fails the test.
+class Nodes : public World {
+ public:
+  explicit Nodes(const WorldOptions& options) : World(options), checkers_(*this) { start_all(); }
+  ~Nodes() { EXPECT_EQ(checkers_.violation(), ""); }
+
+  /// Called after the machine of a node has executed something.
+  void on_look(std::function<void(std::size_t n, const Machine&)> look) {
+    watchers().on_look = std::move(look);
+  }
+
+ private:
+  sim::Checkers checkers_;
+};
 
 TEST(Nodes, ManyEpochsEndAndEverybodyAgrees) {
   for (std::uint64_t seed = 1; seed <= 3; ++seed) {
@@ -38,8 +63,8 @@ TEST(Nodes, OneNodeOrOneOrganisationMayDoWhatItWants) {
     for (const std::size_t n : {std::size_t{0}, std::size_t{5}, std::size_t{6}}) {
       SCOPED_TRACE(testing::Message() << "conduct " << static_cast<int>(what) << " of " << n);
       Nodes nodes({.seed = n + 1});
-      nodes.conduct(n) = what;
-      if (n == 6) nodes.conduct(7) = what;
+      nodes.set_conduct(n, what);
+      if (n == 6) nodes.set_conduct(7, what);
       nodes.every(milliseconds(100), [&] { nodes.babble(n); });
       EXPECT_TRUE(nodes.run_epochs(5, kEpochMax));
       EXPECT_TRUE(nodes.run_until_all_there(seconds(10)));
@@ -56,7 +81,7 @@ TEST(Nodes, AnOrganisationThatLiesAndGoesDownStopsNothing) {
     for (int i = 0; i < 6; ++i) {
       const std::size_t first = 2 * nodes.random().below(4);
       for (const std::size_t n : {first, first + 1}) {
-        nodes.conduct(n) = kFaulty[nodes.random().below(std::size(kFaulty))];
+        nodes.set_conduct(n, kFaulty[nodes.random().below(std::size(kFaulty))]);
       }
       nodes.run_for(milliseconds(nodes.random().below(30000)));
       std::set<std::size_t> seated;
@@ -66,7 +91,7 @@ TEST(Nodes, AnOrganisationThatLiesAndGoesDownStopsNothing) {
       for (const std::size_t n : {first, first + 1}) nodes.crash(n);
       ASSERT_TRUE(nodes.run_epochs(3, seconds(60))) << "in epoch " << nodes.epoch();
       for (const std::size_t n : {first, first + 1}) {
-        nodes.conduct(n) = Conduct::kCorrect;
+        nodes.set_conduct(n, Conduct::kCorrect);
         nodes.start(n);
       }
       while (nodes.newest().service().size() < 4) ASSERT_TRUE(nodes.run_epochs(1, kEpochMax));
@@ -80,7 +105,7 @@ TEST(Nodes, AnOrganisationThatLiesAndGoesDownStopsNothing) {
 TEST(Nodes, ACandidateWithAKeyThatIsInUseIsPassedOver) {
   for (std::size_t n = 0; n < 8; ++n) {
     Nodes nodes({.seed = n + 1});
-    nodes.conduct(n) = Conduct::kKeyThief;
+    nodes.set_conduct(n, Conduct::kKeyThief);
     EXPECT_TRUE(nodes.run_epochs(5, kEpochMax)) << "node " << n;
   }
 }
@@ -94,7 +119,7 @@ TEST(Nodes, OneThatRestartsAllTheTimeStopsNothing) {
   }
 }
 
-/// The world compares what a node announced before and after (test_nodes.h).
+/// Checkers compare what a node announced before and after.
 TEST(Nodes, CandidatesThatRestartAnnounceTheSameKeys) {
   Nodes nodes({.seed = 4});
   nodes.every(milliseconds(400), [&] {
@@ -145,12 +170,12 @@ TEST(Nodes, AfterAPowerCutBetweenTheSealAndTheDescriptionTheEpochEnds) {
     for (int i = 0; i < 4; ++i) {
       std::set<std::size_t> sealed;
       bool is_cut = false;
-      nodes.on_look = [&](std::size_t n, const Machine& machine) {
+      nodes.on_look([&](std::size_t n, const Machine& machine) {
         if (machine.state().phase == Phase::kSealed) sealed.insert(n);
         if (sealed.size() < sealed_count || std::exchange(is_cut, true)) return;
         nodes.agenda().post([&] { nodes.power_cut(); });
         nodes.agenda().after(seconds(1), [&] { nodes.start_all(); });
-      };
+      });
       ASSERT_TRUE(nodes.run_epochs(1, kEpochMax)) << "after " << sealed_count;
     }
   }
@@ -210,7 +235,7 @@ TEST(Nodes, AMemberWithoutItsStateAsksUntilItHasTheRightOne) {
     ASSERT_TRUE(nodes.run_until_all_there(seconds(5)));
     const std::set<std::size_t> members = nodes.members();
     const std::size_t n = *members.begin();
-    nodes.conduct(*members.rbegin()) = Conduct::kLiar;
+    nodes.set_conduct(*members.rbegin(), Conduct::kLiar);
     nodes.crash(n);
     nodes.disk(n).states.clear();
     const std::uint64_t before = nodes.opened_count(n);
@@ -231,7 +256,7 @@ TEST(Nodes, WhatIsHandedInAtAnyTimeOfAnEpochIsOrdered) {
     if (nodes.epoch() > 4) return;
     const std::size_t node = 20 + asked.size() % 8;
     const auto organisation = static_cast<std::uint32_t>(asked.size() % 4);
-    asked.push_back(nodes.hand_in(asked.size() % 8, nodes.service().admission(node, organisation)));
+    asked.push_back(nodes.hand_in(asked.size() % 8, nodes.cluster().admission(node, organisation)));
   });
   ASSERT_TRUE(nodes.run_epochs(4, kEpochMax));
   nodes.run_for(seconds(21));
@@ -243,25 +268,25 @@ TEST(Nodes, WhatIsHandedInAtAnyTimeOfAnEpochIsOrdered) {
     refused += nodes.answer_to(id) == Answer::kRefused ? 1U : 0U;
   }
   EXPECT_EQ(refused, 0U);
-  EXPECT_TRUE(nodes.newest().node_index(node_key(20)));
+  EXPECT_TRUE(nodes.newest().node_index(sim::key_of_node(20)));
 }
 
 TEST(Nodes, OneThatIsAdmittedTakesPartAndOneThatIsRevokedLeaves) {
   Nodes nodes({.seed = 6});
-  const HandInId admitted = nodes.hand_in(3, nodes.service().admission(20, 0));
-  const HandInId revoked = nodes.hand_in(4, nodes.service().revocation(7, 3));
+  const HandInId admitted = nodes.hand_in(3, nodes.cluster().admission(20, 0));
+  const HandInId revoked = nodes.hand_in(4, nodes.cluster().revocation(7, 3));
   nodes.add(20);
   nodes.start(20);
   ASSERT_TRUE(nodes.run_epochs(2, kEpochMax));
   EXPECT_EQ(nodes.answer_to(admitted), Answer::kDone);
   EXPECT_EQ(nodes.answer_to(revoked), Answer::kDone);
-  nodes.disk(20).chain = nodes.disk(0).chain;  // as its organisation gives it
+  nodes.give_chain(20);
   nodes.restart(20);
-  ASSERT_TRUE(nodes.run_epochs(12, kEpochMax));
+  ASSERT_TRUE(nodes.run_epochs(30, kEpochMax));  // one of three nodes is drawn
   EXPECT_TRUE(nodes.run_until_all_there(seconds(10)));
   EXPECT_GT(nodes.opened_count(20), 0U);
-  EXPECT_FALSE(nodes.newest().node_index(node_key(7)));
-  const HandInId from_outside = nodes.hand_in(7, nodes.service().admission(21, 0));
+  EXPECT_FALSE(nodes.newest().node_index(sim::key_of_node(7)));
+  const HandInId from_outside = nodes.hand_in(7, nodes.cluster().admission(21, 0));
   EXPECT_EQ(nodes.answer_to(from_outside), Answer::kNotNow);
 }
 
@@ -270,17 +295,17 @@ TEST(Nodes, WhatCannotBeOrderedIsAnsweredInTimeWhateverTheDiskTakes) {
   Nodes nodes({.seed = 7});
   nodes.fail_writes(0, 1000);
   bool is_alone = false;
-  nodes.on_look = [&](std::size_t n, const Machine& machine) {
+  nodes.on_look([&](std::size_t n, const Machine& machine) {
     if (n != 0 || machine.state().phase != Phase::kSealed || std::exchange(is_alone, true)) return;
     nodes.agenda().post([&] {
       for (std::size_t other = 1; other < 8; ++other) nodes.crash(other);
     });
-  };
+  });
   ASSERT_TRUE(nodes.agenda().run_until([&] { return is_alone; }, kEpochMax));
   std::vector<HandInId> asked;
   for (int i = 0; i < 12; ++i) {
     nodes.run_for(milliseconds(70));
-    asked.push_back(nodes.hand_in(0, nodes.service().revocation(1, 0)));
+    asked.push_back(nodes.hand_in(0, nodes.cluster().revocation(1, 0)));
   }
   nodes.run_for(seconds(21));
   EXPECT_EQ(nodes.epoch(), 1U);
@@ -291,12 +316,12 @@ TEST(Nodes, WhatCannotBeOrderedIsAnsweredInTimeWhateverTheDiskTakes) {
 /// member that waited for an answer did nothing for the rest of the epoch.
 TEST(Nodes, OneWhoseClockWentBackIsHeardAgain) {
   Nodes nodes({.seed = 9});
-  const HandInId before = nodes.hand_in(7, nodes.service().admission(20, 0));
+  const HandInId before = nodes.hand_in(7, nodes.cluster().admission(20, 0));
   nodes.run_for(seconds(1));
   ASSERT_EQ(nodes.answer_to(before), Answer::kDone);
   nodes.set_clock_offset(7, -3000);
   nodes.restart(7);
-  const HandInId after = nodes.hand_in(7, nodes.service().admission(21, 1));
+  const HandInId after = nodes.hand_in(7, nodes.cluster().admission(21, 1));
   nodes.run_for(seconds(7));
   EXPECT_EQ(nodes.epoch(), 1U);
   EXPECT_EQ(nodes.answer_to(after), Answer::kDone);
@@ -307,7 +332,7 @@ TEST(Nodes, OneAfterTheOtherIsOnlySoLong) {
   for (std::size_t n = 1; n < 8; ++n) nodes.crash(n);
   std::vector<HandInId> asked;
   for (int i = 0; i < 70; ++i) {
-    asked.push_back(nodes.hand_in(0, nodes.service().admission(20, 0)));
+    asked.push_back(nodes.hand_in(0, nodes.cluster().admission(20, 0)));
   }
   for (std::size_t i = 0; i < asked.size(); ++i) {
     EXPECT_EQ(nodes.answer_to(asked[i]).has_value(), i >= 64) << i;
@@ -385,7 +410,7 @@ class Storm {
   explicit Storm(std::uint64_t seed) : random_(seed), nodes_(options(seed)) {
     faulty_ = random_.below(4) * 2;
     for (std::size_t n = faulty_; n < faulty_ + 2; ++n) {
-      if (random_.chance(2, 3)) nodes_.conduct(n) = kFaulty[random_.below(std::size(kFaulty))];
+      if (random_.chance(2, 3)) nodes_.set_conduct(n, kFaulty[random_.below(std::size(kFaulty))]);
     }
     for (std::size_t n = 0; n < 8; ++n) {
       nodes_.set_clock_offset(n, static_cast<std::int64_t>(random_.below(4000)) - 2000);
@@ -409,8 +434,8 @@ class Storm {
   }
 
  private:
-  NodesOptions options(std::uint64_t seed) {
-    NodesOptions out{.seed = seed};
+  WorldOptions options(std::uint64_t seed) {
+    WorldOptions out{.seed = seed};
     out.loss_per_mille = static_cast<std::uint32_t>(random_.below(4)) * 15;
     out.duplicate_per_mille = static_cast<std::uint32_t>(random_.below(3)) * 30;
     out.latency_max = milliseconds(5 + random_.below(60));
@@ -451,7 +476,7 @@ class Storm {
     if (!nodes_.is_up(n) || is_over_) return;
     const std::size_t who = 20 + random_.below(4);
     const auto organisation = static_cast<std::uint32_t>(random_.below(4));
-    nodes_.hand_in(n, nodes_.service().admission(who, organisation));
+    nodes_.hand_in(n, nodes_.cluster().admission(who, organisation));
   }
 
   Random random_;
