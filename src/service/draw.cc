@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "service/planted_bugs.h"
+
 namespace rosebud::service {
 namespace {
 
@@ -18,12 +20,13 @@ std::uint32_t organisation_of(const Configuration& current, const wire::NodeKey&
 /// Seats as they fill up, under the bound per organisation.
 class Filling {
  public:
-  Filling(const Configuration& current, std::size_t seats) : current_(current), room_(seats) {}
+  Filling(const Configuration& current, std::size_t seats, bool is_bounded = true)
+      : current_(current), room_(seats), is_bounded_(is_bounded) {}
 
   bool add(const wire::NodeKey& node) {
     if (seats_.size() == room_ || std::ranges::find(seats_, node) != seats_.end()) return false;
     std::size_t& taken = taken_[organisation_of(current_, node)];
-    if (taken == organisation_bound(current_)) return false;
+    if (is_bounded_ && taken == organisation_bound(current_)) return false;
     ++taken;
     seats_.push_back(node);
     return true;
@@ -34,6 +37,7 @@ class Filling {
  private:
   const Configuration& current_;
   std::size_t room_;
+  bool is_bounded_;
   std::vector<wire::NodeKey> seats_;
   std::map<std::uint32_t, std::size_t> taken_;
 };
@@ -88,7 +92,8 @@ std::set<wire::NodeKey> term_is_over(const Configuration& current, const SeatRul
   std::ranges::sort(over);
   std::set<wire::NodeKey> out;
   for (const auto& [since, node] : over) {
-    if (out.size() == organisation_bound(current)) break;
+    const bool is_full = out.size() == organisation_bound(current);
+    if (is_full && !is_planted(Bug::kAllTermsEndAtOnce)) break;
     out.insert(node);
   }
   return out;
@@ -116,7 +121,8 @@ crypto::Digest next_randomness(const Configuration& current,
       .update(current.randomness().view());
   for (const membership::ServiceMember& member : current.service()) {
     const auto share = shares.find(current.nodes()[member.node].key);
-    hasher.update_u64(share == shares.end() ? 0 : 1);
+    const bool is_there = share != shares.end() || is_planted(Bug::kWithheldShareCounts);
+    hasher.update_u64(is_there ? 1 : 0);
     if (share != shares.end()) hasher.update(share->second.view());
   }
   return hasher.finish();
@@ -130,7 +136,7 @@ SeatDraw draw_seats(const Configuration& current, const SeatRules& rules) {
   }
   const std::set<wire::NodeKey> over = term_is_over(current, rules, staying);
   const std::size_t seats = 3 * std::size_t{current.settings().service_faults} + 1;
-  Filling filling(current, seats);
+  Filling filling(current, seats, !is_planted(Bug::kDrawIgnoresBound));
   for (const wire::NodeKey& node : staying) {
     if (!over.contains(node)) filling.add(node);
   }
@@ -152,7 +158,7 @@ SeatDraw draw_seats(const Configuration& current, const SeatRules& rules) {
 std::optional<wire::NodeKey> next_in_reserve(const Configuration& current, const SeatDraw& draw,
                                              const std::vector<wire::NodeKey>& seats,
                                              const std::set<wire::NodeKey>& passed_over) {
-  Filling filling(current, seats.size() + 1);
+  Filling filling(current, seats.size() + 1, !is_planted(Bug::kReserveIgnoresBound));
   for (const wire::NodeKey& node : seats) filling.add(node);
   for (const wire::NodeKey& node : draw.reserve) {
     if (!passed_over.contains(node) && filling.add(node)) return node;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "membership/admission.h"
 #include "pbft/settings.h"
+#include "service/planted_bugs.h"
 
 namespace rosebud::service {
 namespace {
@@ -33,7 +34,9 @@ pbft::StateMachine::Outcome Machine::execute(pbft::AgreedTime time, const pbft::
   Answer answer = Answer::kRefused;
   const auto decoded = decode_operation(operation);
   if (decoded && configuration_->node_index(client)) {
-    const Asker asker{.node = client, .is_member = member_of(client) != nullptr};
+    const Asker asker{
+        .node = client,
+        .is_member = member_of(client) != nullptr || is_planted(Bug::kNonMembersWordCounts)};
     answer = std::visit([&](const auto& one) { return on(asker, one); }, *decoded);
   }
   return {.result = {static_cast<std::uint8_t>(answer)}, .is_stop = state_.phase == Phase::kSealed};
@@ -94,10 +97,11 @@ Answer Machine::on(const Asker& asker, const Reachability& operation) {
   auto& inactive = state_.carried.wishes.inactive_since_ms;
   if (operation.is_reachable) {
     // F+1: one of them is correct and has its answer.
-    if (said[operation.node].size() >= configuration_->settings().service_faults + 1) {
+    if (said[operation.node].size() >= configuration_->settings().service_faults + 1 ||
+        is_planted(Bug::kOneRevives)) {
       inactive.erase(operation.node);
     }
-  } else if (is_quorum) {
+  } else if (is_quorum || is_planted(Bug::kOneAccuserIsEnough)) {
     inactive.try_emplace(operation.node, now_ms_);
   }
   return Answer::kDone;
@@ -109,7 +113,9 @@ Answer Machine::count_admission(const wire::AdmissionStatement& statement) {
   const std::uint64_t today = now_ms_ / kDayMs;
   Carried::Admitted& counted = state_.carried.admitted[statement.organisation];
   if (counted.day != today) counted = {.day = today};
-  if (counted.count >= kAdmissionsPerDay) return Answer::kNotNow;
+  if (counted.count >= kAdmissionsPerDay && !is_planted(Bug::kAdmissionsNotCounted)) {
+    return Answer::kNotNow;
+  }
   ++counted.count;
   return Answer::kDone;
 }
@@ -123,14 +129,20 @@ Answer Machine::on(const Asker&, const AdmitNode& operation) {
                                   wire::Role::kNode, Timestamp(now_ms_ / 1000), scheme_);
   if (!statement) return Answer::kRefused;
   auto& wishes = state_.carried.wishes;
-  if (wishes.revoked.contains({statement->organisation, statement->subject}))
+  if (wishes.revoked.contains({statement->organisation, statement->subject}) &&
+      !is_planted(Bug::kRevokedAdmittedAgain)) {
     return Answer::kRefused;
+  }
   // Whose node it is, nobody else moves.
   const auto member = configuration_->node_index(statement->subject);
-  if (member && authority_of(*member) != statement->organisation) return Answer::kRefused;
+  if (member && authority_of(*member) != statement->organisation &&
+      !is_planted(Bug::kForeignAdmissionAccepted)) {
+    return Answer::kRefused;
+  }
   if (is_in_as_stated(*statement, configuration_->nodes())) return Answer::kAlready;
   const auto stated = state_.carried.stated_s.find(statement->subject);
-  if (stated != state_.carried.stated_s.end() && statement->not_before.value <= stated->second) {
+  if (stated != state_.carried.stated_s.end() && statement->not_before.value <= stated->second &&
+      !is_planted(Bug::kOlderStatementAccepted)) {
     return Answer::kRefused;
   }
   // A later statement for the same key takes the place of the earlier one.
@@ -196,7 +208,8 @@ bool Machine::may_end_early(std::uint64_t now_ms) const {
   const auto& ends = state_.carried.early_ends_ms;
   const auto recent =
       std::ranges::count_if(ends, [now_ms](std::uint64_t end) { return end + kHourMs > now_ms; });
-  return std::cmp_less(recent, kEarlyEndsPerHour) &&
+  const bool is_allowed = std::cmp_less(recent, kEarlyEndsPerHour);
+  return (is_allowed || is_planted(Bug::kEarlyEndsNotLimited)) &&
          would_anybody_leave(*configuration_, state_.carried.wishes, now_ms);
 }
 
@@ -226,7 +239,7 @@ SeatDraw Machine::draw() const {
 Answer Machine::on(const Asker& asker, const PrepareEpoch&) {
   if (!asker.is_member) return Answer::kRefused;
   if (state_.phase != Phase::kRunning) return Answer::kAlready;
-  if (!may_prepare(now_ms_)) return Answer::kNotNow;
+  if (!may_prepare(now_ms_) && !is_planted(Bug::kPreparedBeforeItsTime)) return Answer::kNotNow;
   NextMembers next = next_members(*configuration_, state_.carried.wishes, now_ms_);
   state_.prepared_ms = now_ms_;
   state_.next = {.settings = configuration_->settings(),
@@ -256,6 +269,7 @@ bool Machine::is_usable(const Announcement& announcement) const {
       announcement.commitment == crypto::Digest{}) {
     return false;
   }
+  if (is_planted(Bug::kKeyInUseAnnounced)) return true;
   const crypto::PublicKey& key = announcement.epoch_key;
   const auto is_taken = [&](const State::Candidate& one) {
     return one.node != announcement.node && one.announcement && one.announcement->epoch_key == key;
@@ -278,11 +292,12 @@ Answer Machine::on(const Asker&, const Announce& operation) {
   const auto candidate =
       std::ranges::find(state_.candidates, announcement->node, &State::Candidate::node);
   if (candidate == state_.candidates.end()) return Answer::kRefused;
-  if (!wire::is_signed_by<Announcement>(scheme_, announcement->node, operation.announcement)) {
+  if (!wire::is_signed_by<Announcement>(scheme_, announcement->node, operation.announcement) &&
+      !is_planted(Bug::kUnsignedAnnouncement)) {
     return Answer::kRefused;
   }
   // The first one counts: what a candidate thinks better of changes nothing.
-  if (candidate->announcement) return Answer::kAlready;
+  if (candidate->announcement && !is_planted(Bug::kSecondAnnouncement)) return Answer::kAlready;
   if (!is_usable(*announcement)) return Answer::kRefused;
   candidate->announcement = *announcement;
   end_announcing();
@@ -296,7 +311,10 @@ Answer Machine::on(const Asker& asker, const NoAnnouncement& operation) {
       std::ranges::find(state_.candidates, operation.candidate, &State::Candidate::node);
   if (candidate == state_.candidates.end()) return Answer::kRefused;
   if (candidate->announcement) return Answer::kAlready;
-  if (says(state_.unannounced, operation.candidate, asker.node)) {
+  const bool is_quorum = says(state_.unannounced, operation.candidate, asker.node);
+  const bool is_few = state_.unannounced[operation.candidate].size() >=
+                      configuration_->settings().service_faults + 1;
+  if (is_quorum || (is_few && is_planted(Bug::kNoAnnouncementByFPlusOne))) {
     replace(operation.candidate);
     end_announcing();
   }
@@ -365,11 +383,15 @@ bool Machine::is_share_missing(const wire::NodeKey& node) const {
 
 Answer Machine::on(const Asker&, const Reveal& operation) {
   const membership::ServiceMember* member = member_of(operation.node);
-  if (!member || commitment_of(operation.node, operation.share) != member->commitment) {
+  if (!member) return Answer::kRefused;
+  if (commitment_of(operation.node, operation.share) != member->commitment &&
+      !is_planted(Bug::kShareNotCompared)) {
     return Answer::kRefused;
   }
   // Not before: who is in and who sits is fixed before anybody can know R (design 8.3).
-  if (state_.phase < Phase::kRevealing) return Answer::kNotNow;
+  if (state_.phase < Phase::kRevealing && !is_planted(Bug::kShareAcceptedEarly)) {
+    return Answer::kNotNow;
+  }
   if (!is_share_missing(operation.node)) return Answer::kAlready;
   state_.shares[operation.node] = operation.share;
   end_revealing();
@@ -380,7 +402,8 @@ Answer Machine::on(const Asker& asker, const NoReveal& operation) {
   if (!asker.is_member || !member_of(operation.node)) return Answer::kRefused;
   if (state_.phase < Phase::kRevealing) return Answer::kNotNow;
   if (!is_share_missing(operation.node)) return Answer::kAlready;
-  if (says(state_.unrevealed, operation.node, asker.node)) {
+  const bool is_quorum = says(state_.unrevealed, operation.node, asker.node);
+  if (is_quorum || is_planted(Bug::kNoRevealByOne)) {
     state_.withholders.insert(operation.node);
     end_revealing();
   }

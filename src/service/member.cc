@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "service/planted_bugs.h"
 
 namespace rosebud::service {
 namespace {
@@ -87,6 +88,9 @@ bool Member::is_overdue(Instant now, const wire::NodeKey& node) {
 
 std::optional<Operation> Member::wish_for_announcements(Instant now, const Machine& machine) {
   const State& state = machine.state();
+  if (is_planted(Bug::kShareOpenedEarly) && secret_ && machine.is_share_missing(self_)) {
+    return Reveal{.node = self_, .share = secret_->share};
+  }
   std::optional<Operation> complaint;
   for (const State::Candidate& one : state.candidates) {
     if (one.announcement) continue;

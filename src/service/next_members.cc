@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "service/planted_bugs.h"
+
 namespace rosebud::service {
 namespace {
 
@@ -29,6 +31,7 @@ class Leaving {
       : current_(current), of_arc_(current.ring().arcs().size()) {}
 
   bool may_leave(std::uint32_t node) const {
+    if (is_planted(Bug::kGroupLeavesAtOnce)) return true;
     const auto& arcs = current_.ring().arcs();
     for (std::size_t i = 0; i < arcs.size(); ++i) {
       if (is_in(arcs[i], node) && of_arc_[i] >= current_.f()) return false;
@@ -67,7 +70,8 @@ void evict(const Configuration& current, const Wishes& wishes, std::uint64_t now
            std::vector<Node>& nodes) {
   std::vector<std::pair<std::uint64_t, wire::NodeKey>> waiting;
   for (const auto& [node, since] : wishes.inactive_since_ms) {
-    if (since + current.settings().evict_after_seconds * 1000 <= now_ms) {
+    if (since + current.settings().evict_after_seconds * 1000 <= now_ms ||
+        is_planted(Bug::kEvictedAtOnce)) {
       waiting.emplace_back(since, node);
     }
   }
@@ -170,7 +174,8 @@ Wishes left_over(const Wishes& wishes, const std::vector<Node>& nodes, std::uint
   const auto is_in = [&](const wire::NodeKey& key) {
     return std::ranges::find(nodes, key, &Node::key) != nodes.end();
   };
-  Wishes out{.revoked = wishes.revoked};
+  Wishes out;
+  if (!is_planted(Bug::kRevocationsLost)) out.revoked = wishes.revoked;
   for (const auto& [node, since] : wishes.inactive_since_ms) {
     if (is_in(node)) out.inactive_since_ms.emplace(node, since);
   }
@@ -179,7 +184,7 @@ Wishes left_over(const Wishes& wishes, const std::vector<Node>& nodes, std::uint
     const bool is_over = !statement || Timestamp(now_ms / 1000) >= statement->not_after ||
                          wishes.revoked.contains({statement->organisation, statement->subject}) ||
                          is_in_as_stated(*statement, nodes);
-    if (!is_over) out.admissions.push_back(one);
+    if (!is_over && !is_planted(Bug::kWishesLost)) out.admissions.push_back(one);
   }
   return out;
 }

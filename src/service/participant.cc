@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "service/instance.h"
+#include "service/planted_bugs.h"
 
 namespace rosebud::service {
 namespace {
@@ -45,6 +46,7 @@ Participant::Participant(crypto::SecretKey node_key, const crypto::SignatureSche
 
 void Participant::begin(pbft::Now now, Entered entered, Effects& out) {
   entered_ = std::move(entered);
+  if (is_planted(Bug::kKeyForgotten)) entered_.next_secret.reset();
   const membership::Configuration& configuration = *entered_.configuration;
   group_ = group_of(configuration);
   seat_ = seat_of(configuration, key_.public_key());
@@ -61,7 +63,9 @@ void Participant::begin(pbft::Now now, Entered entered, Effects& out) {
       seat_ && entered_.secret && entered_.secret->public_key() == group_->key_of(*seat_);
   if (!has_key) entered_.secret.reset();
   // A key that cannot be read is not for this node to erase: it may be readable after a restart.
-  out.push_back(EraseSecrets{seat_ ? configuration.number() : next_of(configuration.number())});
+  if (!is_planted(Bug::kKeyKept)) {
+    out.push_back(EraseSecrets{seat_ ? configuration.number() : next_of(configuration.number())});
+  }
   if (has_key) {
     member_.emplace(key_.public_key(), entered_.configuration,
                     EpochSecret{.key = *entered_.secret, .share = share_of(*entered_.secret)},
@@ -107,6 +111,7 @@ bool Participant::on_notice(pbft::Now now, const wire::NodeKey& from, const Noti
   } else if (std::holds_alternative<GetAnnouncement>(notice)) {
     wire::SignedBytes announcement = own_announcement(out);
     out.push_back(SendNotice{from, Announced{std::move(announcement)}});
+    if (is_planted(Bug::kKeyAnnouncedBeforeDurable)) std::ranges::reverse(out);
   } else if (const auto* wanted = std::get_if<GetState>(&notice)) {
     answer_state(from, *wanted, out);
   }
@@ -163,7 +168,8 @@ bool Participant::on_state_found(const wire::NodeKey& from, const StateFound& no
   if (!member_ || is_open_) return true;
   const bool is_asked =
       is_member(from) || (entered_.previous && seat_of(*entered_.previous, from).has_value());
-  if (!is_asked || Carried::digest(notice.state) != configuration().service_state()) return false;
+  const bool is_right = Carried::digest(notice.state) == configuration().service_state();
+  if (!is_asked || (!is_right && !is_planted(Bug::kStateNotCompared))) return false;
   entered_.state = notice.state;
   out.push_back(KeepState{.number = configuration().number(), .state = notice.state});
   open_group(notice.state, out);
@@ -248,10 +254,13 @@ void Participant::sign(Instant now, const Machine& machine, Effects& out) {
     next_state_ = Buffer(handed_over(machine).encode());
     out.push_back(KeepState{.number = next_of(configuration().number()), .state = *next_state_});
   }
+  const bool is_late = is_planted(Bug::kSignedBeforeDurable) && !out.empty();
+  const Effects kept = is_late ? std::exchange(out, {}) : Effects{};
   const auto signature = member_->sign(machine);
   for (const wire::NodeKey& other : members_of(configuration())) {
     if (other != key_.public_key()) out.push_back(SendNotice{other, Signed{*signature}});
   }
+  out.insert(out.end(), kept.begin(), kept.end());
   learn(out);
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "service/planted_bugs.h"
 
 namespace rosebud::service {
 namespace {
@@ -17,6 +18,10 @@ std::vector<membership::Node> placed(const State& state, const crypto::Digest& r
 }
 
 Timestamp start_of(const Machine& machine) {
+  if (is_planted(Bug::kStartIsNotAgreed)) {
+    const membership::Configuration& current = machine.configuration();
+    return Timestamp(current.start().value + current.settings().epoch_seconds);
+  }
   return std::max(machine.configuration().start(), Timestamp(machine.state().prepared_ms / 1000));
 }
 
@@ -28,9 +33,11 @@ Carried handed_over(const Machine& machine) {
   Carried out = state.carried;
   out.wishes = left_over(state.carried.wishes, state.next.nodes, state.prepared_ms);
   out.seated_since_ms.clear();
+  if (is_planted(Bug::kEarlyEndsForgotten)) out.early_ends_ms.clear();
   for (const State::Candidate& one : state.candidates) {
     const auto before = state.carried.seated_since_ms.find(one.node);
-    const bool was_seated = before != state.carried.seated_since_ms.end();
+    const bool was_seated =
+        before != state.carried.seated_since_ms.end() && !is_planted(Bug::kTermsBeginAnew);
     out.seated_since_ms[one.node] = was_seated ? before->second : state.prepared_ms;
   }
   std::erase_if(out.stated_s, [&](const auto& one) {
@@ -59,7 +66,8 @@ membership::SignedDescription draft(const Machine& machine) {
       .state = Carried::digest(handed_over(machine).encode()),
       .body = {.settings = state.next.settings,
                .organisations = state.next.organisations,
-               .nodes = placed(state, randomness)}};
+               .nodes = placed(state, is_planted(Bug::kPlacedByOldRandomness) ? current.randomness()
+                                                                              : randomness)}};
   for (const State::Candidate& one : state.candidates) {
     const auto at = std::ranges::find(next.body.nodes, one.node, &membership::Node::key);
     CHECK(at != next.body.nodes.end() && one.announcement);
@@ -77,7 +85,8 @@ bool SignatureShares::add(const membership::SeatSignature& share,
       std::ranges::lower_bound(signatures, share.seat, {}, &membership::SeatSignature::seat);
   if (share.seat >= signers_.service().size()) return false;
   if (at != signatures.end() && at->seat == share.seat) return false;
-  if (!scheme.verify(signers_.service()[share.seat].epoch_key, membership::DescriptionHeader::kTag,
+  if (!is_planted(Bug::kSignatureNotVerified) &&
+      !scheme.verify(signers_.service()[share.seat].epoch_key, membership::DescriptionHeader::kTag,
                      description_.header, share.signature)) {
     return false;
   }

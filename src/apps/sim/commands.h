@@ -9,5 +9,7 @@ namespace rosebud {
 void add_object_commands(CLI::App& app, int& exit_code);
 /// `rosebud-sim pbft run|swarm|scenarios|bugs`: a group of replicas that agree on an order.
 void add_pbft_commands(CLI::App& app, int& exit_code);
+/// `rosebud-sim service run|swarm|scenarios|bugs`: the configuration service, on whole nodes.
+void add_service_commands(CLI::App& app, int& exit_code);
 
 }  // namespace rosebud

@@ -149,7 +149,7 @@ void Checkers::on_step(std::size_t n, const Step& step) {
   if (!is_quiet_) return;
   for (const auto& [node, since] : after.carried.wishes.inactive_since_ms) {
     const auto number = world_.number_of(node);
-    if (number && world_.is_correct(*number)) fail(*number, "is inactive though nothing fails");
+    if (number && !is_faulty(*number)) fail(*number, "is inactive though nothing fails");
   }
 }
 

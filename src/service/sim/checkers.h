@@ -13,7 +13,8 @@
 // 10. Where nothing fails but liars, no correct node is ever inactive.
 // 11. Who may have signed what follows an epoch signs no lease of it any more.
 //
-// Of liars only 1 is judged, of those who were liars. The first violation stays.
+// Of whoever is faulty, or was, its machine, its disk and what it enters are judged, which liars do
+// not touch; not what it says. The first violation stays.
 #pragma once
 
 #include "service/sim/world.h"
@@ -37,7 +38,7 @@ class Checkers {
 
  private:
   void fail(std::size_t n, const std::string& what);
-  bool is_faulty(std::size_t n) const { return !world_.is_correct(n); }
+  bool is_faulty(std::size_t n) const { return world_.is_faulty(n); }
   void on_notice(std::size_t n, const Notice& notice);
   void on_announced(std::size_t n, const Announced& notice);
   void on_asked(std::size_t n, const Operation& operation);

@@ -29,7 +29,9 @@ World::World(const WorldOptions& options)
 // ---- Faults ----
 
 void World::set_conduct(std::size_t n, Conduct conduct) {
-  lives_.at(n).misbehaviour.set_conduct(conduct);
+  Life& life = lives_.at(n);
+  life.misbehaviour.set_conduct(conduct);
+  if (conduct != Conduct::kCorrect) life.is_faulty = true;
 }
 
 void World::crash(std::size_t n) {

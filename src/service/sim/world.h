@@ -35,6 +35,10 @@ class World {
   void set_conduct(std::size_t n, Conduct conduct);
   Conduct conduct(std::size_t n) const { return lives_.at(n).misbehaviour.conduct(); }
   bool is_correct(std::size_t n) const { return lives_.at(n).misbehaviour.is_correct(); }
+  /// Whether it is faulty, or was: what it said then may still be on its way.
+  bool is_faulty(std::size_t n) const { return lives_.at(n).is_faulty; }
+  /// It does not lie, but something else is wrong with it, such as its clock.
+  void call_faulty(std::size_t n) { lives_.at(n).is_faulty = true; }
   bool is_up(std::size_t n) const { return lives_.at(n).node != nullptr; }
   void crash(std::size_t n);
   void start(std::size_t n);
@@ -53,6 +57,8 @@ class World {
   /// What `from` says does not reach `to`. Cuts add up.
   void cut(std::size_t from, std::size_t to);
   void mend(std::size_t from, std::size_t to) { --cuts_[{from, to}]; }
+  /// All that are there now; those who cut may not mend them again.
+  void mend_all() { cuts_.clear(); }
   void set_loss(std::uint32_t per_mille) { options_.loss_per_mille = per_mille; }
   void set_duplicates(std::uint32_t per_mille) { options_.duplicate_per_mille = per_mille; }
   void set_latency_max(Duration longest) { options_.latency_max = longest; }
@@ -63,6 +69,7 @@ class World {
 
   // ---- Work ----
   Agenda& agenda() { return agenda_; }
+  Instant now() const { return agenda_.now(); }
   Random& random() { return random_; }
   const Cluster& cluster() const { return cluster_; }
   /// A machine with this node's key, which is not started. No configuration needs to name it.
@@ -76,7 +83,9 @@ class World {
   void run_for(Duration time);
   /// True when somebody enters so many more epochs.
   [[nodiscard]] bool run_epochs(std::uint64_t count, Duration each);
-  /// True when all that are up and not mute come to the newest epoch.
+  /// Whether all that are up and not mute are in the newest epoch.
+  bool are_all_there() const;
+  /// True when they come there.
   [[nodiscard]] bool run_until_all_there(Duration limit);
 
   // ---- Looking on ----
@@ -129,13 +138,13 @@ class World {
     Misbehaviour misbehaviour;
     std::int64_t clock_offset_ms = 0;
     std::uint32_t fails_per_mille = 0;
+    bool is_faulty = false;
     std::uint64_t opened = 0;
     Number disturbed;
     std::unique_ptr<SimNode> node;
   };
 
   void mark_disturbed(std::size_t n) { lives_.at(n).disturbed = newest_->number(); }
-  bool are_all_there() const;
   NodeEvents events_of(std::size_t n);
   bool may_keep(std::size_t n, const Effect& effect);
   void note(std::uint64_t what);

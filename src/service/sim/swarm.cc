@@ -1,0 +1,334 @@
+#include "service/sim/swarm.h"
+
+#include "service/sim/checkers.h"
+
+namespace rosebud::service::sim {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr int kProgressEpochs = 3;
+/// Beyond the length of an epoch: patience with everybody, and views that took long to settle.
+constexpr Duration kProgressSlack = seconds(45);
+constexpr Duration kAllThereLimit = seconds(40);
+constexpr std::size_t kNewNodesMax = 3;
+constexpr std::size_t kFloodCount = 80;  // over Machine::kAdmissionsPerDay
+constexpr std::int64_t kDayMs = 86'400'000;
+
+class Run {
+ public:
+  Run(const Plan& plan, std::size_t story_lines)
+      : plan_(plan), world_(plan.world), checkers_(world_), random_(plan.seed ^ 0x737663) {
+    world_.keep_story(story_lines);
+    if (plan.is_quiet) checkers_.expect_quiet();
+  }
+
+  SwarmResult run() {
+    for (const Fault& fault : plan_.faults) {
+      if (fault.at == Duration{}) {
+        strike(fault);
+      } else {
+        world_.agenda().after(fault.at, [this, &fault] { strike(fault); });
+      }
+    }
+    world_.start_all();
+    world_.every(milliseconds(300), [this] { lie(); });
+    if (plan_.has_office) world_.every(milliseconds(1500), [this] { hand_in_something(); });
+    run_until([] { return false; }, plan_.safety_time);
+    if (!is_over()) heal();
+    if (!is_over()) demand_progress();
+    return result();
+  }
+
+ private:
+  bool is_over() const { return !checkers_.violation().empty(); }
+  bool run_until(const std::function<bool()>& is_done, Duration limit) {
+    return world_.agenda().run_until([&] { return is_over() || is_done(); }, limit);
+  }
+  std::int64_t random_ms(Random& random, std::int64_t longest) const {
+    return static_cast<std::int64_t>(random.below(static_cast<std::uint64_t>(2 * longest))) -
+           longest;
+  }
+
+  // ---- Liars ----
+
+  void lie() {
+    for (const std::size_t n : plan_.bad) {
+      if (world_.is_correct(n)) continue;
+      world_.lie(n);
+      if (random_.chance(1, 3)) world_.babble(n);
+    }
+  }
+
+  // ---- Faults ----
+
+  void strike(const Fault& fault) {
+    if (is_healed_) return;
+    if (fault.at > Duration{}) world_.tell(describe(fault));
+    const std::size_t n = fault.node;
+    Random random(fault.lot);
+    switch (fault.kind) {
+      case FaultKind::kLie:
+        return begin_to_lie(random);
+      case FaultKind::kLoss:
+        return world_.set_loss(static_cast<std::uint32_t>(fault.lot));
+      case FaultKind::kDuplicates:
+        return world_.set_duplicates(static_cast<std::uint32_t>(fault.lot));
+      case FaultKind::kLatency:
+        return world_.set_latency_max(milliseconds(fault.lot));
+      case FaultKind::kClocks:
+        for (std::size_t i = 0; i < world_.cluster().node_count(); ++i) {
+          world_.set_clock_offset(i, random_ms(random, 2000));
+        }
+        return;
+      case FaultKind::kClockJump:
+        world_.set_clock_offset(n, random_ms(random, 3000));
+        return world_.restart(n);
+      case FaultKind::kWildClock:
+        for (const std::size_t bad : plan_.bad) {
+          world_.call_faulty(bad);
+          // Not before the genesis: a clock shows no time below zero.
+          world_.set_clock_offset(bad, random.chance(1, 2) ? kDayMs : -kWallBeginMs / 2);
+        }
+        return;
+      case FaultKind::kCrash:
+        return crash(n, fault.lasts);
+      case FaultKind::kOutage:
+        if (!world_.members().contains(n)) crash(n, fault.lasts);
+        return;
+      case FaultKind::kPowerCut:
+        world_.power_cut();
+        return world_.agenda().after(fault.lasts, [this] { world_.start_all(); });
+      case FaultKind::kDisk:
+        world_.fail_writes(n, static_cast<std::uint32_t>(random.between(200, 1000)));
+        return world_.agenda().after(fault.lasts, [this, n] { world_.fail_writes(n, 0); });
+      case FaultKind::kLag:
+        return world_.lag(n, fault.lasts);
+      case FaultKind::kPartition:
+        return cut_sides(fault, random);
+      case FaultKind::kOneWayCut:
+        return cut_one_way(fault, random);
+      case FaultKind::kWipe:
+        return wipe(n);
+      case FaultKind::kRevoke:
+        return revoke(n);
+      case FaultKind::kFlood:
+        return flood(fault, random);
+    }
+  }
+
+  /// All in one way, or each in its own.
+  void begin_to_lie(Random& random) {
+    Conduct conduct = kFaulty[random.below(std::size(kFaulty))];
+    const bool is_each = random.chance(1, 3);
+    for (const std::size_t n : plan_.bad) {
+      if (is_each) conduct = kFaulty[random.below(std::size(kFaulty))];
+      world_.set_conduct(n, conduct);
+      world_.tell("node " + std::to_string(n) + " is " + std::string(name_of(conduct)));
+    }
+  }
+
+  void crash(std::size_t n, Duration lasts) {
+    if (!world_.is_up(n)) return;
+    world_.crash(n);
+    world_.agenda().after(lasts, [this, n] {
+      if (!world_.is_up(n)) world_.start(n);
+    });
+  }
+
+  /// One silent member beside a vacant seat is one too many (design 8.4).
+  void wipe(std::size_t n) {
+    const std::size_t seats = 3 * std::size_t{plan_.world.settings.service_faults} + 1;
+    if (world_.newest().service().size() == seats) world_.wipe(n);
+  }
+
+  void cut_sides(const Fault& fault, Random& random) {
+    std::vector<bool> is_left;
+    for (std::size_t n = 0; n < world_.cluster().node_count(); ++n) {
+      is_left.push_back(random.chance(1, 2));
+    }
+    cut_while(fault,
+              [&](std::size_t from, std::size_t to) { return is_left[from] != is_left[to]; });
+  }
+  void cut_one_way(const Fault& fault, Random& random) {
+    std::vector<bool> is_deaf;
+    for (std::size_t n = 0; n < world_.cluster().node_count(); ++n) {
+      is_deaf.push_back(random.chance(1, 2));
+    }
+    cut_while(fault,
+              [&](std::size_t from, std::size_t to) { return from == fault.node && is_deaf[to]; });
+  }
+  template <typename IsCut>
+  void cut_while(const Fault& fault, IsCut is_cut) {
+    const std::size_t count = world_.cluster().node_count();
+    for (std::size_t from = 0; from < count; ++from) {
+      for (std::size_t to = 0; to < count; ++to) {
+        if (from == to || !is_cut(from, to)) continue;
+        world_.cut(from, to);
+        world_.agenda().after(fault.lasts, [this, from, to] {
+          if (!is_healed_) world_.mend(from, to);
+        });
+      }
+    }
+  }
+
+  // ---- What organisations want ----
+
+  std::uint64_t wall_s() const {
+    return static_cast<std::uint64_t>(
+        kWallBeginMs / 1000 +
+        std::chrono::duration_cast<seconds>(world_.now().time_since_epoch()).count());
+  }
+  std::size_t organisation_of(std::size_t n) const {
+    const std::size_t count = world_.cluster().node_count();
+    return n < count ? world_.cluster().organisation_of(n) : n % plan_.world.organisations;
+  }
+  void hand_in(const Operation& operation) {
+    const std::size_t n = random_.below(world_.cluster().node_count());
+    if (world_.is_up(n)) world_.hand_in(n, operation);
+  }
+
+  void revoke(std::size_t n) { hand_in(world_.cluster().revocation(n, organisation_of(n))); }
+
+  /// Statements that wait for ever: another node has the address.
+  void flood(const Fault& fault, Random& random) {
+    const std::size_t organisation = random.below(plan_.world.organisations);
+    for (std::size_t i = 0; i < kFloodCount; ++i) {
+      world_.agenda().after(fault.lasts * static_cast<int>(i) / 4, [this, organisation, i] {
+        auto statement = world_.cluster().statement(1000 + i, organisation);
+        statement.address = world_.newest().nodes().front().address;
+        hand_in(world_.cluster().sign(statement, organisation));
+      });
+    }
+  }
+
+  void hand_in_something() {
+    if (is_healed_) return bring_back();
+    const std::size_t n = random_.below(world_.cluster().node_count());
+    const std::size_t organisation = organisation_of(n);
+    auto statement = world_.cluster().statement(n, organisation);
+    switch (random_.below(7)) {
+      case 0:
+        return admit_new_one();
+      case 1:
+        return bring_back();
+      case 2:  // to another address, or back
+        statement.not_before = Timestamp(wall_s() - 1);
+        statement.address += std::to_string(random_.below(3));
+        return hand_in(world_.cluster().sign(statement, organisation));
+      case 3:  // older than what it may be in by
+        statement.not_before = Timestamp(random_.between(1, wall_s()));
+        statement.address += std::to_string(random_.below(3));
+        return hand_in(world_.cluster().sign(statement, organisation));
+      case 4:  // another organisation's claim
+        statement = world_.cluster().statement(n, (organisation + 1) % plan_.world.organisations);
+        statement.address += std::to_string(random_.below(3));
+        return hand_in(
+            world_.cluster().sign(statement, (organisation + 1) % plan_.world.organisations));
+      case 5:  // signed by somebody else
+        return hand_in(
+            world_.cluster().sign(statement, (organisation + 1) % plan_.world.organisations));
+      default:  // another's revocation
+        return hand_in(
+            world_.cluster().revocation(n, (organisation + 1) % plan_.world.organisations));
+    }
+  }
+
+  void admit_new_one() {
+    const std::size_t first = world_.cluster().node_count();
+    const std::size_t n = first + random_.below(kNewNodesMax);
+    hand_in(world_.cluster().admission(n, organisation_of(n)));
+    if (world_.is_there(n)) return;
+    world_.add(n);
+    world_.give_chain(n);
+    world_.start(n);
+  }
+
+  /// Those who are out, of whatever reason; a node that was revoked is to be refused.
+  void bring_back() {
+    for (std::size_t n = 0; n < world_.cluster().node_count(); ++n) {
+      if (world_.newest().node_index(world_.key(n))) continue;
+      auto statement = world_.cluster().statement(n, organisation_of(n));
+      statement.not_before = Timestamp(wall_s() - 1);
+      hand_in(world_.cluster().sign(statement, organisation_of(n)));
+    }
+  }
+
+  // ---- Healing ----
+
+  void heal() {
+    is_healed_ = true;
+    world_.tell("everything is healed");
+    world_.set_loss(0);
+    world_.set_duplicates(0);
+    world_.set_latency_max(milliseconds(10));
+    world_.mend_all();
+    for (std::size_t n = 0; n < world_.cluster().node_count(); ++n) world_.fail_writes(n, 0);
+    if (!plan_.is_misbehaving_after_healing) {
+      for (const std::size_t n : plan_.bad) world_.set_conduct(n, Conduct::kCorrect);
+    }
+    world_.start_all();
+    if (!plan_.has_office) world_.every(milliseconds(1500), [this] { bring_back(); });
+  }
+
+  /// Whether so few seats are left that speak that nothing needs to go on (design 8.4).
+  bool is_excused() const {
+    std::size_t speaking = 0;
+    for (const std::size_t n : world_.members()) {
+      if (!world_.is_faulty(n) && world_.is_up(n) && world_.node(n).participant().has_seat()) {
+        ++speaking;
+      }
+    }
+    return speaking < world_.newest().service_quorum();
+  }
+
+  void demand_progress() {
+    const Duration each = seconds(plan_.world.settings.epoch_seconds) + kProgressSlack;
+    for (int i = 0; i < kProgressEpochs && !is_over(); ++i) {
+      const std::uint64_t before = world_.epoch();
+      if (run_until([&] { return world_.epoch() > before; }, each)) continue;
+      if (is_excused()) return void(++excused_);
+      return checkers_.fail("no progress after everything was healed");
+    }
+    const bool is_reached = run_until([this] { return world_.are_all_there(); }, kAllThereLimit);
+    if (!is_reached) checkers_.fail("not everybody comes to the newest epoch");
+  }
+
+  SwarmResult result() {
+    return {.violation = checkers_.violation(),
+            .trace = world_.trace(),
+            .events = world_.agenda().count(),
+            .epochs = world_.epoch(),
+            .steps = checkers_.steps(),
+            .admitted = checkers_.admissions(),
+            .removed = checkers_.evictions(),
+            .excused = excused_,
+            .time = world_.now().time_since_epoch(),
+            .story = {world_.story().begin(), world_.story().end()}};
+  }
+
+  const Plan& plan_;
+  World world_;
+  Checkers checkers_;
+  Random random_;
+  std::uint64_t excused_ = 0;
+  bool is_healed_ = false;
+};
+
+}  // namespace
+
+SwarmResult run_plan(const Plan& plan, std::size_t story_lines) {
+  return Run(plan, story_lines).run();
+}
+
+Plan minimise(Plan plan, const std::function<bool()>& is_time_left) {
+  for (std::size_t i = plan.faults.size(); i-- > 0 && is_time_left();) {
+    Plan smaller = plan;
+    smaller.faults.erase(smaller.faults.begin() + static_cast<std::ptrdiff_t>(i));
+    if (!run_plan(smaller).violation.empty()) plan = std::move(smaller);
+  }
+  return plan;
+}
+
+}  // namespace rosebud::service::sim
