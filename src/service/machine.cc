@@ -424,6 +424,7 @@ void Machine::end_revealing() {
 /// it, it keeps it: a vacant seat is a member that is silent for certain (docs/adr/0010).
 void Machine::replace_withholders() {
   if (std::exchange(state_.is_withholding_settled, true)) return;
+  if (is_planted(Bug::kWithholderKeepsSeat)) return;
   for (const wire::NodeKey& node : seats()) {
     if (!state_.withholders.contains(node)) continue;
     std::vector<wire::NodeKey> others = seats();

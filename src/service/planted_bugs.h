@@ -46,6 +46,7 @@ enum class Bug : std::uint8_t {
   kShareAcceptedEarly,
   kShareNotCompared,
   kWithheldShareCounts,
+  kWithholderKeepsSeat,
   // Durability and keys
   kKeyKept,
   kKeyAnnouncedBeforeDurable,
@@ -53,6 +54,7 @@ enum class Bug : std::uint8_t {
   kSignedBeforeDurable,
   kStateNotCompared,
   kSignatureNotVerified,
+  kFewSignaturesMakeAnEpoch,
 };
 
 struct PlantedBug {
@@ -122,6 +124,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "any share opens a commitment (design 8.3)"},
     {Bug::kWithheldShareCounts, "withheld-share-counts", "byzantine",
      "R is as if a withheld share were there (design 8.3)"},
+    {Bug::kWithholderKeepsSeat, "withholder-keeps-seat", "byzantine",
+     "a member that withheld its share keeps its seat (design 8.3)"},
     {Bug::kKeyKept, "key-kept", "mixed", "the key of an epoch outlives its successor (design 7)"},
     {Bug::kKeyAnnouncedBeforeDurable, "key-announced-before-durable", "mixed",
      "a key is announced before it is on disk (design 7)"},
@@ -133,6 +137,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "a member begins with any state that it is given (design 8.5)"},
     {Bug::kSignatureNotVerified, "signature-not-verified", "byzantine",
      "a member takes any signature for another's (design 7)"},
+    {Bug::kFewSignaturesMakeAnEpoch, "few-signatures-make-an-epoch", "byzantine",
+     "F signatures make a description (membership/planted_bugs.h; design 7)"},
 };
 
 #ifdef ROSEBUD_PLANTED_BUGS

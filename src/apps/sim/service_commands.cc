@@ -1,5 +1,6 @@
 #include "apps/sim/commands.h"
 #include "apps/sim/core_commands.h"
+#include "membership/planted_bugs.h"
 #include "service/planted_bugs.h"
 #include "service/sim/swarm.h"
 
@@ -37,6 +38,9 @@ struct ServiceCore {
   static void plant([[maybe_unused]] service::Bug bug) {
 #ifdef ROSEBUD_PLANTED_BUGS
     service::planted_bug = bug;
+    if (bug == service::Bug::kFewSignaturesMakeAnEpoch) {
+      membership::planted_bug = membership::Bug::kFewSignaturesMakeAnEpoch;
+    }
 #endif
   }
 

@@ -73,8 +73,10 @@ void Checkers::on_asked(std::size_t n, const Operation& operation) {
   }
   const auto* opened = std::get_if<Reveal>(&operation);
   if (!opened || opened->node != key || is_faulty(n)) return;
-  // What it asks for was wished for in an earlier state, but the phase never goes back.
-  if (node.machine() && node.machine()->state().phase < Phase::kRevealing) {
+  // What it asks for was wished for in an earlier state; the phase goes back only where shares are
+  // settled.
+  const State* state = node.machine() ? &node.machine()->state() : nullptr;
+  if (state && state->phase < Phase::kRevealing && !state->is_withholding_settled) {
     fail(n, "opens its share before all candidates announced");
   }
 }

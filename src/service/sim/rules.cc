@@ -162,10 +162,11 @@ class StepRules {
       std::string out = of_admission(one);
       if (!out.empty()) return out;
     }
+    if (after == before) return {};
     // One is lost only to a later one for the same key.
     const std::size_t lost_count = static_cast<std::size_t>(std::ranges::count_if(
         before, [&](const auto& one) { return std::ranges::find(after, one) == after.end(); }));
-    if (lost_count > (after == before ? 0U : 1U)) return "admissions are lost";
+    if (lost_count > 1) return "admissions are lost";
     if (after.size() < before.size()) return "an admission is lost";
     return {};
   }
@@ -253,7 +254,7 @@ class StepRules {
   // ---- The end of the epoch ----
 
   std::string of_phases() const {
-    if (after_.phase < before_.phase) return "the end of the epoch is taken back";
+    if (after_.phase < before_.phase && !is_settling()) return "the end is taken back";
     if (before_.phase == Phase::kRunning && after_.phase != Phase::kRunning) return of_prepare();
     if (before_.phase != Phase::kRunning && before_.prepared_ms != after_.prepared_ms) {
       return "prepare-epoch has another time afterwards";
@@ -266,6 +267,12 @@ class StepRules {
     }
     if (after_.phase == Phase::kSealed) return of_seal();
     return {};
+  }
+
+  /// In this step it is found out who withheld its share, and somebody did.
+  bool is_settling() const {
+    return before_.phase == Phase::kRevealing && !before_.is_withholding_settled &&
+           after_.is_withholding_settled && !after_.withholders.empty();
   }
 
   std::string of_prepare() const {
@@ -306,7 +313,7 @@ class StepRules {
     if (after_.phase == Phase::kAnnouncing || before_.phase == Phase::kAnnouncing) {
       for (const State::Candidate& one : before_.candidates) {
         const auto after = nodes_of(after_.candidates);
-        if (std::ranges::find(after, one.node) != after.end()) continue;
+        if (std::ranges::find(after, one.node) != after.end() || is_set_aside(one.node)) continue;
         std::size_t words = count_members(epoch_, before_.unannounced, one.node);
         const auto* said = as<NoAnnouncement>();
         const bool is_new = said && said->candidate == one.node && is_member_ &&
@@ -316,7 +323,34 @@ class StepRules {
         if (one.announcement) return "a candidate that announced is passed over";
       }
     }
+    if (is_settling()) {
+      std::string out = of_withholders();
+      if (!out.empty()) return out;
+    }
     return of_any_candidates();
+  }
+
+  bool is_set_aside(const wire::NodeKey& node) const {
+    return is_settling() && after_.withholders.contains(node);
+  }
+
+  /// Whoever withheld its share keeps its seat only where nobody else can have it.
+  std::string of_withholders() const {
+    const auto seats = nodes_of(after_.candidates);
+    for (const wire::NodeKey& withholder : after_.withholders) {
+      if (std::ranges::find(seats, withholder) == seats.end()) continue;
+      for (const Node& node : epoch_.nodes()) {
+        std::vector<wire::NodeKey> others = seats;
+        std::ranges::replace(others, withholder, node.key);
+        const bool is_free = std::ranges::find(seats, node.key) == seats.end() &&
+                             !before_.passed_over.contains(node.key) &&
+                             !after_.withholders.contains(node.key) && !is_barred(node.key);
+        if (is_free && problem_of_seats(epoch_, others).empty()) {
+          return "a member that withheld its share keeps its seat";
+        }
+      }
+    }
+    return {};
   }
 
   std::string of_any_candidates() const {
@@ -353,8 +387,8 @@ class StepRules {
   std::string of_announcements() const {
     for (const State::Candidate& one : after_.candidates) {
       if (!one.announcement) continue;
-      const auto was = std::ranges::find(before_.candidates, one.node, &State::Candidate::node);
-      if (was != before_.candidates.end() && was->announcement) {
+      const State::Candidate* was = candidate_before(one.node);
+      if (was && was->announcement) {
         if (*was->announcement == *one.announcement) continue;
         return "a second announcement of " + short_name(one.node) + " counts";
       }
@@ -375,6 +409,14 @@ class StepRules {
     }
     return {};
   }
+  /// With its seat, or set aside: then it takes it back with what it announced.
+  const State::Candidate* candidate_before(const wire::NodeKey& node) const {
+    for (const auto* some : {&before_.candidates, &before_.set_aside}) {
+      const auto at = std::ranges::find(*some, node, &State::Candidate::node);
+      if (at != some->end()) return &*at;
+    }
+    return nullptr;
+  }
   bool is_key_in_use(const Announcement& stated) const {
     const crypto::PublicKey& key = stated.epoch_key;
     return std::ranges::any_of(after_.candidates,
@@ -389,9 +431,9 @@ class StepRules {
 
   std::string of_shares() const {
     // Whoever could know R before the seats are announced could choose them (design 8.3).
-    if (after_.phase < Phase::kRevealing && !after_.shares.empty()) {
-      return "a share is open before all candidates announced";
-    }
+    const bool is_early =
+        before_.phase < Phase::kRevealing && after_.shares.size() > before_.shares.size();
+    if (is_early) return "a share is open before all candidates announced";
     for (const auto& [node, share] : after_.shares) {
       const auto was = before_.shares.find(node);
       if (was != before_.shares.end() && was->second == share) continue;
