@@ -39,6 +39,11 @@ std::vector<Weight> weights_of(std::string_view scenario, bool is_quiet) {
             {kLatency, 50, 1},  {kCrash, 50, 8},     {kLag, 40, 4},
             {kPowerCut, 20, 2}, {kOneWayCut, 30, 3}, {kWipe, 30, 2}};
   }
+  if (scenario == "one-organisation") {
+    return {{kLie, 80, 1},        {kDuplicates, 30, 1}, {kLatency, 40, 1},  {kTurn, 60, 6},
+            {kCrash, 70, 20},     {kDisk, 40, 6},       {kLag, 40, 6},      {kWipe, 50, 5},
+            {kOneWayCut, 50, 10}, {kWildClock, 20, 1},  {kClockJump, 30, 5}};
+  }
   if (scenario == "churn") {
     return {{kLie, 40, 1},     {kLoss, 20, 1},  {kCrash, 40, 6}, {kOutage, 70, 8},
             {kRevoke, 70, 10}, {kFlood, 30, 1}, {kWipe, 30, 2}};
@@ -57,6 +62,8 @@ std::string_view name_of(FaultKind kind) {
   switch (kind) {
     case FaultKind::kLie:
       return "lie";
+    case FaultKind::kTurn:
+      return "turn";
     case FaultKind::kLoss:
       return "loss";
     case FaultKind::kDuplicates:
@@ -115,7 +122,11 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
   if (kind == FaultKind::kDuplicates) out.lot = 1 + random.below(100);
   if (kind == FaultKind::kLatency) out.lot = random.between(2, 65);
   if (kind == FaultKind::kOutage) out.lasts = between(random, seconds(8), seconds(25));
-  if (kind == FaultKind::kWipe) out.node = plan.bad[random.below(plan.bad.size())];
+  if (kind == FaultKind::kWipe || plan.scenario == "one-organisation")
+    out.node = plan.bad[random.below(plan.bad.size())];
+  if (kind == FaultKind::kCrash && plan.scenario == "one-organisation") {
+    out.lasts = between(random, milliseconds(20), seconds(30));
+  }
   // One of each organisation at most: the others make a service and groups all the same.
   if (kind == FaultKind::kRevoke) {
     out.node -= out.node % plan.world.nodes_of_each;
@@ -160,7 +171,8 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   Random random(seed);
   Plan out{.scenario = std::string(scenario), .seed = seed};
   out.world = choose_world(scenario, seed, random);
-  out.is_quiet = scenario == "calm" || (scenario == "byzantine" && random.chance(1, 2));
+  out.is_quiet = scenario == "calm" || scenario == "one-organisation" ||
+                 (scenario == "byzantine" && random.chance(1, 2));
   out.has_office = scenario == "calm" || scenario == "churn" || random.chance(1, 2);
   out.is_misbehaving_after_healing = random.chance(1, 2);
   const std::size_t each = out.world.nodes_of_each;

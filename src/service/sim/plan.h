@@ -12,6 +12,7 @@ namespace rosebud::service::sim {
 
 enum class FaultKind : std::uint8_t {
   kLie,         // the nodes of one organisation lie; the lot says how
+  kTurn,        // they lie in another way from now on, or no longer
   kLoss,        // the lot is per mille
   kDuplicates,  // the lot is per mille
   kLatency,     // the lot is the longest, in milliseconds
@@ -47,7 +48,8 @@ struct Plan {
   std::vector<std::size_t> bad;
   std::vector<Fault> faults;
   Duration safety_time = std::chrono::seconds(60);
-  /// Nothing fails but liars: then no correct node is ever inactive.
+  /// Nothing fails but at one organisation: then no correct node is ever inactive, and epochs go on
+  /// all the time.
   bool is_quiet = false;
   bool is_misbehaving_after_healing = false;
   /// Whether people hand in admissions, right ones and wrong ones.
@@ -66,6 +68,8 @@ inline constexpr Scenario kScenarios[] = {
     {"power", "power cuts of everybody, at any moment"},
     {"disks", "disks that take few writes or none, and crashes"},
     {"byzantine", "one organisation lies; in half of the seeds nothing else fails"},
+    {"one-organisation",
+     "one organisation lies, is down, forgets, all the time; nothing else fails"},
     {"churn", "nodes are admitted, revoked, evicted and admitted again; statements without end"},
     {"clocks", "clocks that are off and jump; one organisation lies, or is off by days"},
 };

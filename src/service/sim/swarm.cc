@@ -11,6 +11,9 @@ using std::chrono::seconds;
 constexpr int kProgressEpochs = 3;
 /// Beyond the length of an epoch: patience with everybody, and views that took long to settle.
 constexpr Duration kProgressSlack = seconds(45);
+/// The same where one organisation alone fails: a quarter of the length for each of its candidates
+/// and shares, and a few primaries that say nothing.
+constexpr Duration kPaceSlack = seconds(20);
 constexpr Duration kAllThereLimit = seconds(40);
 constexpr std::size_t kNewNodesMax = 3;
 constexpr std::size_t kFloodCount = 80;  // over Machine::kAdmissionsPerDay
@@ -21,7 +24,9 @@ class Run {
   Run(const Plan& plan, std::size_t story_lines)
       : plan_(plan), world_(plan.world), checkers_(world_), random_(plan.seed ^ 0x737663) {
     world_.keep_story(story_lines);
-    if (plan.is_quiet) checkers_.expect_quiet();
+    if (!plan.is_quiet) return;
+    checkers_.expect_quiet();
+    world_.every(seconds(1), [this] { check_pace(); });
   }
 
   SwarmResult run() {
@@ -31,6 +36,9 @@ class Run {
       } else {
         world_.agenda().after(fault.at, [this, &fault] { strike(fault); });
       }
+    }
+    if (plan_.scenario == "one-organisation") {
+      for (const std::size_t n : plan_.bad) world_.call_faulty(n);
     }
     world_.start_all();
     world_.every(milliseconds(300), [this] { lie(); });
@@ -61,6 +69,18 @@ class Run {
     }
   }
 
+  /// Epochs do not wait for the healing where so little fails.
+  void check_pace() {
+    if (world_.epoch() != paced_epoch_) {
+      paced_epoch_ = world_.epoch();
+      paced_since_ = world_.now();
+    }
+    const Duration longest = seconds(plan_.world.settings.epoch_seconds) + kPaceSlack;
+    if (world_.now() > paced_since_ + longest) {
+      checkers_.fail("no progress though one organisation alone fails");
+    }
+  }
+
   // ---- Faults ----
 
   void strike(const Fault& fault) {
@@ -71,6 +91,8 @@ class Run {
     switch (fault.kind) {
       case FaultKind::kLie:
         return begin_to_lie(random);
+      case FaultKind::kTurn:
+        return random.chance(1, 4) ? stop_lying() : begin_to_lie(random);
       case FaultKind::kLoss:
         return world_.set_loss(static_cast<std::uint32_t>(fault.lot));
       case FaultKind::kDuplicates:
@@ -129,6 +151,10 @@ class Run {
     }
   }
 
+  void stop_lying() {
+    for (const std::size_t n : plan_.bad) world_.set_conduct(n, Conduct::kCorrect);
+  }
+
   void crash(std::size_t n, Duration lasts) {
     if (!world_.is_up(n)) return;
     world_.crash(n);
@@ -140,7 +166,7 @@ class Run {
   /// One silent member beside a vacant seat is one too many (design 8.4).
   void wipe(std::size_t n) {
     const std::size_t seats = 3 * std::size_t{plan_.world.settings.service_faults} + 1;
-    if (world_.newest().service().size() == seats) world_.wipe(n);
+    if (plan_.is_quiet || world_.newest().service().size() == seats) world_.wipe(n);
   }
 
   void cut_sides(const Fault& fault, Random& random) {
@@ -265,9 +291,7 @@ class Run {
     world_.set_latency_max(milliseconds(10));
     world_.mend_all();
     for (std::size_t n = 0; n < world_.cluster().node_count(); ++n) world_.fail_writes(n, 0);
-    if (!plan_.is_misbehaving_after_healing) {
-      for (const std::size_t n : plan_.bad) world_.set_conduct(n, Conduct::kCorrect);
-    }
+    if (!plan_.is_misbehaving_after_healing) stop_lying();
     world_.start_all();
     if (!plan_.has_office) world_.every(milliseconds(1500), [this] { bring_back(); });
   }
@@ -313,6 +337,8 @@ class Run {
   Checkers checkers_;
   Random random_;
   std::uint64_t excused_ = 0;
+  std::uint64_t paced_epoch_ = 0;
+  Instant paced_since_;
   bool is_healed_ = false;
 };
 
