@@ -307,6 +307,26 @@ TEST(Machine, ACandidateThatDoesNotAnnounceIsReplaced) {
   service.enter_next();
 }
 
+/// Both wait, of a key that is out. The first is in by its own statement; what the other
+/// organisation said of the key, with an older or a later time, does not say which of the owner's
+/// are old.
+TEST(Machine, AnothersStatementSaysNothingOfWhichOfTheOwnersAreOld) {
+  for (const std::uint64_t others_time : {5U, 500U}) {
+    TestService service;
+    const auto since = [&](std::uint32_t organisation, std::uint64_t not_before) {
+      return service.changed(
+          service.admission(20, 0), organisation, [&](wire::AdmissionStatement& statement) {
+            statement.organisation = service.cluster.authorities[organisation].public_key();
+            statement.not_before = Timestamp(not_before);
+          });
+    };
+    EXPECT_EQ(service.ask(node_key(0), since(0, 100)), Answer::kDone);
+    EXPECT_EQ(service.ask(node_key(0), since(1, others_time)), Answer::kDone);
+    service.end_epoch();
+    EXPECT_EQ(service.machine->state().carried.stated_s.at(node_key(20)), 100U);
+  }
+}
+
 TEST(Machine, ASeatStaysVacantWhenNobodyAnnounces) {
   TestService service;
   service.now_ms += 60'000;

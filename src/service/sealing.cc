@@ -17,6 +17,14 @@ std::vector<membership::Node> placed(const State& state, const crypto::Digest& r
   return out;
 }
 
+/// Whether the node is in as its own organisation states. Suppose another one stated the same of a
+/// key that was out: its statement, with another time, would say which of the owner's are old.
+bool is_in_by(const wire::AdmissionStatement& statement, const membership::DescriptionBody& next) {
+  const auto node = std::ranges::find(next.nodes, statement.subject, &membership::Node::key);
+  return node != next.nodes.end() && is_in_as_stated(statement, next.nodes) &&
+         next.organisations[node->organisation].authority == statement.organisation;
+}
+
 Timestamp start_of(const Machine& machine) {
   if (is_planted(Bug::kStartIsNotAgreed)) {
     const membership::Configuration& current = machine.configuration();
@@ -46,8 +54,9 @@ Carried handed_over(const Machine& machine) {
   });
   for (const wire::SignedBytes& one : state.carried.wishes.admissions) {
     const auto statement = wire::AdmissionStatement::decode(one.statement);
-    if (statement && is_in_as_stated(*statement, state.next.nodes))
-      out.stated_s[statement->subject] = statement->not_before.value;
+    if (!statement || !is_in_by(*statement, state.next)) continue;
+    std::uint64_t& stated_s = out.stated_s[statement->subject];
+    stated_s = std::max(stated_s, statement->not_before.value);
   }
   return out;
 }

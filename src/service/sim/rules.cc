@@ -629,7 +629,12 @@ std::string problem_of_handing_over(const membership::Configuration& current, co
     const bool is_kept = std::ranges::find(after.admissions, one) != after.admissions.end();
     if (!is_done && !is_kept) return "an admission is not handed over";
     const auto at = handed_over.stated_s.find(stated->subject);
-    if (is_done && (at == handed_over.stated_s.end() || at->second < stated->not_before.value)) {
+    const bool is_own =
+        is_done && sealed.next.organisations[in->organisation].authority == stated->organisation;
+    const auto was = sealed.carried.stated_s.find(stated->subject);
+    const std::uint64_t known = was == sealed.carried.stated_s.end() ? 0 : was->second;
+    if (is_own && (at == handed_over.stated_s.end() ||
+                   at->second != std::max(known, stated->not_before.value))) {
       return "by which statement a node is in is not handed over";
     }
   }
