@@ -186,7 +186,7 @@ TEST(Nodes, AfterAPowerCutBetweenTheSealAndTheDescriptionTheEpochEnds) {
 TEST(Nodes, EverybodyHasALeaseWhateverOneOrganisationDoes) {
   for (const Conduct what : kFaulty) {
     Nodes nodes({.seed = 3, .loss_per_mille = 10});
-    nodes.conduct(2) = nodes.conduct(3) = what;
+    for (const std::size_t n : {2U, 3U}) nodes.set_conduct(n, what);
     ASSERT_TRUE(nodes.run_epochs(2, kEpochMax));
     ASSERT_TRUE(nodes.run_until_all_there(seconds(5)));
     nodes.run_for(seconds(4));
