@@ -11,5 +11,7 @@ void add_object_commands(CLI::App& app, int& exit_code);
 void add_pbft_commands(CLI::App& app, int& exit_code);
 /// `rosebud-sim service run|swarm|scenarios|bugs`: the configuration service, on whole nodes.
 void add_service_commands(CLI::App& app, int& exit_code);
+/// `rosebud-sim section10`: a model of the rules by which the epoch changes at a replica.
+void add_section10_commands(CLI::App& app, int& exit_code);
 
 }  // namespace rosebud

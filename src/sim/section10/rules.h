@@ -1,0 +1,132 @@
+// Design section 10 as steps from one state to the next, and what must hold in every state.
+//
+// Each rule stands once, under the number that it has in the design. A step is one thing that one
+// node does at one moment; nothing is promised about which step comes next, so messages are late,
+// out of order and lost as they like:
+//
+//   an answer to a collection   Every node's answers are remembered (Answers), and completing uses
+//   any
+//                               of them, taken at any earlier moment, from any members.
+//   a write, an answer to a     A node may take a write at any moment while it serves, and what it
+//   client                      holds while it serves counts as acknowledged, and as read by
+//   whoever
+//                               began to read before. A client that hears less, or later, is owed
+//                               no more than that.
+//   a statement (10.5)          Is never withdrawn, so it may be read at any moment after it was
+//   made. a faulty node               Has no state. Wherever an answer, acknowledgement or
+//   statement of it
+//                               would help to a step, it is there, and says what the step wants.
+//
+// Steps that only help are left out unless Scenario::has_helping_steps asks for them: a replica
+// that hears of the record without completing or being written to (background comparisons, writes
+// under way that become durable late). Whoever holds more shows, acknowledges and lists more, and
+// nothing that any rule allows needs anybody to hold less; so a run without such a step goes wrong
+// whenever the run with it does.
+//
+// A node turns faulty at once or when the promise of design 2 for an earlier group ends: turning
+// later allows nothing more, since a faulty node may do all that the rules say.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "sim/section10/broken_rules.h"
+#include "sim/section10/state.h"
+
+namespace rosebud::sim::section10 {
+
+enum class StepKind : std::uint8_t {
+  kEnter,        // 10.1, 10.2
+  kWrite,        // 6
+  kLateWrite,    // a broken rule's
+  kHear,         // a helping step
+  kComplete,     // 10.3, 10.4
+  kServeObject,  // 10.2
+  kOwe,          // a broken rule's
+  kCrash,        // 6
+  kReconcile,    // 6
+  kDelete,       // 10.5
+  kTurnFaulty,   // 2
+};
+
+struct Step {
+  StepKind kind;
+  std::size_t node = 0;
+  int version = 0;  // that it holds afterwards
+};
+
+class Model {
+ public:
+  using Visitor = std::function<void(const Step&, const State&)>;
+
+  Model(Scenario scenario, Broken broken) : scenario_(std::move(scenario)), broken_(broken) {}
+
+  const Scenario& scenario() const { return scenario_; }
+  State first() const;
+  /// Calls `visit` with every step that is possible in `state` and with what it leads to.
+  void for_each_step(const State& state, const Visitor& visit) const;
+  /// What must hold and does not; empty when all is well.
+  std::string violation(const State& state) const;
+  /// Who told what a step was taken on; for stories.
+  std::string reason(const State& before, const Step& step) const;
+
+ private:
+  /// Whose answers a replica may use, and which: those that show at most `limit`, because it holds
+  /// that when it is done.
+  struct Asker {
+    std::size_t self;
+    int limit;
+    bool only_correct = false;  // and only what is true now; to see who can go on in the end
+  };
+
+  bool is(Broken rule) const { return broken_ == rule; }
+  bool is_member(std::size_t node, int epoch) const { return scenario_.is_member(node, epoch); }
+  int last_epoch_of(std::size_t node, int before) const;
+  int next_epoch_of(std::size_t node, int after) const;
+  bool shares_group_with_faulty(const State& state, std::size_t node) const;
+  int faulty_in(const State& state, int epoch) const;
+
+  // 10.1, 10.2
+  void enter(Replica& replica, std::size_t node) const;
+  bool is_keeper(const Replica& replica, std::size_t node) const;
+  // 10.3, 10.4
+  bool has_told(const State& state, const Asker& asker, std::size_t member, int group, int entered,
+                int complete) const;
+  int count_told(const State& state, const Asker& asker, int group, int entered,
+                 int complete) const;
+  bool can_complete_from_groups_before(const State& state, const Asker& asker) const;
+  bool can_complete_from_own_group(const State& state, const Asker& asker) const;
+  bool can_complete(const State& state, const Asker& asker) const;
+  bool can_reconcile(const State& state, const Asker& asker) const;
+  // 10.5
+  int statements(const State& state, int epoch) const;
+  bool can_delete(const State& state, std::size_t node) const;
+  void remove_data(Replica& replica, std::size_t node) const;
+  // 2
+  bool is_handed_over(const State& state, int epoch) const;
+  bool turn_faulty(State& state, std::size_t node) const;
+
+  void visit_steps_of(const State& state, std::size_t node, const Visitor& visit) const;
+  void visit_completing(const State& state, std::size_t node, const Visitor& visit) const;
+  void visit_broken(const State& state, std::size_t node, const Visitor& visit) const;
+
+  /// What follows from a step by itself: acknowledgements, answers, and forgetting what can matter
+  /// no more.
+  void settle(State& state) const;
+  void answer_everybody(State& state) const;
+  void establish(State& state) const;
+  void forget(State& state) const;
+  void forget_answers(Replica& replica) const;
+
+  // What must hold
+  std::string incomplete_member(const State& state) const;
+  std::string stale_read(const State& state) const;
+  std::string lost_write(const State& state) const;
+  std::string early_deletion(const State& state) const;
+  std::string stuck_member(const State& state) const;
+
+  Scenario scenario_;
+  Broken broken_;
+};
+
+}  // namespace rosebud::sim::section10
