@@ -18,6 +18,7 @@ struct Section10Options {
   bool is_small = false;
   bool is_deep = false;
   bool do_faults_move = false;
+  bool has_proposal = false;
   bool is_told_each = false;
   std::string broken;
 };
@@ -38,7 +39,7 @@ std::optional<model::Broken> rule_of(const std::string& name) {
 }
 
 std::vector<model::Scenario> scenarios_of(const Section10Options& options) {
-  if (options.do_faults_move) return model::moving_scenarios();
+  if (options.do_faults_move) return model::moving_scenarios(options.has_proposal);
   return model::scenarios(options.is_deep    ? model::Reach::kDeep
                           : options.is_small ? model::Reach::kSmall
                                              : model::Reach::kDefault);
@@ -85,6 +86,8 @@ void add_section10_commands(CLI::App& app, int& exit_code) {
   section10->add_flag("--deep", options->is_deep, "A quarter of an hour instead of a minute");
   section10->add_flag("--moving-faults", options->do_faults_move,
                       "More nodes turn faulty when 2f+1 members of a later group are complete");
+  section10->add_flag("--proposal", options->has_proposal,
+                      "With --moving-faults: the rules as they would have to be for that");
   section10->add_flag("--each", options->is_told_each, "A line for each scenario");
   section10->add_option("--break", options->broken, "Leave this rule out; `rules` lists them");
   auto* rules = section10->add_subcommand("rules", "Lists the rules that --break knows");

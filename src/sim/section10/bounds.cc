@@ -1,6 +1,7 @@
 #include "sim/section10/bounds.h"
 
 #include <algorithm>
+#include <set>
 
 namespace rosebud::sim::section10 {
 namespace {
@@ -34,9 +35,21 @@ int replaced_in(const GroupSequence& counts, unsigned before, unsigned after) {
   return kReplicas - kept;
 }
 
-/// All of at most `nodes_max` nodes in which at most `replaced_max` members change from one epoch
-/// to the next.
-std::vector<GroupSequence> sequences(int nodes_max, int replaced_max) {
+struct Bound {
+  int nodes_max = kNodesMax;
+  int replaced_max = kReplicas;  // members, from one epoch to the next
+  int replaced_in_all_max = kReplicas * (kEpochs - 1);
+};
+
+bool is_within(const Bound& bound, const GroupSequence& counts) {
+  if (!std::ranges::all_of(counts, [](int count) { return count >= 0; })) return false;
+  const int first = replaced_in(counts, kFirst, kSecond);
+  const int second = replaced_in(counts, kSecond, kThird);
+  return nodes_of(counts) <= bound.nodes_max && std::max(first, second) <= bound.replaced_max &&
+         first + second <= bound.replaced_in_all_max;
+}
+
+std::vector<GroupSequence> sequences(const Bound& bound) {
   std::vector<GroupSequence> out;
   for (int all = 0; all <= kReplicas; ++all) {
     for (int both_first = 0; all + both_first <= kReplicas; ++both_first) {
@@ -49,12 +62,7 @@ std::vector<GroupSequence> sequences(int nodes_max, int replaced_max) {
                                      kReplicas - all - both_first - both_last,
                                      both_last,
                                      kReplicas - all - returning - both_last};
-          const bool is_possible =
-              std::ranges::all_of(counts, [](int count) { return count >= 0; }) &&
-              nodes_of(counts) <= nodes_max &&
-              replaced_in(counts, kFirst, kSecond) <= replaced_max &&
-              replaced_in(counts, kSecond, kThird) <= replaced_max;
-          if (is_possible) out.push_back(counts);
+          if (is_within(bound, counts)) out.push_back(counts);
         }
       }
     }
@@ -74,7 +82,11 @@ Scenario with_groups(const GroupSequence& counts) {
   return out;
 }
 
-/// Adds the scenarios that have a faulty node of each of `faulty` (bits in kMemberships) to `out`.
+/// What the rules see of a scenario: who is correct, and how many are faulty in each group. Whether
+/// the faulty ones of two groups are one node or two is nothing to them.
+using Seen = std::array<int, kMemberships.size() + kEpochs>;
+
+/// Groups with a faulty node of each of `types` (bits for kMemberships).
 class Faulty {
  public:
   Faulty(const GroupSequence& counts, unsigned types) : counts_(counts), types_(types) {}
@@ -99,6 +111,16 @@ class Faulty {
     }
     return count;
   }
+  Seen seen() const {
+    Seen out{};
+    for (std::size_t i = 0; i < counts_.size(); ++i) {
+      out[i] = counts_[i] - (has(i) ? 1 : 0);
+      for (std::size_t e = 0; e < kEpochs && has(i); ++e) {
+        out[counts_.size() + e] += static_cast<int>(kMemberships[i] >> e & 1);
+      }
+    }
+    return out;
+  }
   Scenario scenario() const {
     Scenario out = with_groups(counts_);
     std::size_t node = 0;
@@ -116,22 +138,19 @@ class Faulty {
   unsigned types_;
 };
 
-struct Bound {
-  int nodes_max;
-  int replaced_max;
-};
-
 void add(const Bound& bound, const Scenario& like, std::vector<Scenario>& out) {
-  for (const GroupSequence& counts : sequences(bound.nodes_max, bound.replaced_max)) {
+  std::set<Seen> seen;
+  for (const GroupSequence& counts : sequences(bound)) {
     for (unsigned types = 1; types < 1U << counts.size(); ++types) {
       const Faulty faulty(counts, types);
       const bool is_covered = !like.do_faults_move && faulty.addable() > 1;
-      if (!faulty.is_possible() || is_covered) continue;
+      if (!faulty.is_possible() || is_covered || !seen.insert(faulty.seen()).second) continue;
       Scenario scenario = faulty.scenario();
       scenario.versions = like.versions;
       scenario.crashes = like.crashes;
       scenario.has_helping_steps = like.has_helping_steps;
       scenario.do_faults_move = like.do_faults_move;
+      scenario.has_proposal = like.has_proposal;
       out.push_back(scenario);
     }
   }
@@ -140,23 +159,34 @@ void add(const Bound& bound, const Scenario& like, std::vector<Scenario>& out) {
 }  // namespace
 
 std::vector<Scenario> scenarios(Reach reach) {
+  constexpr Bound kOneEachTime{.nodes_max = 6, .replaced_max = 1};
+  constexpr Bound kOneEachTimeOfFive{.nodes_max = 5, .replaced_max = 1};
+  constexpr Bound kOne{.nodes_max = 5, .replaced_max = 1, .replaced_in_all_max = 1};
   std::vector<Scenario> out;
-  if (reach == Reach::kSmall) {
-    add({.nodes_max = 6, .replaced_max = 1}, {}, out);
-    add({.nodes_max = 5, .replaced_max = 1}, {.crashes = 1}, out);
-    return out;
+  switch (reach) {
+    case Reach::kSmall:
+      add(kOneEachTime, {}, out);
+      add(kOne, {.crashes = 1}, out);
+      break;
+    case Reach::kDefault:
+      add({.nodes_max = 6, .replaced_max = 2}, {}, out);
+      add(kOne, {.crashes = 1}, out);
+      add(kOneEachTimeOfFive, {.has_helping_steps = true}, out);
+      break;
+    case Reach::kDeep:
+      add({.nodes_max = 7, .replaced_max = 3}, {}, out);
+      add(kOneEachTimeOfFive, {.crashes = 1}, out);
+      add(kOneEachTimeOfFive, {.versions = 2}, out);
+      add(kOneEachTime, {.has_helping_steps = true}, out);
+      break;
   }
-  const bool is_deep = reach == Reach::kDeep;
-  add({.nodes_max = is_deep ? 8 : 7, .replaced_max = is_deep ? 4 : 2}, {}, out);
-  add({.nodes_max = is_deep ? 6 : 5, .replaced_max = 1}, {.crashes = is_deep ? 2 : 1}, out);
-  add({.nodes_max = is_deep ? 6 : 5, .replaced_max = 1}, {.versions = 2}, out);
-  add({.nodes_max = is_deep ? 6 : 5, .replaced_max = 1}, {.has_helping_steps = true}, out);
   return out;
 }
 
-std::vector<Scenario> moving_scenarios() {
+std::vector<Scenario> moving_scenarios(bool has_proposal, int nodes_max) {
   std::vector<Scenario> out;
-  add({.nodes_max = 6, .replaced_max = 1}, {.do_faults_move = true}, out);
+  add({.nodes_max = nodes_max, .replaced_max = 1},
+      {.do_faults_move = true, .has_proposal = has_proposal}, out);
   return out;
 }
 

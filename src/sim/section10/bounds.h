@@ -1,17 +1,18 @@
 // Which scenarios are searched: what the model checker's answer is worth.
 //
-// Bounded: f = 1, groups of four, three epochs, eight nodes, one interval with one record (or
-// block). Not bounded: how often anything happens but crashes, and in which order.
+// Bounded: f = 1, groups of four, three epochs, one interval with one record (or block), and as
+// many nodes, crashes and versions as stand in scenarios(). Not bounded: how often anything else
+// happens, in which order, and how late.
 //
-//   groups     Three groups are a sequence; up to the names of nodes there are 58 with at most
-//   eight
-//              nodes. Nobody is replaced, some, or all; who left comes back in the third epoch or
-//              not.
-//   faulty     At most one member of each group; every choice, up to nodes with the same
-//   memberships.
-//              Fewer are not searched where one more is another's place for sure: a faulty node may
-//              do all that a correct one does. (Where one node alone could be added, it might be
-//              the one that something goes wrong at, so both are searched.)
+//   groups     Three groups are a sequence; all of them, up to the names of nodes, within a number
+//   of nodes and
+//              of members that change from one epoch to the next. Who left comes back in the third
+//              epoch or does not.
+//   faulty     At most one member of each group; every choice, up to what the rules can tell apart.
+//   Fewer are
+//              not searched where one more surely changes nothing: a faulty node may do all that a
+//              correct one does. (Where one node alone could be added, it might be the one that
+//              something goes wrong at, so both are searched.)
 //   versions   One is enough. Rules and invariants know of a version only whether it is at least
 //   the one
 //              that was acknowledged, and a replica keeps the maximum of what it sees; so what goes
@@ -35,8 +36,8 @@ enum class Reach : std::uint8_t {
 
 std::vector<Scenario> scenarios(Reach reach);
 
-/// The same groups with faults that move (design 2, first row): `do_faults_move`, and fewer faulty
-/// nodes in the beginning too.
-std::vector<Scenario> moving_scenarios();
+/// Groups in which one member changes from one epoch to the next, and faults that move:
+/// `do_faults_move`, and fewer faulty nodes in the beginning too.
+std::vector<Scenario> moving_scenarios(bool has_proposal, int nodes_max = 6);
 
 }  // namespace rosebud::sim::section10

@@ -30,6 +30,15 @@ bool is_complete(const Replica& replica, int epoch) {
 
 }  // namespace
 
+Model::Model(Scenario scenario, Broken broken) : scenario_(std::move(scenario)), broken_(broken) {
+  for (std::size_t node = 0; node < scenario_.nodes; ++node) {
+    first_epoch_[node] = next_epoch_of(node, 0);
+    for (int e = 1; e <= kNewest; ++e) {
+      if (is_member(node, e)) at(members_, e).push_back(node);
+    }
+  }
+}
+
 State Model::first() const {
   State state;
   for (std::size_t node = 0; node < scenario_.nodes; ++node) {
@@ -42,7 +51,7 @@ State Model::first() const {
       replica.serving = Serving::kArc;
     } else {
       // Nobody asks in which epoch a node is that no group had yet.
-      replica.epoch = narrow(std::max(1, next_epoch_of(node, 0) - 1));
+      replica.epoch = narrow(std::max(1, first_epoch_[node] - 1));
     }
   }
   state.crashes_left = narrow(scenario_.crashes);
@@ -219,8 +228,7 @@ int Model::count_told(const State& state, const Asker& asker, int group, int ent
                       int complete) const {
   if (is(Broken::kOlderCompletenessCounts)) complete = std::min(complete, 1);
   int count = 0;
-  for (std::size_t member = 0; member < scenario_.nodes; ++member) {
-    if (!is_member(member, group)) continue;
+  for (const std::size_t member : at(members_, group)) {
     count += has_told(state, asker, member, group, entered, complete) ? 1 : 0;
   }
   return count;
@@ -241,6 +249,33 @@ bool Model::can_complete_from_groups_before(const State& state, const Asker& ask
   return false;
 }
 
+/// The same as the proposal has it.
+bool Model::can_complete_in_order(const State& state, const Asker& asker) const {
+  const int epoch = state.replicas[asker.self].epoch;
+  if (count_tell_now(state, asker, epoch, epoch, epoch) < kQuorum) return false;
+  for (int oldest = epoch - 1; oldest > 0; --oldest) {
+    const bool has_quorum = count_told(state, asker, oldest, oldest + 1, 0) >= kQuorum;
+    if (has_quorum && count_told(state, asker, oldest, oldest + 1, oldest) > kFaults) return true;
+    if (count_tell_now(state, asker, oldest, oldest + 1, kNewest) < kQuorum) return false;
+  }
+  return false;
+}
+
+/// Members that are in one of the epochs and would show no more than the asker holds when it is
+/// done.
+int Model::count_tell_now(const State& state, const Asker& asker, int group, int entered,
+                          int entered_max) const {
+  int count = 0;
+  for (const std::size_t member : at(members_, group)) {
+    const Replica& replica = state.replicas[member];
+    const bool is_there = replica.epoch >= entered && replica.epoch <= entered_max;
+    const bool tells = is_there && replica.gone < group && !replica.is_owing &&
+                       (replica.version <= asker.limit || asker.only_correct);
+    count += (replica.is_faulty ? !asker.only_correct : tells) ? 1 : 0;
+  }
+  return count;
+}
+
 /// 10.4: f+1 members of the group of the newest epoch that one knows, who are complete for it.
 bool Model::can_complete_from_own_group(const State& state, const Asker& asker) const {
   if (is(Broken::kNotFromOwnGroup)) return false;
@@ -250,8 +285,9 @@ bool Model::can_complete_from_own_group(const State& state, const Asker& asker) 
 }
 
 bool Model::can_complete(const State& state, const Asker& asker) const {
-  return is(Broken::kCompleteFromNobody) || can_complete_from_own_group(state, asker) ||
-         can_complete_from_groups_before(state, asker);
+  if (is(Broken::kCompleteFromNobody) || can_complete_from_own_group(state, asker)) return true;
+  return scenario_.has_proposal ? can_complete_in_order(state, asker)
+                                : can_complete_from_groups_before(state, asker);
 }
 
 /// Design 6: after a start, with 2f others of the group.
@@ -264,9 +300,9 @@ bool Model::can_reconcile(const State& state, const Asker& asker) const {
 
 int Model::statements(const State& state, int epoch) const {
   int count = 0;
-  for (std::size_t node = 0; node < scenario_.nodes; ++node) {
+  for (const std::size_t node : at(members_, epoch)) {
     const Replica& replica = state.replicas[node];
-    count += is_member(node, epoch) && (replica.is_faulty || replica.complete >= epoch) ? 1 : 0;
+    count += replica.is_faulty || replica.complete >= epoch ? 1 : 0;
   }
   return count;
 }
@@ -297,14 +333,18 @@ void Model::remove_data(Replica& replica, std::size_t node) const {
 
 int Model::faulty_in(const State& state, int epoch) const {
   int count = 0;
-  for (std::size_t node = 0; node < scenario_.nodes; ++node) {
-    count += is_member(node, epoch) && state.replicas[node].is_faulty ? 1 : 0;
+  for (const std::size_t node : at(members_, epoch)) {
+    count += state.replicas[node].is_faulty ? 1 : 0;
   }
   return count;
 }
 
 /// 2f+1 members of one later group, at most f of them faulty, are complete.
 bool Model::is_handed_over(const State& state, int epoch) const {
+  const bool have_left = std::ranges::all_of(at(members_, epoch), [&](std::size_t node) {
+    return state.replicas[node].is_faulty || state.replicas[node].epoch > epoch;
+  });
+  if (scenario_.has_proposal && !have_left) return false;
   for (int later = epoch + 1; later <= kNewest; ++later) {
     if (statements(state, later) >= kQuorum && faulty_in(state, later) <= kFaults) return true;
   }
@@ -355,10 +395,9 @@ void Model::establish(State& state) const {
     here = narrow(std::max<int>(here, established));
     for (int version = here + 1; version <= scenario_.versions && !at(state.ended, e); ++version) {
       int count = 0;
-      for (std::size_t node = 0; node < scenario_.nodes; ++node) {
+      for (const std::size_t node : at(members_, e)) {
         const Replica& replica = state.replicas[node];
-        const bool acknowledges = replica.is_faulty || at(replica.acknowledged, e) >= version;
-        count += is_member(node, e) && acknowledges ? 1 : 0;
+        count += replica.is_faulty || at(replica.acknowledged, e) >= version ? 1 : 0;
       }
       if (count >= kQuorum) here = narrow(version);
     }
@@ -376,54 +415,55 @@ void Model::establish(State& state) const {
 
 /// States that differ in nothing that can matter any more are one state.
 void Model::forget(State& state) const {
-  for (int e = 1; e <= kNewest; ++e) {
-    // One may still turn faulty.
-    int acknowledging = scenario_.do_faults_move && faulty_in(state, e) == 0 ? 1 : 0;
-    int reading = acknowledging;
-    for (std::size_t node = 0; node < scenario_.nodes; ++node) {
-      const Replica& replica = state.replicas[node];
-      if (!is_member(node, e)) continue;
-      const bool is_open = replica.is_faulty || replica.epoch <= e;
-      const bool is_more = at(replica.acknowledged, e) > at(state.established, e);
-      acknowledging += is_open || is_more || is(Broken::kAcknowledgedAfterEntering) ||
-                               is(Broken::kEnteredNotDurable)
-                           ? 1
-                           : 0;
-      reading += is_open || at(replica.stale, e) != 0 || is(Broken::kEnteredNotDurable) ? 1 : 0;
-    }
-    const bool is_ended = at(state.ended, e);
-    for (Replica& replica : state.replicas) {
-      const bool is_known = at(replica.acknowledged, e) <= at(state.established, e);
-      if (is_ended || acknowledging < kQuorum || is_known) at(replica.acknowledged, e) = 0;
-      if (is_ended || reading < kQuorum) at(replica.stale, e) = 0;
-    }
-  }
+  for (int e = 1; e <= kNewest; ++e) forget_acknowledgements(state, e);
   for (std::size_t node = 0; node < scenario_.nodes; ++node) {
-    Replica& replica = state.replicas[node];
-    if (replica.is_faulty) continue;
-    forget_answers(replica);
-    const int first = last_epoch_of(node, kNewest + 1) == 0 ? kNewest : next_epoch_of(node, 0);
-    // An answer counts when its sender had entered the epoch after the group's, or that of the
-    // group itself where completeness (10.4) or a restart (6) is meant.
-    const int useful = scenario_.crashes > 0 ? first : std::max(first, 2);
-    for (Told& told : replica.answers) {
-      if (told.entered < useful && !is(Broken::kNotEnteredTells)) told = {};
-    }
-    if (replica.gone > 0 && next_epoch_of(node, replica.gone) == 0) {
-      replica.epoch = kNewest;  // where it goes from here concerns nobody
-      if (!is(Broken::kGoneIsEmpty)) replica.answers = {};
-    }
+    if (!state.replicas[node].is_faulty) forget_answers(state.replicas[node], node);
   }
 }
 
-/// An answer that showed less, from the same epoch and as complete, serves every asker as well.
-void Model::forget_answers(Replica& replica) const {
+/// What was acknowledged and read in an epoch in which no quorum can come together any more, or
+/// about a version that has one.
+void Model::forget_acknowledgements(State& state, int epoch) const {
+  const bool may_go_back = is(Broken::kAcknowledgedAfterEntering) || is(Broken::kEnteredNotDurable);
+  // One may still turn faulty.
+  int acknowledging = scenario_.do_faults_move && faulty_in(state, epoch) == 0 ? 1 : 0;
+  int reading = acknowledging;
+  const int established = at(state.established, epoch);
+  for (const std::size_t node : at(members_, epoch)) {
+    const Replica& replica = state.replicas[node];
+    const bool is_open = replica.is_faulty || replica.epoch <= epoch || may_go_back;
+    acknowledging += is_open || at(replica.acknowledged, epoch) > established ? 1 : 0;
+    reading += is_open || at(replica.stale, epoch) != 0 ? 1 : 0;
+  }
+  const bool is_ended = at(state.ended, epoch);
+  for (const std::size_t node : at(members_, epoch)) {
+    Replica& replica = state.replicas[node];
+    const bool is_known = at(replica.acknowledged, epoch) <= established;
+    if (is_ended || acknowledging < kQuorum || is_known) at(replica.acknowledged, epoch) = 0;
+    if (is_ended || reading < kQuorum) at(replica.stale, epoch) = 0;
+  }
+}
+
+void Model::forget_answers(Replica& replica, std::size_t node) const {
+  // An answer that showed less, from the same epoch and as complete, serves every asker as well.
   for (std::size_t version = kVersionsMax; version > 0; --version) {
     Told& told = replica.answers[version];
+    if (told.entered == 0) continue;
     for (std::size_t less = 0; less < version; ++less) {
       const Told& other = replica.answers[less];
       if (other.entered >= told.entered && other.complete >= told.complete) told = {};
     }
+  }
+  // It counts when its sender had entered the epoch after the group's, or that of the group itself
+  // where completeness (10.4) or a restart (6) is meant.
+  const int first = first_epoch_[node];
+  const int useful = scenario_.crashes > 0 ? first : std::max(first, 2);
+  for (Told& told : replica.answers) {
+    if (told.entered < useful && !is(Broken::kNotEnteredTells)) told = {};
+  }
+  if (replica.gone > 0 && next_epoch_of(node, replica.gone) == 0) {
+    replica.epoch = kNewest;  // where it goes from here concerns nobody
+    if (!is(Broken::kGoneIsEmpty)) replica.answers = {};
   }
 }
 
@@ -454,10 +494,9 @@ std::string Model::stale_read(const State& state) const {
   for (int e = 1; e <= kNewest; ++e) {
     for (int version = 1; version <= at(state.established, e) && !at(state.ended, e); ++version) {
       int count = 0;
-      for (std::size_t node = 0; node < scenario_.nodes; ++node) {
+      for (const std::size_t node : at(members_, e)) {
         const Replica& replica = state.replicas[node];
-        const bool shows_less = replica.is_faulty || (at(replica.stale, e) >> version & 1) != 0;
-        count += is_member(node, e) && shows_less ? 1 : 0;
+        count += replica.is_faulty || (at(replica.stale, e) >> version & 1) != 0 ? 1 : 0;
       }
       if (count >= kQuorum) {
         return "a read in epoch " + std::to_string(e) + " returns less than write " +
@@ -482,9 +521,8 @@ std::string Model::early_deletion(const State& state) const {
     bool is_covered = false;
     for (int later = gone + 1; later <= kNewest; ++later) {
       int complete = 0;
-      for (std::size_t other = 0; other < scenario_.nodes; ++other) {
-        const bool counts = is_member(other, later) && is_complete(state.replicas[other], later);
-        complete += counts ? 1 : 0;
+      for (const std::size_t other : at(members_, later)) {
+        complete += is_complete(state.replicas[other], later) ? 1 : 0;
       }
       is_covered |= complete > kFaults;
     }

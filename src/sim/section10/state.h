@@ -91,6 +91,8 @@ struct Scenario {
   int crashes = 0;
   /// More nodes turn faulty when the promise of design 2 for an earlier group ends.
   bool do_faults_move = false;
+  /// The rules and the promise as they would have to be for that (rules.h, "When faults move").
+  bool has_proposal = false;
   /// Steps that only help a replica too; what they are is in rules.h.
   bool has_helping_steps = false;
 
