@@ -4,23 +4,19 @@
 // many nodes, crashes and versions as stand in scenarios(). Not bounded: how often anything else
 // happens, in which order, and how late.
 //
-//   groups     Three groups are a sequence; all of them, up to the names of nodes, within a number
-//   of nodes and
-//              of members that change from one epoch to the next. Who left comes back in the third
-//              epoch or does not.
-//   faulty     At most one member of each group; every choice, up to what the rules can tell apart.
-//   Fewer are
-//              not searched where one more surely changes nothing: a faulty node may do all that a
-//              correct one does. (Where one node alone could be added, it might be the one that
-//              something goes wrong at, so both are searched.)
-//   versions   One is enough. Rules and invariants know of a version only whether it is at least
-//   the one
-//              that was acknowledged, and a replica keeps the maximum of what it sees; so what goes
-//              wrong with many goes wrong with "older" and "at least that". Two are searched in
-//              part, to see it.
-//   crashes    Durable facts stay, so a crash costs a replica nothing but that it does not serve
-//   until it
-//              has reconciled.
+//  - Groups: three of them are a sequence. All sequences, up to the names of nodes, within a
+//    number of nodes and of members that change from one epoch to the next. Who left comes back
+//    in the third epoch or does not.
+//  - Faulty: at most one member of each group. Every choice, up to what the rules can tell
+//    apart. Fewer are not searched where one more surely changes nothing: a faulty node may do
+//    all that a correct one does. (Where one node alone could be added, it might be the one
+//    that something goes wrong at, so both are searched.)
+//  - Versions: one is enough. Rules and invariants know of a version only whether it is at
+//    least the one that was acknowledged, and a replica keeps the maximum of what it sees; so
+//    what goes wrong with many goes wrong with "older" and "at least that". Two are searched in
+//    part, to see it.
+//  - Crashes: durable facts stay, so a crash costs a replica nothing but that it does not serve
+//    until it has reconciled.
 #pragma once
 
 #include "sim/section10/state.h"

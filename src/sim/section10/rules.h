@@ -4,18 +4,15 @@
 // node does at one moment; nothing is promised about which step comes next, so messages are late,
 // out of order and lost as they like:
 //
-//   an answer to a collection   Every node's answers are remembered (Answers), and completing uses
-//   any
-//                               of them, taken at any earlier moment, from any members.
-//   a write, an answer to a     A node may take a write at any moment while it serves, and what it
-//   client                      holds while it serves counts as acknowledged, and as read by
-//   whoever
-//                               began to read before. A client that hears less, or later, is owed
-//                               no more than that.
-//   a statement (10.5)          Is never withdrawn, so it may be read at any moment after it was
-//   made. a faulty node               Has no state. Wherever an answer, acknowledgement or
-//   statement of it
-//                               would help to a step, it is there, and says what the step wants.
+//  - Answers to collections (10.3). All that a node ever answered is remembered (Answers), and
+//    completing uses any of it, of any age, from any members.
+//  - Writes, and answers to clients. A node may take a write at any moment while it serves.
+//    What it holds while it serves counts as acknowledged, and as read by whoever began to read
+//    before. A client that hears less, or later, is owed no more than that.
+//  - Statements (10.5) are never withdrawn: they may be read at any moment after they were
+//    made.
+//  - A faulty node has no state. Wherever an answer, acknowledgement or statement of it would
+//    help a step, it is there, and says what the step wants.
 //
 // Steps that only help are left out unless Scenario::has_helping_steps asks for them: a replica
 // that hears of the record without completing or being written to (background comparisons, writes
@@ -29,11 +26,10 @@
 // together make the next gainer complete without it. The proposal (Scenario::has_proposal) is clean
 // in all moving scenarios:
 //
-//   10.3  asks in order: each group's members after the answers of the group before it are in, and
-//   last 2f
-//         others of one's own group, who are in the same epoch. If the older group was handed over
-//         meanwhile, one of those holds what it is about.
-//   2     a group's bound holds until, besides, its correct members entered a later epoch.
+//  - 10.3 asks in order: the members of each group after the answers of the group before it are
+//    in, and last 2f others of one's own group, who are in the same epoch. If the older group
+//    was handed over meanwhile, one of those holds what it is about.
+//  - 2: a group's bound holds until, besides, its correct members entered a later epoch.
 //
 // "After" is modelled as "now": answers of the newer groups show what their senders hold when the
 // asker completes. That leaves out what happens between two of those answers.

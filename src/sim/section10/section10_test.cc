@@ -3,10 +3,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <ostream>
+
 #include "sim/section10/bounds.h"
 #include "sim/section10/run.h"
 
 namespace rosebud::sim::section10 {
+
+/// How GoogleTest shows a parameter.
+static void PrintTo(const BrokenRule& rule, std::ostream* out) { *out << rule.name; }
+
 namespace {
 
 std::string told(const Outcome& outcome) {

@@ -100,7 +100,7 @@ struct Scenario {
     return member[static_cast<std::size_t>(epoch)][node];
   }
   bool are_alike(std::size_t a, std::size_t b) const;
-  /// "ABCD BCDE CDEF, B lies": the groups of the epochs, one letter for each node.
+  /// "ABCD BCDE CDEF, B faulty": the groups of the epochs, one letter for each node.
   std::string describe() const;
 };
 
