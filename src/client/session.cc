@@ -82,9 +82,7 @@ class LiveSession final : public Session {
                     }}),
         work_(asio::make_work_guard(io_)) {
     links_.set_configuration(*configuration_);
-    feed([this](objects::ClientEffects& out) {
-      core_.on_fresh_until(read_clock(), fresh_until(), out);
-    });
+    feed([this](objects::ClientEffects& out) { tell_fresh_until(out); });
     thread_ = std::thread([this] { io_.run(); });
   }
 
@@ -206,7 +204,7 @@ class LiveSession final : public Session {
     const std::lock_guard lock(mutex_);
     const auto until = membership::usable_until(*configuration_, leased_until_);
     if (!until || until->value > wall_seconds()) return {};
-    return "the time of epoch " + std::to_string(configuration_->number().epoch.value) +
+    return ": the time of epoch " + std::to_string(configuration_->number().epoch.value) +
            " has been over for " + std::to_string(wall_seconds() - until->value) + " s";
   }
   std::optional<std::string> refusal() const override {
@@ -295,6 +293,7 @@ class LiveSession final : public Session {
   void start(Done done, Begin begin) {
     asio::post(io_, [this, done = std::move(done), begin = std::move(begin)]() mutable {
       objects::ClientEffects effects;
+      look_at_clock(effects);
       const objects::OperationId id = begin(effects);
       waiting_.emplace(id, std::move(done));
       perform(std::move(effects));
@@ -304,6 +303,7 @@ class LiveSession final : public Session {
   template <typename Input>
   void feed(Input input) {
     objects::ClientEffects effects;
+    look_at_clock(effects);
     input(effects);
     perform(std::move(effects));
   }
@@ -355,7 +355,7 @@ class LiveSession final : public Session {
       links_.set_configuration(*configuration_);
       feed([&](objects::ClientEffects& out) {
         core_.on_configuration(read_clock(), objects::Verifier(configuration_, scheme_), out);
-        core_.on_fresh_until(read_clock(), fresh_until(), out);
+        tell_fresh_until(out);
       });
     }
     if (now == configuration_->number()) return;
@@ -368,16 +368,25 @@ class LiveSession final : public Session {
 
   /// Of the configuration in force; others are passed over.
   void learn_lease(const Buffer& lease) {
-    if (lease.empty()) return;
+    const auto whole = membership::SignedLease::decode(lease.view());
+    const auto said = whole ? membership::Lease::decode(whole->lease) : std::nullopt;
+    if (!said || said->until <= leased_until_) return;
     const auto until = membership::check_lease(*configuration_, lease.view(), scheme_);
-    if (!until || until <= leased_until_) return;
+    if (!until) return;
     {
       const std::lock_guard lock(mutex_);
       leased_until_ = until;
     }
-    feed([this](objects::ClientEffects& out) {
-      core_.on_fresh_until(read_clock(), fresh_until(), out);
-    });
+    feed([this](objects::ClientEffects& out) { tell_fresh_until(out); });
+  }
+  void tell_fresh_until(objects::ClientEffects& out) {
+    told_fresh_until_ = fresh_until();
+    core_.on_fresh_until(read_clock(), told_fresh_until_, out);
+  }
+  /// A machine that slept, or whose clock was set: the clock of operations has not noticed.
+  void look_at_clock(objects::ClientEffects& out) {
+    const Instant now = read_clock();
+    if ((now < fresh_until()) != (now < told_fresh_until_)) tell_fresh_until(out);
   }
   /// By the clock of operations.
   Instant fresh_until() const {
@@ -444,7 +453,8 @@ class LiveSession final : public Session {
   wire::SignedBytes admission_;
   wire::AdmissionStatement statement_;
   bool is_stale_allowed_ = false;
-  std::optional<Timestamp> leased_until_;  // of the configuration; changes under the mutex
+  std::optional<Timestamp> leased_until_;      // of the configuration; changes under the mutex
+  Instant told_fresh_until_ = Instant::max();  // what the core knows
   asio::io_context io_;
   net::TlsContext tls_;
   asio::steady_timer timer_;
@@ -576,12 +586,13 @@ Failure failure_of(const objects::OperationResult& result, const std::string& do
     case kStale:
       return {
           ExitCode::kNoQuorum,
-          {.what = doing + ": no node shows that the newest epoch known here is still in force: " +
+          {.what = doing + ": no node shows that the newest epoch known here is still in force" +
                    session.staleness(),
-           .cause = "the configuration service is out of reach or without a quorum, this clock is "
-                    "wrong, or only nodes of a past epoch answer",
-           .next =
-               "check the clock, and `rosebud status`; --allow-stale relies on it all the same"}};
+           .cause = "the configuration service is making the next one or out of reach, this "
+                    "clock is wrong, or only nodes of a past epoch answer",
+           .next = "try again in a minute (what was sent may be written; the same command sends "
+                   "the same); check the clock, and `rosebud doctor`; --allow-stale relies on it "
+                   "all the same"}};
     case kCancelled:
       return {ExitCode::kUsage, {.what = doing + ": cancelled"}};
   }

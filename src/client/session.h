@@ -79,7 +79,8 @@ class Session {
   virtual std::vector<Observed> observations() const = 0;
   /// "node: problem" of every node that cannot be talked to.
   virtual std::vector<std::string> problems() const = 0;
-  /// Of a configuration that may not be relied on any more: since when, by this machine's clock.
+  /// Of a configuration that may not be relied on any more: ": " and since when, by this machine's
+  /// clock. Empty: it may.
   virtual std::string staleness() const = 0;
   /// A reason that no node at all will talk to this client, if all refused it; waiting does not
   /// help then.

@@ -36,6 +36,8 @@ std::optional<Explained> problem_of(const ConfigurationParts& parts) {
     return wrong("the cap must be between 1 and f");
   }
   if (parts.end.value != 0 && parts.end <= parts.start) return wrong("it ends before it starts");
+  if (settings.has_leases && settings.epoch_seconds == 0)
+    return wrong("leases need epochs that end by time");
   if (parts.organisations.empty() || parts.organisations.size() > kOrganisationsMax) {
     return wrong("a configuration has 1 to 256 organisations");
   }

@@ -9,14 +9,14 @@ namespace {
 
 constexpr std::uint8_t kLayout = 1;
 
-std::size_t count_valid(const Configuration& configuration, const SignedLease& lease,
-                        const crypto::SignatureScheme& scheme) {
+/// All of them: whoever collected them verified each, and a wrong one ends it at once.
+bool are_valid(const Configuration& configuration, const SignedLease& lease,
+               const crypto::SignatureScheme& scheme) {
   const auto& service = configuration.service();
-  return static_cast<std::size_t>(
-      std::ranges::count_if(lease.signatures, [&](const SeatSignature& one) {
-        return one.seat < service.size() &&
-               scheme.verify(service[one.seat].epoch_key, Lease::kTag, lease.lease, one.signature);
-      }));
+  return std::ranges::all_of(lease.signatures, [&](const SeatSignature& one) {
+    return one.seat < service.size() &&
+           scheme.verify(service[one.seat].epoch_key, Lease::kTag, lease.lease, one.signature);
+  });
 }
 
 }  // namespace
@@ -72,9 +72,7 @@ std::optional<Timestamp> check_lease(const Configuration& configuration, ByteVie
   const auto lease = read ? Lease::decode(read->lease) : std::nullopt;
   if (!lease || *lease != lease_of(configuration, lease->until)) return std::nullopt;
   if (read->signatures.size() < configuration.service_quorum()) return std::nullopt;
-  if (count_valid(configuration, *read, scheme) < configuration.service_quorum()) {
-    return std::nullopt;
-  }
+  if (!are_valid(configuration, *read, scheme)) return std::nullopt;
   return lease->until;
 }
 

@@ -44,7 +44,7 @@ inline constexpr std::uint64_t kClockBoundSeconds = 10;
 /// The lease of `configuration` until `until`.
 Lease lease_of(const Configuration& configuration, Timestamp until);
 
-/// Until when, if it is a lease of this configuration with 2F+1 valid signatures.
+/// Until when, if it is a lease of this configuration with at least 2F+1 signatures, all valid.
 std::optional<Timestamp> check_lease(const Configuration& configuration, ByteView signed_lease,
                                      const crypto::SignatureScheme& scheme);
 

@@ -1,24 +1,30 @@
 #include "membership/movement.h"
 
 #include <algorithm>
+#include <map>
 
 #include "membership/parts_internal.h"
 
 namespace rosebud::membership {
 namespace {
 
-using Keys = std::vector<wire::NodeKey>;
+/// A node that lost its directory has nothing, whatever its key (decision 6).
+using Keeper = std::pair<wire::NodeKey, wire::DirectoryId>;
+using Keepers = std::vector<Keeper>;
 
-Keys keys_of(const Configuration& configuration, const routing::Arc& arc) {
-  Keys out;
-  for (const std::uint32_t node : arc.group) out.push_back(configuration.nodes()[node].key);
+Keepers keepers_of(const Configuration& configuration, const routing::Arc& arc) {
+  Keepers out;
+  for (const std::uint32_t node : arc.group) {
+    const Node& one = configuration.nodes()[node];
+    out.emplace_back(one.key, one.directory);
+  }
   std::ranges::sort(out);
   return out;
 }
 
 /// Those of `some` that are not in `others`. Both ascend.
-Keys without(const Keys& some, const Keys& others) {
-  Keys out;
+Keepers without(const Keepers& some, const Keepers& others) {
+  Keepers out;
   std::ranges::set_difference(some, others, std::back_inserter(out));
   return out;
 }
@@ -32,11 +38,11 @@ class Counting {
   }
 
   /// Keys of that width have gone from one group to another.
-  void add(std::uint64_t width, const Keys& before, const Keys& after) {
-    const Keys gone = without(before, after);
-    const Keys come = without(after, before);
-    for (const wire::NodeKey& key : gone) of(key).lost += width;
-    for (const wire::NodeKey& key : come) of(key).gained += width;
+  void add(std::uint64_t width, const Keepers& before, const Keepers& after) {
+    const Keepers gone = without(before, after);
+    const Keepers come = without(after, before);
+    for (const Keeper& one : gone) of(one.first).lost += width;
+    for (const Keeper& one : come) of(one.first).gained += width;
     out_.gained += width * come.size();
     if (before.size() < group_size_) out_.exposed_before += width;
     if (after.size() < group_size_) out_.exposed_after += width;
@@ -49,8 +55,10 @@ class Counting {
     for (std::uint32_t i = 0; i < configuration.nodes().size(); ++i) {
       const Node& node = configuration.nodes()[i];
       if (place_.try_emplace(node.key, out_.nodes.size()).second)
-        out_.nodes.push_back({.key = node.key, .name = node.name});
-      of(node.key).*share = configuration.own_share(i);
+        out_.nodes.push_back({.key = node.key, .name = node.name, .directory = node.directory});
+      NodeMovement& one = of(node.key);
+      one.has_lost_directory = one.directory != node.directory;
+      one.*share = configuration.own_share(i);
     }
   }
   NodeMovement& of(const wire::NodeKey& key) { return out_.nodes[place_.at(key)]; }
@@ -72,7 +80,7 @@ Movement movement(const Configuration& before, const Configuration& after) {
   while (i < old_arcs.size() && j < new_arcs.size()) {
     const wire::KeyRange both{.first = std::max(old_arcs[i].range.first, new_arcs[j].range.first),
                               .last = std::min(old_arcs[i].range.last, new_arcs[j].range.last)};
-    counting.add(width_of(both), keys_of(before, old_arcs[i]), keys_of(after, new_arcs[j]));
+    counting.add(width_of(both), keepers_of(before, old_arcs[i]), keepers_of(after, new_arcs[j]));
     const bool is_old_over = old_arcs[i].range.last == both.last;
     const bool is_new_over = new_arcs[j].range.last == both.last;
     i += is_old_over ? 1 : 0;

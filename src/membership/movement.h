@@ -11,7 +11,9 @@ namespace rosebud::membership {
 struct NodeMovement {
   wire::NodeKey key;
   std::string name;
-  std::uint64_t before = 0;  // in whose groups it is
+  wire::DirectoryId directory;      // before, if it was in
+  bool has_lost_directory = false;  // it is in with another one afterwards
+  std::uint64_t before = 0;         // in whose groups it is
   std::uint64_t after = 0;
   std::uint64_t gained = 0;  // fetched from others
   std::uint64_t lost = 0;    // deleted when others have it
@@ -22,8 +24,8 @@ struct Movement {
   std::uint64_t gained = 0;          // of all together: the least that any system moves
   std::uint64_t exposed_before = 0;  // part of the ring whose groups have fewer than 3f+1 members
   std::uint64_t exposed_after = 0;
-  /// Most members of one group that are not in the group that follows it. Up to f its data is as
-  /// safe as ever while it moves; beyond, f + that many must not be lost before it has moved.
+  /// Most members of one group that are not in the group that follows it, or have lost their
+  /// directory. Beyond f, those who go must stay switched on until their data has moved.
   std::size_t replaced_max = 0;
 };
 

@@ -82,6 +82,18 @@ TEST(Movement, WhatIsCountedIsWhatKeysSay) {
   }
 }
 
+TEST(Movement, WhoComesWithAnEmptyDirectoryFetchesAllAgain) {
+  const auto current = TestCluster().first();
+  std::vector<Node> nodes = current->nodes();
+  nodes[2].directory.bytes[5] ^= 1;
+  const Movement seen = movement(*current, *with_nodes(*current, nodes));
+  EXPECT_TRUE(seen.nodes[2].has_lost_directory);
+  EXPECT_FALSE(seen.nodes[3].has_lost_directory);
+  EXPECT_EQ(seen.nodes[2].gained, current->own_share(2));
+  EXPECT_EQ(seen.gained, current->own_share(2));
+  EXPECT_EQ(seen.replaced_max, 1U);
+}
+
 TEST(Movement, AGroupWithAnEmptySeatIsExposed) {
   const auto current = TestCluster().first();
   std::vector<Node> nodes = current->nodes();

@@ -30,6 +30,13 @@ bool is_final(RefusalReason reason) {
   return true;
 }
 
+/// Outcomes that are believed because so many of a group say so. That somebody wrote a newer record
+/// is proven by his signature.
+bool relies_on_group(Outcome outcome) {
+  return outcome == Outcome::kDone || outcome == Outcome::kNotFound ||
+         outcome == Outcome::kDenied || outcome == Outcome::kNoSpace;
+}
+
 }  // namespace
 
 std::string_view name_of(Outcome outcome) {
@@ -100,8 +107,6 @@ OperationId Client::start(Instant now, const wire::ObjectId& id, Kind kind, Inst
   const auto [at, is_new] = operations_.emplace(
       operation_id, Operation{.id = id, .deadline = deadline, .kind = std::move(kind)});
   CHECK(is_new);
-  // The answer comes with those of the replicas.
-  if (now >= fresh_until_) ask_freshness(now, out);
   begin_phase(now, at->second);
   drive(now, operation_id, out);
   return operation_id;
@@ -245,7 +250,8 @@ void Client::hedge(Instant now, Operation& operation, ReadBlock& read) {
 
 /// Mixed answers: wait a little for the rest, then write the newest back (design 6).
 void Client::settle_read(Instant now, Operation& operation, ReadRecord& read) {
-  if (read.written_back || read.tally.verdict() != RecordRead::Verdict::kMixed) return;
+  if (read.written_back) return;
+  if (read.tally.verdict() != RecordRead::Verdict::kMixed) return read.settle_at.reset();
   if (!read.settle_at) {
     read.settle_at =
         now + std::chrono::milliseconds(verifier_.configuration().settings().read_settle_ms);
@@ -274,22 +280,16 @@ void Client::drive(Instant now, OperationId id, ClientEffects& out) {
   give_up_lost(now, operation);
   if (auto* read = std::get_if<ReadBlock>(&operation.kind)) hedge(now, operation, *read);
   if (auto* read = std::get_if<ReadRecord>(&operation.kind)) settle_read(now, operation, *read);
-  ClientEffects seen;  // on the way to a verdict
-  auto result = verdict(now, operation, seen);
-  const bool is_waiting = result && is_held_back(now, operation, *result);
-  if (result && !(is_waiting && now < operation.deadline)) {
-    if (is_waiting) result = counted(operation, Outcome::kStale);
-    out.insert(out.end(), seen.begin(), seen.end());
-    return finish(id, std::move(*result), out);
-  }
-  if (is_waiting) ask_freshness(now, out);
+  if (auto result = outcome_of(now, operation, out)) return finish(id, std::move(*result), out);
+  const bool is_stale = now >= fresh_until_;
+  if (is_stale) ask_freshness(now, out);
   for (Seat seat = 0; seat < operation.seats.size(); ++seat) {
     const SeatState& state = operation.seats[seat];
     if (state.is_wanted && !state.is_settled && state.send_at <= now)
       send(now, id, operation, seat, out);
   }
   operation.due = next_deadline_of(operation);
-  if (is_waiting) operation.due = std::min(operation.due, ask_freshness_at_);
+  if (is_stale) operation.due = std::min(operation.due, ask_freshness_at_);
   due_.emplace(operation.due, id);
 }
 
@@ -354,10 +354,21 @@ bool Client::is_held_back(Instant now, const Operation& operation,
   if (now < fresh_until_) return false;
   const bool proves_itself =
       std::holds_alternative<ReadBlock>(operation.kind) && result.outcome == Outcome::kDone;
-  const bool relies_on_group = result.outcome == Outcome::kDone ||
-                               result.outcome == Outcome::kNotFound ||
-                               result.outcome == Outcome::kSuperseded;
-  return relies_on_group && !proves_itself;
+  return relies_on_group(result.outcome) && !proves_itself;
+}
+
+/// The verdict, as soon as it may be said.
+std::optional<OperationResult> Client::outcome_of(Instant now, Operation& operation,
+                                                  ClientEffects& out) {
+  ClientEffects seen;  // on the way to the verdict
+  auto result = verdict(now, operation, seen);
+  if (!result) return std::nullopt;
+  if (is_held_back(now, operation, *result)) {
+    if (now < operation.deadline) return std::nullopt;
+    return counted(operation, Outcome::kStale);
+  }
+  out.insert(out.end(), seen.begin(), seen.end());
+  return result;
 }
 
 void Client::ask_freshness(Instant now, ClientEffects& out) {

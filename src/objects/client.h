@@ -17,8 +17,9 @@
 //  2. All answers that one phase counts come from one configuration; a newer one restarts the
 //  phase.
 //  3. An answer is taken once, from the replica that was asked, by its nonce.
-//  4. But for bytes that hash to their id, nothing is said when the configuration may not be relied
-//     on any more (design 9.4): what was counted waits for a lease, or for the next configuration.
+//  4. What a group says is passed on only while its configuration may be relied on (design 9.4):
+//     else it waits for a lease, or for the next configuration. Bytes that hash to their id, and a
+//     newer record that its owner signed, prove themselves.
 #pragma once
 
 #include <map>
@@ -198,6 +199,7 @@ class Client {
   void give_up_lost(Instant now, Operation& operation) const;
   bool is_hopeless(const Operation& operation) const;
   std::optional<OperationResult> verdict(Instant now, Operation& operation, ClientEffects& out);
+  std::optional<OperationResult> outcome_of(Instant now, Operation& operation, ClientEffects& out);
   bool is_held_back(Instant now, const Operation& operation, const OperationResult& result) const;
   void ask_freshness(Instant now, ClientEffects& out);
   OperationResult counted(const Operation& operation, Outcome outcome) const;

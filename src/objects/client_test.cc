@@ -142,6 +142,33 @@ TEST_F(ClientOf4, Stale_BytesProveThemselvesAndTheirAbsenceDoesNot) {
   EXPECT_EQ(outcome(), Outcome::kNotFound);
 }
 
+/// One that held something older stands between, and all the same nothing is due in the past.
+TEST_F(ClientOf4, Stale_WhatIsHeldBackIsNotLookedAtAllTheTime) {
+  fresh_for(Duration(0));
+  read_record();
+  for (std::size_t i = 0; i < 4; ++i) answer(i, held(i == 1 ? 2 : 3));
+  EXPECT_FALSE(is_over());
+  pass(milliseconds(200));
+  EXPECT_GT(core.next_deadline(), now);
+  EXPECT_FALSE(is_over());
+}
+
+TEST_F(ClientOf4, Stale_RefusalsOfAGroupThatIsOverDenyNothing) {
+  fresh_for(Duration(0));
+  write_block();
+  for (std::size_t i = 0; i < 4; ++i) answer(i, wire::Refused{.reason = RefusalReason::kQuota});
+  EXPECT_FALSE(is_over());
+  fresh_for(seconds(1));
+  EXPECT_EQ(outcome(), Outcome::kDenied);
+}
+
+TEST_F(ClientOf4, Stale_ANewerRecordProvesItself) {
+  fresh_for(Duration(0));
+  write_record(3);
+  answer(0, held(4));
+  EXPECT_EQ(outcome(), Outcome::kSuperseded);
+}
+
 /// Those who are asked under an epoch that is over may all lie.
 TEST_F(ClientOf4, Stale_WhatWasReadIsReadAnewInTheNextConfiguration) {
   fresh_for(Duration(0));

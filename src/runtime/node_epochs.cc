@@ -65,6 +65,7 @@ void Node::Impl::take_answer(const wire::NodeKey& from, wire::Answer answer) {
   if (const auto* found = std::get_if<wire::Descriptions>(&answer.body)) {
     const wire::ConfigurationNumber before = configuration_->number();
     learn(found->descriptions);
+    if (!found->lease.empty()) service_->learn_lease(found->lease);
     if (before < configuration_->number()) ask_again_at_.erase(from);  // there may be more
   }
   if (std::holds_alternative<wire::HandedIn>(answer.body)) take_admission_answer(from, answer);

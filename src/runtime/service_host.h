@@ -57,6 +57,8 @@ class ServiceHost {
   void hand_in(service::HandInId id, const service::Operation& operation);
   void stop();
   Status status() const;
+  /// Some node's lease; of another epoch it is passed over.
+  void learn_lease(const Buffer& lease) { participant_.learn_lease(lease); }
   /// The newest lease of the epoch (membership::SignedLease, encoded); empty: none.
   Buffer lease() const { return participant_.lease(); }
 

@@ -1,12 +1,19 @@
 #include "service/leases.h"
 
 namespace rosebud::service {
+namespace {
+
+constexpr std::uint64_t kSignAgainSeconds = 5;
+
+}  // namespace
 
 std::optional<Timestamp> Leases::due(Timestamp now) {
   if (!configuration_->settings().has_leases || length() == 0) return std::nullopt;
   const Timestamp until(now.value / slot_length() * slot_length() + length());
-  if (until <= signed_until_) return std::nullopt;
+  const bool is_in_vain = until_ < until && now.value >= signed_at_.value + kSignAgainSeconds;
+  if (until == signed_until_ && !is_in_vain) return std::nullopt;
   signed_until_ = until;
+  signed_at_ = now;
   return until;
 }
 
@@ -17,12 +24,18 @@ membership::SeatSignature Leases::sign(Timestamp until, std::uint16_t seat,
                                     membership::lease_of(*configuration_, until).encode())};
 }
 
-std::optional<Buffer> Leases::add(Timestamp now, Timestamp until,
-                                  const membership::SeatSignature& signature) {
+/// The end of a slot that clocks may be in: some ten at a time.
+bool Leases::is_near(Timestamp now, Timestamp until) const {
   const std::uint64_t latest =
       now.value + length() + slot_length() + membership::kClockBoundSeconds;
+  return until >= now && until.value <= latest && until.value >= length() &&
+         (until.value - length()) % slot_length() == 0;
+}
+
+std::optional<Buffer> Leases::add(Timestamp now, Timestamp until,
+                                  const membership::SeatSignature& signature) {
   const auto& service = configuration_->service();
-  if (until <= until_ || until.value > latest || signature.seat >= service.size()) return {};
+  if (until <= until_ || !is_near(now, until) || signature.seat >= service.size()) return {};
   const Bytes lease = membership::lease_of(*configuration_, until).encode();
   if (!scheme_.verify(service[signature.seat].epoch_key, membership::Lease::kTag, lease,
                       signature.signature)) {

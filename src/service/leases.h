@@ -19,8 +19,9 @@ class Leases {
          const crypto::SignatureScheme& scheme)
       : configuration_(std::move(configuration)), scheme_(scheme) {}
 
-  /// The end of the lease that a member signs now, once each slot; nothing where the settings want
-  /// no leases. `now`: of the member's own clock.
+  /// The end of the lease that a member signs now: once each slot, and again every few seconds as
+  /// long as none came of it, since others may have entered the epoch later. Nothing where the
+  /// settings want no leases. `now`: of the member's own clock.
   std::optional<Timestamp> due(Timestamp now);
   membership::SeatSignature sign(Timestamp until, std::uint16_t seat,
                                  const crypto::SecretKey& epoch_key) const;
@@ -37,6 +38,7 @@ class Leases {
   Timestamp until() const { return until_; }
 
  private:
+  bool is_near(Timestamp now, Timestamp until) const;
   std::uint64_t length() const { return configuration_->settings().epoch_seconds; }
   std::uint64_t slot_length() const { return std::max<std::uint64_t>(length() / 8, 1); }
 
@@ -45,6 +47,7 @@ class Leases {
   Buffer newest_;
   Timestamp until_;
   Timestamp signed_until_;
+  Timestamp signed_at_;
   std::map<Timestamp, membership::SignedLease> shares_;
 };
 

@@ -28,9 +28,10 @@ TEST_F(LeasesTest, OnceASlotAndTheSameForAllOfThem) {
   Leases second = make();
   EXPECT_EQ(first.due(Timestamp(1003)), Timestamp(1080));
   EXPECT_EQ(second.due(Timestamp(1009)), Timestamp(1080));
-  EXPECT_EQ(first.due(Timestamp(1009)), std::nullopt);
+  EXPECT_EQ(first.due(Timestamp(1007)), std::nullopt);
+  EXPECT_EQ(first.due(Timestamp(1008)), Timestamp(1080));  // nothing came of it
   EXPECT_EQ(first.due(Timestamp(1010)), Timestamp(1090));
-  EXPECT_EQ(first.due(Timestamp(1005)), std::nullopt);  // the clock went back
+  EXPECT_EQ(first.due(Timestamp(1005)), Timestamp(1080));  // its clock was ahead, and was set
 }
 
 TEST_F(LeasesTest, NoneWhereTheSettingsWantNone) {
@@ -68,9 +69,21 @@ TEST_F(LeasesTest, SignaturesOfOthersCountNothing) {
 
 TEST_F(LeasesTest, WhatIsTooFarAheadIsPassedOver) {
   Leases member = make();
-  const Timestamp far(1000 + 80 + 10 + 10 + 1);
-  for (std::uint16_t seat = 0; seat < 4; ++seat)
-    EXPECT_FALSE(member.add(Timestamp(1000), far, signature(seat, far)));
+  for (const Timestamp far : {Timestamp(1000 + 80 + 10 + 10 + 10), Timestamp(990)}) {
+    for (std::uint16_t seat = 0; seat < 4; ++seat)
+      EXPECT_FALSE(member.add(Timestamp(1000), far, signature(seat, far)));
+  }
+}
+
+/// One member would fill the memory of others with a lease for each second.
+TEST_F(LeasesTest, OnlyEndsOfSlotsCount) {
+  Leases member = make();
+  for (std::uint64_t until = 1000; until <= 1100; ++until) {
+    if (until % 10 == 0) continue;
+    for (std::uint16_t seat = 0; seat < 4; ++seat)
+      EXPECT_FALSE(
+          member.add(Timestamp(1000), Timestamp(until), signature(seat, Timestamp(until))));
+  }
 }
 
 TEST_F(LeasesTest, TheNewestStays) {

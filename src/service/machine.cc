@@ -358,15 +358,18 @@ bool Machine::give_back_a_seat() {
   return true;
 }
 
-/// Too few are left for a service.
+/// Too few are left for a service: whoever may sit beside those that do is asked once more.
 void Machine::ask_all_again() {
-  for (const wire::NodeKey& node : draw().seats) {
-    const auto now = seats();
-    if (std::ranges::find(now, node) == now.end()) {
-      state_.candidates.push_back({.node = node, .announcement = {}});
-    }
-  }
+  SeatDraw all = draw();
+  all.reserve.insert(all.reserve.begin(), all.seats.begin(), all.seats.end());
   state_.passed_over.clear();
+  const std::size_t seat_count = 3 * std::size_t{configuration_->settings().service_faults} + 1;
+  while (state_.candidates.size() < seat_count) {
+    const auto next = next_in_reserve(*configuration_, all, seats(), {});
+    if (!next) return;
+    state_.unannounced.erase(*next);
+    state_.candidates.push_back({.node = *next, .announcement = {}});
+  }
 }
 
 void Machine::end_announcing() {

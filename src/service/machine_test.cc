@@ -342,6 +342,26 @@ TEST(Machine, ASeatStaysVacantWhenNobodyAnnounces) {
   EXPECT_EQ(service.configuration->service().size(), 4U);
 }
 
+/// One organisation after the other is slow, and the first has somebody else there by then. Two
+/// seats of one organisation, or five of four, were sealed, and nobody could enter that epoch.
+TEST(Machine, WhoIsAskedAgainSitsBesideThoseWhoReplacedOthers) {
+  TestService service;
+  service.now_ms += 60'000;
+  service.all_say(PrepareEpoch{});
+  const auto pass_over = [&](std::size_t n) { service.all_say(NoAnnouncement{node_key(n)}); };
+  pass_over(0);
+  ASSERT_EQ(service.ask(node_key(1), service.announcement(node_key(1))), Answer::kDone);
+  for (const std::size_t n : {2U, 3U, 4U, 5U}) pass_over(n);
+  // Two were left, too few: whoever may sit beside them is asked once more.
+  const auto candidates = service.candidates();
+  EXPECT_EQ(candidates.size(), 4U);
+  EXPECT_FALSE(candidates.contains(node_key(0)));
+  service.announce_all();
+  service.reveal_all();
+  service.enter_next();
+  EXPECT_EQ(service.configuration->service().size(), 4U);
+}
+
 TEST(Machine, BadAnnouncementsAreRefused) {
   TestService service;
   service.now_ms += 60'000;

@@ -110,6 +110,10 @@ class Participant {
   const membership::Configuration& configuration() const { return *entered_.configuration; }
   /// Its seat in the epoch, if it can do what that takes.
   bool has_seat() const { return member_.has_value(); }
+  /// Some node's lease; of another epoch it is passed over.
+  void learn_lease(const Buffer& lease) {
+    if (leases_) (void)leases_->take(lease);
+  }
   /// The newest lease of the epoch (membership::SignedLease, encoded); empty: none.
   Buffer lease() const { return leases_ ? leases_->newest() : Buffer{}; }
   bool is_waiting_for_state() const { return member_.has_value() && !is_open_; }

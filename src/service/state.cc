@@ -3,7 +3,8 @@
 namespace rosebud::service {
 namespace {
 
-constexpr std::uint8_t kLayout = 1;
+constexpr std::uint8_t kLayout = 1;       // of what is handed over
+constexpr std::uint8_t kStateLayout = 2;  // 1 had nobody set aside
 /// Longest list that is read; what a list may hold is decided when something is added.
 constexpr std::size_t kListMax = 65536;
 
@@ -140,7 +141,7 @@ crypto::Digest Carried::digest(ByteView encoded) {
 
 Bytes State::encode() const {
   wire::Writer out;
-  out.u8(kLayout);
+  out.u8(kStateLayout);
   write(out, carried);
   out.u8(static_cast<std::uint8_t>(phase));
   write(out, unreachable);
@@ -162,7 +163,7 @@ Bytes State::encode() const {
 
 std::optional<State> State::decode(ByteView bytes) {
   wire::Reader in(bytes);
-  if (in.u8() != kLayout) return std::nullopt;
+  if (in.u8() != kStateLayout) return std::nullopt;
   State out{.carried = read_carried(in)};
   const std::uint8_t phase = in.u8();
   if (phase > static_cast<std::uint8_t>(Phase::kSealed)) return std::nullopt;

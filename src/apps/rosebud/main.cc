@@ -180,8 +180,8 @@ int run(int argc, char** argv) {
                  "A rosebud.toml, or the folder that has it; default: $ROSEBUD_CLUSTER, else a "
                  "rosebud.toml here or above, else the user's default");
   app.add_flag("--allow-stale", globals.is_stale_allowed,
-               "Write and read records although no node shows that the newest epoch known here is "
-               "still in force");
+               "Write, read records and believe that something is not there although no node shows "
+               "that the newest epoch known here is still in force");
   app.require_subcommand(1);
   app.fallthrough();
   add_file_commands(app, globals);

@@ -71,7 +71,9 @@ std::vector<std::string> waiting_in(const service::Wishes& wishes,
   for (const wire::SignedBytes& one : wishes.admissions) {
     const auto statement = wire::AdmissionStatement::decode(one.statement);
     if (!service::is_in_as_stated(*statement, nodes)) {
-      out.push_back(statement->name + " cannot come: its name, address or directory is there");
+      out.push_back(statement->name +
+                    " would not be taken: another node has its name, address or directory, or its "
+                    "key belongs to another organisation");
     }
   }
   for (const service::Revoked& one : wishes.revoked) {
@@ -128,7 +130,7 @@ Plan make_plan(const Globals& globals, const PlanOptions& options) {
 
 std::vector<std::string> warnings_of(const Plan& plan) {
   std::vector<std::string> out = plan.waiting;
-  if (plan.movement.exposed_after > 0) {
+  if (plan.movement.exposed_after > plan.movement.exposed_before) {
     out.push_back(
         fmt::format("{:.1f} % of the keys would have fewer than {} replicas: with at most {} of "
                     "one organisation in a "
@@ -153,10 +155,12 @@ nlohmann::json json_of(const Plan& plan) {
   for (const membership::NodeMovement& one : plan.movement.nodes) {
     const bool comes = !plan.before->node_index(one.key);
     const bool goes = !plan.after->node_index(one.key);
+    const char* change = comes                    ? "comes"
+                         : goes                   ? "goes"
+                         : one.has_lost_directory ? "anew"
+                                                  : "stays";
     nlohmann::json node{{"name", one.name},
-                        {"change", comes  ? "comes"
-                                   : goes ? "goes"
-                                          : "stays"},
+                        {"change", change},
                         {"share_before", part(one.before)},
                         {"share_after", part(one.after)},
                         {"share_fetched", part(one.gained)},
@@ -198,7 +202,7 @@ std::string text_of(const nlohmann::json& plan) {
                         percent(one, "share_before"), percent(one, "share_after"),
                         percent(one, "share_fetched"), bytes(one));
   }
-  text += fmt::format("\n{:.1f} % of all data is fetched by somebody{}; nothing was changed",
+  text += fmt::format("\ncopies of {:.1f} % of the data are fetched{}; nothing was changed",
                       percent(plan, "share_fetched"), bytes(plan));
   for (const auto& warning : plan["warnings"]) text += "\nwarning: " + warning.get<std::string>();
   return text;

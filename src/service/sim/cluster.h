@@ -16,7 +16,8 @@ wire::NodeKey key_of_node(std::size_t n);
 struct ClusterOptions {
   std::size_t organisations = 4;
   std::size_t nodes_of_each = 2;  // nodes of organisation i come behind those of i - 1
-  membership::Settings settings{.has_leases = true, .epoch_seconds = 10, .service_term_seconds = 10};
+  membership::Settings settings{
+      .has_leases = true, .epoch_seconds = 10, .service_term_seconds = 10};
 };
 
 class Cluster {

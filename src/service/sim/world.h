@@ -16,7 +16,8 @@ struct WorldOptions {
   std::uint64_t seed = 1;
   std::size_t organisations = 4;
   std::size_t nodes_of_each = 2;
-  membership::Settings settings{.has_leases = true, .epoch_seconds = 10, .service_term_seconds = 10};
+  membership::Settings settings{
+      .has_leases = true, .epoch_seconds = 10, .service_term_seconds = 10};
   ParticipantSettings participant{};
   std::uint32_t loss_per_mille = 0;
   std::uint32_t duplicate_per_mille = 0;
