@@ -327,6 +327,27 @@ TEST(Machine, AnothersStatementSaysNothingOfWhichOfTheOwnersAreOld) {
   }
 }
 
+/// In one epoch it would be at two places of the ring: nobody would accept the description.
+TEST(Machine, OneThatLeavesComesBackUnderAnotherOrganisationAnEpochLater) {
+  TestService service;
+  EXPECT_EQ(service.ask(node_key(0), service.admission(20, 0)), Answer::kDone);
+  const AdmitNode others =
+      service.changed(service.admission(20, 0), 1, [&](wire::AdmissionStatement& statement) {
+        statement.organisation = service.cluster.authorities[1].public_key();
+        statement.address = "127.0.0.1:3000";
+      });
+  EXPECT_EQ(service.ask(node_key(0), others), Answer::kDone);
+  service.end_epoch();
+  ASSERT_TRUE(service.configuration->node_index(node_key(20)));
+  EXPECT_EQ(service.ask(node_key(0), service.revocation(20, 0)), Answer::kDone);
+  service.end_epoch();
+  EXPECT_FALSE(service.configuration->node_index(node_key(20)));
+  service.end_epoch();
+  const auto index = service.configuration->node_index(node_key(20));
+  ASSERT_TRUE(index);
+  EXPECT_EQ(service.configuration->nodes()[*index].organisation, 1U);
+}
+
 TEST(Machine, ASeatStaysVacantWhenNobodyAnnounces) {
   TestService service;
   service.now_ms += 60'000;

@@ -114,6 +114,10 @@ void admit(const Configuration& current, const Wishes& wishes, std::uint64_t now
     std::vector<Node> with = out.nodes;
     const auto at = std::ranges::find(with, statement->subject, &Node::key);
     const bool is_new = at == with.end();
+    // Suppose one organisation revokes a node and another one's statement of the same key waits: in
+    // one epoch it would leave and be elsewhere on the ring, which nobody accepts
+    // (keeps_positions), and no epoch would follow ever after. It is admitted in the next.
+    if (is_new && current.node_index(statement->subject)) continue;
     if (is_new) {
       with.push_back(
           {.name = statement->name,
