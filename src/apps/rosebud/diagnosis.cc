@@ -206,8 +206,12 @@ std::vector<Finding> diagnose(const Looked& looked) {
   look_at_links(looked, out);
   look_at_suspects(looked, out);
   look_at_statement(looked, out);
-  std::ranges::stable_sort(out, {}, &Finding::weight);
-  return out;
+  Findings sorted;
+  for (const Finding::Weight weight : {kProblem, kWarning}) {
+    std::ranges::copy_if(out, std::back_inserter(sorted),
+                         [weight](const Finding& one) { return one.weight == weight; });
+  }
+  return sorted;
 }
 
 }  // namespace rosebud::apps
