@@ -55,6 +55,9 @@ enum class Bug : std::uint8_t {
   kStateNotCompared,
   kSignatureNotVerified,
   kFewSignaturesMakeAnEpoch,
+  // Leases
+  kLeaseAfterSuccessor,
+  kLeaseByFew,
 };
 
 struct PlantedBug {
@@ -139,6 +142,9 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "a member takes any signature for another's (design 7)"},
     {Bug::kFewSignaturesMakeAnEpoch, "few-signatures-make-an-epoch", "byzantine",
      "F signatures make a description (membership/planted_bugs.h; design 7)"},
+    {Bug::kLeaseAfterSuccessor, "lease-after-successor", "mixed",
+     "who has signed what follows an epoch prolongs it (design 9.4)"},
+    {Bug::kLeaseByFew, "lease-by-few", "mixed", "F+1 signatures make a lease (design 9.4)"},
 };
 
 #ifdef ROSEBUD_PLANTED_BUGS
