@@ -253,9 +253,10 @@ void ReplicaDriver::put_aside(Incoming one) {
   put_aside_.insert_or_assign(vote.replica, std::move(one));
   if (!is_first) return;
   put_aside_timer_.expires_after(kPutAsideTime);
-  put_aside_timer_.async_wait([this](const boost::system::error_code& error) {
-    if (!error) verify_put_aside();
-  });
+  put_aside_timer_.async_wait(
+      [this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+        if (!error && !alive.expired()) verify_put_aside();
+      });
 }
 
 void ReplicaDriver::verify_put_aside() {
@@ -366,8 +367,8 @@ void ReplicaDriver::wake_at(Instant deadline) {
     return;
   }
   timer_.expires_after(std::max(deadline - read_now().instant, Duration::zero()));
-  timer_.async_wait([this](const boost::system::error_code& error) {
-    if (error || is_stopped_) return;
+  timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
+    if (error || alive.expired() || is_stopped_) return;
     timer_at_ = Instant::max();
     pbft::Effects effects;
     replica_->on_time(read_now(), effects);
