@@ -6,7 +6,9 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <system_error>
+#include <thread>
 
 namespace rosebud::disk {
 namespace {
@@ -19,6 +21,11 @@ constexpr const char* kLockFile = "LOCK.rosebud";
 
 /// More than any identity file has; a longer one is refused for what it is.
 constexpr std::size_t kIdentitySizeMax = 4096;
+
+/// Who only looks whether a node runs has its lock for a moment. A node that meets it waits so
+/// long: far more than a look takes, and little for who started a second one.
+constexpr auto kLockTime = std::chrono::milliseconds(500);
+constexpr auto kLockInterval = std::chrono::milliseconds(10);
 
 constexpr std::string_view kHead =
     "# A Rosebud data directory. Made once; a changed or copied file is refused.\n";
@@ -91,13 +98,24 @@ Status<Explained> make_folder(const fs::path& path) {
   return {};
 }
 
+/// 0, or the number of the error.
+int lock_soon(int fd) {
+  const auto end = std::chrono::steady_clock::now() + kLockTime;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    const int error = errno;
+    if (error != EWOULDBLOCK && error != EINTR) return error;
+    if (std::chrono::steady_clock::now() >= end) return error;
+    std::this_thread::sleep_for(kLockInterval);
+  }
+  return 0;
+}
+
 /// Opens and locks the lock file. The process id in it is for the message alone.
 Result<int, Explained> lock(const fs::path& path) {
   const fs::path file = path / kLockFile;
   const int fd = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (fd < 0) return fail(not_writable(path, errno));
-  if (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    const int error = errno;
+  if (const int error = lock_soon(fd); error != 0) {
     char text[32] = {};
     const ssize_t n = ::pread(fd, text, sizeof text - 1, 0);
     ::close(fd);

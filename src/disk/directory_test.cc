@@ -1,8 +1,12 @@
 #include "disk/directory.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include <fstream>
+#include <thread>
 
 #include "disk/test_support.h"
 
@@ -27,6 +31,21 @@ TEST_F(DirectoryTest, SecondUser_IsRefused) {
   const auto second = DataDirectory::open(path / "data", expected(), IfEmpty::kRefuse);
   ASSERT_FALSE(second.has_value());
   EXPECT_NE(second.error().what.find("in use"), std::string::npos);
+}
+
+// As `rosebud dev status` does, while a node starts.
+TEST_F(DirectoryTest, WhileSomebodyLooksWhetherItIsInUse_IsOpened) {
+  ASSERT_TRUE(create_directory(path / "data", identity));
+  const int fd =
+      ::open((path / "data" / "LOCK.rosebud").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  ASSERT_EQ(::flock(fd, LOCK_SH | LOCK_NB), 0);
+  std::thread looking([fd] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    ::close(fd);
+  });
+  const auto opened = DataDirectory::open(path / "data", expected(), IfEmpty::kRefuse);
+  EXPECT_TRUE(opened.has_value()) << opened.error().text();
+  looking.join();
 }
 
 TEST_F(DirectoryTest, ForeignEmptyOrNewerDirectories_AreRefusedWithTheirReason) {
