@@ -368,9 +368,8 @@ class LiveSession final : public Session {
 
   /// Of the configuration in force; others are passed over.
   void learn_lease(const Buffer& lease) {
-    const auto whole = membership::SignedLease::decode(lease.view());
-    const auto said = whole ? membership::Lease::decode(whole->lease) : std::nullopt;
-    if (!said || said->until <= leased_until_) return;
+    const auto said = membership::stated_end(lease.view());
+    if (!said || said <= leased_until_) return;
     const auto until = membership::check_lease(*configuration_, lease.view(), scheme_);
     if (!until) return;
     {
@@ -500,10 +499,11 @@ Result<std::unique_ptr<Session>, Explained> Session::open(const ClusterFile& fil
                                                wire::Role::kClient, Timestamp(wall_seconds()),
                                                crypto::ed25519());
   if (!statement) {
+    const bool is_early = statement.error() == membership::AdmissionError::kNotYetValid;
     return fail(Explained{
         .what = std::string(membership::text_of(statement.error())) + " (" +
                 file.admission.string() + ")",
-        .cause = {},
+        .cause = is_early ? "this machine's clock is behind: see `date`" : "",
         .next =
             "ask an organisation of the cluster for a new statement: rosebud org admit-client"});
   }

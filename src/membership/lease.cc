@@ -66,6 +66,12 @@ Lease lease_of(const Configuration& configuration, Timestamp until) {
           .until = until};
 }
 
+std::optional<Timestamp> stated_end(ByteView signed_lease) {
+  const auto whole = SignedLease::decode(signed_lease);
+  const auto lease = whole ? Lease::decode(whole->lease) : std::nullopt;
+  return lease ? std::optional(lease->until) : std::nullopt;
+}
+
 std::optional<Timestamp> check_lease(const Configuration& configuration, ByteView signed_lease,
                                      const crypto::SignatureScheme& scheme) {
   const auto read = SignedLease::decode(signed_lease);

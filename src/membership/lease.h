@@ -44,6 +44,9 @@ inline constexpr std::uint64_t kClockBoundSeconds = 10;
 /// The lease of `configuration` until `until`.
 Lease lease_of(const Configuration& configuration, Timestamp until);
 
+/// Until when it says; nobody has looked at who signed it. Cheap: to pass over what is not newer.
+std::optional<Timestamp> stated_end(ByteView signed_lease);
+
 /// Until when, if it is a lease of this configuration with at least 2F+1 signatures, all valid.
 std::optional<Timestamp> check_lease(const Configuration& configuration, ByteView signed_lease,
                                      const crypto::SignatureScheme& scheme);

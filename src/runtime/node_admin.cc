@@ -73,9 +73,7 @@ nlohmann::json service_of(const ServiceHost::Status& status) {
 
 /// 0: there is none. It was checked when it came.
 std::uint64_t leased_until(const Buffer& signed_lease) {
-  const auto whole = membership::SignedLease::decode(signed_lease.view());
-  const auto lease = whole ? membership::Lease::decode(whole->lease) : std::nullopt;
-  return lease ? lease->until.value : 0;
+  return membership::stated_end(signed_lease.view()).value_or(Timestamp(0)).value;
 }
 
 /// Of its seat, as this node sees the group; without one only that.

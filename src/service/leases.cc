@@ -60,10 +60,9 @@ std::optional<Buffer> Leases::add(Timestamp now, Timestamp until,
 }
 
 bool Leases::take(const Buffer& lease) {
-  const auto read = membership::SignedLease::decode(lease.view());
-  const auto statement = read ? membership::Lease::decode(read->lease) : std::nullopt;
-  if (!statement) return false;
-  if (statement->until <= until_) return true;
+  const auto stated = membership::stated_end(lease.view());
+  if (!stated) return false;
+  if (*stated <= until_) return true;
   const auto until = membership::check_lease(*configuration_, lease.view(), scheme_);
   if (!until) return false;
   newest_ = lease;
