@@ -36,8 +36,9 @@ EpochGroup members_in(const membership::Configuration& earlier,
 class Completion {
  public:
   Completion() = default;
-  /// `groups`: of the epoch to complete for, then of those before, newest first, without gaps, as
-  /// far back as is known. `own`: the epoch for which `self` is complete already, 0 for none.
+  /// `groups`: of the epoch to complete for, then of those before, newest first, of a run of epochs
+  /// with one group the first and the last (history.h), as far back as is known. `own`: the epoch
+  /// for which `self` is complete already, 0 for none.
   Completion(std::size_t faults, const wire::NodeKey& self, wire::Epoch own,
              std::vector<EpochGroup> groups)
       : faults_(faults), self_(self), groups_(std::move(groups)) {

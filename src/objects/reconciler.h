@@ -32,6 +32,7 @@
 #include "base/random.h"
 #include "objects/completion.h"
 #include "objects/effects.h"
+#include "objects/history.h"
 #include "objects/interval_epochs.h"
 #include "objects/range_digest.h"
 #include "objects/verify.h"
@@ -94,9 +95,6 @@ struct Tenure {
   IntervalEpochs served;    // it answered clients in that epoch
   friend bool operator==(const Tenure&, const Tenure&) = default;
 };
-
-/// Configurations before the one in force, newest first.
-using History = std::vector<std::shared_ptr<const membership::Configuration>>;
 
 class Reconciler {
  public:

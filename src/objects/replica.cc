@@ -11,12 +11,13 @@ using wire::RefusalReason;
 
 constexpr std::string_view kQuotaNote = "objects/quota/";
 constexpr std::string_view kTenureNote = "objects/tenure";
-/// Earlier configurations kept in memory, for completing from their groups and for peers that are
-/// behind; who is further behind takes them from a node's chain (issue 5).
+/// Earlier configurations kept in memory, for completing from their groups.
 constexpr std::size_t kHistoryMax = 8;
-/// So many while this replica is not complete: suppose nine epochs pass before anybody completes
-/// for the second. Then everybody has to ask the group of the first, and who forgot it never
-/// serves.
+/// For peers that are behind; who is further behind takes them from a node's chain.
+constexpr std::size_t kRecentMax = 16;
+/// So many while this replica is not complete: suppose members come and go nine times before
+/// anybody completes for the second epoch. Then everybody has to ask the group of the first, and
+/// who forgot it never serves.
 constexpr std::size_t kIncompleteHistoryMax = 64;
 
 /// The epoch that was entered last stands before the intervals, for a person who looks at the disk.
@@ -85,11 +86,20 @@ Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::Sign
       verifier_(std::move(verifier)),
       scheme_(&scheme),
       limits_(limits),
-      history_(std::move(history)),
       reconciler_(identity_.key.public_key(), random,
                   ReconcilerSettings{.interval = limits.reconcile_interval,
                                      .range_entries_max = limits.range_entries_max},
                   leaves_) {
+  for (const auto& earlier : history) {
+    const auto next = (recent_.empty() ? verifier_.configuration() : *recent_.back()).number();
+    wire::ConfigurationNumber following = earlier->number();
+    following.epoch = following.epoch.next();
+    if (recent_.size() >= kRecentMax || following != next) break;
+    recent_.push_back(earlier);
+  }
+  for (auto earlier = history.rbegin(); earlier != history.rend(); ++earlier) {
+    remember(history_, std::move(*earlier), kIncompleteHistoryMax);
+  }
   for (const auto& [name, value] : recovered.notes) {
     const std::string_view text = as_text(name);
     // A note that cannot be read is none: everything is completed anew.
@@ -254,7 +264,7 @@ std::vector<Buffer> Replica::descriptions_after(const wire::ConfigurationNumber&
     if (one.number() > known && out.size() < wire::kDescriptionsMax)
       out.push_back(one.signed_description());
   };
-  for (auto earlier = history_.rbegin(); earlier != history_.rend(); ++earlier) add(**earlier);
+  for (auto earlier = recent_.rbegin(); earlier != recent_.rend(); ++earlier) add(**earlier);
   add(verifier_.configuration());
   return out;
 }
@@ -452,10 +462,10 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
 void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcept {
   last_instant_ = now;
   if (next.configuration().number() <= verifier_.configuration().number()) return;
-  history_.insert(history_.begin(), verifier_.shared());
-  const std::size_t history_max =
-      reconciler_.is_everything_complete() ? kHistoryMax : kIncompleteHistoryMax;
-  if (history_.size() > history_max) history_.resize(history_max);
+  recent_.insert(recent_.begin(), verifier_.shared());
+  if (recent_.size() > kRecentMax) recent_.pop_back();
+  remember(history_, verifier_.shared(),
+           reconciler_.is_everything_complete() ? kHistoryMax : kIncompleteHistoryMax);
   verifier_ = std::move(next);
   ReconcilerEffects asked;
   reconciler_.begin_epoch(now, verifier_, history_, asked);

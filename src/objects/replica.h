@@ -220,7 +220,8 @@ class Replica {
   Verifier verifier_;
   const crypto::SignatureScheme* scheme_;
   ReplicaLimits limits_;
-  History history_;
+  History history_;                         // for completing
+  History recent_;                          // newest first, without gaps: for peers that are behind
   std::optional<Tenure> recovered_tenure_;  // taken by start()
   bool is_entering_ = false;                // that this epoch was entered is not durable yet
   std::optional<Token> tenure_persist_;     // under way

@@ -3,6 +3,8 @@
 // Every message says its sender's epoch. Whoever hears of a newer one asks its sender, applies what
 // comes in order, makes it durable, and tells a few others, who ask in turn. Now and then everybody
 // asks somebody, so that nobody stays behind where nothing is said.
+#include <boost/asio/post.hpp>
+
 #include "runtime/node_internal.h"
 
 namespace rosebud::runtime {
@@ -89,7 +91,8 @@ void Node::Impl::learn(const std::vector<Buffer>& descriptions) {
   if (before < configuration_->number()) tell_others();
 }
 
-/// What follows in its own folder: a tool may have put it there.
+/// What follows in its own folder: a tool may have put it there. A few at a time, so that others
+/// have their turn.
 void Node::Impl::learn_from_files() {
   std::vector<Buffer> found;
   for (wire::ConfigurationNumber next = configuration_->number();
@@ -99,7 +102,10 @@ void Node::Impl::learn_from_files() {
     if (!description) break;
     found.push_back(std::move(*description));
   }
+  const wire::ConfigurationNumber before = configuration_->number();
   learn(found);
+  if (configuration_->number() == before || is_stopping_) return;
+  asio::post(io_, [this] { learn_from_files(); });
 }
 
 /// Durable first: after a restart it must not serve an epoch that it has left.
@@ -117,7 +123,7 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
             {"nodes", std::to_string(configuration_->nodes().size())}});
   links_->set_configuration(*configuration_);
   if (is_new_here) {
-    open_replica(objects::History(std::next(recent_.rbegin()), recent_.rend()));
+    open_replica(recent_);
     feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
   } else {
     feed([&](objects::Effects& out) {
@@ -131,10 +137,9 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
 
 void Node::Impl::use(std::shared_ptr<const membership::Configuration> configuration) {
   previous_ = std::exchange(configuration_, std::move(configuration));
+  if (previous_) objects::remember(recent_, previous_, kRecent);
   // One that is no member any more keeps the name it had: it still answers former peers.
   for (const membership::Node& node : configuration_->nodes()) known_nodes_[node.key] = node.name;
-  recent_.push_back(configuration_);
-  if (recent_.size() > kRecent) recent_.pop_front();
   if (!is_named_in(*configuration_)) return;
   own_ = configuration_->nodes()[*configuration_->node_index(key_.public_key())];
   organisation_ = configuration_->organisations()[own_.organisation].name;

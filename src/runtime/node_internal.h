@@ -178,10 +178,9 @@ class Node::Impl {
   std::shared_ptr<const membership::Configuration> configuration_;
   std::shared_ptr<const membership::Configuration> previous_;  // nothing at the genesis
   EpochFiles epoch_files_;
-  Buffer genesis_;        // signed
-  membership::Node own_;  // as the newest configuration says in which it is; before: as it asks
-  /// The last configurations, oldest first: what a node that is admitted completes from.
-  std::deque<std::shared_ptr<const membership::Configuration>> recent_;
+  Buffer genesis_;           // signed
+  membership::Node own_;     // as the newest configuration says in which it is; before: as it asks
+  objects::History recent_;  // before the one in force: what a node that is admitted completes from
   std::string organisation_;
   Random random_;
   std::map<wire::NodeKey, std::string> known_nodes_;  // members of this and of earlier epochs

@@ -327,6 +327,22 @@ TEST_F(EpochStory, ManyEpochsBeforeAnybodyCompletes_AllServeInTheEnd) {
   expect_everything();
 }
 
+/// Suppose a group is without a quorum for days: epochs go by, and nobody can complete for any.
+/// More of them than anybody remembers, but all with the same members.
+TEST_F(EpochStory, AHundredEpochsPassBeforeAnybodyCompletes_AllServeInTheEnd) {
+  fill();
+  const std::vector<std::size_t> members{0, 1, 2, 3, 4, 5, 10, 11};
+  world.crash(3);
+  for (int epoch = 0; epoch < 100; ++epoch) {
+    ASSERT_TRUE(world.change_membership(members, Duration(0)));
+    world.run_for(std::chrono::microseconds(50));  // less than any message takes
+  }
+  world.restart(3);
+  ASSERT_TRUE(world.run_until([&] { return all_serve(); }, seconds(120)));
+  world.renew_leases();
+  expect_everything();
+}
+
 TEST_F(EpochStory, GainersLosePowerWhileTheyComplete_NothingIsLost) {
   fill();
   ASSERT_TRUE(world.change_membership({8, 9, 10, 11, 12, 13, 14, 15}, Duration(0)));

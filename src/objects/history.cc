@@ -1,0 +1,32 @@
+#include "objects/history.h"
+
+#include <algorithm>
+
+namespace rosebud::objects {
+
+bool have_same_groups(const membership::Configuration& one,
+                      const membership::Configuration& other) {
+  return one.settings().faults == other.settings().faults &&
+         one.settings().cap == other.settings().cap &&
+         std::ranges::equal(one.nodes(), other.nodes(),
+                            [](const membership::Node& a, const membership::Node& b) {
+                              return a.key == b.key && a.directory == b.directory &&
+                                     a.organisation == b.organisation &&
+                                     a.position_count == b.position_count &&
+                                     a.admission_randomness == b.admission_randomness;
+                            });
+}
+
+void remember(History& history, std::shared_ptr<const membership::Configuration> left,
+              std::size_t size_max) {
+  const bool is_run_of_three = history.size() >= 2 && have_same_groups(*history[0], *left) &&
+                               have_same_groups(*history[1], *left);
+  if (is_run_of_three) {
+    history[0] = std::move(left);
+  } else {
+    history.insert(history.begin(), std::move(left));
+  }
+  if (history.size() > size_max) history.resize(size_max);
+}
+
+}  // namespace rosebud::objects
