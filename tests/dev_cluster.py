@@ -57,11 +57,11 @@ class Cluster:
                 raise Failed(f"{what}: not after {deadline} s: {missing}")
             time.sleep(0.05)
 
-    def wait_for_epoch(self, epoch, names):
+    def wait_for_epoch(self, epoch, names, deadline=DEADLINE):
         def everybody():
             behind = {name: status["epoch"] for name in names if (status := self.status(name))["epoch"] != epoch}
             return not behind or behind
-        self.wait(f"epoch {epoch}", everybody)
+        self.wait(f"epoch {epoch}", everybody, deadline)
 
     def wait_until_serving(self, names):
         def everybody():

@@ -61,8 +61,9 @@ struct NextEpochOptions {
   std::filesystem::path epochs;  // folder "epochs" in a node's data directory
   std::vector<std::string> remove;
   std::vector<std::string> add;  // names of nodes in the genesis
+  std::uint32_t count = 1;       // epochs; all behind the first keep its members
 };
-/// Writes the description that follows the newest one in the folder.
+/// Writes the descriptions that follow the newest one in the folder.
 Status<Explained> make_next_epoch(const NextEpochOptions& options);
 
 /// The session of the client in this folder.

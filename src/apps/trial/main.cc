@@ -72,6 +72,7 @@ int run(int argc, char** argv) {
   make->add_option("--epochs", epoch.epochs, "Folder of descriptions of one node")->required();
   make->add_option("--remove", epoch.remove, "Names of members that leave");
   make->add_option("--add", epoch.add, "Names of nodes of the genesis that come back");
+  make->add_option("--count", epoch.count, "How many; all behind the first keep its members");
   trial::EpochsOptions made;
   auto* epochs = app.add_subcommand("epochs", "Write a chain of epochs; print its cluster id");
   epochs->add_option("--out", made.out, "File to write")->required();

@@ -65,11 +65,18 @@ Status<Explained> make_next_epoch(const NextEpochOptions& options) {
     next.body.nodes.push_back(*node);
   }
   if (!fill_seats(next)) return fail(Explained{.what = "an organisation without nodes"});
-  auto made = membership::apply(
-      current, membership::make_description(current, next, *keys, crypto::ed25519()),
-      crypto::ed25519());
-  if (!made) return fail(Explained{.what = std::string(membership::text_of(made.error()))});
-  return files.add(**made);
+  auto last = chain->back();
+  for (std::uint32_t i = 0; i < options.count; ++i) {
+    auto made = membership::apply(
+        *last, membership::make_description(*last, next, *keys, crypto::ed25519()),
+        crypto::ed25519());
+    if (!made) return fail(Explained{.what = std::string(membership::text_of(made.error()))});
+    last = *made;
+    if (auto added = files.add(*last); !added) return added;
+    next = membership::same_again(*last);
+    next.start = last->start().next();
+  }
+  return {};
 }
 
 }  // namespace rosebud::trial
