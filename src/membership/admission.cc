@@ -10,6 +10,8 @@ std::string_view text_of(AdmissionError error) {
       return "the admission statement is for another cluster";
     case AdmissionError::kUnknownOrganisation:
       return "no organisation of this cluster signed the admission";
+    case AdmissionError::kRevokedOrganisation:
+      return "the organisation that signed the admission was revoked";
     case AdmissionError::kBadSignature:
       return "the signature of the admission statement is wrong";
     case AdmissionError::kOtherKey:
@@ -33,6 +35,9 @@ Result<wire::AdmissionStatement, AdmissionError> check_admission(
   if (statement->cluster != configuration.cluster()) return fail(AdmissionError::kOtherCluster);
   if (!configuration.organisation_index(statement->organisation)) {
     return fail(AdmissionError::kUnknownOrganisation);
+  }
+  if (!configuration.has_say(statement->organisation)) {
+    return fail(AdmissionError::kRevokedOrganisation);
   }
   if (!wire::is_signed_by<wire::AdmissionStatement>(scheme, statement->organisation, bytes)) {
     return fail(AdmissionError::kBadSignature);

@@ -9,6 +9,7 @@ enum class AdmissionError : std::uint8_t {
   kMalformed,
   kOtherCluster,
   kUnknownOrganisation,
+  kRevokedOrganisation,
   kBadSignature,
   kOtherKey,  // the statement admits another key than the one that was proven
   kOtherRole,

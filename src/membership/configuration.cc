@@ -141,4 +141,9 @@ std::optional<std::uint32_t> Configuration::organisation_index(
   return at == organisation_of_.end() ? std::nullopt : std::optional(at->second);
 }
 
+bool Configuration::has_say(const crypto::PublicKey& authority) const {
+  const auto index = organisation_index(authority);
+  return index && !organisations()[*index].is_revoked;
+}
+
 }  // namespace rosebud::membership

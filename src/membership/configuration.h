@@ -34,6 +34,9 @@ struct Organisation {
   std::string name;
   crypto::PublicKey authority;
   std::uint64_t quota_bytes = 0;
+  /// It has no say, no new nodes and no clients any more. It stays in the list, so that the holds
+  /// of its clients can be verified until they expire (docs/adr/0012).
+  bool is_revoked = false;
 
   friend bool operator==(const Organisation&, const Organisation&) = default;
 };
@@ -112,6 +115,8 @@ class Configuration {
   const crypto::Digest& randomness() const { return parts_.randomness; }
   const Settings& settings() const { return parts_.settings; }
   const std::vector<Organisation>& organisations() const { return parts_.organisations; }
+  /// Whether it has an organisation with this authority, and that was not revoked.
+  bool has_say(const crypto::PublicKey& authority) const;
   const std::vector<Node>& nodes() const { return parts_.nodes; }
   const Buffer& signed_description() const { return parts_.signed_description; }
   const routing::Ring& ring() const { return ring_; }

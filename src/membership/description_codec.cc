@@ -8,7 +8,7 @@ namespace {
 
 /// Of the header; layout 1 had no F, without which headers alone cannot be verified.
 constexpr std::uint8_t kHeaderLayout = 2;
-constexpr std::uint8_t kBodyLayout = 1;
+constexpr std::uint8_t kBodyLayout = 2;  // 1 had no revoked organisations
 
 enum class Leaf : std::uint8_t { kSettings = 0, kOrganisation = 1, kNode = 2 };
 
@@ -34,6 +34,18 @@ crypto::Digest merkle_root(std::vector<crypto::Digest> level) {
     level = std::move(above);
   }
   return level.front();
+}
+
+void write_in_force(wire::Writer& out, const Organisation& organisation) {
+  write(out, organisation);
+  out.u8(organisation.is_revoked ? 1 : 0);
+}
+Organisation read_in_force(wire::Reader& in) {
+  Organisation out = read_organisation(in);
+  const std::uint8_t flag = in.u8();
+  if (flag > 1) in.fail();
+  out.is_revoked = flag == 1;
+  return out;
 }
 
 void write_admitted(wire::Writer& out, const Node& node) {
@@ -125,7 +137,7 @@ Bytes DescriptionBody::encode() const {
   out.u8(kBodyLayout);
   write(out, settings);
   out.u16(static_cast<std::uint16_t>(organisations.size()));
-  for (const Organisation& organisation : organisations) write(out, organisation);
+  for (const Organisation& organisation : organisations) write_in_force(out, organisation);
   out.u16(static_cast<std::uint16_t>(nodes.size()));
   for (const Node& node : nodes) write_admitted(out, node);
   return out.take();
@@ -139,7 +151,7 @@ std::optional<DescriptionBody> DescriptionBody::decode(ByteView bytes) {
   const std::size_t organisation_count = in.u16();
   if (organisation_count > kOrganisationsMax) return std::nullopt;
   for (std::size_t i = 0; in.ok() && i < organisation_count; ++i) {
-    out.organisations.push_back(read_organisation(in));
+    out.organisations.push_back(read_in_force(in));
   }
   const std::size_t node_count = in.u16();
   if (node_count > kNodesMax) return std::nullopt;
@@ -164,7 +176,7 @@ crypto::Digest DescriptionBody::root() const {
   leaves.push_back(leaf_of(Leaf::kSettings, 0, first));
   for (std::size_t i = 0; i < organisations.size(); ++i) {
     wire::Writer out;
-    write(out, organisations[i]);
+    write_in_force(out, organisations[i]);
     leaves.push_back(leaf_of(Leaf::kOrganisation, i, out));
   }
   for (std::size_t i = 0; i < nodes.size(); ++i) {

@@ -99,6 +99,8 @@ wire::HelloVerdict verdict_of(membership::AdmissionError error) {
       return wire::HelloVerdict::kAdmissionOtherCluster;
     case kUnknownOrganisation:
       return wire::HelloVerdict::kAdmissionUnknownOrganisation;
+    case kRevokedOrganisation:
+      return wire::HelloVerdict::kAdmissionRevokedOrganisation;
     case kBadSignature:
       return wire::HelloVerdict::kAdmissionBadSignature;
     case kOtherKey:

@@ -22,8 +22,26 @@ bool is_signed(const service::RevokeNode& one, const membership::Configuration& 
                Timestamp, const crypto::SignatureScheme& scheme) {
   const auto statement = service::Revocation::decode(one.revocation.statement);
   return statement && statement->cluster == configuration.cluster() &&
-         configuration.organisation_index(statement->organisation) &&
+         configuration.has_say(statement->organisation) &&
          wire::is_signed_by<service::Revocation>(scheme, statement->organisation, one.revocation);
+}
+bool is_signed(const service::RetireNode& one, const membership::Configuration& configuration,
+               Timestamp, const crypto::SignatureScheme& scheme) {
+  const auto statement = service::Retirement::decode(one.retirement.statement);
+  return statement && statement->cluster == configuration.cluster() &&
+         configuration.has_say(statement->organisation) &&
+         wire::is_signed_by<service::Retirement>(scheme, statement->organisation, one.retirement);
+}
+bool is_signed(const service::EndEpoch& one, const membership::Configuration& configuration,
+               Timestamp, const crypto::SignatureScheme& scheme) {
+  const auto statement = service::EndRequest::decode(one.request.statement);
+  return statement && statement->cluster == configuration.cluster() &&
+         configuration.has_say(statement->organisation) &&
+         wire::is_signed_by<service::EndRequest>(scheme, statement->organisation, one.request);
+}
+bool is_signed(const service::Enact& one, const membership::Configuration& configuration,
+               Timestamp now, const crypto::SignatureScheme& scheme) {
+  return service::check_decree(configuration, one.decree, now, scheme).has_value();
 }
 /// The rest is for nodes to say.
 template <typename Other>

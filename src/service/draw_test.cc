@@ -19,7 +19,10 @@ TEST(Operations, EncodingsAreReadBackAndCanonical) {
       service.announcement(node_key(2)),
       NoAnnouncement{node_key(2)},
       Reveal{.node = node_key(4), .share = TestService::share(node_key(4), 1)},
-      NoReveal{node_key(4)}};
+      NoReveal{node_key(4)},
+      Enact{{.decree = Bytes{1, 2}, .signatures = {{.authority = node_key(1), .signature = {}}}}},
+      RetireNode{service.revocation(3, 1).revocation},
+      EndEpoch{service.revocation(3, 1).revocation}};
   ASSERT_EQ(all.size(), std::variant_size_v<Operation>);
   for (std::size_t kind = 0; kind < all.size(); ++kind) {
     ASSERT_EQ(all[kind].index(), kind);

@@ -140,6 +140,11 @@ Answer Machine::on(const Asker&, const AdmitNode& operation) {
     return Answer::kRefused;
   }
   if (is_in_as_stated(*statement, configuration_->nodes())) return Answer::kAlready;
+  const auto retired = wishes.retired_s.find({statement->organisation, statement->subject});
+  if (retired != wishes.retired_s.end() && statement->not_before.value <= retired->second &&
+      !is_planted(Bug::kRetiredComesBack)) {
+    return Answer::kRefused;
+  }
   const auto stated = state_.carried.stated_s.find(statement->subject);
   if (stated != state_.carried.stated_s.end() && statement->not_before.value <= stated->second &&
       !is_planted(Bug::kOlderStatementAccepted)) {
@@ -155,6 +160,7 @@ Answer Machine::on(const Asker&, const AdmitNode& operation) {
     if (one.statement == operation.admission.statement) return Answer::kAlready;
     if (statement->not_before <= other->not_before) return Answer::kRefused;
     one = operation.admission;
+    wishes.retired_s.erase({statement->organisation, statement->subject});
     return Answer::kDone;
   }
   const auto is_of_the_same = [&](const wire::SignedBytes& one) {
@@ -168,6 +174,7 @@ Answer Machine::on(const Asker&, const AdmitNode& operation) {
   }
   if (const Answer counted = count_admission(*statement); counted != Answer::kDone) return counted;
   wishes.admissions.push_back(operation.admission);
+  wishes.retired_s.erase({statement->organisation, statement->subject});
   return Answer::kDone;
 }
 
@@ -175,18 +182,17 @@ Answer Machine::on(const Asker&, const RevokeNode& operation) {
   if (state_.phase != Phase::kRunning) return Answer::kNotNow;
   const auto revocation = Revocation::decode(operation.revocation.statement);
   if (!revocation || revocation->cluster != configuration_->cluster()) return Answer::kRefused;
-  const auto organisation = configuration_->organisation_index(revocation->organisation);
-  if (!organisation ||
+  if (!configuration_->has_say(revocation->organisation) ||
       !wire::is_signed_by<Revocation>(scheme_, revocation->organisation, operation.revocation)) {
     return Answer::kRefused;
   }
   auto& wishes = state_.carried.wishes;
-  const Revoked revoked{.organisation = revocation->organisation, .node = revocation->node};
+  const OwnedNode revoked{.organisation = revocation->organisation, .node = revocation->node};
   // Whoever asks several nodes to hand it in may come again when it is out already.
   if (wishes.revoked.contains(revoked)) return Answer::kAlready;
   const auto index = configuration_->node_index(revocation->node);
   if (index && authority_of(*index) != revocation->organisation) return Answer::kRefused;
-  const auto is_of_the_same = [&](const Revoked& one) {
+  const auto is_of_the_same = [&](const OwnedNode& one) {
     return one.organisation == revocation->organisation;
   };
   if (std::cmp_greater_equal(std::ranges::count_if(wishes.revoked, is_of_the_same),
@@ -194,6 +200,142 @@ Answer Machine::on(const Asker&, const RevokeNode& operation) {
     return Answer::kNotNow;
   }
   wishes.revoked.insert(revoked);
+  return Answer::kDone;
+}
+
+/// Newer than whatever the node is in by, or waits to be: else the statement of a machine that has
+/// come back since would take it out again.
+Answer Machine::on(const Asker&, const RetireNode& operation) {
+  if (state_.phase != Phase::kRunning) return Answer::kNotNow;
+  const auto retirement = Retirement::decode(operation.retirement.statement);
+  if (!retirement || retirement->cluster != configuration_->cluster() ||
+      retirement->not_before.value > now_ms_ / 1000) {
+    return Answer::kRefused;
+  }
+  if (!configuration_->has_say(retirement->organisation) ||
+      (!wire::is_signed_by<Retirement>(scheme_, retirement->organisation, operation.retirement) &&
+       !is_planted(Bug::kRetirementNotVerified))) {
+    return Answer::kRefused;
+  }
+  auto& wishes = state_.carried.wishes;
+  const OwnedNode node{.organisation = retirement->organisation, .node = retirement->node};
+  const auto known = wishes.retired_s.find(node);
+  if (known != wishes.retired_s.end() && retirement->not_before.value <= known->second) {
+    return Answer::kAlready;
+  }
+  const auto index = configuration_->node_index(retirement->node);
+  if (index && authority_of(*index) != retirement->organisation) return Answer::kRefused;
+  const auto stated = state_.carried.stated_s.find(retirement->node);
+  if (index && stated != state_.carried.stated_s.end() &&
+      retirement->not_before.value < stated->second) {
+    return Answer::kRefused;
+  }
+  for (const wire::SignedBytes& one : wishes.admissions) {
+    const auto waiting = wire::AdmissionStatement::decode(one.statement);
+    if (waiting && waiting->subject == node.node && waiting->organisation == node.organisation &&
+        retirement->not_before < waiting->not_before) {
+      return Answer::kRefused;
+    }
+  }
+  const auto is_of_the_same = [&](const auto& one) {
+    return one.first.organisation == node.organisation;
+  };
+  if (known == wishes.retired_s.end() &&
+      std::cmp_greater_equal(std::ranges::count_if(wishes.retired_s, is_of_the_same),
+                             kRetiredOfOneMax)) {
+    return Answer::kNotNow;
+  }
+  wishes.retired_s[node] = retirement->not_before.value;
+  return Answer::kDone;
+}
+
+/// Once an hour for each organisation: one that is hostile shall not use up the ends of all.
+Answer Machine::on(const Asker&, const EndEpoch& operation) {
+  if (state_.phase != Phase::kRunning) return Answer::kNotNow;
+  const auto request = EndRequest::decode(operation.request.statement);
+  if (!request || request->cluster != configuration_->cluster() ||
+      request->number.generation != configuration_->number().generation ||
+      request->number.epoch > configuration_->number().epoch) {
+    return Answer::kRefused;
+  }
+  if (!configuration_->has_say(request->organisation) ||
+      (!wire::is_signed_by<EndRequest>(scheme_, request->organisation, operation.request) &&
+       !is_planted(Bug::kEndRequestNotVerified))) {
+    return Answer::kRefused;
+  }
+  const bool is_over = request->number.epoch < configuration_->number().epoch;
+  if ((is_over && !is_planted(Bug::kEndRequestOfAnyEpoch)) || state_.is_end_requested)
+    return Answer::kAlready;
+  auto& requested_ms = state_.carried.end_requested_ms;
+  std::erase_if(requested_ms, [this](const auto& one) { return one.second + kHourMs <= now_ms_; });
+  if (requested_ms.contains(request->organisation) && !is_planted(Bug::kEndRequestsNotLimited)) {
+    return Answer::kRefused;
+  }
+  requested_ms[request->organisation] = now_ms_;
+  state_.is_end_requested = true;
+  return Answer::kDone;
+}
+
+// ---- What organisations decide together ----
+
+Answer Machine::on(const Asker&, const Enact& operation) {
+  if (state_.phase != Phase::kRunning) return Answer::kNotNow;
+  const std::uint64_t now_s = now_ms_ / 1000;
+  const auto decree = check_decree(*configuration_, operation.decree, Timestamp(now_s), scheme_);
+  const crypto::Digest hash = decree_hash(operation.decree.decree);
+  auto& enacted_s = state_.carried.enacted_s;
+  if (enacted_s.contains(hash)) return Answer::kAlready;
+  if (!decree) return Answer::kRefused;
+  std::erase_if(enacted_s, [now_s](const auto& one) { return one.second <= now_s; });
+  if (enacted_s.size() >= kEnactedMax) return Answer::kNotNow;
+  const Answer out = std::visit([this](const auto& one) { return enact(one); }, decree->what);
+  if (out != Answer::kRefused) enacted_s[hash] = decree->not_after.value;
+  return out;
+}
+
+Answer Machine::enact(const AdmitOrganisation& one) {
+  auto& wishes = state_.carried.wishes;
+  const auto& organisations = configuration_->organisations();
+  const auto is_other_of_that_name = [&one](const auto& name, const auto& authority) {
+    return name == one.name && authority != one.authority;
+  };
+  for (const membership::Organisation& known : organisations) {
+    if (is_other_of_that_name(known.name, known.authority)) return Answer::kRefused;
+    if (known.authority == one.authority && known.name != one.name) return Answer::kRefused;
+  }
+  for (const auto& [authority, known] : wishes.organisations_admitted) {
+    if (is_other_of_that_name(known.name, authority)) return Answer::kRefused;
+  }
+  if (configuration_->node_index(one.authority)) return Answer::kRefused;
+  const bool is_known = configuration_->organisation_index(one.authority).has_value();
+  if (!is_known && organisations.size() + wishes.organisations_admitted.size() >=
+                       membership::kOrganisationsMax) {
+    return Answer::kRefused;
+  }
+  wishes.organisations_revoked.erase(one.authority);
+  wishes.organisations_admitted.insert_or_assign(one.authority, one);
+  return Answer::kDone;
+}
+
+Answer Machine::enact(const RevokeOrganisation& one) {
+  auto& wishes = state_.carried.wishes;
+  const auto& organisations = configuration_->organisations();
+  const bool is_any_left = std::ranges::any_of(organisations, [&](const auto& other) {
+    return !other.is_revoked && other.authority != one.authority &&
+           !wishes.organisations_revoked.contains(other.authority);
+  });
+  const auto index = configuration_->organisation_index(one.authority);
+  if (!index || organisations[*index].name != one.name || !is_any_left) return Answer::kRefused;
+  wishes.organisations_admitted.erase(one.authority);
+  wishes.organisations_revoked.insert(one.authority);
+  return Answer::kDone;
+}
+
+/// The key cannot come back as that organisation's.
+Answer Machine::enact(const RevokeAnyNode& one) {
+  const auto index = configuration_->node_index(one.node);
+  if (!index || configuration_->nodes()[*index].name != one.name) return Answer::kRefused;
+  state_.carried.wishes.revoked.insert({.organisation = authority_of(*index), .node = one.node});
   return Answer::kDone;
 }
 
@@ -209,8 +351,9 @@ bool Machine::may_end_early(std::uint64_t now_ms) const {
   const auto recent =
       std::ranges::count_if(ends, [now_ms](std::uint64_t end) { return end + kHourMs > now_ms; });
   const bool is_allowed = std::cmp_less(recent, kEarlyEndsPerHour);
-  return (is_allowed || is_planted(Bug::kEarlyEndsNotLimited)) &&
-         would_anybody_leave(*configuration_, state_.carried.wishes, now_ms);
+  if (!is_allowed && !is_planted(Bug::kEarlyEndsNotLimited)) return false;
+  return state_.is_end_requested ||
+         is_there_a_reason(*configuration_, state_.carried.wishes, now_ms);
 }
 
 bool Machine::may_prepare(std::uint64_t now_ms) const {
@@ -223,16 +366,23 @@ SeatDraw Machine::draw() const {
   SeatRules rules{.barred = {},
                   .seated_since_ms = state_.carried.seated_since_ms,
                   .now_ms = state_.prepared_ms};
+  std::set<wire::NodeKey> leaving;  // who is out of the next epoch cannot sit in it
+  std::set<wire::NodeKey> unwanted;
   for (const membership::Node& node : configuration_->nodes()) {
     const bool is_leaving = std::ranges::find(next, node.key, &membership::Node::key) == next.end();
-    if (is_leaving || is_revoked(*configuration_, wishes, node)) rules.barred.insert(node.key);
+    if (is_leaving) leaving.insert(node.key);
+    if (is_leaving || is_revoked(*configuration_, wishes, node)) unwanted.insert(node.key);
   }
-  const std::set<wire::NodeKey> going = rules.barred;
+  rules.barred = unwanted;
   for (const auto& [node, since] : wishes.inactive_since_ms) rules.barred.insert(node);
-  // Too few that answer for a service at all: then those that do not may come back in time.
   SeatDraw out = draw_seats(*configuration_, rules);
   if (out.seats.size() >= quorum()) return out;
-  rules.barred = going;  // who is out of the next epoch cannot sit in it
+  // Too few that answer for a service at all: then those that do not may come back in time.
+  rules.barred = unwanted;
+  out = draw_seats(*configuration_, rules);
+  if (out.seats.size() >= quorum()) return out;
+  // Who has to go and is still needed is needed here too: without a service nobody could follow.
+  rules.barred = leaving;
   return draw_seats(*configuration_, rules);
 }
 
@@ -243,7 +393,7 @@ Answer Machine::on(const Asker& asker, const PrepareEpoch&) {
   NextMembers next = next_members(*configuration_, state_.carried.wishes, now_ms_);
   state_.prepared_ms = now_ms_;
   state_.next = {.settings = configuration_->settings(),
-                 .organisations = configuration_->organisations(),
+                 .organisations = std::move(next.organisations),
                  .nodes = std::move(next.nodes)};
   const SeatDraw drawn = draw();
   // Without a next service no epoch would ever follow: this one goes on.
@@ -278,7 +428,8 @@ bool Machine::is_usable(const Announcement& announcement) const {
   return std::ranges::none_of(state_.candidates, is_taken) &&
          std::ranges::none_of(state_.set_aside, is_taken) &&
          std::ranges::none_of(configuration_->service(), is_old) &&
-         !configuration_->organisation_index(key) &&
+         std::ranges::find(state_.next.organisations, key, &membership::Organisation::authority) ==
+             state_.next.organisations.end() &&
          std::ranges::find(state_.next.nodes, key, &membership::Node::key) ==
              state_.next.nodes.end();
 }

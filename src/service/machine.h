@@ -58,6 +58,12 @@ class Machine final : public pbft::StateMachine {
   Answer on(const Asker& asker, const NoAnnouncement& operation);
   Answer on(const Asker& asker, const Reveal& operation);
   Answer on(const Asker& asker, const NoReveal& operation);
+  Answer on(const Asker& asker, const Enact& operation);
+  Answer on(const Asker& asker, const RetireNode& operation);
+  Answer on(const Asker& asker, const EndEpoch& operation);
+  Answer enact(const AdmitOrganisation& one);
+  Answer enact(const RevokeOrganisation& one);
+  Answer enact(const RevokeAnyNode& one);
 
   bool is_time_to_end(std::uint64_t now_ms) const;
   bool may_end_early(std::uint64_t now_ms) const;

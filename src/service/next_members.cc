@@ -10,26 +10,73 @@ namespace {
 using membership::Configuration;
 using membership::Node;
 
-membership::ConfigurationParts parts_with(const Configuration& current, std::vector<Node> nodes) {
-  return {.cluster = current.cluster(),
-          .number = current.number(),
-          .start = current.start(),
-          .end = current.end(),
-          .settings = current.settings(),
-          .organisations = current.organisations(),
-          .nodes = std::move(nodes)};
+using membership::Organisation;
+
+/// Whether a service can be drawn of them at all: without one no epoch would follow ever after, and
+/// nobody could come back. Who is only coming cannot sit yet.
+bool are_seats_fillable(const Configuration& current, const std::vector<Node>& nodes) {
+  const std::size_t most = std::max<std::size_t>(current.settings().service_faults, 1);
+  std::map<std::uint32_t, std::size_t> seats_of;
+  std::size_t seats = 0;
+  for (const Node& node : nodes) {
+    if (current.node_index(node.key)) seats += ++seats_of[node.organisation] <= most ? 1 : 0;
+  }
+  return seats >= current.service_quorum();
 }
 
-bool is_possible(const Configuration& current, const std::vector<Node>& nodes) {
-  return !membership::problem_of(parts_with(current, nodes));
+bool is_possible(const Configuration& current, const std::vector<Organisation>& organisations,
+                 const std::vector<Node>& nodes) {
+  return are_seats_fillable(current, nodes) &&
+         !membership::problem_of({.cluster = current.cluster(),
+                                  .number = current.number(),
+                                  .start = current.start(),
+                                  .end = current.end(),
+                                  .settings = current.settings(),
+                                  .organisations = organisations,
+                                  .nodes = nodes});
 }
 
-/// How many members of each group leave because they do not answer.
+/// Whoever was there keeps its place in the list: nodes name their organisation by it.
+std::vector<Organisation> next_organisations(const Configuration& current, const Wishes& wishes) {
+  std::vector<Organisation> out = current.organisations();
+  for (Organisation& one : out) {
+    if (wishes.organisations_revoked.contains(one.authority)) one.is_revoked = true;
+    const auto admitted = wishes.organisations_admitted.find(one.authority);
+    if (admitted == wishes.organisations_admitted.end()) continue;
+    one.quota_bytes = admitted->second.quota_bytes;
+    one.is_revoked = false;
+  }
+  for (const auto& [authority, admitted] : wishes.organisations_admitted) {
+    if (current.organisation_index(authority)) continue;
+    out.push_back(
+        {.name = admitted.name, .authority = authority, .quota_bytes = admitted.quota_bytes});
+    // Since it was decided somebody may have taken the key.
+    if (!is_possible(current, out, current.nodes())) out.pop_back();
+  }
+  return out;
+}
+
+/// Lets nodes leave that need not go at once: of each group at most f.
 class Leaving {
  public:
-  explicit Leaving(const Configuration& current)
-      : current_(current), of_arc_(current.ring().arcs().size()) {}
+  Leaving(const Configuration& current, NextMembers& next)
+      : current_(current), next_(next), of_arc_(current.ring().arcs().size()) {}
 
+  void leave(const wire::NodeKey& key) {
+    const auto index = current_.node_index(key);
+    if (!index || !may_leave(*index)) return;
+    std::vector<Node> without = next_.nodes;
+    std::erase_if(without, [&key](const Node& node) { return node.key == key; });
+    if (without.size() == next_.nodes.size()) return;
+    if (!is_possible(current_, next_.organisations, without)) return;
+    next_.nodes = std::move(without);
+    const auto& arcs = current_.ring().arcs();
+    for (std::size_t i = 0; i < arcs.size(); ++i) {
+      if (is_in(arcs[i], *index)) ++of_arc_[i];
+    }
+  }
+
+ private:
   bool may_leave(std::uint32_t node) const {
     if (is_planted(Bug::kGroupLeavesAtOnce)) return true;
     const auto& arcs = current_.ring().arcs();
@@ -38,36 +85,31 @@ class Leaving {
     }
     return true;
   }
-  void leave(std::uint32_t node) {
-    const auto& arcs = current_.ring().arcs();
-    for (std::size_t i = 0; i < arcs.size(); ++i) {
-      if (is_in(arcs[i], node)) ++of_arc_[i];
-    }
-  }
-
- private:
   static bool is_in(const routing::Arc& arc, std::uint32_t node) {
     return std::ranges::find(arc.group, node) != arc.group.end();
   }
   const Configuration& current_;
+  NextMembers& next_;
   std::vector<std::size_t> of_arc_;
 };
 
 /// A revocation after which nothing could be written waits until others take over.
-void remove_revoked(const Configuration& current, const Wishes& wishes, std::vector<Node>& nodes) {
+void remove_revoked(const Configuration& current, const Wishes& wishes, NextMembers& next) {
   std::vector<wire::NodeKey> going;
-  for (const Node& node : nodes) {
-    if (is_revoked(current, wishes, node)) going.push_back(node.key);
+  for (const Node& node : next.nodes) {
+    if (current.node_index(node.key) && is_revoked(current, wishes, node))
+      going.push_back(node.key);
   }
   for (const wire::NodeKey& key : going) {
-    std::vector<Node> without = nodes;
+    std::vector<Node> without = next.nodes;
     std::erase_if(without, [&key](const Node& node) { return node.key == key; });
-    if (is_possible(current, without)) nodes = std::move(without);
+    if (is_possible(current, next.organisations, without)) next.nodes = std::move(without);
   }
 }
 
+/// The longest silent first.
 void evict(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms,
-           std::vector<Node>& nodes) {
+           Leaving& leaving) {
   std::vector<std::pair<std::uint64_t, wire::NodeKey>> waiting;
   for (const auto& [node, since] : wishes.inactive_since_ms) {
     if (since + current.settings().evict_after_seconds * 1000 <= now_ms ||
@@ -76,16 +118,19 @@ void evict(const Configuration& current, const Wishes& wishes, std::uint64_t now
     }
   }
   std::ranges::sort(waiting);
-  Leaving leaving(current);
-  for (const auto& [since, key] : waiting) {
-    const auto index = current.node_index(key);
-    if (!index || !leaving.may_leave(*index)) continue;
-    std::vector<Node> without = nodes;
-    std::erase_if(without, [&key](const Node& node) { return node.key == key; });
-    if (without.size() == nodes.size() || !is_possible(current, without)) continue;
-    leaving.leave(*index);
-    nodes = std::move(without);
+  for (const auto& [since, key] : waiting) leaving.leave(key);
+}
+
+/// Whoever was retired first.
+void retire(const Configuration& current, const Wishes& wishes, Leaving& leaving) {
+  std::vector<std::pair<std::uint64_t, wire::NodeKey>> waiting;
+  for (const Node& node : current.nodes()) {
+    const auto at =
+        wishes.retired_s.find({current.organisations()[node.organisation].authority, node.key});
+    if (at != wishes.retired_s.end()) waiting.emplace_back(at->second, node.key);
   }
+  std::ranges::sort(waiting);
+  for (const auto& [since, key] : waiting) leaving.leave(key);
 }
 
 std::uint64_t median_capacity(const std::vector<Node>& nodes) {
@@ -108,9 +153,12 @@ void admit(const Configuration& current, const Wishes& wishes, std::uint64_t now
   for (const wire::SignedBytes& one : wishes.admissions) {
     const auto statement = wire::AdmissionStatement::decode(one.statement);
     if (!statement || !is_valid_at(*statement, now_ms)) continue;
-    const auto organisation = current.organisation_index(statement->organisation);
-    if (!organisation || wishes.revoked.contains({statement->organisation, statement->subject}))
-      continue;
+    const auto organisation =
+        std::ranges::find(out.organisations, statement->organisation, &Organisation::authority);
+    if (organisation == out.organisations.end()) continue;
+    if (organisation->is_revoked && !is_planted(Bug::kRevokedOrganisationAdmits)) continue;
+    if (wishes.revoked.contains({statement->organisation, statement->subject})) continue;
+    const auto index = static_cast<std::uint32_t>(organisation - out.organisations.begin());
     std::vector<Node> with = out.nodes;
     const auto at = std::ranges::find(with, statement->subject, &Node::key);
     const bool is_new = at == with.end();
@@ -122,17 +170,17 @@ void admit(const Configuration& current, const Wishes& wishes, std::uint64_t now
       with.push_back(
           {.name = statement->name,
            .key = statement->subject,
-           .organisation = *organisation,
+           .organisation = index,
            .directory = statement->directory,
            .address = statement->address,
            .capacity_bytes = statement->capacity_bytes,
            .position_count = membership::position_count_for(statement->capacity_bytes, median)});
     } else {
-      if (at->organisation != *organisation) continue;
+      if (at->organisation != index) continue;
       at->directory = statement->directory;
       at->address = statement->address;
     }
-    if (!is_possible(current, with)) continue;
+    if (!is_possible(current, out.organisations, with)) continue;
     out.nodes = std::move(with);
     if (is_new) out.added.insert(statement->subject);
   }
@@ -141,16 +189,22 @@ void admit(const Configuration& current, const Wishes& wishes, std::uint64_t now
 }  // namespace
 
 NextMembers next_members(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
-  NextMembers out{.nodes = current.nodes()};
-  remove_revoked(current, wishes, out.nodes);
+  NextMembers out{.nodes = current.nodes(), .organisations = next_organisations(current, wishes)};
+  remove_revoked(current, wishes, out);
   admit(current, wishes, now_ms, out);
-  remove_revoked(current, wishes, out.nodes);  // those whose place somebody new has taken
-  evict(current, wishes, now_ms, out.nodes);
+  remove_revoked(current, wishes, out);  // those whose place somebody new has taken
+  Leaving leaving(current, out);
+  evict(current, wishes, now_ms, leaving);
+  retire(current, wishes, leaving);
   return out;
 }
 
 bool is_revoked(const Configuration& current, const Wishes& wishes, const Node& node) {
-  return wishes.revoked.contains({current.organisations()[node.organisation].authority, node.key});
+  const Organisation& own = current.organisations()[node.organisation];
+  if (wishes.revoked.contains({own.authority, node.key})) return true;
+  if (is_planted(Bug::kNodesOfRevokedStay)) return false;
+  return wishes.organisations_revoked.contains(own.authority) ||
+         (own.is_revoked && !wishes.organisations_admitted.contains(own.authority));
 }
 
 bool is_in_as_stated(const wire::AdmissionStatement& statement, const std::vector<Node>& nodes) {
@@ -159,35 +213,45 @@ bool is_in_as_stated(const wire::AdmissionStatement& statement, const std::vecto
          at->address == statement.address;
 }
 
-bool would_anybody_leave(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
+bool is_there_a_reason(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
+  const bool does_organisation_go = std::ranges::any_of(
+      wishes.organisations_revoked,
+      [&](const crypto::PublicKey& authority) { return current.has_say(authority); });
+  if (does_organisation_go) return true;
   // Asked for again and again: where nobody can be meant it costs a look at each node.
-  const bool is_any_revoked = std::ranges::any_of(
-      current.nodes(), [&](const Node& node) { return is_revoked(current, wishes, node); });
   const std::uint64_t evict_after_ms = current.settings().evict_after_seconds * 1000;
-  const bool is_any_due = std::ranges::any_of(wishes.inactive_since_ms, [&](const auto& one) {
-    return one.second + evict_after_ms <= now_ms;
-  });
-  if (!is_any_revoked && !is_any_due) return false;
+  const auto has_to_go = [&](const Node& node) {
+    const auto silent = wishes.inactive_since_ms.find(node.key);
+    return is_revoked(current, wishes, node) ||
+           (silent != wishes.inactive_since_ms.end() && silent->second + evict_after_ms <= now_ms);
+  };
+  if (std::ranges::none_of(current.nodes(), has_to_go)) return false;
   const NextMembers next = next_members(current, wishes, now_ms);
   return std::ranges::any_of(current.nodes(), [&](const Node& node) {
-    return std::ranges::find(next.nodes, node.key, &Node::key) == next.nodes.end();
+    return has_to_go(node) &&
+           std::ranges::find(next.nodes, node.key, &Node::key) == next.nodes.end();
   });
 }
 
-Wishes left_over(const Wishes& wishes, const std::vector<Node>& nodes, std::uint64_t now_ms) {
-  const auto is_in = [&](const wire::NodeKey& key) {
-    return std::ranges::find(nodes, key, &Node::key) != nodes.end();
-  };
+Wishes left_over(const Wishes& wishes, const membership::DescriptionBody& next,
+                 std::uint64_t now_ms) {
   Wishes out;
   if (!is_planted(Bug::kRevocationsLost)) out.revoked = wishes.revoked;
+  if (!is_planted(Bug::kRetirementsLost)) out.retired_s = wishes.retired_s;
   for (const auto& [node, since] : wishes.inactive_since_ms) {
-    if (is_in(node)) out.inactive_since_ms.emplace(node, since);
+    const bool is_in = std::ranges::find(next.nodes, node, &Node::key) != next.nodes.end();
+    if (is_in) out.inactive_since_ms.emplace(node, since);
   }
   for (const wire::SignedBytes& one : wishes.admissions) {
     const auto statement = wire::AdmissionStatement::decode(one.statement);
-    const bool is_over = !statement || Timestamp(now_ms / 1000) >= statement->not_after ||
+    const auto organisation = statement
+                                  ? std::ranges::find(next.organisations, statement->organisation,
+                                                      &Organisation::authority)
+                                  : next.organisations.end();
+    const bool is_over = organisation == next.organisations.end() || organisation->is_revoked ||
+                         Timestamp(now_ms / 1000) >= statement->not_after ||
                          wishes.revoked.contains({statement->organisation, statement->subject}) ||
-                         is_in_as_stated(*statement, nodes);
+                         is_in_as_stated(*statement, next.nodes);
     if (!is_over && !is_planted(Bug::kWishesLost)) out.admissions.push_back(one);
   }
   return out;

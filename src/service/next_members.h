@@ -1,49 +1,58 @@
-// Who is in the next epoch: admissions, revocations and evictions, decided from what the group
-// agreed on (design 3.4, 8.2). A pure function.
+// Who is in the next epoch: admissions, revocations, retirements and evictions, and decrees about
+// organisations, decided from what the group agreed on (design 3.4, 8.2). A pure function.
 #pragma once
 
 #include <map>
 #include <set>
 
-#include "membership/configuration.h"
+#include "membership/description.h"
+#include "service/decree.h"
 
 namespace rosebud::service {
 
-struct Revoked {
+/// A node as this organisation's: nobody's word counts for what is another's.
+struct OwnedNode {
   crypto::PublicKey organisation;  // its authority
   wire::NodeKey node;
-  friend auto operator<=>(const Revoked&, const Revoked&) = default;
+  friend auto operator<=>(const OwnedNode&, const OwnedNode&) = default;
 };
 
 struct Wishes {
   /// Statements that were verified when they were handed in, in the order in which they came.
   std::vector<wire::SignedBytes> admissions;
-  /// By whom, and which key. Nobody's word counts for what is another organisation's.
-  std::set<Revoked> revoked;
+  std::set<OwnedNode> revoked;
+  /// Since when (seconds): a later admission brings the node back, an older one does not.
+  std::map<OwnedNode, std::uint64_t> retired_s;
   /// Members that do not answer, and since when, in milliseconds of agreed time.
   std::map<wire::NodeKey, std::uint64_t> inactive_since_ms;
+  /// By decree; an authority stands in one of them at most.
+  std::map<crypto::PublicKey, AdmitOrganisation> organisations_admitted;
+  std::set<crypto::PublicKey> organisations_revoked;
 };
 
 struct NextMembers {
   /// In the order of the configuration in force, new ones behind; of those the admission randomness
   /// is not known yet.
   std::vector<membership::Node> nodes;
+  /// Likewise: who has an index keeps it.
+  std::vector<membership::Organisation> organisations;
   std::set<wire::NodeKey> added;  // new keys; not those that changed directory or address
 };
 
-/// Revoked nodes go at once, or as soon as the groups can be filled to 2f+1 without them. A node
-/// that has been inactive for `evict_after_seconds` goes, the longest inactive first, but never
-/// more than f such of one group in one epoch, and never so that a group could not be filled to
-/// 2f+1. Admissions that have become invalid, or that contradict what is there (a name, an address,
-/// a directory id of somebody else), are passed over.
+/// Revoked nodes, and those of revoked organisations, go at once, or as soon as the groups can be
+/// filled to 2f+1 without them. A node that has been inactive for `evict_after_seconds` goes, the
+/// longest inactive first, and one that is retired, but never more than f such of one group in one
+/// epoch, and never so that a group could not be filled to 2f+1. Admissions that have become
+/// invalid, or that contradict what is there (a name, an address, a directory id of somebody else),
+/// are passed over.
 NextMembers next_members(const membership::Configuration& current, const Wishes& wishes,
                          std::uint64_t now_ms);
 
 /// What is left of `wishes` when these members are in.
-Wishes left_over(const Wishes& wishes, const std::vector<membership::Node>& nodes,
+Wishes left_over(const Wishes& wishes, const membership::DescriptionBody& next,
                  std::uint64_t now_ms);
 
-/// Whether a member's own organisation has revoked it.
+/// Whether a member's own organisation has revoked it, or was revoked, or will be.
 bool is_revoked(const membership::Configuration& current, const Wishes& wishes,
                 const membership::Node& node);
 
@@ -51,9 +60,9 @@ bool is_revoked(const membership::Configuration& current, const Wishes& wishes,
 bool is_in_as_stated(const wire::AdmissionStatement& statement,
                      const std::vector<membership::Node>& nodes);
 
-/// True when the next epoch, begun now, would be without a node that is in: a reason to end an
-/// epoch early.
-bool would_anybody_leave(const membership::Configuration& current, const Wishes& wishes,
-                         std::uint64_t now_ms);
+/// A reason to end an epoch early: true when the next epoch, begun now, would be without a node
+/// that was revoked or evicted, or an organisation would be revoked.
+bool is_there_a_reason(const membership::Configuration& current, const Wishes& wishes,
+                       std::uint64_t now_ms);
 
 }  // namespace rosebud::service

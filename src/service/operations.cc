@@ -15,6 +15,9 @@ void write(wire::Writer& out, const Announce& one) { wire::write(out, one.announ
 void write(wire::Writer& out, const NoAnnouncement& one) { out.raw(one.candidate.view()); }
 void write(wire::Writer& out, const Reveal& one) { out.raw(one.node.view()).raw(one.share.view()); }
 void write(wire::Writer& out, const NoReveal& one) { out.raw(one.node.view()); }
+void write(wire::Writer& out, const Enact& one) { write(out, one.decree); }
+void write(wire::Writer& out, const RetireNode& one) { wire::write(out, one.retirement); }
+void write(wire::Writer& out, const EndEpoch& one) { wire::write(out, one.request); }
 
 /// Numbers are those of Operation's alternatives, from 1.
 std::optional<Operation> read_body(std::uint8_t kind, wire::Reader& in) {
@@ -43,6 +46,12 @@ std::optional<Operation> read_body(std::uint8_t kind, wire::Reader& in) {
     }
     case 8:
       return NoReveal{in.fixed<wire::NodeKey>()};
+    case 9:
+      return Enact{read_signed_decree(in)};
+    case 10:
+      return RetireNode{wire::read_signed_bytes(in, kStatementSizeMax)};
+    case 11:
+      return EndEpoch{wire::read_signed_bytes(in, kStatementSizeMax)};
     default:
       return std::nullopt;
   }
@@ -96,6 +105,50 @@ std::optional<Revocation> Revocation::decode(ByteView bytes) {
   return out;
 }
 
+Bytes Retirement::encode() const {
+  return wire::Writer()
+      .u8(kLayout)
+      .raw(cluster.view())
+      .raw(organisation.view())
+      .raw(node.view())
+      .u64(not_before.value)
+      .take();
+}
+
+std::optional<Retirement> Retirement::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  if (in.u8() != kLayout) return std::nullopt;
+  Retirement out;
+  out.cluster = in.fixed<crypto::ClusterId>();
+  out.organisation = in.fixed<crypto::PublicKey>();
+  out.node = in.fixed<wire::NodeKey>();
+  out.not_before = Timestamp(in.u64());
+  if (!in.done()) return std::nullopt;
+  return out;
+}
+
+Bytes EndRequest::encode() const {
+  return wire::Writer()
+      .u8(kLayout)
+      .raw(cluster.view())
+      .raw(organisation.view())
+      .u32(number.generation.value)
+      .u64(number.epoch.value)
+      .take();
+}
+
+std::optional<EndRequest> EndRequest::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  if (in.u8() != kLayout) return std::nullopt;
+  EndRequest out;
+  out.cluster = in.fixed<crypto::ClusterId>();
+  out.organisation = in.fixed<crypto::PublicKey>();
+  out.number.generation = wire::Generation(in.u32());
+  out.number.epoch = wire::Epoch(in.u64());
+  if (!in.done()) return std::nullopt;
+  return out;
+}
+
 Bytes encode(const Operation& operation) {
   wire::Writer out;
   out.u8(static_cast<std::uint8_t>(operation.index() + 1));
@@ -112,9 +165,9 @@ std::optional<Operation> decode_operation(ByteView bytes) {
 }
 
 std::string_view name_of(const Operation& operation) {
-  constexpr std::string_view kNames[] = {"reachability",  "admit-node", "revoke-node",
-                                         "prepare-epoch", "announce",   "no-announcement",
-                                         "reveal",        "no-reveal"};
+  constexpr std::string_view kNames[] = {
+      "reachability", "admit-node", "revoke-node", "prepare-epoch", "announce", "no-announcement",
+      "reveal",       "no-reveal",  "enact",       "retire-node",   "end-epoch"};
   static_assert(std::size(kNames) == std::variant_size_v<Operation>);
   return kNames[operation.index()];
 }

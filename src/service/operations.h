@@ -8,6 +8,7 @@
 #include <variant>
 
 #include "membership/configuration.h"
+#include "service/decree.h"
 
 namespace rosebud::service {
 
@@ -38,6 +39,34 @@ struct Revocation {
   Bytes encode() const;
   static std::optional<Revocation> decode(ByteView bytes);
   friend bool operator==(const Revocation&, const Revocation&) = default;
+};
+
+/// "This node leaves": by its organisation. It may come back with an admission that is valid since
+/// later.
+struct Retirement {
+  static constexpr std::string_view kTag = "rosebud retirement 1";
+
+  crypto::ClusterId cluster;
+  crypto::PublicKey organisation;  // the authority that signs
+  wire::NodeKey node;
+  Timestamp not_before;  // compared with that of admissions; the greatest counts
+
+  Bytes encode() const;
+  static std::optional<Retirement> decode(ByteView bytes);
+  friend bool operator==(const Retirement&, const Retirement&) = default;
+};
+
+/// "End this epoch now": by an organisation, for instance so that its new machine need not wait.
+struct EndRequest {
+  static constexpr std::string_view kTag = "rosebud end request 1";
+
+  crypto::ClusterId cluster;
+  crypto::PublicKey organisation;    // the authority that signs
+  wire::ConfigurationNumber number;  // of the epoch that shall end
+
+  Bytes encode() const;
+  static std::optional<EndRequest> decode(ByteView bytes);
+  friend bool operator==(const EndRequest&, const EndRequest&) = default;
 };
 
 /// A service member's probes of a node fail, or it answers (again).
@@ -71,8 +100,19 @@ struct NoReveal {
   wire::NodeKey node;
 };
 
+/// Decided by more than two thirds of the organisations.
+struct Enact {
+  SignedDecree decree;
+};
+struct RetireNode {
+  wire::SignedBytes retirement;
+};
+struct EndEpoch {
+  wire::SignedBytes request;
+};
+
 using Operation = std::variant<Reachability, AdmitNode, RevokeNode, PrepareEpoch, Announce,
-                               NoAnnouncement, Reveal, NoReveal>;
+                               NoAnnouncement, Reveal, NoReveal, Enact, RetireNode, EndEpoch>;
 
 inline constexpr std::size_t kStatementSizeMax = 1024;
 

@@ -39,9 +39,10 @@ Carried handed_over(const Machine& machine) {
   const State& state = machine.state();
   CHECK(state.phase == Phase::kSealed);
   Carried out = state.carried;
-  out.wishes = left_over(state.carried.wishes, state.next.nodes, state.prepared_ms);
+  out.wishes = left_over(state.carried.wishes, state.next, state.prepared_ms);
   out.seated_since_ms.clear();
   if (is_planted(Bug::kEarlyEndsForgotten)) out.early_ends_ms.clear();
+  if (is_planted(Bug::kDecreesForgotten)) out.enacted_s.clear();
   for (const State::Candidate& one : state.candidates) {
     const auto before = state.carried.seated_since_ms.find(one.node);
     const bool was_seated =

@@ -3,8 +3,8 @@
 namespace rosebud::service {
 namespace {
 
-constexpr std::uint8_t kLayout = 1;       // of what is handed over
-constexpr std::uint8_t kStateLayout = 2;  // 1 had nobody set aside
+constexpr std::uint8_t kLayout = 2;  // of what is handed over; 1 had no retirements, no decrees
+constexpr std::uint8_t kStateLayout = 3;  // 1 had nobody set aside; 2 had layout 1 of the above
 /// Longest list that is read; what a list may hold is decided when something is added.
 constexpr std::size_t kListMax = 65536;
 
@@ -42,6 +42,15 @@ std::map<wire::NodeKey, std::uint64_t> read_times(wire::Reader& in) {
   return out;
 }
 
+void write(wire::Writer& out, const OwnedNode& one) {
+  out.raw(one.organisation.view()).raw(one.node.view());
+}
+OwnedNode read_owned(wire::Reader& in) {
+  OwnedNode out{.organisation = in.fixed<crypto::PublicKey>()};
+  out.node = in.fixed<wire::NodeKey>();
+  return out;
+}
+
 void write(wire::Writer& out, const Said& said) {
   write_count(out, said.size());
   for (const auto& [about, by] : said) {
@@ -62,8 +71,12 @@ void write(wire::Writer& out, const Carried& carried) {
   write_count(out, carried.wishes.admissions.size());
   for (const wire::SignedBytes& one : carried.wishes.admissions) wire::write(out, one);
   write_count(out, carried.wishes.revoked.size());
-  for (const Revoked& one : carried.wishes.revoked)
-    out.raw(one.organisation.view()).raw(one.node.view());
+  for (const OwnedNode& one : carried.wishes.revoked) write(out, one);
+  write_count(out, carried.wishes.retired_s.size());
+  for (const auto& [node, since] : carried.wishes.retired_s) {
+    write(out, node);
+    out.u64(since);
+  }
   write(out, carried.wishes.inactive_since_ms);
   write(out, carried.seated_since_ms);
   write_count(out, carried.early_ends_ms.size());
@@ -73,6 +86,16 @@ void write(wire::Writer& out, const Carried& carried) {
     out.raw(organisation.view()).u64(one.day).u64(one.count);
   }
   write(out, carried.stated_s);
+  write_count(out, carried.wishes.organisations_admitted.size());
+  for (const auto& [authority, one] : carried.wishes.organisations_admitted) {
+    out.raw(authority.view()).text(one.name).u64(one.quota_bytes);
+  }
+  write(out, carried.wishes.organisations_revoked);
+  write_count(out, carried.enacted_s.size());
+  for (const auto& [decree, until] : carried.enacted_s) out.raw(decree.view()).u64(until);
+  write_count(out, carried.end_requested_ms.size());
+  for (const auto& [authority, time] : carried.end_requested_ms)
+    out.raw(authority.view()).u64(time);
 }
 Carried read_carried(wire::Reader& in) {
   Carried out;
@@ -80,9 +103,11 @@ Carried read_carried(wire::Reader& in) {
     out.wishes.admissions.push_back(wire::read_signed_bytes(in, kStatementSizeMax));
   }
   for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
-    Revoked one{.organisation = in.fixed<crypto::PublicKey>()};
-    one.node = in.fixed<wire::NodeKey>();
-    out.wishes.revoked.insert(one);
+    out.wishes.revoked.insert(read_owned(in));
+  }
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    const OwnedNode one = read_owned(in);
+    out.wishes.retired_s[one] = in.u64();
   }
   out.wishes.inactive_since_ms = read_times(in);
   out.seated_since_ms = read_times(in);
@@ -94,6 +119,22 @@ Carried read_carried(wire::Reader& in) {
     one.count = in.u64();
   }
   out.stated_s = read_times(in);
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    const auto authority = in.fixed<crypto::PublicKey>();
+    AdmitOrganisation& one = out.wishes.organisations_admitted[authority];
+    one.authority = authority;
+    one.name = in.text(wire::kNameSizeMax);
+    one.quota_bytes = in.u64();
+  }
+  out.wishes.organisations_revoked = read_set<crypto::PublicKey>(in);
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    const auto decree = in.fixed<crypto::Digest>();
+    out.enacted_s[decree] = in.u64();
+  }
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    const auto authority = in.fixed<crypto::PublicKey>();
+    out.end_requested_ms[authority] = in.u64();
+  }
   return out;
 }
 
@@ -146,7 +187,7 @@ Bytes State::encode() const {
   out.u8(static_cast<std::uint8_t>(phase));
   write(out, unreachable);
   write(out, reachable);
-  out.u64(prepared_ms);
+  out.u8(is_end_requested ? 1 : 0).u64(prepared_ms);
   out.bytes32(next.nodes.empty() ? Bytes{} : next.encode());
   write(out, added);
   write(out, candidates);
@@ -170,6 +211,7 @@ std::optional<State> State::decode(ByteView bytes) {
   out.phase = static_cast<Phase>(phase);
   out.unreachable = read_said(in);
   out.reachable = read_said(in);
+  out.is_end_requested = in.u8() == 1;
   out.prepared_ms = in.u64();
   const ByteView next = in.bytes32(membership::kDescriptionBodySizeMax);
   if (!next.empty()) {

@@ -32,6 +32,10 @@ struct Carried {
   /// Of nodes that are in by a statement: since when that is valid. An older one does not bring
   /// back the directory or the address that they had.
   std::map<wire::NodeKey, std::uint64_t> stated_s;
+  /// Decrees that were carried out, by decree_hash(), and until when (seconds) they would be valid.
+  std::map<crypto::Digest, std::uint64_t> enacted_s;
+  /// When an organisation last had an epoch ended, within the last hour.
+  std::map<crypto::PublicKey, std::uint64_t> end_requested_ms;
 
   Bytes encode() const;
   static std::optional<Carried> decode(ByteView bytes);
@@ -50,6 +54,7 @@ struct State {
   // ---- While it runs ----
   Said unreachable;
   Said reachable;
+  bool is_end_requested = false;
 
   // ---- On the way to the end ----
   std::uint64_t prepared_ms = 0;     // agreed time of prepare-epoch
@@ -76,8 +81,11 @@ struct State {
 };
 
 inline constexpr std::size_t kAdmissionsMax = 1024;
-/// Of one organisation: at most so many admissions wait, and so many keys are revoked.
+/// Of one organisation: at most so many admissions wait, so many keys are revoked by itself.
 inline constexpr std::size_t kAdmissionsOfOneMax = 128;
 inline constexpr std::size_t kRevokedOfOneMax = 1024;
+/// Retired keys of one organisation, and decrees that are remembered.
+inline constexpr std::size_t kRetiredOfOneMax = 1024;
+inline constexpr std::size_t kEnactedMax = 256;
 
 }  // namespace rosebud::service

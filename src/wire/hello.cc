@@ -56,7 +56,7 @@ std::optional<HelloAnswer> HelloAnswer::decode(ByteView bytes) {
   HelloAnswer out;
   if (in.u32() != kAnswerMagic) return std::nullopt;
   const std::uint8_t verdict = in.u8();
-  if (verdict > static_cast<std::uint8_t>(HelloVerdict::kAdmissionExpired)) in.fail();
+  if (verdict > static_cast<std::uint8_t>(HelloVerdict::kAdmissionRevokedOrganisation)) in.fail();
   out.verdict = static_cast<HelloVerdict>(verdict);
   out.version = in.u16();
   out.cluster = in.fixed<crypto::ClusterId>();
@@ -91,6 +91,8 @@ std::string_view text_of(HelloVerdict verdict) {
       return "the admission statement is not valid yet";
     case HelloVerdict::kAdmissionExpired:
       return "the admission statement has expired";
+    case HelloVerdict::kAdmissionRevokedOrganisation:
+      return "the organisation that signed the admission was revoked";
   }
   return "unknown";
 }

@@ -40,6 +40,7 @@ enum class HelloVerdict : std::uint8_t {
   kAdmissionOtherRole = 9,
   kAdmissionNotYetValid = 10,
   kAdmissionExpired = 11,
+  kAdmissionRevokedOrganisation = 12,
 };
 /// For a person.
 std::string_view text_of(HelloVerdict verdict);

@@ -185,7 +185,7 @@ using Message = std::variant<Request, Answer>;
 
 inline constexpr std::size_t kRangePartsMax = 16;
 inline constexpr std::size_t kRangeEntriesMax = 256;
-inline constexpr std::size_t kHandInSizeMax = 2048;
+inline constexpr std::size_t kHandInSizeMax = 32U << 10;
 inline constexpr std::size_t kNoticeSizeMax = 2 * 1024 * 1024;
 /// One description and the most of them in one answer.
 inline constexpr std::size_t kDescriptionSizeMax = 1024 * 1024;

@@ -40,6 +40,14 @@ class Cluster {
     return sign(statement(n, organisation), organisation);
   }
   RevokeNode revocation(std::size_t n, std::size_t organisation) const;
+  RetireNode retirement(std::size_t n, std::size_t organisation, Timestamp not_before) const;
+  EndEpoch end_request(wire::ConfigurationNumber number, std::size_t organisation) const;
+  /// `organisation`: of the genesis, or one that may come later.
+  static crypto::SecretKey authority(std::size_t organisation);
+  static std::string name_of_organisation(std::size_t organisation);
+  /// Valid for a day; `signers`: organisations, one twice where it stands there twice.
+  Enact decree(const Decree::What& what, Timestamp now,
+               const std::vector<std::size_t>& signers) const;
 
  private:
   membership::Node node(std::size_t n, const crypto::Digest& randomness) const;

@@ -48,6 +48,9 @@ std::vector<Weight> weights_of(std::string_view scenario, bool is_quiet) {
     return {{kLie, 40, 1},     {kLoss, 20, 1},  {kCrash, 40, 6}, {kOutage, 70, 8},
             {kRevoke, 70, 10}, {kFlood, 30, 1}, {kWipe, 30, 2}};
   }
+  if (scenario == "organisations") {
+    return {{kLie, 60, 1}, {kLoss, 20, 1}, {kLatency, 40, 1}, {kCrash, 40, 6}, {kOutage, 30, 3}};
+  }
   if (scenario == "clocks") {
     return {{kClocks, 100, 1}, {kClockJump, 80, 10}, {kWildClock, 40, 1},
             {kLie, 50, 1},     {kLatency, 40, 1},    {kCrash, 40, 5}};
@@ -136,7 +139,7 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
 
 WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random& random) {
   WorldOptions out{.seed = seed};
-  const bool is_large = scenario == "churn" || random.chance(1, 4);
+  const bool is_large = scenario == "churn" || scenario == "organisations" || random.chance(1, 4);
   out.organisations = is_large ? 5 : 4;
   out.nodes_of_each = is_large ? 3 : 2;
   membership::Settings& settings = out.settings;
@@ -174,6 +177,7 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   out.is_quiet = scenario == "calm" || scenario == "one-organisation" ||
                  (scenario == "byzantine" && random.chance(1, 2));
   out.has_office = scenario == "calm" || scenario == "churn" || random.chance(1, 2);
+  out.has_assembly = scenario == "organisations";
   out.is_misbehaving_after_healing = random.chance(1, 2);
   const std::size_t each = out.world.nodes_of_each;
   const std::size_t faulty = random.below(out.world.organisations);

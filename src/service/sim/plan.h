@@ -54,6 +54,8 @@ struct Plan {
   bool is_misbehaving_after_healing = false;
   /// Whether people hand in admissions, right ones and wrong ones.
   bool has_office = false;
+  /// Whether organisations decide together, or pretend to.
+  bool has_assembly = false;
   std::string story;
 };
 
@@ -71,6 +73,8 @@ inline constexpr Scenario kScenarios[] = {
     {"one-organisation",
      "one organisation lies, is down, forgets, all the time; nothing else fails"},
     {"churn", "nodes are admitted, revoked, evicted and admitted again; statements without end"},
+    {"organisations",
+     "organisations come and go by decree, retire nodes, end epochs; decrees by too few, forged"},
     {"clocks", "clocks that are off and jump; one organisation lies, or is off by days"},
 };
 bool is_scenario(std::string_view name);

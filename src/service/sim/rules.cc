@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "service/sim/statement_rules.h"
+
 namespace rosebud::service::sim {
 namespace {
 
@@ -10,8 +12,6 @@ using membership::Node;
 
 constexpr std::uint64_t kSecondMs = 1000;
 constexpr std::uint64_t kHourMs = 3600 * kSecondMs;
-constexpr std::uint64_t kDayMs = 24 * kHourMs;
-constexpr std::uint64_t kNewKeysPerDay = 64;       // design 3.4
 constexpr std::size_t kEndsBeforeTimePerHour = 6;  // design 7
 
 std::string short_name(const wire::NodeKey& node) { return to_hex(node.view()).substr(0, 8); }
@@ -82,13 +82,12 @@ class StepRules {
       return before_.encode() == after_.encode() ? "" : "a step that may change nothing does";
     }
     for (const auto rule :
-         {&StepRules::of_words, &StepRules::of_reachability, &StepRules::of_admissions,
-          &StepRules::of_revocations, &StepRules::of_phases, &StepRules::of_candidates,
-          &StepRules::of_announcements, &StepRules::of_shares}) {
+         {&StepRules::of_words, &StepRules::of_reachability, &StepRules::of_phases,
+          &StepRules::of_candidates, &StepRules::of_announcements, &StepRules::of_shares}) {
       std::string out = (this->*rule)();
       if (!out.empty()) return out;
     }
-    return {};
+    return problem_of_statements(step_);
   }
 
  private:
@@ -152,105 +151,6 @@ class StepRules {
     return {};
   }
 
-  // ---- Statements ----
-
-  std::string of_admissions() const {
-    const auto& before = before_.carried.wishes.admissions;
-    const auto& after = after_.carried.wishes.admissions;
-    for (const wire::SignedBytes& one : after) {
-      if (std::ranges::find(before, one) != before.end()) continue;
-      std::string out = of_admission(one);
-      if (!out.empty()) return out;
-    }
-    if (after == before) return {};
-    // One is lost only to a later one for the same key.
-    const std::size_t lost_count = static_cast<std::size_t>(std::ranges::count_if(
-        before, [&](const auto& one) { return std::ranges::find(after, one) == after.end(); }));
-    if (lost_count > 1) return "admissions are lost";
-    if (after.size() < before.size()) return "an admission is lost";
-    return {};
-  }
-
-  std::string of_admission(const wire::SignedBytes& admission) const {
-    const auto* asked = as<AdmitNode>();
-    if (!asked || !(asked->admission == admission)) return "an admission that nobody handed in";
-    if (before_.phase != Phase::kRunning) return "an admission after prepare-epoch";
-    const auto statement = wire::AdmissionStatement::decode(admission.statement);
-    if (!statement) return "an admission that cannot be read";
-    const auto organisation = epoch_.organisation_index(statement->organisation);
-    if (!organisation || statement->cluster != epoch_.cluster() ||
-        statement->role != wire::Role::kNode ||
-        !wire::is_signed_by<wire::AdmissionStatement>(crypto::model_scheme(),
-                                                      statement->organisation, admission)) {
-      return "an admission that no organisation signed";
-    }
-    const Timestamp now(step_.time_ms / kSecondMs);
-    if (now < statement->not_before || now >= statement->not_after) {
-      return "an admission that is not valid now";
-    }
-    if (before_.carried.wishes.revoked.contains({statement->organisation, statement->subject})) {
-      return "an admission of a node that was revoked";
-    }
-    const Node* node = find(epoch_.nodes(), statement->subject);
-    if (node && node->organisation != *organisation) return "an admission of another's node";
-    const std::string out = of_order(*statement);
-    return !out.empty() || node ? out : of_count(*statement);
-  }
-
-  /// An older statement does not bring back what a later one changed.
-  std::string of_order(const wire::AdmissionStatement& statement) const {
-    const auto& stated = before_.carried.stated_s;
-    const auto at = stated.find(statement.subject);
-    if (at != stated.end() && statement.not_before.value <= at->second) {
-      return "an admission that is older than what the node is in by";
-    }
-    for (const wire::SignedBytes& one : before_.carried.wishes.admissions) {
-      const auto other = wire::AdmissionStatement::decode(one.statement);
-      if (other->subject == statement.subject && other->organisation == statement.organisation &&
-          statement.not_before <= other->not_before) {
-        return "an admission that is older than one that waits";
-      }
-    }
-    return {};
-  }
-
-  std::string of_count(const wire::AdmissionStatement& statement) const {
-    const bool is_later_one =
-        std::ranges::any_of(before_.carried.wishes.admissions, [&](const wire::SignedBytes& one) {
-          const auto other = wire::AdmissionStatement::decode(one.statement);
-          return other->subject == statement.subject &&
-                 other->organisation == statement.organisation;
-        });
-    if (is_later_one) return {};
-    const auto count_in = [&](const State& state) -> std::uint64_t {
-      const auto at = state.carried.admitted.find(statement.organisation);
-      const bool is_today =
-          at != state.carried.admitted.end() && at->second.day == step_.time_ms / kDayMs;
-      return is_today ? at->second.count : 0;
-    };
-    if (count_in(after_) != count_in(before_) + 1) return "a new key is not counted";
-    if (count_in(after_) > kNewKeysPerDay) return "an organisation has too many new keys in a day";
-    return {};
-  }
-
-  std::string of_revocations() const {
-    const auto& before = before_.carried.wishes.revoked;
-    const auto& after = after_.carried.wishes.revoked;
-    if (!std::ranges::includes(after, before)) return "a revocation is lost";
-    for (const Revoked& one : after) {
-      if (before.contains(one)) continue;
-      const auto* asked = as<RevokeNode>();
-      const auto stated = asked ? Revocation::decode(asked->revocation.statement) : std::nullopt;
-      if (!stated || stated->organisation != one.organisation || stated->node != one.node ||
-          !epoch_.organisation_index(one.organisation) ||
-          !wire::is_signed_by<Revocation>(crypto::model_scheme(), one.organisation,
-                                          asked->revocation)) {
-        return "a revocation that no organisation signed";
-      }
-    }
-    return {};
-  }
-
   // ---- The end of the epoch ----
 
   std::string of_phases() const {
@@ -281,9 +181,7 @@ class StepRules {
     const std::uint64_t length_ms = epoch_.settings().epoch_seconds * kSecondMs;
     const std::uint64_t start_ms = epoch_.start().value * kSecondMs;
     if (length_ms > 0 && step_.time_ms >= start_ms + length_ms) return {};
-    const bool does_anybody_leave = std::ranges::any_of(
-        epoch_.nodes(), [this](const Node& node) { return !find(after_.next.nodes, node.key); });
-    if (!does_anybody_leave) return "the epoch ends before its time without a reason";
+    if (!is_there_a_reason()) return "the epoch ends before its time without a reason";
     const auto recent =
         std::ranges::count_if(before_.carried.early_ends_ms,
                               [this](std::uint64_t end) { return end + kHourMs > step_.time_ms; });
@@ -293,6 +191,17 @@ class StepRules {
     const auto& ends = after_.carried.early_ends_ms;
     if (ends.empty() || ends.back() != step_.time_ms) return "an early end is not counted";
     return {};
+  }
+
+  /// Somebody leaves who has to, or an organisation.
+  bool is_there_a_reason() const {
+    const bool does_node_go = std::ranges::any_of(epoch_.nodes(), [this](const Node& node) {
+      return !find(after_.next.nodes, node.key) &&
+             (is_sent_away(epoch_, after_, node) ||
+              after_.carried.wishes.inactive_since_ms.contains(node.key));
+    });
+    return does_node_go || before_.is_end_requested ||
+           after_.next.organisations != epoch_.organisations();
   }
 
   /// All commitments of the header are open, or 2F+1 said that one is not.
@@ -378,10 +287,9 @@ class StepRules {
     return of_any_candidates();
   }
   bool is_barred(const wire::NodeKey& node) const {
-    const auto& wishes = after_.carried.wishes;
-    const Node* own = find(epoch_.nodes(), node);
-    return !find(after_.next.nodes, node) || wishes.inactive_since_ms.contains(node) ||
-           wishes.revoked.contains({epoch_.organisations()[own->organisation].authority, node});
+    return !find(after_.next.nodes, node) ||
+           after_.carried.wishes.inactive_since_ms.contains(node) ||
+           is_sent_away(epoch_, after_, *find(epoch_.nodes(), node));
   }
 
   std::string of_announcements() const {
@@ -426,7 +334,9 @@ class StepRules {
                                }) ||
            std::ranges::any_of(epoch_.service(),
                                [&](const auto& one) { return one.epoch_key == key; }) ||
-           epoch_.organisation_index(key) || find(after_.next.nodes, key);
+           std::ranges::any_of(after_.next.organisations,
+                               [&](const auto& one) { return one.authority == key; }) ||
+           find(after_.next.nodes, key);
   }
 
   std::string of_shares() const {
@@ -470,8 +380,8 @@ class SuccessorRules {
   std::string problem() const {
     for (const auto rule :
          {&SuccessorRules::of_signatures, &SuccessorRules::of_times, &SuccessorRules::of_randomness,
-          &SuccessorRules::of_settings, &SuccessorRules::of_leaving, &SuccessorRules::of_nodes,
-          &SuccessorRules::of_seats}) {
+          &SuccessorRules::of_settings, &SuccessorRules::of_leaving, &SuccessorRules::of_staying,
+          &SuccessorRules::of_nodes, &SuccessorRules::of_seats}) {
       std::string out = (this->*rule)();
       if (!out.empty()) return out;
     }
@@ -523,34 +433,56 @@ class SuccessorRules {
   }
 
   std::string of_settings() const {
-    const bool is_same = next_.settings() == current_.settings() &&
-                         next_.organisations() == current_.organisations();
-    return is_same ? "" : "settings or organisations change";
+    if (next_.settings() != current_.settings()) return "settings change";
+    return problem_of_organisations(current_, sealed_, next_);
   }
 
-  bool is_revoked(const Node& node) const {
-    return sealed_.carried.wishes.revoked.contains(
-        {current_.organisations()[node.organisation].authority, node.key});
-  }
-
-  /// Revoked, or unreachable for long enough; of these at most f of any group (design 8.2).
+  /// Revoked, retired, or unreachable for long enough; of the latter two at most f of any group
+  /// (design 8.2).
   std::string of_leaving() const {
     std::set<std::uint32_t> evicted;
     for (std::uint32_t i = 0; i < current_.nodes().size(); ++i) {
       const Node& node = current_.nodes()[i];
-      if (find(next_.nodes(), node.key) || is_revoked(node)) continue;
+      if (find(next_.nodes(), node.key) || is_sent_away(current_, sealed_, node)) continue;
+      evicted.insert(i);
+      if (is_retired(current_, sealed_, node)) continue;
       const auto& inactive = sealed_.carried.wishes.inactive_since_ms;
       const auto at = inactive.find(node.key);
       if (at == inactive.end()) return "a node is gone without a reason";
       const std::uint64_t due = at->second + current_.settings().evict_after_seconds * kSecondMs;
       if (due > sealed_.prepared_ms) return "a node is evicted before its time";
-      evicted.insert(i);
     }
     for (const routing::Arc& arc : current_.ring().arcs()) {
       const auto count = std::ranges::count_if(
           arc.group, [&](std::uint32_t node) { return evicted.contains(node); });
-      if (std::cmp_greater(count, current_.f()))
-        return "more than f of a group are evicted at once";
+      if (std::cmp_greater(count, current_.f())) return "more than f of a group leave at once";
+    }
+    return {};
+  }
+
+  /// Whether all groups, and the seats of a service, could be filled by these.
+  bool is_enough(const std::vector<Node>& nodes) const {
+    std::map<std::uint32_t, std::size_t> count_of;
+    std::map<std::uint32_t, std::size_t> able_of;  // who is only coming cannot sit yet
+    for (const Node& node : nodes) {
+      ++count_of[node.organisation];
+      able_of[node.organisation] += find(current_.nodes(), node.key) ? 1 : 0;
+    }
+    std::size_t replicas = 0;
+    std::size_t seats = 0;
+    for (const auto& [organisation, count] : count_of) {
+      replicas += std::min<std::size_t>(count, current_.settings().cap);
+      seats += std::min(able_of[organisation], std::max<std::size_t>(faults_of(current_), 1));
+    }
+    return replicas >= 2 * current_.f() + 1 && seats >= quorum_of(current_);
+  }
+  std::string of_staying() const {
+    if (!is_enough(next_.nodes())) return "too few nodes are left";
+    for (const Node& node : current_.nodes()) {
+      if (!find(next_.nodes(), node.key) || !is_sent_away(current_, sealed_, node)) continue;
+      std::vector<Node> others = next_.nodes();
+      std::erase_if(others, [&node](const Node& one) { return one.key == node.key; });
+      if (is_enough(others)) return "a node stays that was sent away";
     }
     return {};
   }
@@ -576,7 +508,7 @@ class SuccessorRules {
           const auto stated = wire::AdmissionStatement::decode(one.statement);
           return stated && stated->subject == node.key && stated->directory == node.directory &&
                  stated->address == node.address &&
-                 current_.organisations()[node.organisation].authority == stated->organisation &&
+                 next_.organisations()[node.organisation].authority == stated->organisation &&
                  !sealed_.carried.wishes.revoked.contains({stated->organisation, node.key});
         });
   }
@@ -615,6 +547,8 @@ std::string problem_of_handing_over(const membership::Configuration& current, co
   const Wishes& after = handed_over.wishes;
   const auto& nodes = sealed.next.nodes;
   if (after.revoked != before.revoked) return "revocations are not handed over";
+  if (after.retired_s != before.retired_s) return "retirements are not handed over";
+  if (handed_over.enacted_s != sealed.carried.enacted_s) return "decrees are not handed over";
   for (const auto& [node, since] : before.inactive_since_ms) {
     const auto at = after.inactive_since_ms.find(node);
     const bool is_kept = at != after.inactive_since_ms.end() && at->second == since;
@@ -624,6 +558,9 @@ std::string problem_of_handing_over(const membership::Configuration& current, co
     const auto stated = wire::AdmissionStatement::decode(one.statement);
     if (!stated || Timestamp(sealed.prepared_ms / kSecondMs) >= stated->not_after) continue;
     if (before.revoked.contains({stated->organisation, stated->subject})) continue;
+    const auto organisation = std::ranges::find(sealed.next.organisations, stated->organisation,
+                                                &membership::Organisation::authority);
+    if (organisation == sealed.next.organisations.end() || organisation->is_revoked) continue;
     const Node* in = find(nodes, stated->subject);
     const bool is_done = in && in->directory == stated->directory && in->address == stated->address;
     const bool is_kept = std::ranges::find(after.admissions, one) != after.admissions.end();
@@ -640,6 +577,9 @@ std::string problem_of_handing_over(const membership::Configuration& current, co
   }
   if (handed_over.early_ends_ms != sealed.carried.early_ends_ms) {
     return "early ends are not handed over";
+  }
+  if (handed_over.end_requested_ms != sealed.carried.end_requested_ms) {
+    return "who had epochs ended is not handed over";
   }
   if (handed_over.admitted != sealed.carried.admitted) return "counts of keys are not handed over";
   for (const State::Candidate& one : sealed.candidates) {

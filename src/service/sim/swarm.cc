@@ -16,6 +16,7 @@ constexpr Duration kProgressSlack = seconds(45);
 constexpr Duration kPaceSlack = seconds(20);
 constexpr Duration kAllThereLimit = seconds(40);
 constexpr std::size_t kNewNodesMax = 3;
+constexpr std::size_t kNewOrganisationsMax = 2;
 constexpr std::size_t kFloodCount = 80;  // over Machine::kAdmissionsPerDay
 constexpr std::int64_t kDayMs = 86'400'000;
 
@@ -42,6 +43,7 @@ class Run {
     }
     world_.start_all();
     world_.every(milliseconds(300), [this] { lie(); });
+    if (plan_.has_assembly) world_.every(milliseconds(900), [this] { decide_something(); });
     if (plan_.has_office) world_.every(milliseconds(1500), [this] { hand_in_something(); });
     run_until([] { return false; }, plan_.safety_time);
     if (!is_over()) heal();
@@ -271,8 +273,156 @@ class Run {
     world_.start(n);
   }
 
+  // ---- What organisations decide together ----
+
+  Timestamp wall_before(std::uint64_t seconds_ago) const {
+    return Timestamp(wall_s() - seconds_ago);
+  }
+  /// Those that have a say, by number.
+  std::vector<std::size_t> voters() const {
+    std::vector<std::size_t> out;
+    for (std::size_t i = 0; i < plan_.world.organisations + kNewOrganisationsMax; ++i) {
+      if (world_.newest().has_say(Cluster::authority(i).public_key())) out.push_back(i);
+    }
+    return out;
+  }
+  std::optional<std::size_t> revoked_organisation() const {
+    for (std::size_t i = 0; i < plan_.world.organisations + kNewOrganisationsMax; ++i) {
+      const auto key = Cluster::authority(i).public_key();
+      if (world_.newest().organisation_index(key) && !world_.newest().has_say(key)) return i;
+    }
+    return std::nullopt;
+  }
+  std::vector<std::size_t> some(std::vector<std::size_t> of, std::size_t count) {
+    while (of.size() > count) {
+      of.erase(of.begin() + static_cast<std::ptrdiff_t>(random_.below(of.size())));
+    }
+    return of;
+  }
+
+  AdmitOrganisation admission_of(std::size_t organisation) {
+    return {.name = Cluster::name_of_organisation(organisation),
+            .authority = Cluster::authority(organisation).public_key(),
+            .quota_bytes = random_.between(1, 1000)};
+  }
+  static RevokeOrganisation revocation_of(std::size_t organisation) {
+    return {.name = Cluster::name_of_organisation(organisation),
+            .authority = Cluster::authority(organisation).public_key()};
+  }
+  /// One that would change something.
+  Decree::What choose_decree() {
+    const std::size_t organisations = plan_.world.organisations;
+    switch (random_.below(4)) {
+      case 0:  // one at a time: the others make a service and groups all the same
+        if (!is_anybody_to_go_) {
+          is_anybody_to_go_ = true;
+          return revocation_of(random_.below(organisations));
+        }
+        [[fallthrough]];
+      case 1:
+        if (const auto out = revoked_organisation()) {
+          is_anybody_to_go_ = false;
+          return admission_of(*out);
+        }
+        [[fallthrough]];
+      case 2:
+        return admission_of(random_.below(organisations + kNewOrganisationsMax));
+      default: {
+        const std::size_t n = random_.below(world_.cluster().node_count());
+        const std::size_t first = n - n % plan_.world.nodes_of_each;
+        return RevokeAnyNode{.name = world_.cluster().statement(first, 0).name,
+                             .node = world_.key(first)};
+      }
+    }
+  }
+  void hand_in_decree(Enact decree) {
+    decrees_.push_back(decree);
+    hand_in(decree);
+  }
+
+  void decide_something() {
+    if (is_healed_) return;
+    const std::size_t n = random_.below(world_.cluster().node_count());
+    const std::size_t organisation = organisation_of(n);
+    const auto all = voters();
+    const std::size_t too_few = 2 * all.size() / 3;
+    switch (random_.below(12)) {
+      case 10: {  // now and then of an epoch that is over
+        auto number = world_.newest().number();
+        if (number.epoch.value > 2 && random_.chance(1, 3)) number.epoch.value -= 1;
+        auto request = world_.cluster().end_request(number, organisation);
+        if (random_.chance(1, 4)) request.request.signature = {};
+        return hand_in(request);
+      }
+      case 0:
+      case 1:
+        return hand_in_decree(
+            world_.cluster().decree(choose_decree(), wall_before(1), some(all, too_few + 1)));
+      case 2:
+        return hand_in_decree(
+            world_.cluster().decree(choose_false_decree(), wall_before(1), some(all, too_few)));
+      case 3: {
+        auto signers = some(all, too_few);
+        signers.push_back(signers.front());
+        return hand_in_decree(
+            world_.cluster().decree(choose_false_decree(), wall_before(1), signers));
+      }
+      case 4: {  // signatures of a liar under others' names
+        Enact forged =
+            world_.cluster().decree(choose_false_decree(), wall_before(1), some(all, too_few + 1));
+        for (auto& one : forged.decree.signatures) {
+          one.signature = crypto::model_scheme().sign(Cluster::authority(organisation),
+                                                      Decree::kTag, forged.decree.decree);
+        }
+        return hand_in_decree(forged);
+      }
+      case 5: {  // one that has no say any more is among those who sign
+        auto signers = some(all, too_few);
+        if (const auto out = revoked_organisation()) signers.push_back(*out);
+        return hand_in_decree(
+            world_.cluster().decree(choose_false_decree(), wall_before(1), signers));
+      }
+      case 6:
+        if (!decrees_.empty()) hand_in(decrees_[random_.below(decrees_.size())]);
+        return;
+      case 7:
+        return hand_in(world_.cluster().retirement(n, organisation, wall_before(1)));
+      case 8: {  // another's, or an old one
+        const bool is_foreign = random_.chance(1, 2);
+        const std::size_t by =
+            is_foreign ? (organisation + 1) % plan_.world.organisations : organisation;
+        auto retirement =
+            world_.cluster().retirement(n, by, Timestamp(random_.between(1, wall_s())));
+        if (random_.chance(1, 2)) retirement.retirement.signature = {};
+        hand_in(retirement);
+        return hand_in(world_.cluster().admission(n, organisation));
+      }
+      default:
+        return admit_of_new_organisation();
+    }
+  }
+  /// One that must not be carried out: nothing depends on it.
+  Decree::What choose_false_decree() {
+    if (random_.chance(1, 2)) return admission_of(random_.below(plan_.world.organisations));
+    return revocation_of(random_.below(plan_.world.organisations));
+  }
+
+  void admit_of_new_organisation() {
+    const std::size_t which = random_.below(kNewOrganisationsMax);
+    const std::size_t n = world_.cluster().node_count() + kNewNodesMax + which;
+    hand_in(world_.cluster().admission(n, plan_.world.organisations + which));
+    if (world_.is_there(n)) return;
+    world_.add(n);
+    world_.give_chain(n);
+    world_.start(n);
+  }
+
   /// Those who are out, of whatever reason; a node that was revoked is to be refused.
   void bring_back() {
+    if (const auto out = revoked_organisation(); out && is_healed_) {
+      const auto all = voters();
+      hand_in(world_.cluster().decree(admission_of(*out), wall_before(1), all));
+    }
     for (std::size_t n = 0; n < world_.cluster().node_count(); ++n) {
       if (world_.newest().node_index(world_.key(n))) continue;
       auto statement = world_.cluster().statement(n, organisation_of(n));
@@ -304,7 +454,24 @@ class Run {
         ++speaking;
       }
     }
-    return speaking < world_.newest().service_quorum();
+    return speaking < world_.newest().service_quorum() || are_too_few_left();
+  }
+  /// Whether the next service needs a liar: organisations have let so many nodes go.
+  bool are_too_few_left() const {
+    const Machine* machine = nullptr;
+    for (const std::size_t n : world_.members()) {
+      if (!world_.is_faulty(n) && world_.is_up(n) && !machine) machine = world_.node(n).machine();
+    }
+    if (!machine || machine->state().phase == Phase::kRunning) return false;
+    const std::size_t most = std::max<std::size_t>(plan_.world.settings.service_faults, 1);
+    std::map<std::uint32_t, std::size_t> able_of;
+    std::size_t seats = 0;
+    for (const membership::Node& node : machine->state().next.nodes) {
+      const auto n = world_.number_of(node.key);
+      if (!world_.newest().node_index(node.key) || world_.is_faulty(*n)) continue;
+      seats += ++able_of[node.organisation] <= most ? 1 : 0;
+    }
+    return seats < world_.newest().service_quorum();
   }
 
   void demand_progress() {
@@ -336,6 +503,8 @@ class Run {
   World world_;
   Checkers checkers_;
   Random random_;
+  std::vector<Enact> decrees_;  // all that were handed in
+  bool is_anybody_to_go_ = false;
   std::uint64_t excused_ = 0;
   std::uint64_t paced_epoch_ = 0;
   Instant paced_since_;
