@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "apps/rosebud/commands.h"
+#include "apps/rosebud/epoch_end.h"
 #include "apps/rosebud/epoch_export.h"
 #include "base/parallel.h"
 #include "membership/epoch_file.h"
@@ -377,6 +378,7 @@ void add_epoch_commands(CLI::App& app, Globals& globals) {
     out->callback([&globals, options, command] { command(globals, *options); });
     return out;
   };
+  add_epoch_end_command(*epoch, globals);
   add("list", "One line for each epoch, verified", list);
   add("show", "All of one epoch, verified from the genesis up to it", show)
       ->add_option("epoch", options->epoch, "Its number; the genesis is epoch 1")

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <charconv>
 
-#include "apps/rosebud/commands.h"
+#include "apps/rosebud/decree_commands.h"
 #include "base/files.h"
 #include "client/record_writer.h"
 #include "crypto/key_file.h"
@@ -221,8 +221,7 @@ wire::SignedBytes sign_admission(const crypto::SecretKey& authority,
   const std::uint64_t now = wall_seconds();
   statement.cluster = cluster;
   statement.organisation = authority.public_key();
-  // Clocks of machines differ by minutes, not by an hour.
-  statement.not_before = Timestamp(now - 3600);
+  statement.not_before = Timestamp(now - kStatementsEarlier);
   statement.not_after = Timestamp(now + days * 86400);
   return wire::sign(crypto::ed25519(), authority, statement);
 }
@@ -381,6 +380,7 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
   add_admission("admit-client", wire::Role::kClient,
                 "Admit a client; makes its key and rosebud.toml where they are missing");
   add_admission("admit-node", wire::Role::kNode, "Admit a node by its request");
+  add_decree_commands(*org, globals);
 
   auto* node_new = app.get_subcommand("node")->add_subcommand(
       "new", "Make a node's key and its request to be admitted");

@@ -8,6 +8,10 @@
 
 namespace rosebud::apps {
 
+/// Statements are valid since so many seconds before they are made: clocks of machines differ by
+/// minutes, not by an hour.
+inline constexpr std::uint64_t kStatementsEarlier = 3600;
+
 /// Since 1970, by this machine's clock.
 std::uint64_t wall_seconds();
 

@@ -3,9 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 
-#include "apps/rosebud/commands.h"
+#include "apps/rosebud/handing_in.h"
 #include "apps/rosebud/identity.h"
 #include "apps/rosebud/member_plan.h"
 #include "crypto/key_file.h"
@@ -19,19 +18,15 @@ namespace {
 namespace stdfs = std::filesystem;
 
 using membership::Configuration;
-using ConfigurationPointer = std::shared_ptr<const Configuration>;
 
 struct MemberOptions {
   std::string name;
   std::string statement;
   std::string organisation;
   bool is_confirmed = false;
+  bool is_forced = false;
   bool is_waiting = false;
 };
-
-ConfigurationPointer newest(const Globals& globals, client::Session& session) {
-  return session.learn_newest(std::min<Duration>(globals.timeout(), std::chrono::seconds(5)));
-}
 
 nlohmann::json json_of(const Configuration& configuration, std::uint32_t index) {
   const membership::Node& node = configuration.nodes()[index];
@@ -77,50 +72,6 @@ void list(const Globals& globals) {
          {"epoch", configuration->number().epoch.value},
          {"members", members}},
         text);
-}
-
-/// Has it ordered; ends the program with what to do when that was not possible.
-void hand_in(const Globals& globals, client::Session& session, const service::Operation& operation,
-             const std::string& refused_because) {
-  const auto said = session.hand_in(service::encode(operation), globals.timeout());
-  if (!said) {
-    stop(
-        ExitCode::kNoQuorum,
-        {.what = "the configuration service did not take it in time",
-         .cause = "too few of its members answer, an epoch is just ending, or the organisation has "
-                  "used up its admissions of the day",
-         .next = "run the same command again: doing it twice changes nothing"});
-  }
-  if (static_cast<service::Answer>(*said) != service::Answer::kRefused) return;
-  stop(ExitCode::kDenied, {.what = "the configuration service refused it",
-                           .cause = refused_because,
-                           .next = "see who is in: rosebud member list"});
-}
-
-/// "with epoch 8, in about 20 s"
-std::string when(const Configuration& configuration) {
-  const std::uint64_t length = configuration.settings().epoch_seconds;
-  if (length == 0) return "with the next epoch (epochs of this cluster do not end by time)";
-  const std::uint64_t now = wall_seconds();
-  const std::uint64_t end = configuration.start().value + length;
-  return fmt::format("with epoch {}, in about {} s", configuration.number().epoch.value + 1,
-                     end > now ? end - now : 0);
-}
-
-/// Until an epoch says so; ends the program at the time-out.
-template <typename IsTrue>
-ConfigurationPointer wait_for(const Globals& globals, client::Session& session, IsTrue is_true) {
-  const auto end = std::chrono::steady_clock::now() + globals.timeout();
-  while (true) {
-    auto configuration = session.learn_newest(std::chrono::seconds(1));
-    if (is_true(*configuration)) return configuration;
-    if (std::chrono::steady_clock::now() >= end) {
-      stop(ExitCode::kTimeout, {.what = "it is noted, but no epoch says so yet",
-                                .cause = "epochs end by time, or nobody could be replaced yet",
-                                .next = "wait, then: rosebud member list"});
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(200));
-  }
 }
 
 void admit(const Globals& globals, const MemberOptions& options) {
@@ -211,6 +162,41 @@ void revoke(const Globals& globals, const MemberOptions& options) {
                              options.name));
 }
 
+/// Leaves with the next epoch that can do without it; nothing is said about the key.
+void drain(const Globals& globals, const MemberOptions& options) {
+  const auto authority =
+      or_stop(crypto::read_secret_key(stdfs::path(options.organisation) / "authority.key"));
+  const OpenSession session(globals);
+  const auto before = newest(globals, *session);
+  const membership::Node node = revocable(*before, options.name, authority.public_key());
+  if (!options.is_forced) require_safe_without(globals, options.name);
+  if (!options.is_confirmed) {
+    stop(ExitCode::kUsage,
+         {.what = "nothing was drained",
+          .cause = "the data of " + options.name + " moves to others when it leaves",
+          .next = "rosebud member drain " + options.name + " --org " + options.organisation +
+                  " --yes"});
+  }
+  hand_in(globals, *session,
+          service::RetireNode{wire::sign(
+              crypto::ed25519(), authority,
+              service::Retirement{.cluster = before->cluster(),
+                                  .organisation = authority.public_key(),
+                                  .node = node.key,
+                                  .not_before = Timestamp(wall_seconds() - kStatementsEarlier)})},
+          "a later statement of the organisation for this node is there");
+  const auto is_out = [&](const Configuration& one) { return !one.node_index(node.key); };
+  auto after = newest(globals, *session);
+  if (options.is_waiting && !is_out(*after)) after = wait_for(globals, *session, is_out);
+  const std::uint64_t epoch = after->number().epoch.value;
+  print(globals, {{"node", options.name}, {"member", !is_out(*after)}, {"epoch", epoch}},
+        is_out(*after)
+            ? fmt::format("{} is out since epoch {}; keep it running until all others hold their "
+                          "data (rosebud status), then stop it",
+                          options.name, epoch)
+            : fmt::format("{} leaves {}; keep it running", options.name, when(*after)));
+}
+
 }  // namespace
 
 void revoke_member(const Globals& globals, const std::string& name,
@@ -237,8 +223,17 @@ void add_member_commands(CLI::App& app, Globals& globals) {
       ->required();
   revoke_command->add_flag("--yes", options->is_confirmed, "Really revoke");
   revoke_command->callback([&globals, options] { revoke(globals, *options); });
+  auto* drain_command = member->add_subcommand(
+      "drain", "Let a node leave with an epoch to come, as its organisation; it may come back");
+  drain_command->add_option("name", options->name, "Name of the node")->required();
+  drain_command->add_option("--org", options->organisation, "The organisation's folder")
+      ->required();
+  drain_command->add_flag("--yes", options->is_confirmed, "Really let it leave");
+  drain_command->add_flag("--force", options->is_forced,
+                          "Although groups would have fewer replicas");
+  drain_command->callback([&globals, options] { drain(globals, *options); });
   add_member_plan_command(*member, globals);
-  for (auto* command : {admit_command, revoke_command}) {
+  for (auto* command : {admit_command, revoke_command, drain_command}) {
     command->add_flag("--wait", options->is_waiting,
                       "Wait for the epoch that says so, at most --timeout");
   }

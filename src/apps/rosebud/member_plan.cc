@@ -21,8 +21,9 @@ using ConfigurationPointer = std::shared_ptr<const Configuration>;
 constexpr double kWhole = 4294967296.0;  // membership/movement.h
 
 struct PlanOptions {
-  std::vector<std::string> coming;  // files with statements
-  std::vector<std::string> going;   // names
+  std::vector<std::string> coming;    // files with statements
+  std::vector<std::string> going;     // names
+  std::vector<std::string> draining;  // names
   std::uint64_t stored_bytes = 0;
 };
 
@@ -33,6 +34,16 @@ struct Plan {
   std::vector<std::string> waiting;  // whoever does not come or go, and why
   std::uint64_t stored_bytes = 0;    // of all groups together, each copy once; 0: not known
 };
+
+service::OwnedNode member_named(const Configuration& current, const std::string& name) {
+  const auto node = std::ranges::find(current.nodes(), name, &membership::Node::name);
+  if (node == current.nodes().end()) {
+    stop(ExitCode::kNotFound, {.what = "there is no member '" + name + "'",
+                               .cause = "it was removed already, or the name is wrong",
+                               .next = "see who is in: rosebud member list"});
+  }
+  return {.organisation = current.organisations()[node->organisation].authority, .node = node->key};
+}
 
 /// As the configuration service would be asked for it.
 service::Wishes wishes_of(const Configuration& current, const PlanOptions& options) {
@@ -51,16 +62,9 @@ service::Wishes wishes_of(const Configuration& current, const PlanOptions& optio
     }
     out.admissions.push_back(statement);
   }
-  for (const std::string& name : options.going) {
-    const auto node = std::ranges::find(current.nodes(), name, &membership::Node::name);
-    if (node == current.nodes().end()) {
-      stop(ExitCode::kNotFound, {.what = "there is no member '" + name + "'",
-                                 .cause = "it was removed already, or the name is wrong",
-                                 .next = "see who is in: rosebud member list"});
-    }
-    out.revoked.insert(
-        {.organisation = current.organisations()[node->organisation].authority, .node = node->key});
-  }
+  for (const std::string& name : options.going) out.revoked.insert(member_named(current, name));
+  for (const std::string& name : options.draining)
+    out.retired_s.emplace(member_named(current, name), wall_seconds());
   return out;
 }
 
@@ -76,13 +80,20 @@ std::vector<std::string> waiting_in(const service::Wishes& wishes,
                     "key belongs to another organisation");
     }
   }
-  for (const service::Revoked& one : wishes.revoked) {
+  for (const service::OwnedNode& one : wishes.revoked) {
     const auto node = std::ranges::find(nodes, one.node, &membership::Node::key);
     if (node == nodes.end()) continue;
     out.push_back(
         node->name +
-        " would stay: without it a group could not be filled to 2f+1 members; let another "
-        "one come first");
+        " would stay: without it a group could not be filled to 2f+1 members, or the service to "
+        "2F+1; let another one come first");
+  }
+  for (const auto& [one, since] : wishes.retired_s) {
+    const auto node = std::ranges::find(nodes, one.node, &membership::Node::key);
+    if (node == nodes.end()) continue;
+    out.push_back(node->name +
+                  " would stay for the present: at most f of a group leave in one epoch, and no "
+                  "group is left with fewer than 2f+1");
   }
   return out;
 }
@@ -101,7 +112,7 @@ ConfigurationPointer example_of(const Configuration& current, service::NextMembe
                                       .start = current.start(),
                                       .end = current.end(),
                                       .settings = current.settings(),
-                                      .organisations = current.organisations(),
+                                      .organisations = std::move(next.organisations),
                                       .nodes = std::move(next.nodes)}));
 }
 
@@ -210,6 +221,23 @@ std::string text_of(const nlohmann::json& plan) {
 
 }  // namespace
 
+void require_safe_without(const Globals& globals, const std::string& name) {
+  PlanOptions options;
+  options.draining = {name};
+  const Plan plan = make_plan(globals, options);
+  const bool is_worse = plan.movement.exposed_after > plan.movement.exposed_before;
+  if (plan.waiting.empty() && !is_worse) return;
+  std::string cause;
+  for (const std::string& warning : warnings_of(plan))
+    cause += (cause.empty() ? "" : "; ") + warning;
+  stop(ExitCode::kDenied,
+       {.what = name + " is not drained: the others would be worse off",
+        .cause = cause,
+        .next = "let another one come first (rosebud member admit), see rosebud member plan "
+                "--drain " +
+                name + ", or --force"});
+}
+
 void add_member_plan_command(CLI::App& member, Globals& globals) {
   auto options = std::make_shared<PlanOptions>();
   auto* command = member.add_subcommand(
@@ -218,6 +246,8 @@ void add_member_plan_command(CLI::App& member, Globals& globals) {
       ->add_option("--admit", options->coming, "Statement of a node that comes: its node.admission")
       ->type_name("FILE");
   command->add_option("--revoke", options->going, "Name of a node that goes")->type_name("NAME");
+  command->add_option("--drain", options->draining, "Name of a node that is to leave")
+      ->type_name("NAME");
   command
       ->add_option("--stored", options->stored_bytes,
                    "Bytes that are stored, each copy once: to tell bytes beside percentages")

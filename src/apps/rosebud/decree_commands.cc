@@ -1,0 +1,373 @@
+// org list|admit|revoke|revoke-node|show|sign|enact: what organisations decide together. A decree
+// is a file that one of them makes and all pass around until more than two thirds have signed it.
+#include "apps/rosebud/decree_commands.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "apps/rosebud/handing_in.h"
+#include "apps/rosebud/identity.h"
+#include "base/files.h"
+#include "crypto/key_file.h"
+
+namespace rosebud::apps {
+namespace {
+
+namespace stdfs = std::filesystem;
+
+using membership::Configuration;
+using membership::Organisation;
+using service::AdmitOrganisation;
+using service::AuthoritySignature;
+using service::Decree;
+using service::RevokeAnyNode;
+using service::RevokeOrganisation;
+using service::SignedDecree;
+
+constexpr std::string_view kDecreeKind = "rosebud-decree-1 ";
+
+struct DecreeOptions {
+  std::string name;
+  std::string request;
+  std::string file;
+  std::string organisation;
+  std::uint64_t quota_gib = 1024;
+  std::uint64_t days = 14;
+  bool is_confirmed = false;
+  bool is_waiting = false;
+};
+
+void write_decree(const stdfs::path& path, const SignedDecree& decree) {
+  or_stop(replace_file(path, kind_file_text(kDecreeKind, decree.encode())));
+}
+
+struct FoundDecree {
+  SignedDecree file;
+  Decree decree;
+};
+FoundDecree read_decree(const stdfs::path& path) {
+  const Bytes bytes = or_stop(read_kind_file(path, kDecreeKind));
+  auto file = SignedDecree::decode(bytes);
+  auto decree = file ? Decree::decode(file->decree) : std::nullopt;
+  if (!decree) stop(ExitCode::kUsage, wrong_kind(path, kDecreeKind));
+  return {.file = std::move(*file), .decree = std::move(*decree)};
+}
+
+crypto::SecretKey authority_of(const DecreeOptions& options) {
+  return or_stop(crypto::read_secret_key(stdfs::path(options.organisation) / "authority.key"));
+}
+
+const Organisation* find(const Configuration& configuration, const crypto::PublicKey& authority) {
+  const auto index = configuration.organisation_index(authority);
+  return index ? &configuration.organisations()[*index] : nullptr;
+}
+
+// ---- What a decree says ----
+
+nlohmann::json json_of(const Decree::What& what) {
+  if (const auto* one = std::get_if<AdmitOrganisation>(&what)) {
+    return {{"decree", "admit"},
+            {"name", one->name},
+            {"authority", to_hex(one->authority.view())},
+            {"quota_bytes", one->quota_bytes}};
+  }
+  if (const auto* one = std::get_if<RevokeOrganisation>(&what)) {
+    return {{"decree", "revoke"}, {"name", one->name}, {"authority", to_hex(one->authority.view())}};
+  }
+  const auto& one = std::get<RevokeAnyNode>(what);
+  return {{"decree", "revoke-node"}, {"name", one.name}, {"key", to_hex(one.node.view())}};
+}
+
+std::string text_of(const Decree::What& what) {
+  if (const auto* one = std::get_if<AdmitOrganisation>(&what)) {
+    return fmt::format("organisation {} ({}) is in, with a quota of {}", one->name,
+                       to_hex(one->authority.view()),
+                       human_bytes(static_cast<double>(one->quota_bytes)));
+  }
+  if (const auto* one = std::get_if<RevokeOrganisation>(&what)) {
+    return fmt::format("organisation {} ({}) is revoked: its nodes leave, its clients are refused",
+                       one->name, to_hex(one->authority.view()));
+  }
+  const auto& one = std::get<RevokeAnyNode>(what);
+  return fmt::format("node {} ({}) is revoked for ever", one.name, to_hex(one.node.view()));
+}
+
+bool is_so(const Configuration& configuration, const Decree::What& what) {
+  if (const auto* one = std::get_if<AdmitOrganisation>(&what)) {
+    const Organisation* found = find(configuration, one->authority);
+    return found && !found->is_revoked && found->quota_bytes == one->quota_bytes;
+  }
+  if (const auto* one = std::get_if<RevokeOrganisation>(&what)) {
+    return !configuration.has_say(one->authority);
+  }
+  return !configuration.node_index(std::get<RevokeAnyNode>(what).node);
+}
+
+std::string date_of(Timestamp time) {
+  return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(static_cast<std::time_t>(time.value)));
+}
+
+/// Who of these organisations has signed, and who has not.
+struct Signers {
+  std::vector<std::string> have;
+  std::vector<std::string> have_not;
+  std::size_t needed = 0;
+  std::size_t without_say = 0;  // signatures that do not count
+};
+Signers signers_of(const Configuration& configuration, const SignedDecree& decree) {
+  Signers out{.needed = service::signatures_needed(configuration)};
+  for (const Organisation& one : configuration.organisations()) {
+    if (one.is_revoked) continue;
+    const auto at = std::ranges::find(decree.signatures, one.authority,
+                                      &AuthoritySignature::authority);
+    const bool has = at != decree.signatures.end() &&
+                     crypto::ed25519().verify(one.authority, Decree::kTag, decree.decree,
+                                              at->signature);
+    (has ? out.have : out.have_not).push_back(one.name);
+  }
+  out.without_say = decree.signatures.size() - out.have.size();
+  return out;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  return names.empty() ? "nobody" : fmt::format("{}", fmt::join(names, ", "));
+}
+
+nlohmann::json json_of(const Decree& decree, const Signers& signers) {
+  nlohmann::json out = json_of(decree.what);
+  out["signed"] = signers.have;
+  out["not_signed"] = signers.have_not;
+  out["needed"] = signers.needed;
+  out["valid_until"] = decree.not_after.value;
+  return out;
+}
+
+std::string text_of(const Decree& decree, const Signers& signers) {
+  return fmt::format("{}\nsigned by {}; {} of {} organisations have to sign\nnot yet: {}\nvalid until {}",
+                     text_of(decree.what), joined(signers.have), signers.needed,
+                     signers.have.size() + signers.have_not.size(), joined(signers.have_not),
+                     date_of(decree.not_after));
+}
+
+// ---- Commands ----
+
+void list(const Globals& globals) {
+  const OpenSession session(globals);
+  const auto configuration = newest(globals, *session);
+  nlohmann::json all = nlohmann::json::array();
+  std::string text = fmt::format("epoch {}: {} of them have to sign what they decide together",
+                                 configuration->number().epoch.value,
+                                 service::signatures_needed(*configuration));
+  for (std::uint32_t i = 0; i < configuration->organisations().size(); ++i) {
+    const Organisation& one = configuration->organisations()[i];
+    const auto nodes = std::ranges::count(configuration->nodes(), i, &membership::Node::organisation);
+    all.push_back({{"name", one.name},
+                   {"authority", to_hex(one.authority.view())},
+                   {"quota_bytes", one.quota_bytes},
+                   {"nodes", nodes},
+                   {"revoked", one.is_revoked}});
+    text += fmt::format("\n{:<16} {:>3} nodes  quota {:>10}  {}{}", one.name, nodes,
+                        human_bytes(static_cast<double>(one.quota_bytes)),
+                        to_hex(one.authority.view()), one.is_revoked ? "  revoked" : "");
+  }
+  if (globals.is_quiet) {
+    text.clear();
+    for (const auto& one : all) text += (text.empty() ? "" : "\n") + one["name"].get<std::string>();
+  }
+  print(globals, {{"epoch", configuration->number().epoch.value}, {"organisations", all}}, text);
+}
+
+/// Makes the file, signed by the first.
+void begin(const Globals& globals, const Configuration& configuration,
+           const DecreeOptions& options, Decree::What what) {
+  const auto authority = authority_of(options);
+  std::error_code error;
+  if (stdfs::exists(options.file, error)) {
+    stop(ExitCode::kUsage, {.what = options.file + " is there already",
+                            .cause = "it is another decree, or the same one",
+                            .next = "look at it: rosebud org show " + options.file});
+  }
+  if (!configuration.has_say(authority.public_key())) {
+    stop(ExitCode::kDenied, {.what = options.organisation + " has no say in this cluster",
+                             .cause = "it is no organisation of the cluster, or was revoked",
+                             .next = "see who has: rosebud org list"});
+  }
+  const std::uint64_t now = wall_seconds();
+  const std::uint64_t days = std::clamp<std::uint64_t>(options.days, 1, 30);
+  const Decree decree{.cluster = configuration.cluster(),
+                      .not_before = Timestamp(now - kStatementsEarlier),
+                      .not_after = Timestamp(now + days * 86400),
+                      .what = std::move(what)};
+  SignedDecree out{.decree = decree.encode(), .signatures = {}};
+  out.sign(authority, crypto::ed25519());
+  write_decree(options.file, out);
+  const Signers signers = signers_of(configuration, out);
+  print(globals, json_of(decree, signers),
+        text_of(decree, signers) + "\nnext, at another organisation: rosebud org sign " +
+            options.file + " --org ITS-FOLDER --yes");
+}
+
+void admit(const Globals& globals, const DecreeOptions& options) {
+  const auto json =
+      nlohmann::json::parse(or_stop(read_text_file(options.request, 65536)), nullptr, false);
+  const auto text = [&](const char* name) {
+    return json.is_object() && json.contains(name) && json[name].is_string()
+               ? json[name].get<std::string>()
+               : std::string();
+  };
+  const auto authority = from_hex(text("authority"));
+  if (!wire::is_name(text("name")) || !authority || authority->size() != 32) {
+    stop(ExitCode::kUsage, {.what = options.request + " describes no organisation",
+                            .cause = "it was changed, or another file was named",
+                            .next = "it makes organisation.json with `rosebud org new`"});
+  }
+  const OpenSession session(globals);
+  begin(globals, *newest(globals, *session), options,
+        AdmitOrganisation{.name = text("name"),
+                          .authority = *crypto::PublicKey::from(*authority),
+                          .quota_bytes = options.quota_gib << 30});
+}
+
+void revoke(const Globals& globals, const DecreeOptions& options) {
+  const OpenSession session(globals);
+  const auto configuration = newest(globals, *session);
+  const auto& all = configuration->organisations();
+  const auto at = std::ranges::find(all, options.name, &Organisation::name);
+  if (at == all.end()) {
+    stop(ExitCode::kNotFound, {.what = "there is no organisation '" + options.name + "'",
+                               .cause = "the name is wrong",
+                               .next = "see who is in: rosebud org list"});
+  }
+  begin(globals, *configuration, options,
+        RevokeOrganisation{.name = at->name, .authority = at->authority});
+}
+
+void revoke_node(const Globals& globals, const DecreeOptions& options) {
+  const OpenSession session(globals);
+  const auto configuration = newest(globals, *session);
+  const auto& all = configuration->nodes();
+  const auto at = std::ranges::find(all, options.name, &membership::Node::name);
+  if (at == all.end()) {
+    stop(ExitCode::kNotFound, {.what = "there is no member '" + options.name + "'",
+                               .cause = "it was removed already, or the name is wrong",
+                               .next = "see who is in: rosebud member list"});
+  }
+  begin(globals, *configuration, options, RevokeAnyNode{.name = at->name, .node = at->key});
+}
+
+void show(const Globals& globals, const DecreeOptions& options) {
+  const FoundDecree found = read_decree(options.file);
+  const OpenSession session(globals);
+  const auto configuration = newest(globals, *session);
+  const Signers signers = signers_of(*configuration, found.file);
+  print(globals, json_of(found.decree, signers), text_of(found.decree, signers));
+}
+
+/// Needs no cluster: an authority's key may lie on a machine that is never connected.
+void sign(const Globals& globals, const DecreeOptions& options) {
+  FoundDecree found = read_decree(options.file);
+  if (!options.is_confirmed) {
+    stop(ExitCode::kUsage,
+         {.what = "nothing was signed",
+          .cause = "the decree says: " + text_of(found.decree.what),
+          .next = "if that is right: rosebud org sign " + options.file + " --org " +
+                  options.organisation + " --yes"});
+  }
+  const std::size_t before = found.file.signatures.size();
+  found.file.sign(authority_of(options), crypto::ed25519());
+  write_decree(options.file, found.file);
+  nlohmann::json json = json_of(found.decree.what);
+  json["signatures"] = found.file.signatures.size();
+  print(globals, json,
+        fmt::format("{}\n{}; it has {} signatures", text_of(found.decree.what),
+                    found.file.signatures.size() > before ? "signed" : "it was signed before",
+                    found.file.signatures.size()));
+}
+
+void enact(const Globals& globals, const DecreeOptions& options) {
+  FoundDecree found = read_decree(options.file);
+  const OpenSession session(globals);
+  auto configuration = newest(globals, *session);
+  // Of those who signed some may have been revoked since: theirs would spoil the rest.
+  std::erase_if(found.file.signatures, [&](const AuthoritySignature& one) {
+    return !configuration->has_say(one.authority) ||
+           !crypto::ed25519().verify(one.authority, Decree::kTag, found.file.decree, one.signature);
+  });
+  const auto checked = service::check_decree(*configuration, found.file,
+                                             Timestamp(wall_seconds()), crypto::ed25519());
+  if (!checked) {
+    const Signers signers = signers_of(*configuration, found.file);
+    const bool is_few = checked.error() == service::DecreeError::kTooFewSignatures;
+    stop(ExitCode::kDenied,
+         {.what = options.file + ": " + std::string(service::text_of(checked.error())),
+          .cause = is_few ? fmt::format("signed by {}, {} are needed", joined(signers.have),
+                                        signers.needed)
+                          : "",
+          .next = is_few ? "pass it on to " + joined(signers.have_not) : "make a new one"});
+  }
+  hand_in(globals, *session, service::Enact{found.file},
+          "the name belongs to another organisation, or nobody would be left");
+  const auto is_done = [&](const Configuration& one) { return is_so(one, found.decree.what); };
+  if (options.is_waiting) configuration = wait_for(globals, *session, is_done);
+  nlohmann::json json = json_of(found.decree.what);
+  json["done"] = is_done(*configuration);
+  json["epoch"] = configuration->number().epoch.value;
+  print(globals, json,
+        fmt::format("{}: {}", text_of(found.decree.what),
+                    is_done(*configuration)
+                        ? fmt::format("so since epoch {}", configuration->number().epoch.value)
+                        : when(*configuration)));
+}
+
+}  // namespace
+
+void add_decree_commands(CLI::App& org, Globals& globals) {
+  auto options = std::make_shared<DecreeOptions>();
+  org.add_subcommand("list", "All organisations of the newest epoch")->callback([&globals] {
+    list(globals);
+  });
+  const auto beginning = [&](const std::string& name, const std::string& what) {
+    auto* command = org.add_subcommand(name, what);
+    command->add_option("--decree", options->file, "The file to make, which is passed around")
+        ->required();
+    command->add_option("--org", options->organisation, "Folder of the organisation that begins")
+        ->required();
+    command->add_option("--days", options->days, "How long it may be signed and enacted")
+        ->check(CLI::Range(1, 30))
+        ->capture_default_str();
+    return command;
+  };
+  auto* admit_command = beginning(
+      "admit", "Begin a decree: an organisation comes, comes back, or has another quota");
+  admit_command->add_option("--request", options->request, "Its organisation.json")->required();
+  admit_command->add_option("--quota-gib", options->quota_gib, "Its quota, GiB")
+      ->capture_default_str();
+  admit_command->callback([&globals, options] { admit(globals, *options); });
+  auto* revoke_command = beginning("revoke", "Begin a decree: an organisation goes");
+  revoke_command->add_option("name", options->name, "Name of the organisation")->required();
+  revoke_command->callback([&globals, options] { revoke(globals, *options); });
+  auto* node_command =
+      beginning("revoke-node", "Begin a decree: a node of another organisation goes for ever");
+  node_command->add_option("name", options->name, "Name of the node")->required();
+  node_command->callback([&globals, options] { revoke_node(globals, *options); });
+  const auto on_file = [&](const std::string& name, const std::string& what) {
+    auto* command = org.add_subcommand(name, what);
+    command->add_option("decree", options->file, "The file")->required();
+    return command;
+  };
+  on_file("show", "What a decree says, who has signed it and who has not")
+      ->callback([&globals, options] { show(globals, *options); });
+  auto* sign_command = on_file("sign", "Sign a decree as an organisation; needs no connection");
+  sign_command->add_option("--org", options->organisation, "The organisation's folder")->required();
+  sign_command->add_flag("--yes", options->is_confirmed, "Really sign");
+  sign_command->callback([&globals, options] { sign(globals, *options); });
+  auto* enact_command =
+      on_file("enact", "Hand a decree in that more than two thirds have signed");
+  enact_command->add_flag("--wait", options->is_waiting,
+                          "Wait for the epoch that says so, at most --timeout");
+  enact_command->callback([&globals, options] { enact(globals, *options); });
+}
+
+}  // namespace rosebud::apps
