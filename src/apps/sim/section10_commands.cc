@@ -18,7 +18,7 @@ struct Section10Options {
   bool is_small = false;
   bool is_deep = false;
   bool do_faults_move = false;
-  bool has_proposal = false;
+  bool does_promise_end_early = false;
   bool is_told_each = false;
   std::string broken;
 };
@@ -38,11 +38,13 @@ std::optional<model::Broken> rule_of(const std::string& name) {
   return std::nullopt;
 }
 
-std::vector<model::Scenario> scenarios_of(const Section10Options& options) {
-  if (options.do_faults_move) return model::moving_scenarios(options.has_proposal);
-  return model::scenarios(options.is_deep    ? model::Reach::kDeep
-                          : options.is_small ? model::Reach::kSmall
-                                             : model::Reach::kDefault);
+std::vector<model::Scenario> scenarios_of(const Section10Options& options, model::Broken broken) {
+  const model::Reach reach = options.is_deep    ? model::Reach::kDeep
+                             : options.is_small ? model::Reach::kSmall
+                                                : model::Reach::kDefault;
+  if (options.does_promise_end_early) return model::moving_scenarios(reach, true);
+  if (options.do_faults_move) return model::moving_scenarios(reach);
+  return model::scenarios_for(broken, reach);
 }
 
 void print_scenario(const model::Scenario& scenario, const model::Found& found) {
@@ -61,7 +63,8 @@ int run_section10(const Section10Options& options) {
   const auto begin = std::chrono::steady_clock::now();
   std::function<void(const model::Scenario&, const model::Found&)> is_done;
   if (options.is_told_each) is_done = print_scenario;
-  const model::Outcome outcome = model::search_all(scenarios_of(options), *broken, is_done);
+  const model::Outcome outcome =
+      model::search_all(scenarios_of(options, *broken), *broken, is_done);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
   std::printf(
       "%zu scenarios, %llu states, %llu steps between them, at most %u deep, %.1f s, %zu MB\n",
@@ -83,11 +86,12 @@ void add_section10_commands(CLI::App& app, int& exit_code) {
   auto* section10 = app.add_subcommand(
       "section10", "Changes of epoch: every order of events in a small model of the rules");
   section10->add_flag("--small", options->is_small, "The bound of the tests: seconds");
-  section10->add_flag("--deep", options->is_deep, "A quarter of an hour instead of a minute");
+  section10->add_flag("--deep", options->is_deep, "Most of an hour instead of minutes");
   section10->add_flag("--moving-faults", options->do_faults_move,
-                      "More nodes turn faulty when 2f+1 members of a later group are complete");
-  section10->add_flag("--proposal", options->has_proposal,
-                      "With --moving-faults: the rules as they would have to be for that");
+                      "Only where more nodes turn faulty when their group was handed over");
+  section10->add_flag("--early-end", options->does_promise_end_early,
+                      "The same, and a group counts as handed over although some of its correct "
+                      "members are not complete for its epoch yet");
   section10->add_flag("--each", options->is_told_each, "A line for each scenario");
   section10->add_option("--break", options->broken, "Leave this rule out; `rules` lists them");
   auto* rules = section10->add_subcommand("rules", "Lists the rules that --break knows");

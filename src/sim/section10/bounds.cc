@@ -150,7 +150,7 @@ void add(const Bound& bound, const Scenario& like, std::vector<Scenario>& out) {
       scenario.crashes = like.crashes;
       scenario.has_helping_steps = like.has_helping_steps;
       scenario.do_faults_move = like.do_faults_move;
-      scenario.has_proposal = like.has_proposal;
+      scenario.does_promise_end_early = like.does_promise_end_early;
       out.push_back(scenario);
     }
   }
@@ -183,10 +183,53 @@ std::vector<Scenario> scenarios(Reach reach) {
   return out;
 }
 
-std::vector<Scenario> moving_scenarios(bool has_proposal, int nodes_max) {
+std::vector<Scenario> moving_scenarios(Reach reach, bool does_promise_end_early) {
+  constexpr Bound kOneEachTime{.nodes_max = 6, .replaced_max = 1};
+  constexpr Bound kOneEachTimeOfFive{.nodes_max = 5, .replaced_max = 1};
+  constexpr Bound kOne{.nodes_max = 5, .replaced_max = 1, .replaced_in_all_max = 1};
+  const Scenario moving{.do_faults_move = true, .does_promise_end_early = does_promise_end_early};
+  Scenario with_crash = moving;
+  with_crash.crashes = 1;
+  Scenario with_help = moving;
+  with_help.has_helping_steps = true;
+  Scenario with_versions = moving;
+  with_versions.versions = 2;
   std::vector<Scenario> out;
-  add({.nodes_max = nodes_max, .replaced_max = 1},
-      {.do_faults_move = true, .has_proposal = has_proposal}, out);
+  switch (reach) {
+    case Reach::kSmall:
+      add(kOneEachTime, moving, out);
+      break;
+    case Reach::kDefault:
+      add(kOneEachTime, moving, out);
+      add(kOne, with_crash, out);
+      add(kOneEachTimeOfFive, with_help, out);
+      break;
+    case Reach::kDeep:
+      add({.nodes_max = 6, .replaced_max = 2}, moving, out);
+      add(kOneEachTimeOfFive, with_crash, out);
+      add(kOne, with_versions, out);
+      add(kOneEachTime, with_help, out);
+      break;
+  }
+  return out;
+}
+
+std::vector<Scenario> scenarios_for(Broken rule, Reach reach) {
+  switch (rule) {
+    case Broken::kAskedInAnyOrder:
+    case Broken::kGroupsBetweenAtOnce:
+    case Broken::kOwnGroupNotAsked:
+    case Broken::kOwnGroupAtOnce:
+    case Broken::kOwnGroupAheadTells:
+      return moving_scenarios(reach);
+    default:
+      break;
+  }
+  std::vector<Scenario> out = scenarios(reach);
+  if (rule == Broken::kNothing) {
+    const std::vector<Scenario> moving = moving_scenarios(reach);
+    out.insert(out.end(), moving.begin(), moving.end());
+  }
   return out;
 }
 

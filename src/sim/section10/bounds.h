@@ -19,6 +19,7 @@
 //    until it has reconciled.
 #pragma once
 
+#include "sim/section10/broken_rules.h"
 #include "sim/section10/state.h"
 
 namespace rosebud::sim::section10 {
@@ -26,14 +27,17 @@ namespace rosebud::sim::section10 {
 /// Where a search is cut to the time that it may take.
 enum class Reach : std::uint8_t {
   kSmall,    // seconds: for tests; everything that a broken rule needs to show
-  kDefault,  // at most a minute
-  kDeep,     // at most a quarter of an hour
+  kDefault,  // minutes
+  kDeep,     // most of an hour
 };
 
+/// Who is faulty is so from the beginning to the end.
 std::vector<Scenario> scenarios(Reach reach);
 
-/// Groups in which one member changes from one epoch to the next, and faults that move:
-/// `do_faults_move`, and fewer faulty nodes in the beginning too.
-std::vector<Scenario> moving_scenarios(bool has_proposal, int nodes_max = 6);
+/// Faults that move: more nodes turn faulty on the way, and fewer are so in the beginning.
+std::vector<Scenario> moving_scenarios(Reach reach, bool does_promise_end_early = false);
+
+/// Those of the two in which the broken rule is missed; both when none is broken.
+std::vector<Scenario> scenarios_for(Broken rule, Reach reach);
 
 }  // namespace rosebud::sim::section10

@@ -175,6 +175,7 @@ void Model::visit_broken(const State& state, std::size_t node, const Visitor& vi
 void Model::enter(Replica& replica, std::size_t node) const {
   const bool is_kept = is_keeper(replica, node);
   ++replica.epoch;
+  replica.asked = {};
   const bool serves = is_kept || is(Broken::kServedWhileTransferring);
   replica.serving = is_member(node, replica.epoch) && serves ? Serving::kArc : Serving::kNot;
 }
@@ -234,46 +235,110 @@ int Model::count_told(const State& state, const Asker& asker, int group, int ent
   return count;
 }
 
-/// 10.3: 2f+1 members of the group of e, oneself included, that have entered e+1 or later. If fewer
-/// than f+1 of them were complete for e, those of the group of e-1 too, and so on back.
-bool Model::can_complete_from_groups_before(const State& state, const Asker& asker) const {
-  const int quorum = kQuorum - (is(Broken::kCompleteFrom2f) ? 1 : 0);
+int Model::quorum() const { return kQuorum - (is(Broken::kCompleteFrom2f) ? 1 : 0); }
+
+/// 2f+1 members of a group, oneself included, that have entered a later epoch.
+bool Model::has_group_told(const State& state, const Asker& asker, int group) const {
+  const int entered = is(Broken::kNotEnteredTells) ? 0 : group + 1;
+  return count_told(state, asker, group, entered, 0) >= quorum();
+}
+
+/// f+1 of them were complete for that group's epoch: nobody older need be asked.
+bool Model::is_old_enough(const State& state, const Asker& asker, int group) const {
   const int enough = is(Broken::kNoFallingBack)     ? 0
                      : is(Broken::kCompleteFromFew) ? kFaults
                                                     : kFaults + 1;
+  const int entered = is(Broken::kNotEnteredTells) ? 0 : group + 1;
+  return has_group_told(state, asker, group) &&
+         count_told(state, asker, group, entered, group) >= enough;
+}
+
+/// 10.3 but for the order: of the group of e, and as far back as it takes.
+bool Model::can_complete_from_groups_before(const State& state, const Asker& asker) const {
   for (int group = state.replicas[asker.self].epoch - 1; group > 0; --group) {
-    const int entered = is(Broken::kNotEnteredTells) ? 0 : group + 1;
-    if (count_told(state, asker, group, entered, 0) < quorum) return false;
-    if (count_told(state, asker, group, entered, group) >= enough) return true;
+    if (is_old_enough(state, asker, group)) return true;
+    if (!has_group_told(state, asker, group)) return false;
   }
   return false;
 }
 
-/// The same as the proposal has it.
-bool Model::can_complete_in_order(const State& state, const Asker& asker) const {
-  const int epoch = state.replicas[asker.self].epoch;
-  if (count_tell_now(state, asker, epoch, epoch, epoch) < kQuorum) return false;
-  for (int oldest = epoch - 1; oldest > 0; --oldest) {
-    const bool has_quorum = count_told(state, asker, oldest, oldest + 1, 0) >= kQuorum;
-    if (has_quorum && count_told(state, asker, oldest, oldest + 1, oldest) > kFaults) return true;
-    if (count_tell_now(state, asker, oldest, oldest + 1, kNewest) < kQuorum) return false;
+/// 10.3 for one who is shown at most `limit`: who has told, and who is asked next. Nothing is lost
+/// by asking and by hearing as early as possible: what was told counts as long as its asker is in
+/// that epoch.
+void Model::ask(State& state, std::size_t node, int limit) const {
+  Replica& replica = state.replicas[node];
+  Asked& asked = replica.asked[static_cast<std::size_t>(limit)];
+  const int epoch = replica.epoch;
+  const bool is_asking = !replica.is_faulty && is_member(node, epoch) && replica.complete < epoch &&
+                         replica.version <= limit;
+  if (!is_asking) {
+    asked = {};
+    return;
   }
-  return false;
+  static_assert(kEpochs == 3, "between the oldest group and one's own there is one at most");
+  const Asker asker{.self = node, .limit = limit};
+  if (asked.asking == Asking::kOldest && epoch > 2 && is_old_enough(state, asker, epoch - 2)) {
+    asked = {.asking = Asking::kBetween};
+  }
+  const bool is_between = asked.asking == Asking::kBetween;
+  if (is_between) note_told(state, asker, epoch - 1, kNewest);
+  const bool have_told =
+      asked.asking < Asking::kOwn &&
+      (is_old_enough(state, asker, epoch - 1) ||
+       (is_between &&
+        (count_noted(state, asker, epoch - 1) >= quorum() ||
+         (is(Broken::kGroupsBetweenAtOnce) && has_group_told(state, asker, epoch - 1)))));
+  if (have_told) asked = {.asking = Asking::kOwn};
+  if (asked.asking != Asking::kOwn) return;
+  note_told(state, asker, epoch, is(Broken::kOwnGroupAheadTells) ? kNewest : epoch);
+  const bool is_told =
+      count_noted(state, asker, epoch) >= quorum() || is(Broken::kOwnGroupNotAsked) ||
+      (is(Broken::kOwnGroupAtOnce) && count_told(state, asker, epoch, epoch, 0) >= quorum());
+  if (is_told) asked = {.asking = Asking::kNobody};
 }
 
-/// Members that are in one of the epochs and would show no more than the asker holds when it is
-/// done.
-int Model::count_tell_now(const State& state, const Asker& asker, int group, int entered,
-                          int entered_max) const {
+/// Members of the group that is asked, who tell now: they are in the asker's epoch or a later one,
+/// up to `entered_max`.
+void Model::note_told(State& state, const Asker& asker, int group, int entered_max) const {
+  Replica& replica = state.replicas[asker.self];
+  std::uint8_t& told = replica.asked[static_cast<std::size_t>(asker.limit)].told;
+  const auto& members = at(members_, group);
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const Replica& member = state.replicas[members[i]];
+    const auto bit = narrow(1 << i);
+    if (member.is_faulty) {
+      told &= narrow(~bit);
+    } else if (members[i] != asker.self && tells(member, group, replica.epoch, entered_max) &&
+               member.version <= asker.limit) {
+      told |= bit;
+    }
+  }
+}
+
+bool Model::tells(const Replica& member, int group, int entered, int entered_max) const {
+  return !member.is_faulty && member.epoch >= entered && member.epoch <= entered_max &&
+         member.gone < group && !member.is_owing;
+}
+
+int Model::count_noted(const State& state, const Asker& asker, int group) const {
+  const Replica& replica = state.replicas[asker.self];
+  const std::uint8_t told = replica.asked[static_cast<std::size_t>(asker.limit)].told;
+  const auto& members = at(members_, group);
   int count = 0;
-  for (const std::size_t member : at(members_, group)) {
-    const Replica& replica = state.replicas[member];
-    const bool is_there = replica.epoch >= entered && replica.epoch <= entered_max;
-    const bool tells = is_there && replica.gone < group && !replica.is_owing &&
-                       (replica.version <= asker.limit || asker.only_correct);
-    count += (replica.is_faulty ? !asker.only_correct : tells) ? 1 : 0;
+  for (std::size_t i = 0; i < members.size(); ++i) {
+    const bool is_oneself = members[i] == asker.self && replica.gone < group;
+    count += is_oneself || state.replicas[members[i]].is_faulty || (told >> i & 1) != 0 ? 1 : 0;
   }
   return count;
+}
+
+/// What 10.3 leads to when nothing happens meanwhile and the faulty ones are silent.
+bool Model::can_complete_in_the_end(const State& state, const Asker& asker) const {
+  const int epoch = state.replicas[asker.self].epoch;
+  const auto tell = std::ranges::count_if(at(members_, epoch), [&](std::size_t member) {
+    return tells(state.replicas[member], epoch, epoch, epoch);
+  });
+  return tell >= kQuorum && can_complete_from_groups_before(state, asker);
 }
 
 /// 10.4: f+1 members of the group of the newest epoch that one knows, who are complete for it.
@@ -286,8 +351,12 @@ bool Model::can_complete_from_own_group(const State& state, const Asker& asker) 
 
 bool Model::can_complete(const State& state, const Asker& asker) const {
   if (is(Broken::kCompleteFromNobody) || can_complete_from_own_group(state, asker)) return true;
-  return scenario_.has_proposal ? can_complete_in_order(state, asker)
-                                : can_complete_from_groups_before(state, asker);
+  if (asker.only_correct) return can_complete_in_the_end(state, asker);
+  if (asker.limit < scenario_.versions && !is(Broken::kAskedInAnyOrder)) {
+    const Replica& replica = state.replicas[asker.self];
+    return replica.asked[static_cast<std::size_t>(asker.limit)].asking == Asking::kNobody;
+  }
+  return can_complete_from_groups_before(state, asker);
 }
 
 /// Design 6: after a start, with 2f others of the group.
@@ -339,12 +408,14 @@ int Model::faulty_in(const State& state, int epoch) const {
   return count;
 }
 
-/// 2f+1 members of one later group, at most f of them faulty, are complete.
+/// 2f+1 members of one later group, at most f of them faulty, are complete; and nobody collects for
+/// this one's epoch any more.
 bool Model::is_handed_over(const State& state, int epoch) const {
-  const bool have_left = std::ranges::all_of(at(members_, epoch), [&](std::size_t node) {
-    return state.replicas[node].is_faulty || state.replicas[node].epoch > epoch;
+  const bool is_collecting = std::ranges::any_of(at(members_, epoch), [&](std::size_t node) {
+    const Replica& replica = state.replicas[node];
+    return !replica.is_faulty && replica.epoch <= epoch && replica.complete < epoch;
   });
-  if (scenario_.has_proposal && !have_left) return false;
+  if (is_collecting && !scenario_.does_promise_end_early) return false;
   for (int later = epoch + 1; later <= kNewest; ++later) {
     if (statements(state, later) >= kQuorum && faulty_in(state, later) <= kFaults) return true;
   }
@@ -369,6 +440,9 @@ bool Model::turn_faulty(State& state, std::size_t node) const {
 
 void Model::settle(State& state) const {
   answer_everybody(state);
+  for (std::size_t node = 0; node < scenario_.nodes; ++node) {
+    for (int limit = 0; limit < scenario_.versions; ++limit) ask(state, node, limit);
+  }
   establish(state);
   forget(state);
 }
@@ -484,6 +558,9 @@ std::string Model::incomplete_member(const State& state) const {
     const int complete = replica.complete;
     if (complete < 2 || !is_complete(replica, complete) || replica.is_owing) continue;
     if (replica.version >= at(state.established, complete - 1)) continue;
+    // With an early end one who was left behind has nobody but liars to ask. Whether that leads to
+    // a wrong answer is judged below.
+    if (at(state.ended, complete) && scenario_.does_promise_end_early) continue;
     return std::string(1, letter_of(node)) + " is complete for " + std::to_string(complete) +
            " and does not hold what was acknowledged before";
   }

@@ -5,7 +5,8 @@
 // out of order and lost as they like:
 //
 //  - Answers to collections (10.3). All that a node ever answered is remembered (Answers), and
-//    completing uses any of it, of any age, from any members.
+//    completing uses any of it, of any age, from any members of the first group that is asked. Of
+//    those that are asked after it, all that they answer from then on.
 //  - Writes, and answers to clients. A node may take a write at any moment while it serves.
 //    What it holds while it serves counts as acknowledged, and as read by whoever began to read
 //    before. A client that hears less, or later, is owed no more than that.
@@ -20,22 +21,21 @@
 // nothing that any rule allows needs anybody to hold less; so a run without such a step goes wrong
 // whenever the run with it does.
 //
-// When faults move. The rules as they are written do not bear what design 2 promises, that a group
-// may have more than f faulty members as soon as 2f+1 of a later one are complete: an early answer
-// of a member that did not hold the write yet, and late lies of the group that was handed over,
-// together make the next gainer complete without it. The proposal (Scenario::has_proposal) is clean
-// in all moving scenarios:
+// When faults move. A group may have more than f faulty members as soon as 2f+1 of a later one are
+// complete (design 2) and its own correct members are complete for its epoch or in a later one (ADR
+// 11). Suppose a gainer has an early answer of a member, from before that one held a write, and
+// hears the rest of the group only when that group was handed over and lies. That is why 10.3 asks
+// in order, and one's own group last: if an older group was handed over before it told everything,
+// there are f+1 correct members of a later one that are complete. Either one of them is among the
+// 2f+1 of that later group, which was asked afterwards; or they are ahead of the asker, with f+1 of
+// its own group, so that it finds no 2f others in its epoch.
 //
-//  - 10.3 asks in order: the members of each group after the answers of the group before it are
-//    in, and last 2f others of one's own group, who are in the same epoch. If the older group
-//    was handed over meanwhile, one of those holds what it is about.
-//  - 2: a group's bound holds until, besides, its correct members entered a later epoch.
+// What was told counts as long as its asker is in the epoch in which it asked. So nothing is lost
+// by asking and hearing as early as possible, and Model::ask does that; what a group told is noted
+// (Asked) and not looked up when the asker completes.
 //
-// "After" is modelled as "now": answers of the newer groups show what their senders hold when the
-// asker completes. That leaves out what happens between two of those answers.
-//
-// A node turns faulty at once or when the promise of design 2 for an earlier group ends: turning
-// later allows nothing more, since a faulty node may do all that the rules say.
+// A node turns faulty at once or when the promise for an earlier group ends: turning later allows
+// nothing more, since a faulty node may do all that the rules say.
 #pragma once
 
 #include <functional>
@@ -104,10 +104,15 @@ class Model {
                 int complete) const;
   int count_told(const State& state, const Asker& asker, int group, int entered,
                  int complete) const;
+  int quorum() const;
+  bool has_group_told(const State& state, const Asker& asker, int group) const;
+  bool is_old_enough(const State& state, const Asker& asker, int group) const;
   bool can_complete_from_groups_before(const State& state, const Asker& asker) const;
-  bool can_complete_in_order(const State& state, const Asker& asker) const;
-  int count_tell_now(const State& state, const Asker& asker, int group, int entered,
-                     int entered_max) const;
+  void ask(State& state, std::size_t node, int limit) const;
+  void note_told(State& state, const Asker& asker, int group, int entered_max) const;
+  bool tells(const Replica& member, int group, int entered, int entered_max) const;
+  int count_noted(const State& state, const Asker& asker, int group) const;
+  bool can_complete_in_the_end(const State& state, const Asker& asker) const;
   bool can_complete_from_own_group(const State& state, const Asker& asker) const;
   bool can_complete(const State& state, const Asker& asker) const;
   bool can_reconcile(const State& state, const Asker& asker) const;

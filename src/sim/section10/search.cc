@@ -1,6 +1,8 @@
 #include "sim/section10/search.h"
 
+#include <algorithm>
 #include <deque>
+#include <utility>
 
 #include "base/check.h"
 #include "sim/section10/story.h"
@@ -21,23 +23,94 @@ class Order {
       if (end - first > 1) alike_.emplace_back(first, end);
       first = end;
     }
+    for (int e = 1; e <= kEpochs; ++e) {
+      for (std::size_t node = 0; node < scenario.nodes; ++node) {
+        if (scenario.is_member(node, e)) members_[static_cast<std::size_t>(e)].push_back(node);
+      }
+    }
   }
 
   Packed pack(const State& state) const {
-    Packed out;
-    for (std::size_t node = 0; node < kNodesMax; ++node) out[node] = state.replicas[node].pack();
+    Packed own;  // what stands in a node's state about itself
+    Places places;
+    bool is_any_told = false;
+    for (std::size_t node = 0; node < kNodesMax; ++node) {
+      Replica replica = state.replicas[node];
+      for (Asked& asked : replica.asked) is_any_told |= std::exchange(asked.told, 0) != 0;
+      own[node] = replica.pack();
+      places[node] = node;
+    }
     for (const auto& [first, end] : alike_) {
       // By insertion: they are two to four, and mostly in order.
       for (std::size_t i = first + 1; i < end; ++i) {
-        for (std::size_t j = i; j > first && out[j] < out[j - 1]; --j)
-          std::swap(out[j], out[j - 1]);
+        for (std::size_t j = i; j > first && own[places[j]] < own[places[j - 1]]; --j)
+          std::swap(places[j], places[j - 1]);
       }
     }
+    if (!is_any_told) return placed(own, places);
+    Packed out = placed(state, places);
+    try_equals(state, own, places, 1, out);
     return out;
   }
 
  private:
+  using Places = std::array<std::size_t, kNodesMax>;  // which node comes there
+
+  static Packed placed(const Packed& own, const Places& places) {
+    Packed out;
+    for (std::size_t place = 0; place < kNodesMax; ++place) out[place] = own[places[place]];
+    return out;
+  }
+
+  /// With the names of nodes that stand in the states of others changed too.
+  Packed placed(const State& state, const Places& places) const {
+    Packed out;
+    for (std::size_t place = 0; place < kNodesMax; ++place) {
+      Replica replica = state.replicas[places[place]];
+      for (Asked& asked : replica.asked) {
+        if (asked.told == 0) continue;
+        const int group = replica.epoch - (asked.asking == Asking::kBetween ? 1 : 0);
+        asked.told = renamed(asked.told, members_[static_cast<std::size_t>(group)], places);
+      }
+      out[place] = replica.pack();
+    }
+    return out;
+  }
+
+  static std::uint8_t renamed(std::uint8_t told, const std::vector<std::size_t>& members,
+                              const Places& places) {
+    std::uint8_t out = 0;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+      const auto was = std::ranges::find(members, places[members[i]]) - members.begin();
+      out |= static_cast<std::uint8_t>((told >> was & 1) << i);
+    }
+    return out;
+  }
+
+  /// The least of all orders that differ in nodes whose own states are equal.
+  void try_equals(const State& state, const Packed& own, Places& places, std::size_t place,
+                  Packed& least) const {
+    if (place == kNodesMax) {
+      least = std::min(least, placed(state, places));
+      return;
+    }
+    try_equals(state, own, places, place + 1, least);
+    for (std::size_t other = place; other-- > 0;) {
+      if (own[places[other]] != own[places[place]] || !are_alike(other, place)) break;
+      std::swap(places[other], places[place]);
+      try_equals(state, own, places, place + 1, least);
+      std::swap(places[other], places[place]);
+    }
+  }
+
+  bool are_alike(std::size_t a, std::size_t b) const {
+    return std::ranges::any_of(alike_, [&](const auto& one) {
+      return a >= one.first && a < one.second && b >= one.first && b < one.second;
+    });
+  }
+
   std::vector<std::pair<std::size_t, std::size_t>> alike_;  // first and end
+  PerEpoch<std::vector<std::size_t>> members_;
 };
 
 struct Key {

@@ -31,8 +31,9 @@ TEST(Section10, AllRulesKept_EverythingHolds) {
 class BrokenRuleTest : public testing::TestWithParam<BrokenRule> {};
 
 TEST_P(BrokenRuleTest, IsFound) {
-  const Outcome outcome = search_all(scenarios(Reach::kSmall), GetParam().rule);
-  EXPECT_NE(outcome.violation, "") << GetParam().breaks;
+  const BrokenRule& broken = GetParam();
+  const Outcome outcome = search_all(scenarios_for(broken.rule, Reach::kSmall), broken.rule);
+  EXPECT_NE(outcome.violation, "") << broken.breaks;
 }
 
 std::string name_of(const testing::TestParamInfo<BrokenRule>& info) {
@@ -43,18 +44,19 @@ std::string name_of(const testing::TestParamInfo<BrokenRule>& info) {
 
 INSTANTIATE_TEST_SUITE_P(Section10, BrokenRuleTest, testing::ValuesIn(kBrokenRules), name_of);
 
-/// Design 2 lets more than f members of a group be faulty when 2f+1 of a later one are complete.
-/// The rules do not bear that: whoever of the later group completes after that may hear from the
-/// liars.
-TEST(Section10, FaultsMoveWhen2f1AreComplete_TheLastMemberMayMissAWrite) {
-  const Outcome outcome = search_all(moving_scenarios(false), Broken::kNothing);
-  EXPECT_THAT(outcome.violation, testing::HasSubstr("does not hold what was acknowledged before"));
-  EXPECT_THAT(told(outcome), testing::HasSubstr("turns faulty"));
+TEST(Section10, FaultsMove_EverythingHolds) {
+  const Outcome outcome = search_all(moving_scenarios(Reach::kSmall), Broken::kNothing);
+  EXPECT_EQ(outcome.violation, "") << told(outcome);
+  EXPECT_TRUE(outcome.is_whole);
+  EXPECT_GT(outcome.states, 1'000'000U);
 }
 
-TEST(Section10, FaultsMoveAndGroupsAreAskedInOrder_EverythingHolds) {
-  const Outcome outcome = search_all(moving_scenarios(true, 5), Broken::kNothing);
-  EXPECT_EQ(outcome.violation, "") << told(outcome);
+/// Design 2 by its word. Whoever is left behind in the epoch of a group that was handed over has
+/// nobody to ask but liars, and serves what they told it in the next epoch too.
+TEST(Section10, PromiseEndsWhen2f1AreComplete_AReadMayMissAWrite) {
+  const Outcome outcome = search_all(moving_scenarios(Reach::kSmall, true), Broken::kNothing);
+  EXPECT_THAT(outcome.violation, testing::HasSubstr("a read in epoch 3 returns less"));
+  EXPECT_THAT(told(outcome), testing::HasSubstr("turns faulty"));
 }
 
 TEST(Section10, Scenarios_HaveOneFaultyMemberOfEachGroupAtMost) {
@@ -81,6 +83,7 @@ TEST(Section10, PackedReplica_IsTheSame) {
   replica.answers_before_gone[2] = {.entered = 3, .complete = 2};
   replica.acknowledged = {0, 1, 2, 1};
   replica.stale = {0, 2, 4, 6};
+  replica.asked[1] = {.asking = Asking::kOwn, .told = 9};
   EXPECT_EQ(Replica::unpack(replica.pack()), replica);
 }
 

@@ -40,6 +40,7 @@ std::uint64_t Replica::pack() const {
     for (const Told& told : all) out.put(told.entered, 2).put(told.complete, 2);
   }
   for (std::size_t e = 1; e <= kEpochs; ++e) out.put(acknowledged[e], 2).put(stale[e] >> 1, 2);
+  for (const Asked& one : asked) out.put(static_cast<unsigned>(one.asking), 2).put(one.told, 4);
   return out.bits();
 }
 
@@ -62,6 +63,10 @@ Replica Replica::unpack(std::uint64_t bits) {
   for (std::size_t e = 1; e <= kEpochs; ++e) {
     out.acknowledged[e] = in.take(2);
     out.stale[e] = static_cast<std::uint8_t>(in.take(2) << 1);
+  }
+  for (Asked& one : out.asked) {
+    one.asking = static_cast<Asking>(in.take(2));
+    one.told = in.take(4);
   }
   return out;
 }

@@ -45,6 +45,25 @@ struct Told {
 /// completeness only grow.
 using Answers = PerVersion<Told>;
 
+/// Whom a member asks to complete for its epoch: each group after the one before it has told, and
+/// its own last (10.3).
+enum class Asking : std::uint8_t {
+  kOldest,   // what its members ever answered stands with them (Answers)
+  kBetween,  // the group of epoch 2, for epoch 3; that of epoch 1 has told
+  kOwn,      // the groups before have told
+  kNobody,   // all have told
+};
+
+/// How far a member has come with that, where nobody whom it counts shows it more than a certain
+/// version.
+struct Asked {
+  Asking asking = Asking::kOldest;
+  /// Bit i: member i of the group that is being asked has told since the group before has. Faulty
+  /// ones are not noted: they tell whenever it helps.
+  std::uint8_t told = 0;
+  friend bool operator==(const Asked&, const Asked&) = default;
+};
+
 /// A node that is not faulty. Everything but `serving` is durable.
 struct Replica {
   bool is_faulty = false;     // then nothing else is set: it says and does anything
@@ -62,6 +81,9 @@ struct Replica {
   /// By epoch, bit v: it answered a reader with less than v when v had been acknowledged by a
   /// quorum.
   PerEpoch<std::uint8_t> stale{};
+  /// By the version that it is shown at most. The newest version is left out: who holds that may
+  /// complete without any order here, which the rules do not allow and which is no easier to bear.
+  std::array<Asked, kVersionsMax> asked{};
 
   std::uint64_t pack() const;
   static Replica unpack(std::uint64_t bits);
@@ -91,8 +113,9 @@ struct Scenario {
   int crashes = 0;
   /// More nodes turn faulty when the promise of design 2 for an earlier group ends.
   bool do_faults_move = false;
-  /// The rules and the promise as they would have to be for that (rules.h, "When faults move").
-  bool has_proposal = false;
+  /// As design 2 has it, the promise for a group ends with the handing over. What is promised
+  /// (ADR 11) ends when besides its correct members are complete for it or in a later epoch.
+  bool does_promise_end_early = false;
   /// Steps that only help a replica too; what they are is in rules.h.
   bool has_helping_steps = false;
 

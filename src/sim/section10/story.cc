@@ -47,6 +47,26 @@ std::string what_happens(const Model& model, const State& before, const Step& st
   return {};
 }
 
+/// Who has heard enough of whom since this step, to complete in the end.
+void tell_asked(const Model& model, const State& before, const State& after,
+                std::vector<std::string>& out) {
+  for (std::size_t node = 0; node < model.scenario().nodes; ++node) {
+    for (std::size_t limit = 0; limit < kVersionsMax; ++limit) {
+      const Asking was = before.replicas[node].asked[limit].asking;
+      const Asking is = after.replicas[node].asked[limit].asking;
+      if (is <= was) continue;
+      const std::string shown =
+          std::string(1, letter_of(node)) + " " + held(static_cast<int>(limit));
+      if (is == Asking::kBetween)
+        out.push_back("    the oldest group has told " + shown + " at most");
+      if (is > Asking::kBetween && was < Asking::kOwn)
+        out.push_back("    the groups before have told " + shown + " at most");
+      if (is == Asking::kNobody)
+        out.push_back("    and after that 2f others of its own group have told " + shown);
+    }
+  }
+}
+
 /// Writes that have a quorum since this step.
 void tell_established(const State& before, const State& after, std::vector<std::string>& out) {
   for (std::size_t e = 1; e <= kEpochs; ++e) {
@@ -72,6 +92,7 @@ std::vector<std::string> tell(const Model& model, const Way& way) {
   for (const auto& [step, after] : way.steps) {
     out.push_back("  " + std::string(1, letter_of(step.node)) + " " +
                   what_happens(model, *before, step, after));
+    tell_asked(model, *before, after, out);
     tell_established(*before, after, out);
     before = &after;
   }
