@@ -5,7 +5,16 @@
 //   hold. Their quorum meets every write quorum of that epoch. If f+1 of them were complete for
 //   that epoch, one correct member had everything older too; otherwise the same is asked of the
 //   group of the epoch before that, and so on back to the first, whose members are complete for it.
+//   Then each group after that oldest one is asked, when the one before it has told, and last 2f
+//   others of one's own, who are in this epoch (ADR 11).
 //   10.4  Or f+1 members of this epoch's own group, who are complete for it, told what they hold.
+//
+//     oldest group ── 2f+1 told, f+1 of them complete ──▶ next group ── 2f+1 told ──▶ … own group
+//
+// Why in order: suppose a member told before it held a write, then a later group became complete,
+// and the rest of this group, which may turn faulty now, tells that there is nothing. The f+1
+// correct members of the later group that are complete hold the write, and whoever asks 2f+1 of
+// that group afterwards hears one of them. What that group told before says nothing.
 //
 // Pure; one for each interval and one for each single object that a client waits for. How telling
 // is done is in reconciler.h.
@@ -13,6 +22,9 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
+#include <set>
+#include <utility>
 #include <vector>
 
 #include "membership/configuration.h"
@@ -43,31 +55,34 @@ class Completion {
              std::vector<EpochGroup> groups)
       : faults_(faults), self_(self), groups_(std::move(groups)) {
     told_[self] = own;
+    go_on();
   }
 
-  /// `from` told all that it holds of the interval, and for which epoch it is complete there.
-  void on_told(const wire::NodeKey& from, wire::Epoch complete_for) {
+  /// Raised when another group is asked: of answers to earlier questions, only those to the oldest
+  /// group and what f+1 complete members of the own group told count from then on.
+  std::uint64_t round() const { return round_; }
+
+  /// `from`, who was asked in `round`, told all that it holds of the interval, and for which epoch
+  /// it is complete there.
+  void on_told(const wire::NodeKey& from, wire::Epoch complete_for, std::uint64_t round) {
     wire::Epoch& known = told_[from];
     known = std::max(known, complete_for);
+    if (round == round_) told_in_round_.insert(from);
+    go_on();
   }
+
+  /// True when `member` was asked and told in this round.
+  bool has_told(const wire::NodeKey& member) const { return told_in_round_.contains(member); }
 
   bool is_complete() const {
     if (is_planted(Bug::kCompleteFromNobody)) return true;
     const EpochGroup& own = groups_.front();
     if (own.epoch.value <= 1 || told_.at(self_) >= own.epoch) return true;
-    const std::size_t enough = faults_ + (is_planted(Bug::kCompleteFromFew) ? 0 : 1);
-    const std::size_t quorum = quorum_of(faults_) - (is_planted(Bug::kCompleteFrom2f) ? 1 : 0);
-    if (complete_members(own) >= enough) return true;
-    for (std::size_t back = 1; back < groups_.size(); ++back) {
-      const EpochGroup& group = groups_[back];
-      if (tellers(group) < quorum) return false;
-      if (complete_members(group) >= enough) return true;
-    }
-    return false;
+    return complete_members(own) >= enough() || has_everybody_told_;
   }
 
-  /// Whom to ask as far as is known now: the own group and, back to the first epoch that may
-  /// suffice, the groups before.
+  /// Whom to ask as far as is known now: the own group, and the group whose turn it is; while the
+  /// oldest one is not known, those back to the first epoch that may suffice.
   std::vector<wire::NodeKey> sources() const {
     std::vector<wire::NodeKey> out;
     const auto add = [&](const EpochGroup& group) {
@@ -75,16 +90,62 @@ class Completion {
         if (member != self_ && std::ranges::find(out, member) == out.end()) out.push_back(member);
       }
     };
-    for (std::size_t back = 0; back < groups_.size(); ++back) {
+    add(groups_.front());
+    if (asked_) {
+      add(groups_[*asked_]);
+      return out;
+    }
+    for (std::size_t back = 1; back < groups_.size(); ++back) {
       add(groups_[back]);
-      const bool is_decided = back > 0 && (tellers(groups_[back]) < quorum_of(faults_) ||
-                                           complete_members(groups_[back]) >= faults_ + 1);
-      if (is_decided) break;
+      if (tellers(groups_[back]) < quorum_of(faults_)) break;
     }
     return out;
   }
 
  private:
+  std::size_t enough() const { return faults_ + (is_planted(Bug::kCompleteFromFew) ? 0 : 1); }
+  std::size_t quorum() const {
+    return quorum_of(faults_) - (is_planted(Bug::kCompleteFrom2f) ? 1 : 0);
+  }
+
+  /// The newest group before the own one that suffices as the oldest.
+  std::optional<std::size_t> oldest() const {
+    for (std::size_t back = 1; back < groups_.size(); ++back) {
+      if (tellers(groups_[back]) < quorum()) return std::nullopt;
+      if (complete_members(groups_[back]) >= enough()) return back;
+    }
+    return std::nullopt;
+  }
+
+  void go_on() {
+    const std::optional<std::size_t> found = oldest();
+    if (found && (!asked_ || *found <= *asked_)) ask(*found - 1);
+    while (asked_ && !has_everybody_told_ && has_asked_group_told()) {
+      if (*asked_ == 0) {
+        has_everybody_told_ = true;
+      } else {
+        ask(*asked_ - 1);
+      }
+    }
+  }
+
+  void ask(std::size_t group) {
+    asked_ = group;
+    ++round_;
+    told_in_round_.clear();
+  }
+
+  bool has_asked_group_told() const {
+    const EpochGroup& group = groups_[*asked_];
+    if (is_planted(Bug::kOwnGroupNotAsked)) return true;
+    if (is_planted(Bug::kAskedInAnyOrder)) return tellers(group) >= quorum();
+    return std::cmp_greater_equal(
+        std::ranges::count_if(
+            group.members,
+            [&](const wire::NodeKey& member) { return member == self_ || has_told(member); }),
+        quorum());
+  }
+
   std::size_t tellers(const EpochGroup& group) const {
     return static_cast<std::size_t>(std::ranges::count_if(
         group.members, [&](const wire::NodeKey& member) { return told_.contains(member); }));
@@ -101,7 +162,12 @@ class Completion {
   std::size_t faults_ = 0;
   wire::NodeKey self_;
   std::vector<EpochGroup> groups_;
-  std::map<wire::NodeKey, wire::Epoch> told_;
+  std::map<wire::NodeKey, wire::Epoch> told_;  // whenever they were asked
+  /// Index of the group whose turn it is; none while the oldest one has not told.
+  std::optional<std::size_t> asked_;
+  std::uint64_t round_ = 0;
+  std::set<wire::NodeKey> told_in_round_;
+  bool has_everybody_told_ = false;  // from the oldest group to the own one
 };
 
 }  // namespace rosebud::objects

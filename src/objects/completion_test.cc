@@ -22,14 +22,79 @@ EpochGroup group(std::uint64_t epoch, std::initializer_list<std::uint8_t> member
   return out;
 }
 
-TEST(Completion, GainerNeedsAQuorumOfTheGroupBefore) {
+/// They are asked and tell now.
+void tell(Completion& completion, std::initializer_list<std::uint8_t> tellers, Epoch complete_for) {
+  const std::uint64_t round = completion.round();
+  for (const std::uint8_t teller : tellers) completion.on_told(node(teller), complete_for, round);
+}
+
+bool asks(const Completion& completion, std::uint8_t member) {
+  const auto sources = completion.sources();
+  return std::ranges::find(sources, node(member)) != sources.end() &&
+         !completion.has_told(node(member));
+}
+
+TEST(Completion, GainerNeedsAQuorumOfTheGroupBefore_ThenOfItsOwn) {
   Completion gainer(1, node(9), Epoch(0), {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
-  gainer.on_told(node(1), Epoch(0));
-  gainer.on_told(node(4), Epoch(0));
-  gainer.on_told(node(8), Epoch(2));  // of neither group
+  tell(gainer, {1, 4}, Epoch(0));
+  tell(gainer, {8}, Epoch(2));  // of neither group
+  EXPECT_EQ(gainer.round(), 0U);
+  tell(gainer, {2}, Epoch(0));  // members of epoch 1 are complete for it
+  EXPECT_EQ(gainer.round(), 1U);
   EXPECT_FALSE(gainer.is_complete());
-  gainer.on_told(node(2), Epoch(0));
-  EXPECT_TRUE(gainer.is_complete());  // members of epoch 1 are complete for it
+  EXPECT_TRUE(asks(gainer, 1));
+  EXPECT_FALSE(asks(gainer, 4));
+  tell(gainer, {3}, Epoch(0));
+  EXPECT_FALSE(gainer.is_complete());
+  tell(gainer, {1}, Epoch(0));
+  EXPECT_TRUE(gainer.is_complete());
+}
+
+// Node 2 told before it held a write; then epoch 2 had 2f+1 complete members, and node 1 turned to
+// a liar beside node 4. If what node 2 told before counted in its own group too, nobody who holds
+// the write would be heard.
+TEST(Completion, WhatTheOwnGroupToldBefore_DoesNotCount) {
+  Completion gainer(1, node(9), Epoch(0), {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
+  const std::uint64_t first_round = gainer.round();
+  tell(gainer, {2, 4}, Epoch(0));
+  tell(gainer, {1}, Epoch(0));
+  gainer.on_told(node(3), Epoch(0), first_round);  // asked long ago
+  gainer.on_told(node(1), Epoch(0), first_round);
+  EXPECT_FALSE(gainer.is_complete());
+  tell(gainer, {1}, Epoch(0));
+  EXPECT_FALSE(gainer.is_complete());
+  tell(gainer, {3}, Epoch(0));
+  EXPECT_TRUE(gainer.is_complete());
+}
+
+// In epoch 2 nobody became complete before epoch 3 came.
+TEST(Completion, GroupsBetween_AreAskedAgainAfterTheOldest) {
+  Completion gainer(1, node(9), Epoch(0),
+                    {group(3, {2, 3, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {1, 2, 3, 4})});
+  tell(gainer, {1, 2, 3}, Epoch(0));
+  EXPECT_EQ(gainer.round(), 1U) << "the first group has told with the same answers";
+  EXPECT_TRUE(asks(gainer, 1));
+  EXPECT_FALSE(asks(gainer, 4)) << "its turn is over";
+  tell(gainer, {1, 8}, Epoch(0));
+  EXPECT_EQ(gainer.round(), 1U);
+  tell(gainer, {3}, Epoch(0));
+  EXPECT_EQ(gainer.round(), 2U);
+  EXPECT_FALSE(asks(gainer, 1));
+  tell(gainer, {3, 8}, Epoch(0));
+  EXPECT_TRUE(gainer.is_complete());
+}
+
+// While the group between is asked, its members complete after all.
+TEST(Completion, GroupBetweenSaysToBeComplete_NothingOlderIsNeeded) {
+  Completion gainer(1, node(9), Epoch(0),
+                    {group(3, {2, 3, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {4, 5, 6, 7})});
+  tell(gainer, {1, 2, 3}, Epoch(0));
+  tell(gainer, {4, 5}, Epoch(1));
+  EXPECT_EQ(gainer.round(), 0U);
+  tell(gainer, {1, 2}, Epoch(2));
+  EXPECT_EQ(gainer.round(), 1U);
+  tell(gainer, {2, 3}, Epoch(0));
+  EXPECT_TRUE(gainer.is_complete());
 }
 
 // Acknowledged by nodes 0, 2 and 3 of epoch 1; node 0 has lost it, node 1 never had it. What the
@@ -46,60 +111,71 @@ TEST(Completion, WhoLostItsDirectory_DoesNotSpeakForTheMemberThatItWas) {
   EXPECT_EQ(members_in(*second, *second, key).members.size(), 4U);
 
   Completion keeper(1, key_of(1), Epoch(1), {members_in(*second, *second, key), speakers});
-  keeper.on_told(key_of(0), Epoch(0));
-  keeper.on_told(key_of(3), Epoch(1));
-  EXPECT_FALSE(keeper.is_complete());
-  keeper.on_told(key_of(2), Epoch(1));
-  EXPECT_TRUE(keeper.is_complete());
+  const auto told = [&](Completion& completion, std::size_t number) {
+    completion.on_told(key_of(number), Epoch(1), completion.round());
+  };
+  keeper.on_told(key_of(0), Epoch(0), 0);
+  told(keeper, 3);
+  EXPECT_EQ(keeper.round(), 0U);
+  told(keeper, 2);
+  EXPECT_EQ(keeper.round(), 1U);
 
   // Nor does the lost one for itself.
   Completion gainer(1, key_of(0), Epoch(0), {members_in(*second, *second, key), speakers});
-  gainer.on_told(key_of(1), Epoch(1));
-  gainer.on_told(key_of(2), Epoch(1));
-  EXPECT_FALSE(gainer.is_complete());
-  gainer.on_told(key_of(3), Epoch(1));
-  EXPECT_TRUE(gainer.is_complete());
+  told(gainer, 1);
+  told(gainer, 2);
+  EXPECT_EQ(gainer.round(), 0U);
+  told(gainer, 3);
+  EXPECT_EQ(gainer.round(), 1U);
+  told(gainer, 1);
+  told(gainer, 2);
+  EXPECT_TRUE(gainer.is_complete()) << "of its own group it is a member";
 }
 
 TEST(Completion, KeeperCountsItself) {
   Completion keeper(1, node(1), Epoch(1), {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
-  keeper.on_told(node(2), Epoch(1));
+  tell(keeper, {2}, Epoch(1));
+  EXPECT_EQ(keeper.round(), 0U);
+  tell(keeper, {4}, Epoch(1));
+  EXPECT_EQ(keeper.round(), 1U);
+  tell(keeper, {2}, Epoch(1));
   EXPECT_FALSE(keeper.is_complete());
-  keeper.on_told(node(4), Epoch(1));
+  tell(keeper, {3}, Epoch(1));
   EXPECT_TRUE(keeper.is_complete());
 }
 
 TEST(Completion, TooFewCompleteTellers_GoesBackAnEpoch) {
   Completion gainer(1, node(9), Epoch(0),
                     {group(3, {1, 2, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {3, 4, 5, 6})});
-  for (const std::uint8_t teller : std::initializer_list<std::uint8_t>{1, 2, 8})
-    gainer.on_told(node(teller), Epoch(0));
+  tell(gainer, {1, 2, 8}, Epoch(0));
   EXPECT_FALSE(gainer.is_complete());
-  const auto asked = gainer.sources();
-  EXPECT_NE(std::ranges::find(asked, node(6)), asked.end()) << "the first group is asked too";
-  for (const std::uint8_t teller : std::initializer_list<std::uint8_t>{4, 5, 6})
-    gainer.on_told(node(teller), Epoch(1));
+  EXPECT_TRUE(asks(gainer, 6)) << "the first group is asked too";
+  tell(gainer, {4, 5, 6}, Epoch(1));
+  EXPECT_EQ(gainer.round(), 1U);
+  tell(gainer, {1, 2, 8}, Epoch(0));
+  tell(gainer, {2, 8}, Epoch(0));
   EXPECT_TRUE(gainer.is_complete());
 }
 
 TEST(Completion, OneLiarCompletesNothing) {
   Completion gainer(1, node(9), Epoch(0),
                     {group(3, {1, 2, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {3, 4, 5, 6})});
-  gainer.on_told(node(1), Epoch(99));
-  gainer.on_told(node(2), Epoch(0));
-  gainer.on_told(node(3), Epoch(1));
+  tell(gainer, {1}, Epoch(99));
+  tell(gainer, {2}, Epoch(0));
+  tell(gainer, {3}, Epoch(1));
+  EXPECT_EQ(gainer.round(), 0U);
+  tell(gainer, {8}, Epoch(2));  // with the liar f+1, one of them correct
+  EXPECT_EQ(gainer.round(), 1U);
   EXPECT_FALSE(gainer.is_complete());
-  gainer.on_told(node(8), Epoch(2));  // with the liar f+1, one of them correct
-  EXPECT_TRUE(gainer.is_complete());
 }
 
 TEST(Completion, FromTheOwnGroupOnceItIsComplete) {
   Completion gainer(1, node(9), Epoch(0), {group(5, {1, 2, 8, 9}), group(4, {3, 4, 5, 6})});
-  gainer.on_told(node(1), Epoch(5));
+  tell(gainer, {1}, Epoch(5));
   EXPECT_FALSE(gainer.is_complete());
-  gainer.on_told(node(2), Epoch(4));
+  tell(gainer, {2}, Epoch(4));
   EXPECT_FALSE(gainer.is_complete());
-  gainer.on_told(node(8), Epoch(6));
+  tell(gainer, {8}, Epoch(6));
   EXPECT_TRUE(gainer.is_complete());
 }
 

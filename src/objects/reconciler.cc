@@ -141,6 +141,18 @@ void Reconciler::add_sources(std::size_t index) {
   }
 }
 
+void Reconciler::ask_again(std::size_t index) {
+  const Arc& arc = arcs_[index];
+  if (arc.completion.is_complete()) return;
+  const std::vector<wire::NodeKey> sources = arc.completion.sources();
+  for (Exchange& exchange : exchanges_) {
+    if (exchange.arc == index && exchange.stage == Stage::kDone &&
+        contains(sources, exchange.source) && !arc.completion.has_told(exchange.source)) {
+      exchange.stage = Stage::kWaiting;
+    }
+  }
+}
+
 bool Reconciler::is_compared_enough(const Arc& arc, const std::set<wire::NodeKey>& with) const {
   const auto count =
       std::ranges::count_if(arc.groups.front().members,
@@ -204,6 +216,7 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
     if (exchange.todo.empty()) {
       exchange.todo = {arcs_[exchange.arc].range};
       exchange.claim = wire::Epoch(~std::uint64_t{0});
+      exchange.asked_in = arcs_[exchange.arc].completion.round();
     }
     next_range(now, index, out);
   }
@@ -410,9 +423,10 @@ void Reconciler::finish(Instant now, std::size_t index, ReconcilerEffects& out) 
   const std::size_t index_of_arc = exchange.arc;
   Arc& arc = arcs_[index_of_arc];
   arc.compared.insert(exchange.source);
-  arc.completion.on_told(exchange.source, exchange.claim);
+  arc.completion.on_told(exchange.source, exchange.claim, exchange.asked_in);
   judge(index_of_arc);
   add_sources(index_of_arc);  // `exchange` may be gone now
+  ask_again(index_of_arc);
   start_waiting(now, out);
 }
 
@@ -425,7 +439,8 @@ void Reconciler::repair(Instant now, const wire::ObjectId& id, ReconcilerEffects
   KeyRepair& repair = repairs_[id];
   repair.arc = static_cast<std::size_t>(arc - arcs_.data());
   repair.is_damaged = damaged_.contains(id);
-  repair.completion = new_completion(*arc, !repair.is_damaged);
+  // What the exchanges of the arc have shown is here, unless it was bad.
+  repair.completion = repair.is_damaged ? new_completion(*arc, false) : arc->completion;
   repair.rounds_left = kRepairRounds;
   send_repair(now, id, repair, out);
 }
@@ -441,10 +456,20 @@ void Reconciler::send_repair(Instant now, const wire::ObjectId& id, KeyRepair& r
                              ReconcilerEffects& out) {
   --repair.rounds_left;
   repair.deadline = now + settings_.request_timeout;
+  const std::uint64_t round = repair.completion.round();
   for (const wire::NodeKey& source : repair.completion.sources()) {
-    if (!repair.answered.contains(source))
-      send(now, source, wire::FetchObject{id}, {.id = id}, out);
+    if (!repair.completion.has_told(source))
+      send(now, source, wire::FetchObject{id}, {.asked_in = round, .id = id}, out);
   }
+}
+
+bool Reconciler::is_being_asked(const wire::NodeKey& source, const wire::ObjectId& id,
+                                std::uint64_t round) const {
+  return std::ranges::any_of(pending_, [&](const auto& one) {
+    const Pending& pending = one.second;
+    return pending.to == source && !pending.exchange && pending.id == id &&
+           pending.asked_in == round;
+  });
 }
 
 void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Answer& answer,
@@ -452,7 +477,6 @@ void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Ans
   const auto at = repairs_.find(pending.id);
   if (at == repairs_.end() || at->second.is_merging) return;
   KeyRepair& repair = at->second;
-  if (repair.answered.contains(pending.to)) return;
   wire::Epoch claim;
   if (auto* found = std::get_if<wire::ObjectFound>(&answer.body)) {
     if (!is_valid(pending.id, answer)) {
@@ -472,7 +496,7 @@ void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Ans
     return;  // busy or refused: asked again at the deadline
   }
   repair.answered.insert(pending.to);
-  repair.completion.on_told(pending.to, claim);
+  repair.completion.on_told(pending.to, claim, pending.asked_in);
   if (is_asked_enough(repair)) {
     repair.is_merging = true;
     const bool is_nowhere = repair.is_damaged && repair.found.empty();
@@ -483,12 +507,10 @@ void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Ans
                           .era = era_});
     return;
   }
+  const std::uint64_t round = repair.completion.round();
   for (const wire::NodeKey& source : repair.completion.sources()) {
-    const bool is_asked = std::ranges::any_of(pending_, [&](const auto& one) {
-      return one.second.to == source && !one.second.exchange && one.second.id == pending.id;
-    });
-    if (!is_asked && !repair.answered.contains(source)) {
-      send(now, source, wire::FetchObject{pending.id}, {.id = pending.id}, out);
+    if (!is_being_asked(source, pending.id, round) && !repair.completion.has_told(source)) {
+      send(now, source, wire::FetchObject{pending.id}, {.asked_in = round, .id = pending.id}, out);
     }
   }
 }

@@ -166,6 +166,7 @@ class Reconciler {
     wire::NodeKey source;
     Stage stage = Stage::kWaiting;
     std::uint64_t round = 0;  // raised at every scan and request; answers to older ones are ignored
+    std::uint64_t asked_in = 0;  // round of the arc's completion when this comparison began
     std::vector<wire::KeyRange> todo;
     wire::KeyRange range;  // being compared
     std::optional<RangeDigest> digest;
@@ -182,6 +183,7 @@ class Reconciler {
   struct Pending {
     std::optional<std::size_t> exchange;
     std::uint64_t round = 0;
+    std::uint64_t asked_in = 0;  // round of the single object's completion
     wire::NodeKey to;
     wire::ObjectId id;
     Instant deadline;
@@ -189,7 +191,7 @@ class Reconciler {
   struct KeyRepair {
     std::size_t arc = 0;
     Completion completion;
-    std::set<wire::NodeKey> answered;
+    std::set<wire::NodeKey> answered;       // in whatever round
     std::vector<wire::StoredObject> found;  // at most one: what all answers together show
     bool is_damaged = false;  // then what this replica is complete for says nothing of the object
     bool is_merging = false;
@@ -203,6 +205,8 @@ class Reconciler {
   /// `has_own`: what this replica is complete for counts.
   Completion new_completion(const Arc& arc, bool has_own) const;
   void add_sources(std::size_t arc);
+  /// Lets those be compared with again who have told, but not in this round of the completion.
+  void ask_again(std::size_t arc);
   /// Looks whether the arc is complete, and whether it may be served.
   void judge(std::size_t arc);
   void raise(IntervalEpochs& what, const wire::KeyRange& range);
@@ -229,6 +233,8 @@ class Reconciler {
                         ReconcilerEffects& out);
   void send_repair(Instant now, const wire::ObjectId& id, KeyRepair& repair,
                    ReconcilerEffects& out);
+  bool is_being_asked(const wire::NodeKey& source, const wire::ObjectId& id,
+                      std::uint64_t round) const;
   void send(Instant now, const wire::NodeKey& to, wire::RequestBody body, Pending pending,
             ReconcilerEffects& out);
   bool is_valid(const wire::ObjectId& id, const wire::Answer& answer) const;

@@ -365,6 +365,40 @@ TEST_F(GainerOf4, ClaimsWhatItWasCompleteForBeforeItReadWhatItLists) {
   EXPECT_LT(answered<wire::RangeEntries>()->state.complete_for, wire::Epoch(3));
 }
 
+// What node 3 told before the group of epoch 2 had told says nothing of what the members of epoch 3
+// hold when some of epoch 2 may lie (ADR 11).
+TEST_F(GainerOf4, SingleObject_ItsOwnGroupIsAskedAfterTheGroupBefore) {
+  requests.clear();
+  ask(wire::GetRecord{record_id()}, 3);
+  const auto take_fetches = [&] {
+    std::vector<SendRequest> out = std::exchange(requests, {});
+    std::erase_if(out, [](const SendRequest& one) {
+      return !std::holds_alternative<wire::FetchObject>(one.request.body);
+    });
+    return out;
+  };
+  const auto say_absent = [&](const SendRequest& asked) {
+    Effects effects;
+    core->on_answer(now, asked.to, {asked.request.context, wire::ObjectAbsent{wire::Epoch(2)}},
+                    effects);
+    take(std::move(effects));
+  };
+  const std::vector<SendRequest> first = take_fetches();
+  ASSERT_EQ(first.size(), 3U);
+  say_absent(first[0]);
+  EXPECT_TRUE(take_fetches().empty());
+  say_absent(first[1]);
+  const std::vector<SendRequest> second = take_fetches();
+  ASSERT_EQ(second.size(), 3U);
+  say_absent(first[2]);
+  say_absent(second[0]);
+  ask(wire::GetRecord{record_id()}, 3);
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  say_absent(second[1]);
+  ask(wire::GetRecord{record_id()}, 3);
+  EXPECT_TRUE(answered<wire::Absent>());
+}
+
 TEST_F(GainerOf4, BadBytesOnAGainedArc_Need2fOthers) {
   answer_requests({1, 2, 3}, {.has_entered = true, .complete_for = wire::Epoch(3)});
   objects[block] = {.id = block, .is_damaged = true};
