@@ -39,6 +39,13 @@ std::vector<Weight> weights_of(std::string_view scenario) {
             {kPowerCut, 40, 2},  {kRot, 60, 10},     {kRollback, 60, 4}, {kWipe, 30, 2},
             {kFullDisk, 60, 5},  {kSlowDisk, 60, 4}, {kEpoch, 30, 3},    {kMove, 20, 2}};
   }
+  if (scenario == "moving") {
+    return {{kMisbehave, 100, 1},
+            {kLatency, 100, 1},
+            {kSlowDisk, 40, 2},
+            {kEpoch, 30, 3},
+            {kHandOver, 100, 1}};
+  }
   if (scenario == "load") {
     return {{kMisbehave, 100, 1}, {kLoss, 100, 1}, {kLatency, 100, 1}, {kCrash, 100, 4}};
   }
@@ -82,6 +89,8 @@ std::string_view name_of(FaultKind kind) {
       return "epoch";
     case FaultKind::kMove:
       return "move";
+    case FaultKind::kHandOver:
+      return "hand-over";
   }
   return "unknown";
 }
@@ -128,6 +137,10 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
     case FaultKind::kMove:
       out.lasts = between(random, milliseconds(1), seconds(3));
       break;
+    case FaultKind::kHandOver:
+      out.at = between(random, milliseconds(200), plan.safety_time / 2);
+      out.lasts = between(random, milliseconds(100), seconds(1));
+      break;
     case FaultKind::kRollback:
       // How old the copy is.
       out.lasts = between(random, milliseconds(100), out.at);
@@ -151,6 +164,11 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
   out.organisations = 3 * out.faults + 1 + static_cast<std::uint32_t>(random.below(2));
   if (random.chance(1, 2)) {
     out.organisations = std::max<std::uint32_t>(4, out.organisations / 2);
+  }
+  if (scenario == "moving") {
+    // Enough for every group when one of them has left.
+    out.faults = 1;
+    out.organisations = 5;
   }
   out.nodes = std::max<std::uint32_t>(out.organisations * 2, 3 * out.faults + 1);
   if (out.faults > 1) out.nodes = std::max(out.nodes, out.organisations * out.faults);
@@ -214,6 +232,7 @@ std::string describe(const Fault& fault) {
     case FaultKind::kSlowDisk:
     case FaultKind::kEpoch:
     case FaultKind::kMove:
+    case FaultKind::kHandOver:
       break;
   }
   return text;

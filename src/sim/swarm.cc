@@ -1,6 +1,7 @@
 #include "sim/swarm.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/check.h"
 #include "sim/workload.h"
@@ -176,6 +177,8 @@ class Run {
         return change_membership(random, fault.lasts);
       case FaultKind::kMove:
         return begin_to_move(fault);
+      case FaultKind::kHandOver:
+        return begin_to_hand_over(fault, random);
     }
   }
 
@@ -203,6 +206,7 @@ class Run {
     std::vector<std::size_t> inside;
     std::vector<std::size_t> outside;
     for (std::size_t i = 0; i < world_.node_count(); ++i) {
+      if (has_left(i)) continue;
       (world_.is_member(i) ? inside : outside).push_back(i);
     }
     const auto move_some = [&](std::vector<std::size_t>& from, std::vector<std::size_t>& to,
@@ -236,10 +240,11 @@ class Run {
   }
 
   /// Another organisation may be faulty when every group of earlier epochs was followed by one with
-  /// 2f+1 complete members, and when the leases of those epochs have run out (design 2).
+  /// 2f+1 complete members, its correct members are in a later epoch (ADR 11), and the leases of
+  /// those epochs have run out (design 2).
   void go_on_moving(std::uint64_t lot) {
     if (is_healed_) return;
-    if (!is_every_group_complete()) {
+    if (!are_earlier_groups_handed_over()) {
       return world_.at(milliseconds(200), [this, lot] { go_on_moving(lot); });
     }
     ++moves_;
@@ -249,6 +254,99 @@ class Run {
     const auto mode = choose_mode(random, false);
     if (random.chance(2, 3)) misbehave(mode);
     world_.tell("organisation " + std::to_string(*faulty_) + " is faulty now");
+  }
+
+  /// Short enough that everybody is heard when healing begins.
+  static constexpr Duration kUnheardMax = seconds(12);
+
+  /// The nodes of the faulty organisation leave. They answer on about the groups that they were in,
+  /// and lie on. Meanwhile one node misses some writes and hears hardly any others but these; then
+  /// the next liars, and everybody else only seconds after them.
+  void begin_to_hand_over(const Fault& fault, Random& random) {
+    if (!faulty_ || left_) return;
+    if (world_.organisation_of(fault.node) == *faulty_) return;
+    std::vector<bool> is_heard;
+    for (std::size_t from = 0; from < world_.endpoint_count(); ++from) {
+      const bool is_client = from >= world_.node_count();
+      is_heard.push_back(from == fault.node ||
+                         (is_client
+                              ? random.chance(1, 2)
+                              : world_.organisation_of(from) == *faulty_ || random.chance(1, 10)));
+    }
+    for (std::size_t from = 0; from < world_.endpoint_count(); ++from) {
+      if (!is_heard[from]) unheard_.insert(from);
+    }
+    for (const std::size_t from : unheard_) world_.cut(from, fault.node);
+    world_.at(kUnheardMax, [this, node = fault.node] { hear_again(node, unheard_); });
+    world_.at(fault.lasts, [this, node = fault.node, spread = fault.lasts / 2,
+                            lot = random.next()] { hand_over(node, spread, lot); });
+  }
+
+  void hear_again(std::size_t node, std::set<std::size_t> from) {
+    for (const std::size_t one : from) {
+      if (unheard_.erase(one) > 0) world_.mend(one, node);
+    }
+  }
+
+  void hand_over(std::size_t victim, Duration spread, std::uint64_t lot) {
+    if (!faulty_ || is_healed_) return;
+    std::vector<std::size_t> members;
+    for (std::size_t i = 0; i < world_.node_count(); ++i) {
+      if (world_.organisation_of(i) != *faulty_ && world_.is_member(i)) members.push_back(i);
+    }
+    if (!world_.change_membership(members, spread)) return;
+    ++epochs_;
+    misbehave(adversary::Mode::kLie);
+    left_ = faulty_;
+    faulty_.reset();
+    take_over_when_handed_over(victim, lot);
+  }
+
+  /// The next ones lie at the first moment at which it is allowed.
+  void take_over_when_handed_over(std::size_t victim, std::uint64_t lot) {
+    if (is_healed_) return;
+    checkers_.check_completeness();
+    if (!are_earlier_groups_handed_over()) {
+      return world_.at(milliseconds(5),
+                       [this, victim, lot] { take_over_when_handed_over(victim, lot); });
+    }
+    ++moves_;
+    world_.renew_leases();
+    Random random(lot);
+    std::vector<std::uint32_t> others;
+    for (std::uint32_t one = 0; one < plan_.world.organisations; ++one) {
+      if (one != *left_ && one != world_.organisation_of(victim)) others.push_back(one);
+    }
+    const std::uint32_t next = others[random.below(others.size())];
+    set_faulty(next);
+    misbehave(adversary::Mode::kLie);
+    const std::vector<std::size_t> liars = nodes_of(next);
+    hear_again(victim, {liars.begin(), liars.end()});
+    world_.at(seconds(3), [this, victim] { hear_again(victim, unheard_); });
+    world_.tell("organisation " + std::to_string(next) + " is faulty now");
+    look_closely(100);
+  }
+
+  /// What is wrong may be mended by the next comparison.
+  void look_closely(int times) {
+    checkers_.check_completeness();
+    if (times > 0 && !is_over())
+      world_.at(milliseconds(20), [this, times] { look_closely(times - 1); });
+  }
+
+  bool has_left(std::size_t node) const { return left_ && world_.organisation_of(node) == *left_; }
+
+  bool are_earlier_groups_handed_over() {
+    return is_every_group_complete() && is_everybody_in_the_newest_epoch();
+  }
+
+  bool is_everybody_in_the_newest_epoch() {
+    const wire::ConfigurationNumber newest = world_.configuration().number();
+    for (std::size_t i = 0; i < world_.node_count(); ++i) {
+      if (has_left(i) || world_.is_waiting_for_admission(i)) continue;
+      if (world_.disk(i).entered() < newest) return false;
+    }
+    return true;
   }
 
   bool is_every_group_complete() {
@@ -338,6 +436,8 @@ class Run {
   Checkers checkers_;
   Workload workload_;
   std::optional<std::uint32_t> faulty_;  // the organisation that is faulty now
+  std::optional<std::uint32_t> left_;    // the one that was before and is in no group any more
+  std::set<std::size_t> unheard_;  // while it hands over: endpoints that one node does not hear
   std::uint64_t epochs_ = 0;
   std::uint64_t moves_ = 0;
   bool has_stalled_ = false;

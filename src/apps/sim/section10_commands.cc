@@ -86,7 +86,7 @@ void add_section10_commands(CLI::App& app, int& exit_code) {
   auto* section10 = app.add_subcommand(
       "section10", "Changes of epoch: every order of events in a small model of the rules");
   section10->add_flag("--small", options->is_small, "The bound of the tests: seconds");
-  section10->add_flag("--deep", options->is_deep, "Most of an hour instead of minutes");
+  section10->add_flag("--deep", options->is_deep, "A quarter of an hour instead of a minute");
   section10->add_flag("--moving-faults", options->do_faults_move,
                       "Only where more nodes turn faulty when their group was handed over");
   section10->add_flag("--early-end", options->does_promise_end_early,

@@ -27,8 +27,8 @@ namespace rosebud::sim::section10 {
 /// Where a search is cut to the time that it may take.
 enum class Reach : std::uint8_t {
   kSmall,    // seconds: for tests; everything that a broken rule needs to show
-  kDefault,  // minutes
-  kDeep,     // most of an hour
+  kDefault,  // little more than a minute
+  kDeep,     // at most a quarter of an hour
 };
 
 /// Who is faulty is so from the beginning to the end.
