@@ -439,8 +439,8 @@ void Reconciler::repair(Instant now, const wire::ObjectId& id, ReconcilerEffects
   KeyRepair& repair = repairs_[id];
   repair.arc = static_cast<std::size_t>(arc - arcs_.data());
   repair.is_damaged = damaged_.contains(id);
-  // What the exchanges of the arc have shown is here, unless it was bad.
-  repair.completion = repair.is_damaged ? new_completion(*arc, false) : arc->completion;
+  // Not from where the arc stands: who told the arc that it is not complete may be so by now.
+  repair.completion = new_completion(*arc, !repair.is_damaged);
   repair.rounds_left = kRepairRounds;
   send_repair(now, id, repair, out);
 }
