@@ -469,7 +469,10 @@ void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes&
     const auto admitted = membership::check_admission(*configuration_, hello->admission, peer,
                                                       wire::Role::kClient, wall_time(), scheme_);
     if (!admitted) answer.verdict = verdict_of(admitted.error());
-    if (admitted) from.name = admitted->name;
+    if (admitted) {
+      from.name = admitted->name;
+      from.organisation = admitted->organisation;
+    }
   }
   if (misbehaviour_.mode() == adversary::Mode::kMute) return;
   from.connection->send(answer.encode(), {});

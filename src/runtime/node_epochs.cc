@@ -122,6 +122,7 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
             {"epoch", std::to_string(configuration_->number().epoch.value)},
             {"nodes", std::to_string(configuration_->nodes().size())}});
   links_->set_configuration(*configuration_);
+  end_revoked_clients();
   if (is_new_here) {
     open_replica(recent_);
     feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
@@ -133,6 +134,18 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
   service_->begin(configuration_, previous_, is_named_in(*configuration_));
   if (replica_ && is_replaced_in(*configuration_)) end_as_replaced();
   return true;
+}
+
+/// Who was admitted by an organisation that has gone is told so when it dials again.
+void Node::Impl::end_revoked_clients() {
+  std::vector<net::ConnectionPointer> revoked;
+  for (const auto& [id, from] : incoming_) {
+    if (from.is_greeted && from.role == wire::Role::kClient &&
+        !configuration_->has_say(from.organisation)) {
+      revoked.push_back(from.connection);
+    }
+  }
+  for (const net::ConnectionPointer& one : revoked) one->close();
 }
 
 void Node::Impl::use(std::shared_ptr<const membership::Configuration> configuration) {

@@ -39,6 +39,7 @@ struct Incoming {
   bool is_refused = false;  // by the answer to its hello
   wire::Role role = wire::Role::kClient;
   std::string name;
+  crypto::PublicKey organisation;        // of a client: who admitted it
   std::size_t bytes_in_work = 0;         // of requests not yet verified or queued in the core
   std::size_t notice_bytes_in_work = 0;  // that the service's replica has not looked at yet
 
@@ -108,6 +109,7 @@ class Node::Impl {
   void take_answer(const wire::NodeKey& from, wire::Answer answer);
   void learn(const std::vector<Buffer>& descriptions);
   void learn_from_files();
+  void end_revoked_clients();
   bool enter(std::shared_ptr<const membership::Configuration> next);
   void use(std::shared_ptr<const membership::Configuration> configuration);
   void tell(const wire::NodeKey& node);

@@ -98,7 +98,8 @@ void Node::Impl::give_back(objects::ConnectionId id, std::size_t size) {
 }
 
 /// What it is not worth asking the group for: what is not signed; guests may ask for themselves
-/// alone; what is so already is not ordered again.
+/// alone; what is so already is not ordered again for nodes, which repeat it. (An admission that
+/// somebody else hands in may take a retirement back.)
 std::optional<service::Answer> Node::Impl::answer_without_group(
     const Incoming& from, const service::Operation& operation) const {
   const bool is_worth_it = std::visit(
@@ -112,7 +113,8 @@ std::optional<service::Answer> Node::Impl::answer_without_group(
       from.role == wire::Role::kNode && !known_nodes_.contains(from.connection->peer());
   if (is_guest && (!statement || statement->subject != from.connection->peer()))
     return service::Answer::kRefused;
-  if (statement && service::is_in_as_stated(*statement, configuration_->nodes()))
+  if (from.role == wire::Role::kNode && statement &&
+      service::is_in_as_stated(*statement, configuration_->nodes()))
     return service::Answer::kAlready;
   return std::nullopt;
 }

@@ -16,9 +16,7 @@ void write(wire::Writer& out, const AdmitOrganisation& one) {
 void write(wire::Writer& out, const RevokeOrganisation& one) {
   out.text(one.name).raw(one.authority.view());
 }
-void write(wire::Writer& out, const RevokeAnyNode& one) {
-  out.text(one.name).raw(one.node.view());
-}
+void write(wire::Writer& out, const RevokeAnyNode& one) { out.text(one.name).raw(one.node.view()); }
 
 /// Numbers are those of the alternatives, from 1.
 std::optional<Decree::What> read_what(wire::Reader& in) {
@@ -27,8 +25,7 @@ std::optional<Decree::What> read_what(wire::Reader& in) {
   if (!wire::is_name(name)) return std::nullopt;
   switch (kind) {
     case 1: {
-      AdmitOrganisation out{.name = std::move(name),
-                            .authority = in.fixed<crypto::PublicKey>()};
+      AdmitOrganisation out{.name = std::move(name), .authority = in.fixed<crypto::PublicKey>()};
       out.quota_bytes = in.u64();
       return out;
     }
@@ -71,8 +68,8 @@ void SignedDecree::sign(const crypto::SecretKey& authority, const crypto::Signat
   const crypto::PublicKey key = authority.public_key();
   const auto at = std::ranges::lower_bound(signatures, key, {}, &AuthoritySignature::authority);
   if (at != signatures.end() && at->authority == key) return;
-  signatures.insert(
-      at, {.authority = key, .signature = scheme.sign(authority, Decree::kTag, decree)});
+  signatures.insert(at,
+                    {.authority = key, .signature = scheme.sign(authority, Decree::kTag, decree)});
 }
 
 void write(wire::Writer& out, const SignedDecree& decree) {
@@ -116,8 +113,8 @@ crypto::Digest decree_hash(ByteView decree) {
 }
 
 std::size_t signatures_needed(const membership::Configuration& configuration) {
-  const auto count = static_cast<std::size_t>(std::ranges::count_if(
-      configuration.organisations(), [](const membership::Organisation& one) {
+  const auto count = static_cast<std::size_t>(
+      std::ranges::count_if(configuration.organisations(), [](const membership::Organisation& one) {
         return !one.is_revoked || is_planted(Bug::kRevokedOrganisationHasSay);
       }));
   if (is_planted(Bug::kHalfDecides)) return count / 2 + 1;

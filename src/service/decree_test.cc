@@ -138,8 +138,8 @@ TEST(Decree, NobodyAnnouncesTheKeyOfAnOrganisationThatComes) {
   const Announce own = service.announcement(node_key(0));
   auto stolen = *Announcement::decode(own.announcement.statement);
   stolen.epoch_key = authority(4).public_key();
-  EXPECT_EQ(service.ask(node_key(0),
-                        Announce{wire::sign(service.scheme, service.secret_of(node_key(0)), stolen)}),
+  EXPECT_EQ(service.ask(node_key(0), Announce{wire::sign(service.scheme,
+                                                         service.secret_of(node_key(0)), stolen)}),
             Answer::kRefused);
   service.announce_all();
   service.reveal_all();
@@ -273,6 +273,66 @@ TEST(Retirement, NobodyLeavesWithoutWhomNoServiceCouldBeDrawn) {
   for (const auto& node : service.configuration->nodes()) organisations.insert(node.organisation);
   EXPECT_EQ(organisations.size(), 3U);
   EXPECT_EQ(service.configuration->nodes().size(), 3U);
+}
+
+/// One machine is down, not yet evicted; another one's organisation revokes it. Without both no
+/// service could be made, and no epoch would follow that lets anybody in.
+TEST(Retirement, WhoIsNeededBecauseAnotherIsSilentStays) {
+  Assembly service({.epoch_seconds = 60, .evict_after_seconds = 100'000});
+  for (const std::size_t n : {1U, 3U, 5U, 7U}) {
+    service.ask(node_key(5), service.revocation(n, static_cast<std::uint32_t>(n / 2)));
+  }
+  service.end_early();
+  ASSERT_EQ(service.configuration->nodes().size(), 4U);  // one of each organisation
+  for (const std::size_t n : {0U, 2U, 4U}) {
+    service.ask(node_key(n), Reachability{.node = node_key(6)});
+  }
+  EXPECT_EQ(service.ask(node_key(0), service.revocation(4, 2)), Answer::kDone);
+  EXPECT_EQ(service.ask(node_key(0), service.retirement(2, 1, 1000)), Answer::kDone);
+  EXPECT_FALSE(service.machine->may_prepare(service.now_ms));
+  service.now_ms += 61'000;
+  for (const std::size_t n : {0U, 2U, 4U}) service.ask(node_key(n), PrepareEpoch{});
+  EXPECT_TRUE(service.candidates().contains(node_key(4)));
+  service.announce_all({node_key(6)});
+  for (const std::size_t n : {0U, 2U, 4U}) service.ask(node_key(n), NoAnnouncement{node_key(6)});
+  service.reveal_all({node_key(6)});
+  for (const std::size_t n : {0U, 2U, 4U}) service.ask(node_key(n), NoReveal{node_key(6)});
+  EXPECT_EQ(service.machine->state().phase, Phase::kSealed);
+}
+
+/// A machine that moved and is taken out in the same epoch must not come back by itself.
+TEST(Retirement, AnOlderAdmissionThatWaitsIsDropped) {
+  Assembly service;
+  const AdmitNode moved = service.changed(service.admission(3, 1), 1, [](auto& statement) {
+    statement.not_before = Timestamp(500);
+    statement.address = "127.0.0.1:9";
+  });
+  EXPECT_EQ(service.ask(node_key(5), moved), Answer::kDone);
+  EXPECT_EQ(service.ask(node_key(5), service.retirement(3, 1, 400)), Answer::kRefused);
+  EXPECT_EQ(service.ask(node_key(5), service.retirement(3, 1, 900)), Answer::kDone);
+  service.end_epoch();
+  EXPECT_FALSE(service.has_node(3));
+  service.end_epoch();
+  EXPECT_FALSE(service.has_node(3));
+}
+
+TEST(Retirement, ALaterAdmissionOfANodeThatIsInTakesItBack) {
+  Assembly service;
+  const auto at = [&](std::uint64_t not_before) {
+    return service.changed(service.admission(20, 1), 1, [not_before](auto& statement) {
+      statement.not_before = Timestamp(not_before);
+    });
+  };
+  service.ask(node_key(5), at(1));
+  service.end_epoch();
+  const RetireNode retirement = service.retirement(20, 1, 900);
+  EXPECT_EQ(service.ask(node_key(5), retirement), Answer::kDone);
+  EXPECT_EQ(service.ask(node_key(5), at(1)), Answer::kRefused);
+  EXPECT_EQ(service.ask(node_key(5), at(950)), Answer::kDone);
+  EXPECT_EQ(service.ask(node_key(5), at(950)), Answer::kAlready);
+  EXPECT_EQ(service.ask(node_key(5), retirement), Answer::kRefused);
+  service.end_epoch();
+  EXPECT_TRUE(service.has_node(20));
 }
 
 TEST(EndRequest, AnOrganisationHasOneEpochAnHourEndedEarly) {

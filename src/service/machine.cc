@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t kHourMs = 3'600'000;
 constexpr std::uint64_t kDayMs = 24 * kHourMs;
+constexpr std::uint64_t kForgottenAfterS = 600;
 
 }  // namespace
 
@@ -139,11 +140,18 @@ Answer Machine::on(const Asker&, const AdmitNode& operation) {
       !is_planted(Bug::kForeignAdmissionAccepted)) {
     return Answer::kRefused;
   }
-  if (is_in_as_stated(*statement, configuration_->nodes())) return Answer::kAlready;
   const auto retired = wishes.retired_s.find({statement->organisation, statement->subject});
-  if (retired != wishes.retired_s.end() && statement->not_before.value <= retired->second &&
+  const bool is_retired = retired != wishes.retired_s.end();
+  if (is_retired && statement->not_before.value <= retired->second &&
       !is_planted(Bug::kRetiredComesBack)) {
     return Answer::kRefused;
+  }
+  if (is_in_as_stated(*statement, configuration_->nodes())) {
+    if (!is_retired) return Answer::kAlready;
+    // It stays after all; the old retirement is older than what it is in by from now on.
+    state_.carried.stated_s[statement->subject] = statement->not_before.value;
+    wishes.retired_s.erase(retired);
+    return Answer::kDone;
   }
   const auto stated = state_.carried.stated_s.find(statement->subject);
   if (stated != state_.carried.stated_s.end() && statement->not_before.value <= stated->second &&
@@ -246,6 +254,11 @@ Answer Machine::on(const Asker&, const RetireNode& operation) {
     return Answer::kNotNow;
   }
   wishes.retired_s[node] = retirement->not_before.value;
+  // Else it would be back as soon as it is out.
+  std::erase_if(wishes.admissions, [&node](const wire::SignedBytes& one) {
+    const auto waiting = wire::AdmissionStatement::decode(one.statement);
+    return waiting && waiting->subject == node.node && waiting->organisation == node.organisation;
+  });
   return Answer::kDone;
 }
 
@@ -281,12 +294,14 @@ Answer Machine::on(const Asker&, const EndEpoch& operation) {
 Answer Machine::on(const Asker&, const Enact& operation) {
   if (state_.phase != Phase::kRunning) return Answer::kNotNow;
   const std::uint64_t now_s = now_ms_ / 1000;
-  const auto decree = check_decree(*configuration_, operation.decree, Timestamp(now_s), scheme_);
   const crypto::Digest hash = decree_hash(operation.decree.decree);
   auto& enacted_s = state_.carried.enacted_s;
   if (enacted_s.contains(hash)) return Answer::kAlready;
+  const auto decree = check_decree(*configuration_, operation.decree, Timestamp(now_s), scheme_);
   if (!decree) return Answer::kRefused;
-  std::erase_if(enacted_s, [now_s](const auto& one) { return one.second <= now_s; });
+  // The next epoch's agreed time may begin a little earlier: clocks differ.
+  std::erase_if(enacted_s,
+                [now_s](const auto& one) { return one.second + kForgottenAfterS <= now_s; });
   if (enacted_s.size() >= kEnactedMax) return Answer::kNotNow;
   const Answer out = std::visit([this](const auto& one) { return enact(one); }, decree->what);
   if (out != Answer::kRefused) enacted_s[hash] = decree->not_after.value;
@@ -373,15 +388,14 @@ SeatDraw Machine::draw() const {
     if (is_leaving) leaving.insert(node.key);
     if (is_leaving || is_revoked(*configuration_, wishes, node)) unwanted.insert(node.key);
   }
-  rules.barred = unwanted;
-  for (const auto& [node, since] : wishes.inactive_since_ms) rules.barred.insert(node);
-  SeatDraw out = draw_seats(*configuration_, rules);
-  if (out.seats.size() >= quorum()) return out;
+  // Who has to go and stays because it is needed (next_members.h) sits only where it is needed.
+  for (const std::set<wire::NodeKey>& going : {unwanted, leaving}) {
+    rules.barred = going;
+    for (const auto& [node, since] : wishes.inactive_since_ms) rules.barred.insert(node);
+    SeatDraw out = draw_seats(*configuration_, rules);
+    if (out.seats.size() >= quorum()) return out;
+  }
   // Too few that answer for a service at all: then those that do not may come back in time.
-  rules.barred = unwanted;
-  out = draw_seats(*configuration_, rules);
-  if (out.seats.size() >= quorum()) return out;
-  // Who has to go and is still needed is needed here too: without a service nobody could follow.
   rules.barred = leaving;
   return draw_seats(*configuration_, rules);
 }

@@ -12,21 +12,38 @@ using membership::Node;
 
 using membership::Organisation;
 
-/// Whether a service can be drawn of them at all: without one no epoch would follow ever after, and
-/// nobody could come back. Who is only coming cannot sit yet.
-bool are_seats_fillable(const Configuration& current, const std::vector<Node>& nodes) {
+/// Seats of a service that these nodes could fill, as far as `is_able`. Who is only coming cannot
+/// sit yet.
+template <typename IsAble>
+std::size_t fillable_seats(const Configuration& current, const std::vector<Node>& nodes,
+                           IsAble is_able) {
   const std::size_t most = std::max<std::size_t>(current.settings().service_faults, 1);
   std::map<std::uint32_t, std::size_t> seats_of;
   std::size_t seats = 0;
   for (const Node& node : nodes) {
-    if (current.node_index(node.key)) seats += ++seats_of[node.organisation] <= most ? 1 : 0;
+    if (!current.node_index(node.key) || !is_able(node)) continue;
+    seats += ++seats_of[node.organisation] <= most ? 1 : 0;
   }
-  return seats >= current.service_quorum();
+  return seats;
 }
 
-bool is_possible(const Configuration& current, const std::vector<Organisation>& organisations,
-                 const std::vector<Node>& nodes) {
-  return are_seats_fillable(current, nodes) &&
+/// Whether a service can be drawn of them, and of those that answer if it can be now: without one
+/// no epoch would follow ever after, and nobody could come back.
+bool is_service_left(const Configuration& current, const Wishes& wishes,
+                     const std::vector<Node>& nodes) {
+  const auto is_any = [](const Node&) { return true; };
+  const auto answers = [&](const Node& node) {
+    return !wishes.inactive_since_ms.contains(node.key) || is_planted(Bug::kSilentOnesAreEnough);
+  };
+  const std::size_t quorum = current.service_quorum();
+  return fillable_seats(current, nodes, is_any) >= quorum &&
+         fillable_seats(current, nodes, answers) >=
+             std::min(quorum, fillable_seats(current, current.nodes(), answers));
+}
+
+bool is_possible(const Configuration& current, const Wishes& wishes,
+                 const std::vector<Organisation>& organisations, const std::vector<Node>& nodes) {
+  return is_service_left(current, wishes, nodes) &&
          !membership::problem_of({.cluster = current.cluster(),
                                   .number = current.number(),
                                   .start = current.start(),
@@ -51,7 +68,7 @@ std::vector<Organisation> next_organisations(const Configuration& current, const
     out.push_back(
         {.name = admitted.name, .authority = authority, .quota_bytes = admitted.quota_bytes});
     // Since it was decided somebody may have taken the key.
-    if (!is_possible(current, out, current.nodes())) out.pop_back();
+    if (!is_possible(current, wishes, out, current.nodes())) out.pop_back();
   }
   return out;
 }
@@ -59,8 +76,8 @@ std::vector<Organisation> next_organisations(const Configuration& current, const
 /// Lets nodes leave that need not go at once: of each group at most f.
 class Leaving {
  public:
-  Leaving(const Configuration& current, NextMembers& next)
-      : current_(current), next_(next), of_arc_(current.ring().arcs().size()) {}
+  Leaving(const Configuration& current, const Wishes& wishes, NextMembers& next)
+      : current_(current), wishes_(wishes), next_(next), of_arc_(current.ring().arcs().size()) {}
 
   void leave(const wire::NodeKey& key) {
     const auto index = current_.node_index(key);
@@ -68,7 +85,7 @@ class Leaving {
     std::vector<Node> without = next_.nodes;
     std::erase_if(without, [&key](const Node& node) { return node.key == key; });
     if (without.size() == next_.nodes.size()) return;
-    if (!is_possible(current_, next_.organisations, without)) return;
+    if (!is_possible(current_, wishes_, next_.organisations, without)) return;
     next_.nodes = std::move(without);
     const auto& arcs = current_.ring().arcs();
     for (std::size_t i = 0; i < arcs.size(); ++i) {
@@ -89,11 +106,12 @@ class Leaving {
     return std::ranges::find(arc.group, node) != arc.group.end();
   }
   const Configuration& current_;
+  const Wishes& wishes_;
   NextMembers& next_;
   std::vector<std::size_t> of_arc_;
 };
 
-/// A revocation after which nothing could be written waits until others take over.
+/// A revocation after which a group, or the service, could not be filled waits for others.
 void remove_revoked(const Configuration& current, const Wishes& wishes, NextMembers& next) {
   std::vector<wire::NodeKey> going;
   for (const Node& node : next.nodes) {
@@ -103,7 +121,7 @@ void remove_revoked(const Configuration& current, const Wishes& wishes, NextMemb
   for (const wire::NodeKey& key : going) {
     std::vector<Node> without = next.nodes;
     std::erase_if(without, [&key](const Node& node) { return node.key == key; });
-    if (is_possible(current, next.organisations, without)) next.nodes = std::move(without);
+    if (is_possible(current, wishes, next.organisations, without)) next.nodes = std::move(without);
   }
 }
 
@@ -180,7 +198,7 @@ void admit(const Configuration& current, const Wishes& wishes, std::uint64_t now
       at->directory = statement->directory;
       at->address = statement->address;
     }
-    if (!is_possible(current, out.organisations, with)) continue;
+    if (!is_possible(current, wishes, out.organisations, with)) continue;
     out.nodes = std::move(with);
     if (is_new) out.added.insert(statement->subject);
   }
@@ -193,7 +211,7 @@ NextMembers next_members(const Configuration& current, const Wishes& wishes, std
   remove_revoked(current, wishes, out);
   admit(current, wishes, now_ms, out);
   remove_revoked(current, wishes, out);  // those whose place somebody new has taken
-  Leaving leaving(current, out);
+  Leaving leaving(current, wishes, out);
   evict(current, wishes, now_ms, leaving);
   retire(current, wishes, leaving);
   return out;

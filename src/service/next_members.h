@@ -40,11 +40,11 @@ struct NextMembers {
 };
 
 /// Revoked nodes, and those of revoked organisations, go at once, or as soon as the groups can be
-/// filled to 2f+1 without them. A node that has been inactive for `evict_after_seconds` goes, the
-/// longest inactive first, and one that is retired, but never more than f such of one group in one
-/// epoch, and never so that a group could not be filled to 2f+1. Admissions that have become
-/// invalid, or that contradict what is there (a name, an address, a directory id of somebody else),
-/// are passed over.
+/// filled to 2f+1 without them, and the service to 2F+1 of those that answer. A node that has been
+/// inactive for `evict_after_seconds` goes, the longest inactive first, and one that is retired,
+/// but never more than f such of one group in one epoch, and never so that a group could not be
+/// filled to 2f+1. Admissions that have become invalid, or that contradict what is there (a name,
+/// an address, a directory id of somebody else), are passed over.
 NextMembers next_members(const membership::Configuration& current, const Wishes& wishes,
                          std::uint64_t now_ms);
 

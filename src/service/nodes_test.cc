@@ -327,16 +327,19 @@ TEST(Nodes, OneWhoseClockWentBackIsHeardAgain) {
   EXPECT_EQ(nodes.answer_to(after), Answer::kDone);
 }
 
-TEST(Nodes, OneAfterTheOtherIsOnlySoLong) {
+TEST(Nodes, OfEachOrganisationSoMuchWaitsAtOnce) {
   Nodes nodes({.seed = 8});
   for (std::size_t n = 1; n < 8; ++n) nodes.crash(n);
   std::vector<HandInId> asked;
-  for (int i = 0; i < 70; ++i) {
-    asked.push_back(nodes.hand_in(0, nodes.cluster().admission(20, 0)));
+  for (std::size_t i = 0; i < 40; ++i) {
+    asked.push_back(nodes.hand_in(0, nodes.cluster().admission(20 + i, i % 4)));
   }
   for (std::size_t i = 0; i < asked.size(); ++i) {
-    EXPECT_EQ(nodes.answer_to(asked[i]).has_value(), i >= 64) << i;
+    EXPECT_EQ(nodes.answer_to(asked[i]).has_value(), i >= 32) << "eight of each organisation";
   }
+  // However much they want, what all decide has places of its own.
+  asked.push_back(nodes.hand_in(0, nodes.cluster().decree(RevokeAnyNode{}, Timestamp(1), {0, 1})));
+  EXPECT_FALSE(nodes.answer_to(asked.back()).has_value());
   nodes.run_for(seconds(21));
   for (const HandInId id : asked) EXPECT_EQ(nodes.answer_to(id), Answer::kNotNow);
 }

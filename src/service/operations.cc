@@ -164,6 +164,21 @@ std::optional<Operation> decode_operation(ByteView bytes) {
   return out;
 }
 
+crypto::PublicKey author_of(const Operation& operation) {
+  const auto organisation_of = [](const auto& statement) {
+    return statement ? statement->organisation : crypto::PublicKey{};
+  };
+  if (const auto* one = std::get_if<AdmitNode>(&operation))
+    return organisation_of(wire::AdmissionStatement::decode(one->admission.statement));
+  if (const auto* one = std::get_if<RevokeNode>(&operation))
+    return organisation_of(Revocation::decode(one->revocation.statement));
+  if (const auto* one = std::get_if<RetireNode>(&operation))
+    return organisation_of(Retirement::decode(one->retirement.statement));
+  if (const auto* one = std::get_if<EndEpoch>(&operation))
+    return organisation_of(EndRequest::decode(one->request.statement));
+  return {};
+}
+
 std::string_view name_of(const Operation& operation) {
   constexpr std::string_view kNames[] = {
       "reachability", "admit-node", "revoke-node", "prepare-epoch", "announce", "no-announcement",

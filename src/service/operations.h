@@ -120,6 +120,8 @@ Bytes encode(const Operation& operation);
 std::optional<Operation> decode_operation(ByteView bytes);
 /// For a person.
 std::string_view name_of(const Operation& operation);
+/// Which organisation says it, by the statement's own word; zero: a decree, or a node says it.
+crypto::PublicKey author_of(const Operation& operation);
 
 /// What an operation is answered with.
 enum class Answer : std::uint8_t {

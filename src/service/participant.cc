@@ -316,11 +316,17 @@ void Participant::add_lease_share(pbft::Now now, const LeaseShare& share, Effect
 // ---- What it asks the group for ----
 
 void Participant::hand_in(pbft::Now now, HandInId id, const Operation& operation, Effects& out) {
-  if (handed_in_.size() >= settings_.hand_ins_max || !is_node()) {
+  // A hostile organisation has no end of things to say; they must not keep out the decree against
+  // it.
+  const crypto::PublicKey author = author_of(operation);
+  const auto of_the_same = std::ranges::count(handed_in_, author, &Waiting::author);
+  if (handed_in_.size() >= settings_.hand_ins_max || !is_node() ||
+      std::cmp_greater_equal(of_the_same, settings_.hand_ins_of_one_max)) {
     out.push_back(HandedIn{.id = id, .answer = Answer::kNotNow});
     return;
   }
   handed_in_.push_back({.id = id,
+                        .author = author,
                         .operation = Buffer(encode(operation)),
                         .until = now.instant + settings_.hand_in_timeout});
   ask_next(now, nullptr, out);

@@ -79,6 +79,7 @@ struct ParticipantSettings {
   /// What was handed in waits so long for being ordered.
   Duration hand_in_timeout = std::chrono::seconds(20);
   std::size_t hand_ins_max = 64;
+  std::size_t hand_ins_of_one_max = 8;  // of one organisation, and of decrees
 };
 
 class Participant {
@@ -123,6 +124,7 @@ class Participant {
  private:
   struct Waiting {
     HandInId id;
+    crypto::PublicKey author;
     Buffer operation;
     Instant until;
     Instant not_before{};  // it was asked for at a wrong time of the epoch

@@ -31,6 +31,7 @@ enum class Bug : std::uint8_t {
   kRetiredComesBack,
   kRetirementNotVerified,
   kRetirementsLost,
+  kSilentOnesAreEnough,
   // What organisations decide together
   kHalfDecides,
   kSignerCountsTwice,
@@ -117,6 +118,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "anybody retires a node (design 3.4)"},
     {Bug::kRetirementsLost, "retirements-lost", "organisations",
      "retirements are not handed over (design 8.5)"},
+    {Bug::kSilentOnesAreEnough, "silent-ones-are-enough", "organisations",
+     "a node goes without whom only silent ones could fill the service (ADR 12)"},
     {Bug::kHalfDecides, "half-decides", "organisations",
      "half of the organisations and one decide for all (design 3.4)"},
     {Bug::kSignerCountsTwice, "signer-counts-twice", "organisations",

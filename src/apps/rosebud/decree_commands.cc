@@ -74,7 +74,8 @@ nlohmann::json json_of(const Decree::What& what) {
             {"quota_bytes", one->quota_bytes}};
   }
   if (const auto* one = std::get_if<RevokeOrganisation>(&what)) {
-    return {{"decree", "revoke"}, {"name", one->name}, {"authority", to_hex(one->authority.view())}};
+    return {
+        {"decree", "revoke"}, {"name", one->name}, {"authority", to_hex(one->authority.view())}};
   }
   const auto& one = std::get<RevokeAnyNode>(what);
   return {{"decree", "revoke-node"}, {"name", one.name}, {"key", to_hex(one.node.view())}};
@@ -120,11 +121,11 @@ Signers signers_of(const Configuration& configuration, const SignedDecree& decre
   Signers out{.needed = service::signatures_needed(configuration)};
   for (const Organisation& one : configuration.organisations()) {
     if (one.is_revoked) continue;
-    const auto at = std::ranges::find(decree.signatures, one.authority,
-                                      &AuthoritySignature::authority);
-    const bool has = at != decree.signatures.end() &&
-                     crypto::ed25519().verify(one.authority, Decree::kTag, decree.decree,
-                                              at->signature);
+    const auto at =
+        std::ranges::find(decree.signatures, one.authority, &AuthoritySignature::authority);
+    const bool has =
+        at != decree.signatures.end() &&
+        crypto::ed25519().verify(one.authority, Decree::kTag, decree.decree, at->signature);
     (has ? out.have : out.have_not).push_back(one.name);
   }
   out.without_say = decree.signatures.size() - out.have.size();
@@ -145,10 +146,11 @@ nlohmann::json json_of(const Decree& decree, const Signers& signers) {
 }
 
 std::string text_of(const Decree& decree, const Signers& signers) {
-  return fmt::format("{}\nsigned by {}; {} of {} organisations have to sign\nnot yet: {}\nvalid until {}",
-                     text_of(decree.what), joined(signers.have), signers.needed,
-                     signers.have.size() + signers.have_not.size(), joined(signers.have_not),
-                     date_of(decree.not_after));
+  return fmt::format(
+      "{}\nsigned by {}; {} of {} organisations have to sign\nnot yet: {}\nvalid until {}",
+      text_of(decree.what), joined(signers.have), signers.needed,
+      signers.have.size() + signers.have_not.size(), joined(signers.have_not),
+      date_of(decree.not_after));
 }
 
 // ---- Commands ----
@@ -157,12 +159,13 @@ void list(const Globals& globals) {
   const OpenSession session(globals);
   const auto configuration = newest(globals, *session);
   nlohmann::json all = nlohmann::json::array();
-  std::string text = fmt::format("epoch {}: {} of them have to sign what they decide together",
-                                 configuration->number().epoch.value,
-                                 service::signatures_needed(*configuration));
+  std::string text =
+      fmt::format("epoch {}: {} of them have to sign what they decide together",
+                  configuration->number().epoch.value, service::signatures_needed(*configuration));
   for (std::uint32_t i = 0; i < configuration->organisations().size(); ++i) {
     const Organisation& one = configuration->organisations()[i];
-    const auto nodes = std::ranges::count(configuration->nodes(), i, &membership::Node::organisation);
+    const auto nodes =
+        std::ranges::count(configuration->nodes(), i, &membership::Node::organisation);
     all.push_back({{"name", one.name},
                    {"authority", to_hex(one.authority.view())},
                    {"quota_bytes", one.quota_bytes},
@@ -179,9 +182,30 @@ void list(const Globals& globals) {
   print(globals, {{"epoch", configuration->number().epoch.value}, {"organisations", all}}, text);
 }
 
+/// What the service would refuse is not passed around.
+void check_new(const Configuration& configuration, const Decree::What& what) {
+  if (is_so(configuration, what)) {
+    stop(ExitCode::kConflict, {.what = "nothing to decide: it is so in the newest epoch",
+                               .cause = text_of(what),
+                               .next = "see it: rosebud org list"});
+  }
+  const auto* admitted = std::get_if<AdmitOrganisation>(&what);
+  if (!admitted) return;
+  for (const Organisation& one : configuration.organisations()) {
+    if ((one.name == admitted->name) == (one.authority == admitted->authority)) continue;
+    stop(ExitCode::kConflict,
+         {.what = "the name " + admitted->name + " and this authority do not belong together",
+          .cause = "the cluster knows " + one.name + " as " + to_hex(one.authority.view()),
+          .next = "choose another name: rosebud org new NAME"});
+  }
+  if (configuration.node_index(admitted->authority)) {
+    stop(ExitCode::kConflict, {.what = "the authority's key is a node's", .cause = {}, .next = {}});
+  }
+}
+
 /// Makes the file, signed by the first.
-void begin(const Globals& globals, const Configuration& configuration,
-           const DecreeOptions& options, Decree::What what) {
+void begin(const Globals& globals, const Configuration& configuration, const DecreeOptions& options,
+           Decree::What what) {
   const auto authority = authority_of(options);
   std::error_code error;
   if (stdfs::exists(options.file, error)) {
@@ -194,6 +218,7 @@ void begin(const Globals& globals, const Configuration& configuration,
                              .cause = "it is no organisation of the cluster, or was revoked",
                              .next = "see who has: rosebud org list"});
   }
+  check_new(configuration, what);
   const std::uint64_t now = wall_seconds();
   const std::uint64_t days = std::clamp<std::uint64_t>(options.days, 1, 30);
   const Decree decree{.cluster = configuration.cluster(),
@@ -271,9 +296,17 @@ void sign(const Globals& globals, const DecreeOptions& options) {
   if (!options.is_confirmed) {
     stop(ExitCode::kUsage,
          {.what = "nothing was signed",
-          .cause = "the decree says: " + text_of(found.decree.what),
+          .cause = fmt::format("the decree of cluster {} says, until {}: {}",
+                               to_hex(found.decree.cluster.view()), date_of(found.decree.not_after),
+                               text_of(found.decree.what)),
           .next = "if that is right: rosebud org sign " + options.file + " --org " +
                   options.organisation + " --yes"});
+  }
+  if (wall_seconds() >= found.decree.not_after.value) {
+    stop(ExitCode::kConflict, {.what = options.file + " was to be signed and enacted until " +
+                                       date_of(found.decree.not_after),
+                               .cause = "its time is over",
+                               .next = "begin another: rosebud org revoke|admit|revoke-node"});
   }
   const std::size_t before = found.file.signatures.size();
   found.file.sign(authority_of(options), crypto::ed25519());
@@ -286,17 +319,34 @@ void sign(const Globals& globals, const DecreeOptions& options) {
                     found.file.signatures.size()));
 }
 
+void tell_done(const Globals& globals, const Decree& decree, const Configuration& configuration) {
+  const std::uint64_t epoch = configuration.number().epoch.value;
+  const bool is_done = is_so(configuration, decree.what);
+  const bool is_at_once = !std::holds_alternative<AdmitOrganisation>(decree.what);
+  nlohmann::json json = json_of(decree.what);
+  json["done"] = is_done;
+  json["epoch"] = epoch;
+  print(globals, json,
+        fmt::format("{}: {}", text_of(decree.what),
+                    is_done      ? fmt::format("so in epoch {}", epoch)
+                    : is_at_once ? "noted; the epoch ends for it. If it was carried out before, "
+                                   "what was decided since counts: rosebud org list"
+                                 : "noted, " + when(configuration)));
+}
+
 void enact(const Globals& globals, const DecreeOptions& options) {
   FoundDecree found = read_decree(options.file);
   const OpenSession session(globals);
   auto configuration = newest(globals, *session);
+  if (is_so(*configuration, found.decree.what))
+    return tell_done(globals, found.decree, *configuration);
   // Of those who signed some may have been revoked since: theirs would spoil the rest.
   std::erase_if(found.file.signatures, [&](const AuthoritySignature& one) {
     return !configuration->has_say(one.authority) ||
            !crypto::ed25519().verify(one.authority, Decree::kTag, found.file.decree, one.signature);
   });
-  const auto checked = service::check_decree(*configuration, found.file,
-                                             Timestamp(wall_seconds()), crypto::ed25519());
+  const auto checked = service::check_decree(*configuration, found.file, Timestamp(wall_seconds()),
+                                             crypto::ed25519());
   if (!checked) {
     const Signers signers = signers_of(*configuration, found.file);
     const bool is_few = checked.error() == service::DecreeError::kTooFewSignatures;
@@ -308,17 +358,12 @@ void enact(const Globals& globals, const DecreeOptions& options) {
           .next = is_few ? "pass it on to " + joined(signers.have_not) : "make a new one"});
   }
   hand_in(globals, *session, service::Enact{found.file},
-          "the name belongs to another organisation, or nobody would be left");
+          "the name is another's, the node is not in, or nobody would be left", "rosebud org list");
   const auto is_done = [&](const Configuration& one) { return is_so(one, found.decree.what); };
-  if (options.is_waiting) configuration = wait_for(globals, *session, is_done);
-  nlohmann::json json = json_of(found.decree.what);
-  json["done"] = is_done(*configuration);
-  json["epoch"] = configuration->number().epoch.value;
-  print(globals, json,
-        fmt::format("{}: {}", text_of(found.decree.what),
-                    is_done(*configuration)
-                        ? fmt::format("so since epoch {}", configuration->number().epoch.value)
-                        : when(*configuration)));
+  if (options.is_waiting) {
+    configuration = wait_for(globals, *session, is_done, "rosebud org list");
+  }
+  tell_done(globals, found.decree, *configuration);
 }
 
 }  // namespace
@@ -339,8 +384,8 @@ void add_decree_commands(CLI::App& org, Globals& globals) {
         ->capture_default_str();
     return command;
   };
-  auto* admit_command = beginning(
-      "admit", "Begin a decree: an organisation comes, comes back, or has another quota");
+  auto* admit_command =
+      beginning("admit", "Begin a decree: an organisation comes, comes back, or has another quota");
   admit_command->add_option("--request", options->request, "Its organisation.json")->required();
   admit_command->add_option("--quota-gib", options->quota_gib, "Its quota, GiB")
       ->capture_default_str();
@@ -363,8 +408,7 @@ void add_decree_commands(CLI::App& org, Globals& globals) {
   sign_command->add_option("--org", options->organisation, "The organisation's folder")->required();
   sign_command->add_flag("--yes", options->is_confirmed, "Really sign");
   sign_command->callback([&globals, options] { sign(globals, *options); });
-  auto* enact_command =
-      on_file("enact", "Hand a decree in that more than two thirds have signed");
+  auto* enact_command = on_file("enact", "Hand a decree in that more than two thirds have signed");
   enact_command->add_flag("--wait", options->is_waiting,
                           "Wait for the epoch that says so, at most --timeout");
   enact_command->callback([&globals, options] { enact(globals, *options); });

@@ -233,7 +233,8 @@ nlohmann::json json_of(const Configuration& configuration) {
   for (const auto& one : configuration.organisations()) {
     organisations.push_back({{"name", one.name},
                              {"authority", to_hex(one.authority.view())},
-                             {"quota_bytes", one.quota_bytes}});
+                             {"quota_bytes", one.quota_bytes},
+                             {"revoked", one.is_revoked}});
   }
   nlohmann::json nodes = nlohmann::json::array();
   for (const auto& one : configuration.nodes()) {
@@ -303,8 +304,9 @@ std::string text_of(const Configuration& configuration) {
       human_bytes(static_cast<double>(settings.client_quota_floor_bytes)),
       configuration.organisations().size());
   for (const auto& one : configuration.organisations()) {
-    out += fmt::format("    {}  authority {}, quota {}\n", one.name, to_hex(one.authority.view()),
-                       human_bytes(static_cast<double>(one.quota_bytes)));
+    out += fmt::format("    {}  authority {}, quota {}{}\n", one.name, to_hex(one.authority.view()),
+                       human_bytes(static_cast<double>(one.quota_bytes)),
+                       one.is_revoked ? ", revoked" : "");
   }
   out += fmt::format("  {} nodes\n", configuration.nodes().size());
   for (const auto& one : configuration.nodes()) {

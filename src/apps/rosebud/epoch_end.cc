@@ -16,23 +16,26 @@ struct EndOptions {
 };
 
 void end_epoch(const Globals& globals, const EndOptions& options) {
-  const auto authority = or_stop(crypto::read_secret_key(
-      std::filesystem::path(options.organisation) / "authority.key"));
+  const auto authority = or_stop(
+      crypto::read_secret_key(std::filesystem::path(options.organisation) / "authority.key"));
   const OpenSession session(globals);
   auto configuration = newest(globals, *session);
   const wire::ConfigurationNumber ending = configuration->number();
   hand_in(globals, *session,
-          service::EndEpoch{wire::sign(
-              crypto::ed25519(), authority,
-              service::EndRequest{.cluster = configuration->cluster(),
-                                  .organisation = authority.public_key(),
-                                  .number = ending})},
-          "the organisation had an epoch ended within the last hour, or has no say in this cluster");
+          service::EndEpoch{wire::sign(crypto::ed25519(), authority,
+                                       service::EndRequest{.cluster = configuration->cluster(),
+                                                           .organisation = authority.public_key(),
+                                                           .number = ending})},
+          "the organisation had an epoch ended within the last hour, or has no say in this cluster",
+          "rosebud epoch list");
   const auto is_over = [&](const membership::Configuration& one) { return ending < one.number(); };
-  if (options.is_waiting) configuration = wait_for(globals, *session, is_over);
+  if (options.is_waiting)
+    configuration = wait_for(globals, *session, is_over, "rosebud epoch list");
   const bool is_done = is_over(*configuration);
-  print(globals, {{"ended", ending.epoch.value}, {"done", is_done},
-                  {"epoch", configuration->number().epoch.value}},
+  print(globals,
+        {{"ended", ending.epoch.value},
+         {"done", is_done},
+         {"epoch", configuration->number().epoch.value}},
         is_done ? fmt::format("epoch {} is in force", configuration->number().epoch.value)
                 : fmt::format("epoch {} is about to end", ending.epoch.value));
 }
@@ -44,8 +47,7 @@ void add_epoch_end_command(CLI::App& epoch, Globals& globals) {
   auto* command = epoch.add_subcommand(
       "end", "Have the epoch end before its time, as an organisation: once an hour");
   command->add_option("--org", options->organisation, "The organisation's folder")->required();
-  command->add_flag("--wait", options->is_waiting,
-                    "Wait for the next epoch, at most --timeout");
+  command->add_flag("--wait", options->is_waiting, "Wait for the next epoch, at most --timeout");
   command->callback([&globals, options] { end_epoch(globals, *options); });
 }
 

@@ -11,7 +11,7 @@ ConfigurationPointer newest(const Globals& globals, client::Session& session) {
 }
 
 void hand_in(const Globals& globals, client::Session& session, const service::Operation& operation,
-             const std::string& refused_because) {
+             const std::string& refused_because, const std::string& look_at) {
   const auto said = session.hand_in(service::encode(operation), globals.timeout());
   if (!said) {
     stop(
@@ -24,7 +24,7 @@ void hand_in(const Globals& globals, client::Session& session, const service::Op
   if (static_cast<service::Answer>(*said) != service::Answer::kRefused) return;
   stop(ExitCode::kDenied, {.what = "the configuration service refused it",
                            .cause = refused_because,
-                           .next = "see who is in: rosebud member list"});
+                           .next = "see what is in force: " + look_at});
 }
 
 std::string when(const membership::Configuration& configuration) {

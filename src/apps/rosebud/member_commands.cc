@@ -224,7 +224,9 @@ void add_member_commands(CLI::App& app, Globals& globals) {
   revoke_command->add_flag("--yes", options->is_confirmed, "Really revoke");
   revoke_command->callback([&globals, options] { revoke(globals, *options); });
   auto* drain_command = member->add_subcommand(
-      "drain", "Let a node leave with an epoch to come, as its organisation; it may come back");
+      "drain",
+      "Let a node leave with an epoch to come, as its organisation; it may come back. Several: one "
+      "after the other, with --wait");
   drain_command->add_option("name", options->name, "Name of the node")->required();
   drain_command->add_option("--org", options->organisation, "The organisation's folder")
       ->required();

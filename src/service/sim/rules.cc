@@ -200,8 +200,11 @@ class StepRules {
              (is_sent_away(epoch_, after_, node) ||
               after_.carried.wishes.inactive_since_ms.contains(node.key));
     });
-    return does_node_go || before_.is_end_requested ||
-           after_.next.organisations != epoch_.organisations();
+    const auto& now = epoch_.organisations();
+    bool does_organisation_go = false;
+    for (std::size_t i = 0; i < now.size(); ++i)
+      does_organisation_go |= !now[i].is_revoked && after_.next.organisations[i].is_revoked;
+    return does_node_go || does_organisation_go || before_.is_end_requested;
   }
 
   /// All commitments of the header are open, or 2F+1 said that one is not.
@@ -463,18 +466,26 @@ class SuccessorRules {
   /// Whether all groups, and the seats of a service, could be filled by these.
   bool is_enough(const std::vector<Node>& nodes) const {
     std::map<std::uint32_t, std::size_t> count_of;
-    std::map<std::uint32_t, std::size_t> able_of;  // who is only coming cannot sit yet
-    for (const Node& node : nodes) {
-      ++count_of[node.organisation];
-      able_of[node.organisation] += find(current_.nodes(), node.key) ? 1 : 0;
-    }
+    for (const Node& node : nodes) ++count_of[node.organisation];
     std::size_t replicas = 0;
-    std::size_t seats = 0;
-    for (const auto& [organisation, count] : count_of) {
+    for (const auto& [organisation, count] : count_of)
       replicas += std::min<std::size_t>(count, current_.settings().cap);
-      seats += std::min(able_of[organisation], std::max<std::size_t>(faults_of(current_), 1));
+    const std::size_t quorum = quorum_of(current_);
+    return replicas >= 2 * current_.f() + 1 && seats_of(nodes, false) >= quorum &&
+           seats_of(nodes, true) >= std::min(quorum, seats_of(current_.nodes(), true));
+  }
+  /// Seats that they could fill; who is only coming cannot sit yet.
+  std::size_t seats_of(const std::vector<Node>& nodes, bool must_answer) const {
+    std::map<std::uint32_t, std::size_t> able_of;
+    const auto& silent = sealed_.carried.wishes.inactive_since_ms;
+    for (const Node& node : nodes) {
+      if (!find(current_.nodes(), node.key) || (must_answer && silent.contains(node.key))) continue;
+      ++able_of[node.organisation];
     }
-    return replicas >= 2 * current_.f() + 1 && seats >= quorum_of(current_);
+    std::size_t out = 0;
+    for (const auto& [organisation, count] : able_of)
+      out += std::min(count, std::max<std::size_t>(faults_of(current_), 1));
+    return out;
   }
   std::string of_staying() const {
     if (!is_enough(next_.nodes())) return "too few nodes are left";

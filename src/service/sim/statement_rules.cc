@@ -28,10 +28,9 @@ class StatementRules {
         epoch_(step.machine.configuration()) {}
 
   std::string problem() const {
-    for (const auto rule :
-         {&StatementRules::of_admissions, &StatementRules::of_revocations,
-          &StatementRules::of_retirements, &StatementRules::of_decrees,
-          &StatementRules::of_end_requests}) {
+    for (const auto rule : {&StatementRules::of_admissions, &StatementRules::of_revocations,
+                            &StatementRules::of_retirements, &StatementRules::of_decrees,
+                            &StatementRules::of_end_requests}) {
       std::string out = (this->*rule)();
       if (!out.empty()) return out;
     }
@@ -62,6 +61,16 @@ class StatementRules {
       if (!out.empty()) return out;
     }
     if (after == before) return {};
+    if (const auto* asked = as<RetireNode>()) {
+      const auto stated = Retirement::decode(asked->retirement.statement);
+      const bool are_its_own_lost = std::ranges::all_of(before, [&](const wire::SignedBytes& one) {
+        const auto lost = wire::AdmissionStatement::decode(one.statement);
+        return std::ranges::find(after, one) != after.end() ||
+               (stated && lost->subject == stated->node &&
+                lost->organisation == stated->organisation);
+      });
+      return are_its_own_lost ? "" : "a retirement loses another node's admission";
+    }
     // One is lost only to a later one for the same key.
     const std::size_t lost_count = static_cast<std::size_t>(std::ranges::count_if(
         before, [&](const auto& one) { return std::ranges::find(after, one) == after.end(); }));
@@ -78,8 +87,7 @@ class StatementRules {
     if (!statement) return "an admission that cannot be read";
     const auto organisation = index_of(statement->organisation);
     if (!organisation || epoch_.organisations()[*organisation].is_revoked ||
-        statement->cluster != epoch_.cluster() ||
-        statement->role != wire::Role::kNode ||
+        statement->cluster != epoch_.cluster() || statement->role != wire::Role::kNode ||
         !wire::is_signed_by<wire::AdmissionStatement>(crypto::model_scheme(),
                                                       statement->organisation, admission)) {
       return "an admission that no organisation signed";
@@ -195,7 +203,9 @@ class StatementRules {
           asked ? wire::AdmissionStatement::decode(asked->admission.statement) : std::nullopt;
       const bool is_admitted = stated && stated->subject == one.node &&
                                stated->organisation == one.organisation &&
-                               stated->not_before.value > since;
+                               stated->not_before.value > since &&
+                               wire::is_signed_by<wire::AdmissionStatement>(
+                                   crypto::model_scheme(), one.organisation, asked->admission);
       if (!is_admitted) return "a retirement is lost";
     }
     return {};
@@ -262,7 +272,8 @@ class StatementRules {
       }
     }
     const bool is_noted = after_.is_end_requested && !before_.is_end_requested;
-    if (!is_noted) return before_.is_end_requested == after_.is_end_requested ? "" : "a request is lost";
+    if (!is_noted)
+      return before_.is_end_requested == after_.is_end_requested ? "" : "a request is lost";
     const auto* asked = as<EndEpoch>();
     const auto stated = asked ? EndRequest::decode(asked->request.statement) : std::nullopt;
     if (!stated || stated->cluster != epoch_.cluster() || !has_say(stated->organisation) ||
