@@ -498,6 +498,11 @@ Result<std::unique_ptr<Session>, Explained> Session::open(const ClusterFile& fil
   auto statement = membership::check_admission(**configuration, *admission, key->public_key(),
                                                wire::Role::kClient, Timestamp(wall_seconds()),
                                                crypto::ed25519());
+  // The newest epoch that was kept may say that the organisation is revoked, and it has come back
+  // since: nodes know, and say so.
+  const auto own = wire::AdmissionStatement::decode(admission->statement);
+  if (!statement && statement.error() == membership::AdmissionError::kRevokedOrganisation && own)
+    statement = *own;
   if (!statement) {
     const bool is_early = statement.error() == membership::AdmissionError::kNotYetValid;
     return fail(Explained{
