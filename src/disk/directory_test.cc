@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 
@@ -23,6 +24,18 @@ class DirectoryTest : public DiskTest {
   }
 };
 
+/// In this process.
+std::size_t times_open(const fs::path& file) {
+  std::size_t out = 0;
+  std::error_code error;
+  for (fs::directory_iterator at("/proc/self/fd", error), end; !error && at != end;
+       at.increment(error)) {
+    std::error_code gone;
+    if (fs::read_symlink(at->path(), gone) == file && !gone) ++out;
+  }
+  return out;
+}
+
 TEST_F(DirectoryTest, SecondUser_IsRefused) {
   ASSERT_TRUE(create_directory(path / "data", identity));
   const auto first = DataDirectory::open(path / "data", expected(), IfEmpty::kRefuse);
@@ -39,13 +52,16 @@ TEST_F(DirectoryTest, WhileSomebodyLooksWhetherItIsInUse_IsOpened) {
   const int fd =
       ::open((path / "data" / "LOCK.rosebud").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   ASSERT_EQ(::flock(fd, LOCK_SH | LOCK_NB), 0);
-  std::thread looking([fd] {
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  // It goes on looking until the node has the file open too, so that its first attempt fails.
+  std::atomic<bool> is_done = false;
+  std::thread looking([&, lock = path / "data" / "LOCK.rosebud"] {
+    while (!is_done && times_open(lock) < 2) std::this_thread::yield();
     ::close(fd);
   });
   const auto opened = DataDirectory::open(path / "data", expected(), IfEmpty::kRefuse);
-  EXPECT_TRUE(opened.has_value()) << opened.error().text();
+  is_done = true;
   looking.join();
+  EXPECT_TRUE(opened.has_value()) << opened.error().text();
 }
 
 TEST_F(DirectoryTest, ForeignEmptyOrNewerDirectories_AreRefusedWithTheirReason) {
