@@ -20,24 +20,18 @@ bool is_signed(const service::AdmitNode& one, const membership::Configuration& c
 }
 bool is_signed(const service::RevokeNode& one, const membership::Configuration& configuration,
                Timestamp, const crypto::SignatureScheme& scheme) {
-  const auto statement = service::Revocation::decode(one.revocation.statement);
-  return statement && statement->cluster == configuration.cluster() &&
-         configuration.has_say(statement->organisation) &&
-         wire::is_signed_by<service::Revocation>(scheme, statement->organisation, one.revocation);
+  return service::said_by_organisation<service::Revocation>(configuration, one.revocation, scheme)
+      .has_value();
 }
 bool is_signed(const service::RetireNode& one, const membership::Configuration& configuration,
                Timestamp, const crypto::SignatureScheme& scheme) {
-  const auto statement = service::Retirement::decode(one.retirement.statement);
-  return statement && statement->cluster == configuration.cluster() &&
-         configuration.has_say(statement->organisation) &&
-         wire::is_signed_by<service::Retirement>(scheme, statement->organisation, one.retirement);
+  return service::said_by_organisation<service::Retirement>(configuration, one.retirement, scheme)
+      .has_value();
 }
 bool is_signed(const service::EndEpoch& one, const membership::Configuration& configuration,
                Timestamp, const crypto::SignatureScheme& scheme) {
-  const auto statement = service::EndRequest::decode(one.request.statement);
-  return statement && statement->cluster == configuration.cluster() &&
-         configuration.has_say(statement->organisation) &&
-         wire::is_signed_by<service::EndRequest>(scheme, statement->organisation, one.request);
+  return service::said_by_organisation<service::EndRequest>(configuration, one.request, scheme)
+      .has_value();
 }
 bool is_signed(const service::Enact& one, const membership::Configuration& configuration,
                Timestamp now, const crypto::SignatureScheme& scheme) {

@@ -196,6 +196,23 @@ TEST(Decree, WhatWasDecidedIsNotDoneAgain) {
   EXPECT_EQ(service.decide(coming(4), {0, 1, 2}), Answer::kRefused);
 }
 
+/// Agreed time begins anew with each epoch's group, within the bound of clocks.
+TEST(Decree, WhatWasDecidedIsRememberedBeyondItsTime) {
+  Assembly service;
+  SignedDecree brief{.decree = Decree{.cluster = service.configuration->cluster(),
+                                      .not_before = Timestamp(1000),
+                                      .not_after = Timestamp(2000),
+                                      .what = coming(3)}
+                                   .encode(),
+                     .signatures = {}};
+  for (const std::size_t signer : {0U, 1U, 2U}) brief.sign(authority(signer), service.scheme);
+  EXPECT_EQ(service.ask(node_key(5), Enact{brief}), Answer::kDone);
+  service.now_ms = 2'001'000;
+  EXPECT_EQ(service.decide(coming(4), {0, 1, 2}), Answer::kDone);  // forgets what is long over
+  service.now_ms = 1'995'000;
+  EXPECT_EQ(service.ask(node_key(5), Enact{brief}), Answer::kAlready);
+}
+
 TEST(Decree, ItsLastOrganisationIsNotRevoked) {
   Assembly service;
   for (const std::size_t one : {3U, 2U, 1U}) {

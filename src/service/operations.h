@@ -123,6 +123,21 @@ std::string_view name_of(const Operation& operation);
 /// Which organisation says it, by the statement's own word; zero: a decree, or a node says it.
 crypto::PublicKey author_of(const Operation& operation);
 
+/// What an organisation states, if one that has a say in this configuration signed it for this
+/// cluster.
+template <typename Statement>
+std::optional<Statement> said_by_organisation(const membership::Configuration& configuration,
+                                              const wire::SignedBytes& bytes,
+                                              const crypto::SignatureScheme& scheme) {
+  auto out = Statement::decode(bytes.statement);
+  if (!out || out->cluster != configuration.cluster() ||
+      !configuration.has_say(out->organisation) ||
+      !wire::is_signed_by<Statement>(scheme, out->organisation, bytes)) {
+    return std::nullopt;
+  }
+  return out;
+}
+
 /// What an operation is answered with.
 enum class Answer : std::uint8_t {
   kDone = 0,     // it changed the state, or a vote of it counts now

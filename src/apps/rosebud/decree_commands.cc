@@ -237,20 +237,15 @@ void begin(const Globals& globals, const Configuration& configuration, const Dec
 void admit(const Globals& globals, const DecreeOptions& options) {
   const auto json =
       nlohmann::json::parse(or_stop(read_text_file(options.request, 65536)), nullptr, false);
-  const auto text = [&](const char* name) {
-    return json.is_object() && json.contains(name) && json[name].is_string()
-               ? json[name].get<std::string>()
-               : std::string();
-  };
-  const auto authority = from_hex(text("authority"));
-  if (!wire::is_name(text("name")) || !authority || authority->size() != 32) {
+  const auto authority = from_hex(text_in(json, "authority"));
+  if (!wire::is_name(text_in(json, "name")) || !authority || authority->size() != 32) {
     stop(ExitCode::kUsage, {.what = options.request + " describes no organisation",
                             .cause = "it was changed, or another file was named",
                             .next = "it makes organisation.json with `rosebud org new`"});
   }
   const OpenSession session(globals);
   begin(globals, *newest(globals, *session), options,
-        AdmitOrganisation{.name = text("name"),
+        AdmitOrganisation{.name = text_in(json, "name"),
                           .authority = *crypto::PublicKey::from(*authority),
                           .quota_bytes = options.quota_gib << 30});
 }

@@ -96,16 +96,17 @@ NodeRequest make_node(const stdfs::path& folder, const std::string& name,
   return out;
 }
 
+std::string text_in(const nlohmann::json& json, const char* name) {
+  return json.is_object() && json.contains(name) && json[name].is_string()
+             ? json[name].get<std::string>()
+             : std::string();
+}
+
 NodeRequest read_node_request(const stdfs::path& file) {
   const auto json = nlohmann::json::parse(or_stop(read_text_file(file, 65536)), nullptr, false);
-  const auto text = [&](const char* name) {
-    return json.is_object() && json.contains(name) && json[name].is_string()
-               ? json[name].get<std::string>()
-               : std::string();
-  };
-  NodeRequest out{.name = text("name"), .address = text("address")};
-  const auto key = from_hex(text("key"));
-  const auto directory = from_hex(text("directory"));
+  NodeRequest out{.name = text_in(json, "name"), .address = text_in(json, "address")};
+  const auto key = from_hex(text_in(json, "key"));
+  const auto directory = from_hex(text_in(json, "directory"));
   const bool is_whole = json.is_object() && key && key->size() == 32 && directory &&
                         directory->size() == 16 && json.contains("capacity_bytes") &&
                         json["capacity_bytes"].is_number_unsigned();
@@ -117,8 +118,8 @@ NodeRequest read_node_request(const stdfs::path& file) {
   out.key = *wire::NodeKey::from(*key);
   out.directory = *wire::DirectoryId::from(*directory);
   out.capacity_bytes = json["capacity_bytes"].get<std::uint64_t>();
-  const auto epoch_key = from_hex(text("epoch_key"));
-  const auto commitment = from_hex(text("commitment"));
+  const auto epoch_key = from_hex(text_in(json, "epoch_key"));
+  const auto commitment = from_hex(text_in(json, "commitment"));
   if (epoch_key && epoch_key->size() == 32 && commitment && commitment->size() == 32) {
     out.epoch_key = *crypto::PublicKey::from(*epoch_key);
     out.commitment = *crypto::Digest::from(*commitment);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "membership/genesis.h"
 #include "wire/statement.h"
@@ -32,6 +33,8 @@ struct NodeRequest {
 /// Makes a node's keys and request in `folder`.
 NodeRequest make_node(const std::filesystem::path& folder, const std::string& name,
                       const std::string& address, std::uint64_t capacity_bytes);
+/// The text of that name in what was read from a file; empty: there is none.
+std::string text_in(const nlohmann::json& json, const char* name);
 NodeRequest read_node_request(const std::filesystem::path& file);
 
 /// Writes the epochs that a node of the cluster gives into a new node's data directory: the nodes
