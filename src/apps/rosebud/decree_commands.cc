@@ -153,6 +153,11 @@ std::string text_of(const Decree& decree, const Signers& signers) {
       date_of(decree.not_after));
 }
 
+/// With -q the name alone.
+void tell(const Globals& globals, const nlohmann::json& json, const std::string& text) {
+  print(globals, json, globals.is_quiet ? json["name"].get<std::string>() : text);
+}
+
 // ---- Commands ----
 
 void list(const Globals& globals) {
@@ -229,9 +234,9 @@ void begin(const Globals& globals, const Configuration& configuration, const Dec
   out.sign(authority, crypto::ed25519());
   write_decree(options.file, out);
   const Signers signers = signers_of(configuration, out);
-  print(globals, json_of(decree, signers),
-        text_of(decree, signers) + "\nnext, at another organisation: rosebud org sign " +
-            options.file + " --org ITS-FOLDER --yes");
+  tell(globals, json_of(decree, signers),
+       text_of(decree, signers) + "\nnext, at another organisation: rosebud org sign " +
+           options.file + " --org ITS-FOLDER --yes");
 }
 
 void admit(const Globals& globals, const DecreeOptions& options) {
@@ -282,7 +287,7 @@ void show(const Globals& globals, const DecreeOptions& options) {
   const OpenSession session(globals);
   const auto configuration = newest(globals, *session);
   const Signers signers = signers_of(*configuration, found.file);
-  print(globals, json_of(found.decree, signers), text_of(found.decree, signers));
+  tell(globals, json_of(found.decree, signers), text_of(found.decree, signers));
 }
 
 /// Needs no cluster: an authority's key may lie on a machine that is never connected.
@@ -308,10 +313,10 @@ void sign(const Globals& globals, const DecreeOptions& options) {
   write_decree(options.file, found.file);
   nlohmann::json json = json_of(found.decree.what);
   json["signatures"] = found.file.signatures.size();
-  print(globals, json,
-        fmt::format("{}\n{}; it has {} signatures", text_of(found.decree.what),
-                    found.file.signatures.size() > before ? "signed" : "it was signed before",
-                    found.file.signatures.size()));
+  tell(globals, json,
+       fmt::format("{}\n{}; it has {} signatures", text_of(found.decree.what),
+                   found.file.signatures.size() > before ? "signed" : "it was signed before",
+                   found.file.signatures.size()));
 }
 
 void tell_done(const Globals& globals, const Decree& decree, const Configuration& configuration) {
@@ -321,12 +326,12 @@ void tell_done(const Globals& globals, const Decree& decree, const Configuration
   nlohmann::json json = json_of(decree.what);
   json["done"] = is_done;
   json["epoch"] = epoch;
-  print(globals, json,
-        fmt::format("{}: {}", text_of(decree.what),
-                    is_done      ? fmt::format("so in epoch {}", epoch)
-                    : is_at_once ? "noted; the epoch ends for it. If it was carried out before, "
-                                   "what was decided since counts: rosebud org list"
-                                 : "noted, " + when(configuration)));
+  tell(globals, json,
+       fmt::format("{}: {}", text_of(decree.what),
+                   is_done      ? fmt::format("so in epoch {}", epoch)
+                   : is_at_once ? "noted; the epoch ends for it. If it was carried out before, "
+                                  "what was decided since counts: rosebud org list"
+                                : "noted, " + when(configuration)));
 }
 
 void enact(const Globals& globals, const DecreeOptions& options) {

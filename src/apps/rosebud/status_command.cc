@@ -204,9 +204,11 @@ std::string text_of(const nlohmann::json& status) {
                         one["arcs_complete"].get<int>(), one["arcs"].get<int>());
   }
   for (const auto& suspect : status["suspects"]) {
-    text += fmt::format("\nsuspect {}: {} ({} observers, {} times)",
+    const int observers = suspect["observers"].get<int>();
+    const auto count = suspect["count"].get<std::uint64_t>();
+    text += fmt::format("\nsuspect {}: {} ({} observer{}, {} time{})",
                         suspect["node"].get<std::string>(), suspect["kind"].get<std::string>(),
-                        suspect["observers"].get<int>(), suspect["count"].get<std::uint64_t>());
+                        observers, observers == 1 ? "" : "s", count, count == 1 ? "" : "s");
   }
   return text;
 }
