@@ -10,6 +10,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <thread>
 
 #include "apps/rosebud/commands.h"
@@ -73,7 +74,10 @@ std::vector<std::uint16_t> free_ports(std::size_t count) {
   return out;
 }
 
-void spawn(const DevNode& node) {
+/// Of the nodes that this command started, by name.
+using Processes = std::map<std::string, pid_t>;
+
+pid_t spawn(const DevNode& node) {
   std::error_code error;
   stdfs::remove(node.folder / "admin.port", error);
   const std::string log = (node.folder / "log").string();
@@ -82,9 +86,7 @@ void spawn(const DevNode& node) {
   const pid_t child = ::fork();
   if (child < 0) stop(ExitCode::kUsage, {.what = "cannot start a process for node " + node.name});
   if (child == 0) {
-    // A grandchild in a session of its own: it outlives this command and leaves no zombie.
-    ::setsid();
-    if (::fork() != 0) ::_exit(0);
+    ::setsid();  // it outlives this command
     const int out = ::open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
     const int in = ::open("/dev/null", O_RDONLY);
     ::dup2(in, 0);
@@ -93,7 +95,26 @@ void spawn(const DevNode& node) {
     ::execl(self.c_str(), "rosebud", "node", "run", "--config", config.c_str(), nullptr);
     ::_exit(127);
   }
-  ::waitpid(child, nullptr, 0);
+  return child;
+}
+
+/// Starts those that do not run.
+Processes spawn_all(const std::vector<DevNode>& nodes) {
+  Processes out;
+  for (const DevNode& node : nodes) {
+    if (!pid_of(node)) out.emplace(node.name, spawn(node));
+  }
+  return out;
+}
+
+/// A process that was just started holds no lock yet, for seconds where much else runs: whether it
+/// still lives is asked of the system.
+bool has_ended(const DevNode& node, Processes& started) {
+  if (const auto own = started.find(node.name); own != started.end()) {
+    if (::waitpid(own->second, nullptr, WNOHANG) == 0) return false;
+    started.erase(own);
+  }
+  return !pid_of(node);
 }
 
 std::string last_line_of(const stdfs::path& log) {
@@ -111,21 +132,17 @@ bool is_ready(const DevNode& node) {
 
 /// Waits until all these nodes serve. Reconciling needs 2f others, so they are waited for together.
 /// A node whose process ended is not waited for.
-void wait_ready(const std::vector<DevNode>& nodes, Duration timeout) {
-  const auto begin = std::chrono::steady_clock::now();
-  const auto end = begin + timeout;
+void wait_ready(const std::vector<DevNode>& nodes, Processes started, Duration timeout) {
+  const auto end = std::chrono::steady_clock::now() + timeout;
   std::vector<DevNode> waiting = nodes;
   std::vector<DevNode> ended;
   while (true) {
     std::erase_if(waiting, is_ready);
-    // A process takes a moment until it holds its lock.
-    if (std::chrono::steady_clock::now() > begin + std::chrono::seconds(3)) {
-      std::erase_if(waiting, [&](const DevNode& node) {
-        if (pid_of(node)) return false;
-        ended.push_back(node);
-        return true;
-      });
-    }
+    std::erase_if(waiting, [&](const DevNode& node) {
+      if (!has_ended(node, started)) return false;
+      ended.push_back(node);
+      return true;
+    });
     if (waiting.empty() && ended.empty()) return;
     if (waiting.empty()) {
       stop(ended.size() == nodes.size() ? ExitCode::kUsage : ExitCode::kPartly,
@@ -322,10 +339,8 @@ void up(const Globals& globals, const DevOptions& options) {
     make_cluster(folder, options);
   }
   const auto nodes = nodes_in(folder);
-  for (const DevNode& node : nodes) {
-    if (!pid_of(node)) spawn(node);
-  }
-  wait_ready(nodes, std::max<Duration>(globals.timeout(), std::chrono::seconds(60)));
+  wait_ready(nodes, spawn_all(nodes),
+             std::max<Duration>(globals.timeout(), std::chrono::seconds(60)));
   set_default_cluster(folder / "rosebud.toml");
   print(
       globals, {{"dir", folder.string()}, {"nodes", nodes.size()}},
@@ -359,7 +374,7 @@ std::vector<DevNode> chosen(const std::vector<DevNode>& nodes, const DevOptions&
                             .cause = "neither --node NAME nor --org NAME was given",
                             .next = see});
   }
-  const auto must_have = [&](const std::string& name, std::string DevNode::* what,
+  const auto must_have = [&](const std::string& name, std::string DevNode::*what,
                              const std::string& kind) {
     if (name.empty() || std::ranges::count(nodes, name, what) > 0) return;
     stop(ExitCode::kUsage,
@@ -429,10 +444,8 @@ void kill_nodes(const Globals& globals, const DevOptions& options) {
 
 void start_nodes(const Globals& globals, const DevOptions& options) {
   const auto nodes = chosen(nodes_in(folder_of(globals, options.folder)), options);
-  for (const DevNode& node : nodes) {
-    if (!pid_of(node)) spawn(node);
-  }
-  wait_ready(nodes, std::max<Duration>(globals.timeout(), std::chrono::seconds(60)));
+  wait_ready(nodes, spawn_all(nodes),
+             std::max<Duration>(globals.timeout(), std::chrono::seconds(60)));
   print_each(globals, nodes, "serving");
 }
 
@@ -483,8 +496,8 @@ void add_node(const Globals& globals, const DevOptions& options) {
       replace_file(at / "node.toml", std::string(kNodeFile) + "admission = \"node.admission\"\n"));
   const DevNode added{
       .name = name, .organisation = options.organisation, .address = node.address, .folder = at};
-  spawn(added);
-  wait_ready({added}, std::max<Duration>(globals.timeout(), std::chrono::seconds(120)));
+  wait_ready({added}, spawn_all({added}),
+             std::max<Duration>(globals.timeout(), std::chrono::seconds(120)));
   print_each(globals, {added}, "serving");
 }
 
@@ -503,7 +516,7 @@ void remove_node(const Globals& globals, const DevOptions& options) {
     if (pid_of(node) && std::ranges::find(gone, node.name, &DevNode::name) == gone.end())
       others.push_back(node);
   }
-  wait_ready(others, std::max<Duration>(globals.timeout(), std::chrono::seconds(120)));
+  wait_ready(others, {}, std::max<Duration>(globals.timeout(), std::chrono::seconds(120)));
   end_processes(gone, SIGTERM);
   for (const DevNode& node : gone) or_stop(replace_file(node.folder / kRemoved, "\n"));
   print_each(globals, gone, "removed");
