@@ -285,7 +285,24 @@ class Run {
   wire::RangeState any_state() {
     const std::uint8_t choice = script_.byte();
     return {.has_entered = choice < 0xe0,
-            .complete_for = wire::Epoch(choice & 1 ? epoch_ : choice % (World::kEpochs + 2))};
+            .complete_for = wire::Epoch(choice & 1 ? epoch_ : choice % (World::kEpochs + 2)),
+            .gone_before = wire::Epoch(script_.rarely(4) ? choice % (World::kEpochs + 2) : 0)};
+  }
+
+  /// What a correct replica that is complete would sign; sometimes of something else.
+  wire::Completeness any_statement(const wire::NodeKey& of, const wire::KeyRange& range) {
+    const auto& configuration = *world().configuration(epoch_);
+    const auto node = configuration.node_index(of);
+    wire::CompletenessStatement statement{
+        .cluster = configuration.cluster(),
+        .configuration = World::number(script_.rarely(16) ? epoch_ - 1 : epoch_),
+        .node = of,
+        .directory = node ? configuration.nodes()[*node].directory : wire::DirectoryId{},
+        .first = range.first,
+        .last = script_.rarely(16) ? range.first : range.last};
+    const auto signer = std::ranges::find_if(
+        world().nodes, [&](const auto& key) { return key.public_key() == of; });
+    return {wire::sign(World::scheme(), *signer, statement)};
   }
 
   wire::AnswerBody any_answer(const wire::RequestBody& to) {
@@ -352,7 +369,9 @@ class Run {
       answer.context.configuration = World::number(script_.below(World::kEpochs + 2));
     const wire::NodeKey from =
         script_.rarely(16) ? world().nodes[script_.below(World::kNodes)].public_key() : request.to;
-    answer.body = any_answer(request.request.body);
+    const auto* asked = std::get_if<wire::GetCompleteness>(&request.request.body);
+    answer.body = asked && !script_.rarely(8) ? any_statement(request.to, asked->range)
+                                              : any_answer(request.request.body);
     Effects out;
     core_->on_answer(now_, from, std::move(answer), out);
     take(std::move(out));
@@ -435,9 +454,25 @@ class Run {
       } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
         notes_[note->name] = note->value;
       } else {
-        require(false, "a replica deletes nothing");
+        apply(std::get<wire::DeleteObject>(write));
       }
     }
+  }
+
+  void apply(const wire::DeleteObject& gone) {
+    const auto at = disk_.find(gone.id);
+    if (at == disk_.end()) return;
+    const bool is_bad = at->second.is_rotten || at->second.object.is_damaged;
+    wire::Reader in(notes_.at(to_bytes(as_bytes("objects/tenure"))));
+    in.u32();
+    in.u64();
+    const auto complete = IntervalEpochs::decode(in.bytes32(1U << 20));
+    in.bytes32(1U << 20);
+    const auto given_up = IntervalEpochs::decode(in.bytes32(1U << 20));
+    const wire::KeyRange key{gone.id.placement, gone.id.placement};
+    require(is_bad || (complete && given_up && given_up->lowest(key) > complete->lowest(key)),
+            "that it is gone is durable before anything good is deleted");
+    disk_.erase(at);
   }
 
   void apply(const wire::PutObject& put) {

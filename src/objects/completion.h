@@ -23,7 +23,6 @@
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <set>
 #include <utility>
 #include <vector>
 
@@ -39,6 +38,15 @@ struct EpochGroup {
   std::vector<wire::NodeKey> members;
 };
 
+/// What a member says of an interval beside what it holds there.
+struct Claim {
+  wire::Epoch complete_for{};  // the newest epoch for which it is complete
+  /// What it held as a member of earlier epochs than this it has deleted (design 10.5): it tells
+  /// nothing for their groups. 0: nothing.
+  wire::Epoch gone_before{};
+  friend bool operator==(const Claim&, const Claim&) = default;
+};
+
 /// Who can speak for the group of `key` in the epoch of `earlier`, now that `newest` is the
 /// configuration. A node that lost its directory in between is another one since then: it is left
 /// out, so that what it does not hold is not taken for what the member did not hold (ADR 6).
@@ -49,9 +57,9 @@ class Completion {
  public:
   Completion() = default;
   /// `groups`: of the epoch to complete for, then of those before, newest first, of a run of epochs
-  /// with one group the first and the last (history.h), as far back as is known. `own`: the epoch
-  /// for which `self` is complete already, 0 for none.
-  Completion(std::size_t faults, const wire::NodeKey& self, wire::Epoch own,
+  /// with one group the first and the last (history.h), as far back as is known. `own`: what `self`
+  /// may claim already.
+  Completion(std::size_t faults, const wire::NodeKey& self, const Claim& own,
              std::vector<EpochGroup> groups)
       : faults_(faults), self_(self), groups_(std::move(groups)) {
     told_[self] = own;
@@ -62,12 +70,14 @@ class Completion {
   /// group and what f+1 complete members of the own group told count from then on.
   std::uint64_t round() const { return round_; }
 
-  /// `from`, who was asked in `round`, told all that it holds of the interval, and for which epoch
-  /// it is complete there.
-  void on_told(const wire::NodeKey& from, wire::Epoch complete_for, std::uint64_t round) {
-    wire::Epoch& known = told_[from];
-    known = std::max(known, complete_for);
-    if (round == round_) told_in_round_.insert(from);
+  /// `from`, who was asked in `round`, told all that it holds of the interval.
+  void on_told(const wire::NodeKey& from, const Claim& claim, std::uint64_t round) {
+    const auto [known, is_new] = told_.emplace(from, claim);
+    if (!is_new) {
+      known->second.complete_for = std::max(known->second.complete_for, claim.complete_for);
+      known->second.gone_before = std::min(known->second.gone_before, claim.gone_before);
+    }
+    if (round == round_) told_in_round_.insert_or_assign(from, claim);
     go_on();
   }
 
@@ -77,7 +87,7 @@ class Completion {
   bool is_complete() const {
     if (is_planted(Bug::kCompleteFromNobody)) return true;
     const EpochGroup& own = groups_.front();
-    if (own.epoch.value <= 1 || told_.at(self_) >= own.epoch) return true;
+    if (own.epoch.value <= 1 || told_.at(self_).complete_for >= own.epoch) return true;
     return complete_members(own) >= enough() || has_everybody_told_;
   }
 
@@ -140,33 +150,42 @@ class Completion {
     if (is_planted(Bug::kOwnGroupNotAsked)) return true;
     if (is_planted(Bug::kAskedInAnyOrder)) return tellers(group) >= quorum();
     return std::cmp_greater_equal(
-        std::ranges::count_if(
-            group.members,
-            [&](const wire::NodeKey& member) { return member == self_ || has_told(member); }),
+        std::ranges::count_if(group.members,
+                              [&](const wire::NodeKey& member) {
+                                return member == self_ ? counts(told_, member, group)
+                                                       : counts(told_in_round_, member, group);
+                              }),
         quorum());
   }
 
+  using Claims = std::map<wire::NodeKey, Claim>;
+  /// Whether `member` told what it held as one of the group.
+  static bool counts(const Claims& told, const wire::NodeKey& member, const EpochGroup& group) {
+    const auto at = told.find(member);
+    if (at == told.end()) return false;
+    return at->second.gone_before <= group.epoch;
+  }
   std::size_t tellers(const EpochGroup& group) const {
     return static_cast<std::size_t>(std::ranges::count_if(
-        group.members, [&](const wire::NodeKey& member) { return told_.contains(member); }));
+        group.members, [&](const wire::NodeKey& member) { return counts(told_, member, group); }));
   }
   /// Members of the first epoch are complete for it: before it nothing was written.
   std::size_t complete_members(const EpochGroup& group) const {
     return static_cast<std::size_t>(
         std::ranges::count_if(group.members, [&](const wire::NodeKey& member) {
-          const auto at = told_.find(member);
-          return at != told_.end() && (at->second >= group.epoch || group.epoch.value <= 1);
+          return counts(told_, member, group) &&
+                 (told_.at(member).complete_for >= group.epoch || group.epoch.value <= 1);
         }));
   }
 
   std::size_t faults_ = 0;
   wire::NodeKey self_;
   std::vector<EpochGroup> groups_;
-  std::map<wire::NodeKey, wire::Epoch> told_;  // whenever they were asked
+  Claims told_;  // whenever they were asked
   /// Index of the group whose turn it is; none while the oldest one has not told.
   std::optional<std::size_t> asked_;
   std::uint64_t round_ = 0;
-  std::set<wire::NodeKey> told_in_round_;
+  Claims told_in_round_;
   bool has_everybody_told_ = false;  // from the oldest group to the own one
 };
 

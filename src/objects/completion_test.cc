@@ -25,7 +25,8 @@ EpochGroup group(std::uint64_t epoch, std::initializer_list<std::uint8_t> member
 /// They are asked and tell now.
 void tell(Completion& completion, std::initializer_list<std::uint8_t> tellers, Epoch complete_for) {
   const std::uint64_t round = completion.round();
-  for (const std::uint8_t teller : tellers) completion.on_told(node(teller), complete_for, round);
+  for (const std::uint8_t teller : tellers)
+    completion.on_told(node(teller), {.complete_for = complete_for}, round);
 }
 
 bool asks(const Completion& completion, std::uint8_t member) {
@@ -35,7 +36,8 @@ bool asks(const Completion& completion, std::uint8_t member) {
 }
 
 TEST(Completion, GainerNeedsAQuorumOfTheGroupBefore_ThenOfItsOwn) {
-  Completion gainer(1, node(9), Epoch(0), {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
+  Completion gainer(1, node(9), Claim{.complete_for = Epoch(0)},
+                    {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
   tell(gainer, {1, 4}, Epoch(0));
   tell(gainer, {8}, Epoch(2));  // of neither group
   EXPECT_EQ(gainer.round(), 0U);
@@ -54,12 +56,13 @@ TEST(Completion, GainerNeedsAQuorumOfTheGroupBefore_ThenOfItsOwn) {
 // a liar beside node 4. If what node 2 told before counted in its own group too, nobody who holds
 // the write would be heard.
 TEST(Completion, WhatTheOwnGroupToldBefore_DoesNotCount) {
-  Completion gainer(1, node(9), Epoch(0), {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
+  Completion gainer(1, node(9), Claim{.complete_for = Epoch(0)},
+                    {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
   const std::uint64_t first_round = gainer.round();
   tell(gainer, {2, 4}, Epoch(0));
   tell(gainer, {1}, Epoch(0));
-  gainer.on_told(node(3), Epoch(0), first_round);  // asked long ago
-  gainer.on_told(node(1), Epoch(0), first_round);
+  gainer.on_told(node(3), {.complete_for = Epoch(0)}, first_round);  // asked long ago
+  gainer.on_told(node(1), {.complete_for = Epoch(0)}, first_round);
   EXPECT_FALSE(gainer.is_complete());
   tell(gainer, {1}, Epoch(0));
   EXPECT_FALSE(gainer.is_complete());
@@ -69,7 +72,7 @@ TEST(Completion, WhatTheOwnGroupToldBefore_DoesNotCount) {
 
 // In epoch 2 nobody became complete before epoch 3 came.
 TEST(Completion, GroupsBetween_AreAskedAgainAfterTheOldest) {
-  Completion gainer(1, node(9), Epoch(0),
+  Completion gainer(1, node(9), Claim{.complete_for = Epoch(0)},
                     {group(3, {2, 3, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {1, 2, 3, 4})});
   tell(gainer, {1, 2, 3}, Epoch(0));
   EXPECT_EQ(gainer.round(), 1U) << "the first group has told with the same answers";
@@ -86,7 +89,7 @@ TEST(Completion, GroupsBetween_AreAskedAgainAfterTheOldest) {
 
 // While the group between is asked, its members complete after all.
 TEST(Completion, GroupBetweenSaysToBeComplete_NothingOlderIsNeeded) {
-  Completion gainer(1, node(9), Epoch(0),
+  Completion gainer(1, node(9), Claim{.complete_for = Epoch(0)},
                     {group(3, {2, 3, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {4, 5, 6, 7})});
   tell(gainer, {1, 2, 3}, Epoch(0));
   tell(gainer, {4, 5}, Epoch(1));
@@ -110,18 +113,20 @@ TEST(Completion, WhoLostItsDirectory_DoesNotSpeakForTheMemberThatItWas) {
   EXPECT_FALSE(std::ranges::count(speakers.members, key_of(0)));
   EXPECT_EQ(members_in(*second, *second, key).members.size(), 4U);
 
-  Completion keeper(1, key_of(1), Epoch(1), {members_in(*second, *second, key), speakers});
+  Completion keeper(1, key_of(1), Claim{.complete_for = Epoch(1)},
+                    {members_in(*second, *second, key), speakers});
   const auto told = [&](Completion& completion, std::size_t number) {
-    completion.on_told(key_of(number), Epoch(1), completion.round());
+    completion.on_told(key_of(number), {.complete_for = Epoch(1)}, completion.round());
   };
-  keeper.on_told(key_of(0), Epoch(0), 0);
+  keeper.on_told(key_of(0), {.complete_for = Epoch(0)}, 0);
   told(keeper, 3);
   EXPECT_EQ(keeper.round(), 0U);
   told(keeper, 2);
   EXPECT_EQ(keeper.round(), 1U);
 
   // Nor does the lost one for itself.
-  Completion gainer(1, key_of(0), Epoch(0), {members_in(*second, *second, key), speakers});
+  Completion gainer(1, key_of(0), Claim{.complete_for = Epoch(0)},
+                    {members_in(*second, *second, key), speakers});
   told(gainer, 1);
   told(gainer, 2);
   EXPECT_EQ(gainer.round(), 0U);
@@ -133,7 +138,8 @@ TEST(Completion, WhoLostItsDirectory_DoesNotSpeakForTheMemberThatItWas) {
 }
 
 TEST(Completion, KeeperCountsItself) {
-  Completion keeper(1, node(1), Epoch(1), {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
+  Completion keeper(1, node(1), Claim{.complete_for = Epoch(1)},
+                    {group(2, {1, 2, 3, 9}), group(1, {1, 2, 3, 4})});
   tell(keeper, {2}, Epoch(1));
   EXPECT_EQ(keeper.round(), 0U);
   tell(keeper, {4}, Epoch(1));
@@ -145,7 +151,7 @@ TEST(Completion, KeeperCountsItself) {
 }
 
 TEST(Completion, TooFewCompleteTellers_GoesBackAnEpoch) {
-  Completion gainer(1, node(9), Epoch(0),
+  Completion gainer(1, node(9), Claim{.complete_for = Epoch(0)},
                     {group(3, {1, 2, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {3, 4, 5, 6})});
   tell(gainer, {1, 2, 8}, Epoch(0));
   EXPECT_FALSE(gainer.is_complete());
@@ -158,7 +164,7 @@ TEST(Completion, TooFewCompleteTellers_GoesBackAnEpoch) {
 }
 
 TEST(Completion, OneLiarCompletesNothing) {
-  Completion gainer(1, node(9), Epoch(0),
+  Completion gainer(1, node(9), Claim{.complete_for = Epoch(0)},
                     {group(3, {1, 2, 8, 9}), group(2, {1, 2, 3, 8}), group(1, {3, 4, 5, 6})});
   tell(gainer, {1}, Epoch(99));
   tell(gainer, {2}, Epoch(0));
@@ -170,7 +176,8 @@ TEST(Completion, OneLiarCompletesNothing) {
 }
 
 TEST(Completion, FromTheOwnGroupOnceItIsComplete) {
-  Completion gainer(1, node(9), Epoch(0), {group(5, {1, 2, 8, 9}), group(4, {3, 4, 5, 6})});
+  Completion gainer(1, node(9), Claim{.complete_for = Epoch(0)},
+                    {group(5, {1, 2, 8, 9}), group(4, {3, 4, 5, 6})});
   tell(gainer, {1}, Epoch(5));
   EXPECT_FALSE(gainer.is_complete());
   tell(gainer, {2}, Epoch(4));
@@ -180,7 +187,7 @@ TEST(Completion, FromTheOwnGroupOnceItIsComplete) {
 }
 
 TEST(Completion, HistoryTooShort_WaitsForTheOwnGroup) {
-  Completion gainer(1, node(9), Epoch(0), {group(5, {1, 2, 8, 9})});
+  Completion gainer(1, node(9), Claim{.complete_for = Epoch(0)}, {group(5, {1, 2, 8, 9})});
   EXPECT_FALSE(gainer.is_complete());
 }
 
@@ -188,6 +195,32 @@ crypto::Digest key(std::uint8_t first) {
   crypto::Digest out;
   out.bytes[0] = first;
   return out;
+}
+
+// Node 4 has deleted what it held as a member of epoch 1: that it shows nothing says nothing.
+TEST(Completion, WhoDeletedSince_TellsNothingOfTheGroupThatItLeft) {
+  Completion gainer(1, node(9), Claim{}, {group(3, {1, 2, 4, 9}), group(1, {1, 2, 3, 4})});
+  const std::uint64_t first = gainer.round();
+  gainer.on_told(node(4), {.gone_before = Epoch(2)}, first);
+  gainer.on_told(node(1), {}, first);
+  gainer.on_told(node(2), {}, first);
+  EXPECT_EQ(gainer.round(), first) << "two have told";
+  gainer.on_told(node(3), {}, first);
+  ASSERT_EQ(gainer.round(), first + 1);
+  // As a member of the group that it is in now it tells like everybody.
+  gainer.on_told(node(4), {.gone_before = Epoch(2)}, gainer.round());
+  EXPECT_FALSE(gainer.is_complete());
+  gainer.on_told(node(1), {}, gainer.round());
+  EXPECT_TRUE(gainer.is_complete());
+}
+
+TEST(Completion, WhoDeletedItself_IsNoWitnessOfItsOwn) {
+  Completion back(1, node(4), Claim{.gone_before = Epoch(2)},
+                  {group(3, {1, 2, 3, 4}), group(1, {1, 2, 3, 4})});
+  tell(back, {1, 2}, Epoch(0));
+  EXPECT_EQ(back.round(), 0U);
+  tell(back, {3}, Epoch(0));
+  EXPECT_EQ(back.round(), 1U);
 }
 
 TEST(IntervalEpochs, RaisesAndFindsTheLowest) {
@@ -202,6 +235,17 @@ TEST(IntervalEpochs, RaisesAndFindsTheLowest) {
   epochs.raise(wire::whole_key_range(), Epoch(1));
   EXPECT_EQ(epochs.lowest({key(9), key(12)}), Epoch(1));
   EXPECT_EQ(epochs.lowest({key(16), key(18)}), Epoch(3));
+}
+
+TEST(IntervalEpochs, FindsTheHighest) {
+  IntervalEpochs epochs;
+  const auto whole = wire::whole_key_range();
+  EXPECT_EQ(epochs.highest(whole), Epoch(0));
+  crypto::Digest middle;
+  middle.bytes[0] = 0x80;
+  epochs.raise({middle, whole.last}, Epoch(4));
+  EXPECT_EQ(epochs.highest(whole), Epoch(4));
+  EXPECT_EQ(epochs.highest({crypto::Digest{}, crypto::Digest{}}), Epoch(0));
 }
 
 TEST(IntervalEpochs, SurvivesTheDisk) {

@@ -33,6 +33,13 @@ wire::Epoch IntervalEpochs::lowest(const wire::KeyRange& range) const {
   return out;
 }
 
+wire::Epoch IntervalEpochs::highest(const wire::KeyRange& range) const {
+  auto at = std::prev(begins_.upper_bound(range.first));
+  wire::Epoch out = at->second;
+  for (; at != begins_.end() && at->first <= range.last; ++at) out = std::max(out, at->second);
+  return out;
+}
+
 Bytes IntervalEpochs::encode() const {
   wire::Writer out;
   for (const auto& [first, epoch] : begins_) out.raw(first.view()).u64(epoch.value);

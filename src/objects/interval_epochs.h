@@ -1,6 +1,6 @@
 // For every key, the newest epoch for which something is known of it: what a replica is complete
-// for, and what it serves (design 10). Piecewise constant over the ring, so it stays as small as
-// the changes of membership made it.
+// for, what it serves, and what it has deleted (design 10). Piecewise constant over the ring, so it
+// stays as small as the changes of membership made it.
 #pragma once
 
 #include <map>
@@ -19,6 +19,7 @@ class IntervalEpochs {
   void raise(const wire::KeyRange& range, wire::Epoch epoch);
   /// The lowest epoch in the interval; 0: nothing is known of some key in it.
   wire::Epoch lowest(const wire::KeyRange& range) const;
+  wire::Epoch highest(const wire::KeyRange& range) const;
 
   Bytes encode() const;
   static std::optional<IntervalEpochs> decode(ByteView bytes);

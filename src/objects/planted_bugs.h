@@ -55,6 +55,8 @@ enum class Bug : std::uint8_t {
   kAskedInAnyOrder,
   kOwnGroupNotAsked,
   kLostMemberTells,
+  // Deleting
+  kDeletedAtFirstStatement,
   // Reconciling
   kFingerprintOfCount,
   kBusyIsTold,
@@ -144,6 +146,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "who has heard the oldest group is complete without asking the later ones (ADR 11)"},
     {Bug::kLostMemberTells, "lost-member-tells",
      "a node that lost its directory tells for the member that it was (design 10.3)"},
+    {Bug::kDeletedAtFirstStatement, "deleted-at-first-statement",
+     "one member that says it is complete is enough to delete an interval (design 10.5)"},
     {Bug::kFingerprintOfCount, "fingerprint-of-count",
      "ranges with equally many objects are equal (design 6)"},
     {Bug::kBusyIsTold, "busy-is-told",

@@ -107,6 +107,7 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
     }
     add({first, arc.range.last});
   }
+  std::erase_if(damaged_, [&](const auto& one) { return !arc_of(one.first.placement); });
   for (std::size_t arc = 0; arc < arcs_.size(); ++arc) {
     add_sources(arc);
     judge(arc);
@@ -127,7 +128,8 @@ std::vector<EpochGroup> Reconciler::groups_of(const crypto::Digest& key,
 }
 
 Completion Reconciler::new_completion(const Arc& arc, bool has_own) const {
-  const wire::Epoch own = has_own ? tenure_.complete.lowest(arc.range) : wire::Epoch{};
+  Claim own = claim(arc.range);
+  if (!has_own) own.complete_for = {};
   return {verifier_->configuration().f(), self_, own, arc.groups};
 }
 
@@ -179,6 +181,25 @@ void Reconciler::judge(std::size_t index) {
                 [&](const wire::ObjectId& id) { return arc.range.contains(id.placement); });
 }
 
+Claim Reconciler::claim(const wire::KeyRange& range) const {
+  const wire::Epoch complete = tenure_.complete.lowest(range);
+  const wire::Epoch gone = tenure_.gone.highest(range);
+  if (gone > complete) return {.complete_for = {}, .gone_before = gone};
+  return {.complete_for = complete, .gone_before = {}};
+}
+
+void Reconciler::give_up(const wire::KeyRange& range) {
+  CHECK(std::ranges::all_of(arcs_, [&](const Arc& arc) {
+    return arc.range.last < range.first || range.last < arc.range.first;
+  }));
+  raise(tenure_.gone, range);
+}
+
+bool Reconciler::is_owing(const wire::KeyRange& range) const {
+  return std::ranges::any_of(damaged_,
+                             [&](const auto& one) { return range.contains(one.first.placement); });
+}
+
 bool Reconciler::is_everything_complete() const {
   const wire::Epoch epoch = verifier_->configuration().number().epoch;
   return !arcs_.empty() && std::ranges::all_of(arcs_, [&](const Arc& arc) {
@@ -215,7 +236,7 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
     exchange.turn_ends = now + settings_.turn;
     if (exchange.todo.empty()) {
       exchange.todo = {arcs_[exchange.arc].range};
-      exchange.claim = wire::Epoch(~std::uint64_t{0});
+      exchange.claim = {.complete_for = wire::Epoch(~std::uint64_t{0}), .gone_before = {}};
       exchange.asked_in = arcs_[exchange.arc].completion.round();
     }
     next_range(now, index, out);
@@ -309,7 +330,8 @@ void Reconciler::on_range_answer(Instant now, std::size_t index, const wire::Ans
   Exchange& exchange = exchanges_[index];
   if (exchange.stage != Stage::kAsked) return;
   const auto counts = [&](const wire::RangeState& state) {
-    exchange.claim = std::min(exchange.claim, state.complete_for);
+    exchange.claim.complete_for = std::min(exchange.claim.complete_for, state.complete_for);
+    exchange.claim.gone_before = std::max(exchange.claim.gone_before, state.gone_before);
     return state.has_entered;
   };
   if (const auto* equal = std::get_if<wire::RangeEqual>(&answer.body)) {
@@ -446,6 +468,7 @@ void Reconciler::repair(Instant now, const wire::ObjectId& id, ReconcilerEffects
 }
 
 void Reconciler::mark_damaged(Instant now, const wire::ObjectId& id, ReconcilerEffects& out) {
+  if (!arc_of(id.placement)) return;  // not its own: nobody needs it here
   const auto [at, is_new] = damaged_.emplace(id, now);
   if (at->second > now) return;
   at->second = now + settings_.retry_delay;
@@ -477,13 +500,13 @@ void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Ans
   const auto at = repairs_.find(pending.id);
   if (at == repairs_.end() || at->second.is_merging) return;
   KeyRepair& repair = at->second;
-  wire::Epoch claim;
+  Claim claim;
   if (auto* found = std::get_if<wire::ObjectFound>(&answer.body)) {
     if (!is_valid(pending.id, answer)) {
       out.reports.push_back({pending.to, Observation::kInvalidAnswer});
       return;
     }
-    claim = found->complete_for;
+    claim = {.complete_for = found->complete_for, .gone_before = found->gone_before};
     // Merged at once, so that the copies of many sources take the memory of one.
     if (repair.found.empty()) {
       repair.found.push_back(std::move(found->object));
@@ -491,7 +514,7 @@ void Reconciler::on_repair_answer(Instant now, const Pending& pending, wire::Ans
       merge(repair.found.front(), found->object);
     }
   } else if (const auto* absent = std::get_if<wire::ObjectAbsent>(&answer.body)) {
-    claim = absent->complete_for;
+    claim = {.complete_for = absent->complete_for, .gone_before = absent->gone_before};
   } else {
     return;  // busy or refused: asked again at the deadline
   }

@@ -93,6 +93,7 @@ inline constexpr std::size_t kScanLimit = 1024;
 struct Tenure {
   IntervalEpochs complete;  // it holds every write acknowledged before that epoch
   IntervalEpochs served;    // it answered clients in that epoch
+  IntervalEpochs gone;      // it may have deleted what it held as a member of epochs before
   friend bool operator==(const Tenure&, const Tenure&) = default;
 };
 
@@ -119,10 +120,15 @@ class Reconciler {
   bool is_everything_complete() const;
   std::size_t arc_count() const { return arcs_.size(); }
   std::size_t arcs_served() const { return arcs_served_; }
-  /// The newest epoch for which this replica is complete in the whole interval.
-  wire::Epoch complete_for(const wire::KeyRange& range) const {
-    return tenure_.complete.lowest(range);
-  }
+  /// What this replica says of the interval when it is asked what it holds there.
+  Claim claim(const wire::KeyRange& range) const;
+  /// From now on nothing is claimed of what was held there before this epoch. Requires: no key of
+  /// it is this replica's own.
+  void give_up(const wire::KeyRange& range);
+  /// Bytes of an object in it are known to be bad here.
+  bool is_owing(const wire::KeyRange& range) const;
+  /// The object was deleted here, by whoever gave its interval up.
+  void forget(const wire::ObjectId& id) { damaged_.erase(id); }
 
   /// Asks the sources about one object at once, ahead of everything. Repeated calls do nothing.
   void repair(Instant now, const wire::ObjectId& id, ReconcilerEffects& out);
@@ -176,8 +182,8 @@ class Reconciler {
     std::vector<wire::ObjectId> to_fetch;
     std::set<wire::ObjectId> merging;  // being made durable, or asked of everybody
     std::size_t fetching = 0;
-    wire::Epoch claim;  // for which epoch the source is complete, by the lowest of its answers
-    Instant deadline;   // kAsked, kFetching: time-out; kFailed: retry
+    Claim claim;       // the least of the source's answers
+    Instant deadline;  // kAsked, kFetching: time-out; kFailed: retry
     Instant turn_ends;
   };
   struct Pending {

@@ -27,6 +27,7 @@ Bytes encode_tenure(const wire::ConfigurationNumber& entered, const Tenure& tenu
       .u64(entered.epoch.value)
       .bytes32(tenure.complete.encode())
       .bytes32(tenure.served.encode())
+      .bytes32(tenure.gone.encode())
       .take();
 }
 
@@ -37,8 +38,10 @@ std::optional<Tenure> decode_tenure(ByteView bytes) {
   constexpr std::size_t kSizeMax = 64U << 20;
   auto complete = IntervalEpochs::decode(in.bytes32(kSizeMax));
   auto served = IntervalEpochs::decode(in.bytes32(kSizeMax));
-  if (!in.done() || !complete || !served) return std::nullopt;
-  return Tenure{.complete = std::move(*complete), .served = std::move(*served)};
+  auto gone = IntervalEpochs::decode(in.bytes32(kSizeMax));
+  if (!in.done() || !complete || !served || !gone) return std::nullopt;
+  return Tenure{
+      .complete = std::move(*complete), .served = std::move(*served), .gone = std::move(*gone)};
 }
 
 wire::PutNote quota_note(const crypto::PublicKey& who, std::uint64_t bytes) {
@@ -89,7 +92,9 @@ Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::Sign
       reconciler_(identity_.key.public_key(), random,
                   ReconcilerSettings{.interval = limits.reconcile_interval,
                                      .range_entries_max = limits.range_entries_max},
-                  leaves_) {
+                  leaves_),
+      forgetting_(identity_.key.public_key(), Random(random.next()),
+                  ForgettingSettings{.delay = limits.forget_delay}, scheme) {
   for (const auto& earlier : history) {
     const auto next = (recent_.empty() ? verifier_.configuration() : *recent_.back()).number();
     wire::ConfigurationNumber following = earlier->number();
@@ -117,6 +122,7 @@ void Replica::start(Instant now, Effects& out) noexcept {
   next_scrub_ = now + limits_.scrub_interval;
   ReconcilerEffects asked;
   reconciler_.start(now, verifier_, history_, std::move(recovered_tenure_), asked);
+  forgetting_.begin_epoch(now, verifier_.shared());
   enter(out);
   perform(asked, out);
 }
@@ -198,19 +204,7 @@ void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Reque
                   wire::Descriptions{.descriptions = descriptions_after(asked->after)}, out);
   }
   if (const auto* asked = std::get_if<wire::GetCompleteness>(&request.body)) {
-    const bool is_durable = durable_revision_ == reconciler_.tenure_revision();
-    const wire::Epoch epoch = verifier_.configuration().number().epoch;
-    if (!is_durable || reconciler_.complete_for(asked->range) < epoch) {
-      return refuse(sender, request.context, RefusalReason::kBusy, out);
-    }
-    const wire::CompletenessStatement statement{.cluster = verifier_.configuration().cluster(),
-                                                .configuration = verifier_.configuration().number(),
-                                                .node = identity_.key.public_key(),
-                                                .directory = identity_.directory,
-                                                .first = asked->range.first,
-                                                .last = asked->range.last};
-    return answer(sender, request.context,
-                  wire::Completeness{wire::sign(*scheme_, identity_.key, statement)}, out);
+    return begin_statement(sender, request.context, asked->range, out);
   }
   if (is_planted(Bug::kReadBeforeSync)) {
     if (const auto* get = std::get_if<wire::GetRecord>(&request.body)) {
@@ -315,13 +309,14 @@ void Replica::begin_front(const wire::ObjectId& id, Effects& out) {
                              std::holds_alternative<wire::GetBlock>(client->request.body) ||
                              std::holds_alternative<wire::FetchObject>(client->request.body);
   const bool is_scrub = std::holds_alternative<ScrubOperation>(front);
+  const bool is_forget = std::holds_alternative<ForgetOperation>(front);
   const Token token = next_token();
   loads_.emplace(token, AfterLoad{id});
   out.push_back(Load{.token = token,
                      .id = id,
-                     .part = is_scrub        ? wire::LoadPart::kAllFromDisk
-                             : needs_content ? wire::LoadPart::kAll
-                                             : wire::LoadPart::kMeta});
+                     .part = is_scrub                      ? wire::LoadPart::kAllFromDisk
+                             : needs_content && !is_forget ? wire::LoadPart::kAll
+                                                           : wire::LoadPart::kMeta});
 }
 
 void Replica::finish_front(const wire::ObjectId& id, Effects& out) {
@@ -350,6 +345,9 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
 
   const bool is_corrupt = !loaded && loaded.error() == wire::StorageError::kCorrupt;
   wire::StoredObject* held = loaded && *loaded ? &**loaded : nullptr;
+  if (std::holds_alternative<ForgetOperation>(front)) {
+    return run_forget(id, held, loaded || is_corrupt, out);
+  }
   if (is_corrupt && !std::holds_alternative<MergeOperation>(front)) {
     // Bad bytes: mark them durably, fetch them again, and tell whoever asked to come back.
     if (const auto* client = std::get_if<ClientOperation>(&front)) {
@@ -398,8 +396,10 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
 void Replica::persist(AfterPersist after, wire::StorageWrite write, Effects& out) {
   std::vector<wire::StorageWrite> writes;
   writes.push_back(std::move(write));
-  for (const auto& [who, bytes] : after.charged)
-    writes.emplace_back(quota_note(who, charged_bytes_[who]));
+  for (const auto* changed : {&after.charged, &after.released}) {
+    for (const auto& [who, bytes] : *changed)
+      writes.emplace_back(quota_note(who, charged_bytes_[who]));
+  }
   if (is_planted(Bug::kAcknowledgedBeforeSync) && after.answer) {
     const auto& front = std::get<ClientOperation>(queues_.at(*after.id).operations.front());
     answer(front.sender, front.request.context, after.answer->body, out);
@@ -424,10 +424,12 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
     if (!status) return;
     is_entering_ = false;
     durable_revision_ = written_revision_;
+    note_given_up(out);
     return write_tenure(out);
   }
   leaves_.end_write(after.id->placement);
   if (!status) take_back(after);
+  if (after.forgotten_in) return on_forgotten(*after.id, status.has_value(), out);
   const Operation& front = queues_.at(*after.id).operations.front();
   if (const auto* client = std::get_if<ClientOperation>(&front)) {
     const bool is_same_epoch =
@@ -467,6 +469,9 @@ void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcep
   remember(history_, verifier_.shared(),
            reconciler_.is_everything_complete() ? kHistoryMax : kIncompleteHistoryMax);
   verifier_ = std::move(next);
+  held_scans_.clear();
+  given_up_in_.reset();
+  forgetting_.begin_epoch(now, verifier_.shared());
   ReconcilerEffects asked;
   reconciler_.begin_epoch(now, verifier_, history_, asked);
   enter(out);
@@ -478,6 +483,9 @@ void Replica::on_time(Instant now, Effects& out) noexcept {
   ReconcilerEffects asked;
   reconciler_.on_time(now, asked);
   perform(asked, out);
+  ForgettingEffects forgetting;
+  forgetting_.on_time(now, reconciler_.is_everything_complete(), forgetting);
+  perform(forgetting, out);
   write_tenure(out);
   if (now >= next_scrub_) {
     next_scrub_ = now + limits_.scrub_interval;
@@ -486,7 +494,7 @@ void Replica::on_time(Instant now, Effects& out) noexcept {
 }
 
 Instant Replica::next_deadline() const {
-  return std::min(next_scrub_, reconciler_.next_deadline());
+  return std::min({next_scrub_, reconciler_.next_deadline(), forgetting_.next_deadline()});
 }
 
 Replica::Statistics Replica::statistics() const {

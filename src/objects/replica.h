@@ -18,7 +18,9 @@
 //  3. No acknowledgement of an epoch leaves after the next one was learnt (design 10.1).
 //  4. Before a key is served in an epoch, it was reconciled with 2f other members of its group
 //  (6), or completed (completion.h).
-//  5. Everything is bounded: see ReplicaLimits.
+//  5. What is not its own any more is deleted when others have said that they have all of it, and
+//  nothing else (forgetting.h).
+//  6. Everything is bounded: see ReplicaLimits.
 //
 // Not here: which configuration is right (membership/), what is signed well (verify.h), rates of
 // connections (net/).
@@ -29,6 +31,7 @@
 
 #include "base/random.h"
 #include "objects/effects.h"
+#include "objects/forgetting.h"
 #include "objects/reconciler.h"
 #include "objects/verify.h"
 
@@ -45,6 +48,9 @@ struct ReplicaLimits {
   /// (ReconcilerSettings::exchanges_max), so that it does not take the places of the others.
   std::size_t range_answers_max = 256;
   std::size_t range_answers_per_peer_max = 16;
+  /// Statements of completeness under way: each reads the index of its interval.
+  std::size_t statements_max = 16;
+  std::size_t statements_per_peer_max = 2;
   /// Asked to wait this long when busy.
   std::uint32_t retry_after_ms = 100;
   /// How often the replicas of a group compare what they hold, and how long between two objects
@@ -53,6 +59,8 @@ struct ReplicaLimits {
   /// Ranges of at most so many objects are compared object by object; at most kRangeEntriesMax.
   std::size_t range_entries_max = wire::kRangeEntriesMax;
   Duration scrub_interval = std::chrono::milliseconds(500);
+  /// From an epoch's beginning until what is not one's own any more may be deleted.
+  Duration forget_delay = std::chrono::seconds(2);
 };
 
 struct ReplicaIdentity {
@@ -116,14 +124,17 @@ class Replica {
     std::uint64_t damaged_found = 0;
     std::uint64_t healed = 0;
     std::uint64_t scrubbed = 0;
+    std::uint64_t forgotten = 0;  // deleted because the key is another group's now
     std::size_t operations = 0;
     std::size_t arcs = 0;
     std::size_t arcs_serving = 0;
   };
   Statistics statistics() const;
+  /// What it says of an interval when it is asked what it holds there.
+  Claim claim(const wire::KeyRange& range) const { return reconciler_.claim(range); }
   /// The newest epoch for which it is complete in the whole interval.
   wire::Epoch complete_for(const wire::KeyRange& range) const {
-    return reconciler_.complete_for(range);
+    return reconciler_.claim(range).complete_for;
   }
   bool is_serving_everything() const { return reconciler_.is_everything_served(); }
 
@@ -143,7 +154,8 @@ class Replica {
     std::uint64_t era = 0;                  // the reconciler's
   };
   struct ScrubOperation {};
-  using Operation = std::variant<ClientOperation, MergeOperation, ScrubOperation>;
+  struct ForgetOperation {};
+  using Operation = std::variant<ClientOperation, MergeOperation, ScrubOperation, ForgetOperation>;
 
   struct KeyQueue {
     std::deque<Operation> operations;  // the front one is under way
@@ -157,8 +169,11 @@ class Replica {
     std::optional<wire::Answer> answer;
     bool is_answered = false;  // the client was told before
     bool was_healed = false;
-    std::vector<std::pair<crypto::PublicKey, std::uint64_t>>
-        charged;  // taken back when the disk refuses
+    /// Taken back when the disk refuses.
+    std::vector<std::pair<crypto::PublicKey, std::uint64_t>> charged;
+    std::vector<std::pair<crypto::PublicKey, std::uint64_t>> released;
+    /// The object is deleted, as not this replica's own in this configuration.
+    std::optional<wire::ConfigurationNumber> forgotten_in;
   };
   struct AnswerScan {
     Sender sender;
@@ -170,7 +185,14 @@ class Replica {
     wire::RangeState state;
     RangeDigest digest;
   };
-  using AfterScan = std::variant<AnswerScan, ReconcilerScan, ScrubOperation>;
+  /// Looks for an object that is damaged here, before completeness is stated.
+  struct StatementScan {
+    Sender sender;
+    wire::MessageContext context;
+    wire::KeyRange range;
+  };
+  using AfterScan =
+      std::variant<AnswerScan, StatementScan, ReconcilerScan, ForgettingScan, ScrubOperation>;
 
   // replica.cc: entry and the queue of a key
   std::optional<wire::RefusalReason> refusal_of(const Sender& sender,
@@ -201,6 +223,7 @@ class Replica {
   void put_record(const ClientOperation& operation, const wire::PutRecord& put,
                   wire::StoredObject* held, Effects& out);
   void count(const wire::Hold& hold, AfterPersist& after);
+  void release(const wire::Hold& hold, AfterPersist& after);
   void take_back(const AfterPersist& after);
   std::optional<wire::RefusalReason> charge(const wire::Hold& hold, HoldChange change,
                                             AfterPersist& after);
@@ -214,7 +237,23 @@ class Replica {
   void go_on_with_range_answer(AnswerScan scan, Effects& out);
   void finish_range_answer(AnswerScan scan, Effects& out);
   void perform(ReconcilerEffects& asked, Effects& out);
+  void scan(const ReconcilerEffects::RangeScan& scan, Effects& out);
   void scrub_next(Effects& out);
+
+  // replica_forgetting.cc: stating completeness, and deleting because others state it
+  void begin_statement(const Sender& sender, const wire::MessageContext& context,
+                       const wire::KeyRange& range, Effects& out);
+  bool may_state(const StatementScan& scan) const;
+  void go_on_with_statement(Instant now, StatementScan scan, const wire::Scanned& scanned,
+                            Effects& out);
+  void scan_for_statement(StatementScan scan, const std::optional<wire::ObjectId>& after,
+                          Effects& out);
+  void perform(ForgettingEffects& asked, Effects& out);
+  void note_given_up(Effects& out);
+  void run_forget(const wire::ObjectId& id, const wire::StoredObject* held, bool is_readable,
+                  Effects& out);
+  void on_forgotten(const wire::ObjectId& id, bool is_deleted, Effects& out);
+  bool is_deleting_of_before() const;
 
   ReplicaIdentity identity_;
   Verifier verifier_;
@@ -229,6 +268,10 @@ class Replica {
   std::uint64_t durable_revision_ = 0;
   LeafDigests leaves_;
   Reconciler reconciler_;
+  Forgetting forgetting_;
+  std::optional<std::uint64_t> given_up_in_;  // revision of the tenure that has to be durable
+  std::size_t deletes_ = 0;                   // under way
+  std::vector<ReconcilerEffects::RangeScan> held_scans_;  // until deletes of before are done
 
   std::uint64_t tokens_ = 0;
   std::map<wire::ObjectId, KeyQueue> queues_;

@@ -17,11 +17,14 @@ void Replica::perform(ReconcilerEffects& asked, Effects& out) {
                                             .nonce = request.nonce},
                                 .body = std::move(request.body)}});
   }
-  for (auto& scan : asked.scans) {
-    const Token token = next_token();
-    scans_.emplace(token, scan.tag);
-    out.push_back(
-        Scan{.token = token, .range = scan.range, .after = scan.after, .limit = kScanLimit});
+  for (const auto& one : asked.scans) {
+    // Suppose it began to delete an object, and the next epoch gives it the key back: read now, the
+    // object would be taken for one that is here, and then be deleted all the same.
+    if (is_deleting_of_before()) {
+      held_scans_.push_back(one);
+    } else {
+      scan(one, out);
+    }
   }
   for (Report& report : asked.reports) out.push_back(report);
   for (auto& merge : asked.merges) {
@@ -35,9 +38,18 @@ void Replica::perform(ReconcilerEffects& asked, Effects& out) {
   write_tenure(out);
 }
 
+void Replica::scan(const ReconcilerEffects::RangeScan& scan, Effects& out) {
+  const Token token = next_token();
+  scans_.emplace(token, scan.tag);
+  out.push_back(
+      Scan{.token = token, .range = scan.range, .after = scan.after, .limit = kScanLimit});
+}
+
 void Replica::on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,
                         Effects& out) noexcept {
   last_instant_ = now;
+  ForgettingEffects forgetting;
+  if (forgetting_.on_answer(now, from, answer, forgetting)) return perform(forgetting, out);
   ReconcilerEffects asked;
   reconciler_.on_answer(now, from, std::move(answer), asked);
   perform(asked, out);
@@ -60,6 +72,15 @@ void Replica::on_scanned(Instant now, Token token,
     }
     reconciler_.on_scanned(now, *tag, scanned ? &*scanned : nullptr, asked);
     return perform(asked, out);
+  }
+  if (const auto* tag = std::get_if<ForgettingScan>(&after)) {
+    ForgettingEffects asked;
+    forgetting_.on_scanned(now, *tag, scanned ? &*scanned : nullptr, asked);
+    return perform(asked, out);
+  }
+  if (auto* statement = std::get_if<StatementScan>(&after)) {
+    if (scanned) return go_on_with_statement(now, std::move(*statement), *scanned, out);
+    return refuse(statement->sender, statement->context, wire::RefusalReason::kBusy, out);
   }
   if (auto* range = std::get_if<AnswerScan>(&after)) {
     if (!scanned) return refuse(range->sender, range->context, wire::RefusalReason::kBusy, out);
@@ -95,11 +116,14 @@ void Replica::begin_range_answer(const Sender& sender, const wire::MessageContex
   if (answers >= limits_.range_answers_max || of_sender >= limits_.range_answers_per_peer_max) {
     return refuse(sender, context, wire::RefusalReason::kBusy, out);
   }
+  const Claim claim = reconciler_.claim(compare.range);
   go_on_with_range_answer(
       {.sender = sender,
        .context = context,
        .fingerprint = compare.fingerprint,
-       .state = {.has_entered = true, .complete_for = reconciler_.complete_for(compare.range)},
+       .state = {.has_entered = true,
+                 .complete_for = claim.complete_for,
+                 .gone_before = claim.gone_before},
        .digest = RangeDigest(compare.range, leaves_, limits_.range_entries_max)},
       out);
 }

@@ -42,8 +42,20 @@ void Replica::count(const wire::Hold& hold, AfterPersist& after) {
   }
 }
 
+/// The opposite, for an object that goes.
+void Replica::release(const wire::Hold& hold, AfterPersist& after) {
+  const auto admission = wire::AdmissionStatement::decode(hold.admission.statement);
+  CHECK(admission.has_value());  // verified when it was stored
+  for (const crypto::PublicKey& who : {admission->subject, admission->organisation}) {
+    const std::uint64_t bytes = std::min(charged_bytes_[who], hold.size + kBytesPerHold);
+    charged_bytes_[who] -= bytes;
+    after.released.emplace_back(who, bytes);
+  }
+}
+
 void Replica::take_back(const AfterPersist& after) {
   for (const auto& [who, bytes] : after.charged) charged_bytes_[who] -= bytes;
+  for (const auto& [who, bytes] : after.released) charged_bytes_[who] += bytes;
 }
 
 /// Counts what a client brings, or says why not.
@@ -103,9 +115,10 @@ void Replica::run(const wire::ObjectId& id, const ClientOperation& operation,
     if (held) return finish_with(record_held(*held));
     finish_with(wire::Absent{});
   } else if (std::holds_alternative<wire::FetchObject>(body)) {
-    const wire::Epoch complete_for = reconciler_.complete_for({id.placement, id.placement});
-    if (!held) return finish_with(wire::ObjectAbsent{complete_for});
-    finish_with(wire::ObjectFound{.object = std::move(*held), .complete_for = complete_for});
+    const auto [complete_for, gone_before] = reconciler_.claim({id.placement, id.placement});
+    if (!held) return finish_with(wire::ObjectAbsent{complete_for, gone_before});
+    finish_with(wire::ObjectFound{
+        .object = std::move(*held), .complete_for = complete_for, .gone_before = gone_before});
   }
 }
 

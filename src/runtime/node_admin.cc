@@ -184,6 +184,7 @@ std::string Node::Impl::status_json() const {
       {"time_ms", replication::read_now().wall.value},
       {"damaged_found", replica.damaged_found},
       {"healed", replica.healed},
+      {"forgotten", replica.forgotten},
       {"mode", adversary::name_of(misbehaviour_.mode())},
   };
   out["not_reached"] = nlohmann::json::array();
@@ -263,6 +264,9 @@ std::string Node::Impl::metrics_text() const {
       .into(out);
   Family("rosebud_healed_total", "Objects fetched from other replicas.", kCounter)
       .add(count(replica.healed))
+      .into(out);
+  Family("rosebud_forgotten_total", "Objects deleted that other nodes keep now.", kCounter)
+      .add(count(replica.forgotten))
       .into(out);
   Family("rosebud_store_objects", "Objects stored (estimate).", kGauge)
       .add(count(disk.objects))

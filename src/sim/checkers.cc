@@ -31,6 +31,7 @@ Checkers::Checkers(World& world) : world_(world), nodes_(world.node_count()) {
   world_.watch(
       [this](std::size_t node, World::Endpoint to, const wire::Answer& answer,
              const std::optional<wire::ObjectId>& about) { on_answer(node, to, answer, about); });
+  world_.watch_deletes([this](std::size_t node, const wire::ObjectId& id) { on_delete(node, id); });
 }
 
 void Checkers::set_healed(std::size_t node) {
@@ -57,7 +58,8 @@ void Checkers::expect_durable_at_quorum(std::size_t client, const wire::ObjectId
   for (const std::size_t node : world_.group_of(configuration, id)) {
     const wire::StoredObject* object = held(node, id);
     const bool is_faulty = is_faulty_in(node, configuration.number().epoch);
-    if (is_faulty || (object && is_it(*object))) ++counted;
+    const bool is_handed_over = has_given_up(node, id, configuration.number().epoch);
+    if (is_faulty || is_handed_over || (object && is_it(*object))) ++counted;
   }
   if (counted < 2 * configuration.f() + 1) {
     fail(std::string(what) + " is durable at too few members: " + std::to_string(counted) +
@@ -231,6 +233,32 @@ void Checkers::check_after_start(std::size_t node, const wire::Answer& answer,
 }
 
 // ---- What nodes hold ----
+
+/// Whatever is complete for an epoch, whoever states it: the objects are looked for on disks.
+void Checkers::on_delete(std::size_t node, const wire::ObjectId& id) {
+  const wire::StoredObject* object = held(node, id);
+  if (nodes_[node].is_faulty || !object || object->is_damaged) return;
+  const auto record = records_.find(id);
+  if (record == records_.end() ? !blocks_.contains(id) : record->second.settled == 0) return;
+  const std::uint64_t version =
+      record == records_.end() ? 0 : std::min(record->second.settled, version_of(object->record));
+  const membership::Configuration& configuration = world_.replica(node)->verifier().configuration();
+  const wire::Epoch epoch = configuration.number().epoch;
+  std::size_t holders = 0;
+  for (const std::size_t member : world_.group_of(configuration, id)) {
+    if (is_faulty_in(member, epoch)) continue;
+    const wire::StoredObject* other = held(member, id);
+    if (other && !other->is_damaged && version_of(other->record) >= version) ++holders;
+  }
+  if (holders <= configuration.f()) {
+    fail(node_name(node) + " deletes what " + std::to_string(holders) +
+         " correct members hold in epoch " + std::to_string(epoch.value));
+  }
+}
+
+bool Checkers::has_given_up(std::size_t node, const wire::ObjectId& id, wire::Epoch epoch) const {
+  return world_.disk(node).gone_before(id.placement) > epoch;
+}
 
 void Checkers::check_completeness() {
   for (const auto& [id, block] : blocks_) {

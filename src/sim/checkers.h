@@ -11,7 +11,9 @@
 //  5. Who is complete for an epoch holds what was acknowledged before it (design 10).
 //  6. Correct disks hold valid objects alone, with each holder's newest hold (design 5).
 //  7. A client gets no more than its quota, and its replicas count what they store (design 5).
-//  8. In the end the members of a group hold the same.
+//  8. What was acknowledged is deleted only when f+1 correct members of one later group hold it
+//  (design 10.5).
+//  9. In the end the members of a group hold the same.
 //
 // The first violation stays.
 #pragma once
@@ -59,6 +61,7 @@ class Checkers {
   // ---- What nodes say and hold ----
   void on_answer(std::size_t node, World::Endpoint to, const wire::Answer& answer,
                  const std::optional<wire::ObjectId>& about);
+  void on_delete(std::size_t node, const wire::ObjectId& id);
   void check_completeness();
   void check_disks();
   /// Empty when the members of every group hold the same, undamaged; otherwise who does not.
@@ -95,6 +98,8 @@ class Checkers {
   }
   std::uint64_t quota_of_all(const Account& account) const;
   void check_accounts(std::size_t node);
+  /// It was a member of `epoch` and has given up since what it held.
+  bool has_given_up(std::size_t node, const wire::ObjectId& id, wire::Epoch epoch) const;
   const wire::StoredObject* held(std::size_t node, const wire::ObjectId& id) const;
   void expect_durable_at_quorum(std::size_t client, const wire::ObjectId& id,
                                 const std::function<bool(const wire::StoredObject&)>& is_it,

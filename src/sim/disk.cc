@@ -1,5 +1,8 @@
 #include "sim/disk.h"
 
+#include "base/check.h"
+#include "objects/interval_epochs.h"
+
 namespace rosebud::sim {
 
 wire::Loaded Disk::load(const wire::ObjectId& id, wire::LoadPart part) const {
@@ -45,6 +48,7 @@ Status<wire::StorageError> Disk::commit(const std::vector<wire::StorageWrite>& w
     } else if (const auto* erase = std::get_if<wire::DeleteObject>(&write)) {
       objects_.erase(erase->id);
       index_.erase(erase->id);
+      rotten_.erase(erase->id);
     } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
       if (as_text(note->name) == "objects/tenure") {
         wire::Reader in(note->value);
@@ -59,6 +63,20 @@ Status<wire::StorageError> Disk::commit(const std::vector<wire::StorageWrite>& w
     }
   }
   return {};
+}
+
+wire::Epoch Disk::gone_before(const crypto::Digest& key) const {
+  const auto at = notes_.find(to_bytes(as_bytes("objects/tenure")));
+  if (at == notes_.end()) return {};
+  wire::Reader in(at->second);
+  in.u32();
+  in.u64();
+  constexpr std::size_t kSizeMax = 1U << 20;
+  in.bytes32(kSizeMax);  // complete
+  in.bytes32(kSizeMax);  // served
+  const auto gone = objects::IntervalEpochs::decode(in.bytes32(kSizeMax));
+  CHECK(gone.has_value());
+  return gone->highest({key, key});
 }
 
 std::uint64_t Disk::counted(const crypto::PublicKey& client) const {

@@ -21,6 +21,9 @@ class Disk {
   std::vector<std::pair<Bytes, Bytes>> notes() const { return {notes_.begin(), notes_.end()}; }
   /// The configuration that the replica says it has entered, as far as that is durable.
   wire::ConfigurationNumber entered() const { return entered_; }
+  /// What it held under this key as a member of earlier epochs than this the replica has given up,
+  /// as far as that is durable.
+  wire::Epoch gone_before(const crypto::Digest& key) const;
   /// Nothing when it is not there. What rots shows only in a load.
   const wire::StoredObject* find(const wire::ObjectId& id) const {
     const auto at = objects_.find(id);

@@ -46,6 +46,10 @@ std::vector<Weight> weights_of(std::string_view scenario) {
             {kEpoch, 30, 3},
             {kHandOver, 100, 1}};
   }
+  if (scenario == "returning") {
+    return {{kMisbehave, 60, 1}, {kLatency, 60, 1}, {kCrash, 30, 3},
+            {kPowerCut, 20, 1},  {kEpoch, 20, 1},   {kReturn, 100, 4}};
+  }
   if (scenario == "load") {
     return {{kMisbehave, 100, 1}, {kLoss, 100, 1}, {kLatency, 100, 1}, {kCrash, 100, 4}};
   }
@@ -89,6 +93,8 @@ std::string_view name_of(FaultKind kind) {
       return "epoch";
     case FaultKind::kMove:
       return "move";
+    case FaultKind::kReturn:
+      return "return";
     case FaultKind::kHandOver:
       return "hand-over";
   }
@@ -136,6 +142,9 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
     case FaultKind::kEpoch:
     case FaultKind::kMove:
       out.lasts = between(random, milliseconds(1), seconds(3));
+      break;
+    case FaultKind::kReturn:
+      out.lasts = between(random, milliseconds(1), milliseconds(100));
       break;
     case FaultKind::kHandOver:
       out.at = between(random, milliseconds(200), plan.safety_time / 2);
@@ -186,6 +195,7 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
     // Small stores that compare as large ones do.
     if (random.chance(1, 4)) out.limits.range_entries_max = 4;
     out.limits.scrub_interval = milliseconds(100);
+    out.limits.forget_delay = milliseconds(500);
   }
   return out;
 }
@@ -231,6 +241,7 @@ std::string describe(const Fault& fault) {
     case FaultKind::kFullDisk:
     case FaultKind::kSlowDisk:
     case FaultKind::kEpoch:
+    case FaultKind::kReturn:
     case FaultKind::kMove:
     case FaultKind::kHandOver:
       break;

@@ -29,6 +29,7 @@ enum class FaultKind : std::uint8_t {
   kSlowDisk,    // every disk, or one
   kEpoch,       // members leave and come
   kMove,        // the faulty organisation begins anew, and later another one is faulty
+  kReturn,      // members leave, and are back when the first of them deletes what it held
   kHandOver,    // it leaves and stays faulty, and another one is faulty when its groups are over
 };
 
@@ -73,6 +74,7 @@ inline constexpr Scenario kScenarios[] = {
     {"epochs", "members come and go all the time, liars among them"},
     {"disks", "full, slow, rotten, rolled back and lost disks"},
     {"moving", "the liars leave, and others lie as soon as the groups before are handed over"},
+    {"returning", "members leave and come back while they delete what they held; slow disks"},
     {"load", "16 nodes, 200 operations in a second, a liar, crashes and loss"},
 };
 bool is_scenario(std::string_view name);

@@ -51,6 +51,7 @@ class Run {
             .events = world_.event_count(),
             .epochs = epochs_,
             .moves = moves_,
+            .deletes = world_.deletes(),
             .operations = workload_.operations(),
             .acknowledged = workload_.acknowledged(),
             .over_quota = workload_.over_quota(),
@@ -168,13 +169,12 @@ class Run {
         for (std::size_t i = 0; i < world_.node_count(); ++i) {
           if (is_everybody || i == node) world_.set_sync_max(i, sync);
         }
-        return later([this] {
-          for (std::size_t i = 0; i < world_.node_count(); ++i)
-            world_.set_sync_max(i, World::kSyncMax);
-        });
+        return later([this] { set_sync_max(World::kSyncMax); });
       }
       case FaultKind::kEpoch:
         return change_membership(random, fault.lasts);
+      case FaultKind::kReturn:
+        return leave_and_return(random, fault.lasts);
       case FaultKind::kMove:
         return begin_to_move(fault);
       case FaultKind::kHandOver:
@@ -201,6 +201,10 @@ class Run {
     }
   }
 
+  void set_sync_max(Duration longest) {
+    for (std::size_t i = 0; i < world_.node_count(); ++i) world_.set_sync_max(i, longest);
+  }
+
   /// Members leave and others come, returning ones among them. Who left answers on.
   void change_membership(Random& random, Duration spread) {
     std::vector<std::size_t> inside;
@@ -221,6 +225,32 @@ class Run {
     move_some(inside, leaving, random.below(3));
     move_some(outside, inside, random.below(3));
     if (world_.change_membership(inside, spread)) ++epochs_;
+  }
+
+  /// Those who leave are members again when the first of them has deleted an object that may be its
+  /// own again. Slow disks, so that other deletes are under way then.
+  void leave_and_return(Random& random, Duration spread) {
+    std::vector<std::size_t> before;
+    for (std::size_t i = 0; i < world_.node_count(); ++i) {
+      if (world_.is_member(i)) before.push_back(i);
+    }
+    const std::uint64_t epochs = epochs_;
+    change_membership(random, spread);
+    if (epochs_ == epochs) return;
+    set_sync_max(milliseconds(200));
+    return_soon(before, world_.deletes(), epochs_, spread);
+  }
+  void return_soon(const std::vector<std::size_t>& members, std::uint64_t deletes,
+                   std::uint64_t epochs, Duration spread) {
+    world_.at(milliseconds(2), [this, members, deletes, epochs, spread] {
+      const bool is_over = epochs_ != epochs || world_.now() > Instant(plan_.safety_time);
+      if (!is_over && world_.deletes() == deletes) {
+        return return_soon(members, deletes, epochs, spread);
+      }
+      set_sync_max(World::kSyncMax);
+      if (is_over) return;
+      if (world_.change_membership(members, spread)) ++epochs_;
+    });
   }
 
   // ---- A faulty organisation that moves ----

@@ -18,8 +18,9 @@ struct SwarmResult {
   std::string violation;  // empty: none was found
   crypto::Digest trace;
   std::uint64_t events = 0;
-  std::uint64_t epochs = 0;  // changes of membership
-  std::uint64_t moves = 0;   // of the faulty organisation
+  std::uint64_t epochs = 0;   // changes of membership
+  std::uint64_t moves = 0;    // of the faulty organisation
+  std::uint64_t deletes = 0;  // of objects, on disks of nodes that tell the truth
   std::uint64_t operations = 0;
   std::uint64_t acknowledged = 0;
   std::uint64_t over_quota = 0;    // writes that were denied to the client who wants too much

@@ -270,6 +270,9 @@ void World::deliver_request(Endpoint from, std::size_t to, wire::Request request
         },
         request.body);
   }
+  if (auto statement = false_statement(to, request)) {
+    return transmit(to, from, std::move(*statement));
+  }
   feed_node(to, [&](objects::Replica& replica, objects::Effects& out) {
     auto verified = replica.verifier().request(std::move(request));
     if (verified) {
@@ -278,6 +281,24 @@ void World::deliver_request(Endpoint from, std::size_t to, wire::Request request
       replica.on_rejected(local(to), sender, context, verified.error(), out);
     }
   });
+}
+
+/// Who lies says that it is complete where it is not: what it signs, no edited effect could show.
+std::optional<wire::Answer> World::false_statement(std::size_t node, const wire::Request& request) {
+  const auto* asked = std::get_if<wire::GetCompleteness>(&request.body);
+  const SimNode& liar = nodes_[node];
+  const adversary::Mode mode = liar.misbehaviour.mode();
+  const bool is_lying = mode == adversary::Mode::kLie || mode == adversary::Mode::kEquivocate ||
+                        mode == adversary::Mode::kStale;
+  if (!asked || !is_lying || !liar.replica) return std::nullopt;
+  const wire::CompletenessStatement statement{.cluster = configuration().cluster(),
+                                              .configuration = request.context.configuration,
+                                              .node = liar.key.public_key(),
+                                              .directory = liar.directory,
+                                              .first = asked->range.first,
+                                              .last = asked->range.last};
+  return wire::Answer{request.context,
+                      wire::Completeness{wire::sign(*scheme_, liar.key, statement)}};
 }
 
 // ---- Epochs ----
@@ -455,6 +476,7 @@ void World::perform(std::size_t index, objects::Effects& effects) {
                  [this, index, what = std::move(*persist)](objects::Replica& replica,
                                                            objects::Effects& out) {
                    note(Mark::kPersisted, index);
+                   watch_deletes(index, what.writes);
                    const auto status = nodes_[index].disk.commit(what.writes);
                    if (story_max_ > 0) {
                      tell(name_of(index) + (status ? " has on disk:" : " cannot write:") +
@@ -469,6 +491,16 @@ void World::perform(std::size_t index, objects::Effects& effects) {
   if (node.replica) {
     if (is_time_for_invariants()) node.replica->check_invariants();
     wake_node(index);
+  }
+}
+
+void World::watch_deletes(std::size_t node, const std::vector<wire::StorageWrite>& writes) {
+  if (nodes_[node].misbehaviour.mode() != adversary::Mode::kHonest) return;
+  for (const wire::StorageWrite& write : writes) {
+    const auto* gone = std::get_if<wire::DeleteObject>(&write);
+    if (!gone) continue;
+    ++deletes_;
+    if (delete_watcher_) delete_watcher_(node, gone->id);
   }
 }
 

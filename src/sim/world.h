@@ -156,6 +156,8 @@ class World {
   bool is_waiting_for_admission(std::size_t node) const { return nodes_[node].is_wiped; }
   /// How often a disk was wiped or rolled back.
   std::uint64_t lost_disks() const { return lost_disks_; }
+  /// How many objects have left disks.
+  std::uint64_t deletes() const { return deletes_; }
 
   // ---- Work of clients; `done` is called once ----
   using Done = std::function<void(const objects::OperationResult&)>;
@@ -198,6 +200,9 @@ class World {
   using Watcher = std::function<void(std::size_t node, Endpoint to, const wire::Answer& answer,
                                      const std::optional<wire::ObjectId>& about)>;
   void watch(Watcher watcher) { watcher_ = std::move(watcher); }
+  /// Is called before an object leaves the disk of a node that tells the truth.
+  using DeleteWatcher = std::function<void(std::size_t node, const wire::ObjectId& id)>;
+  void watch_deletes(DeleteWatcher watcher) { delete_watcher_ = std::move(watcher); }
   /// Remembers the last `lines` events as sentences.
   void tell(std::size_t lines) { story_max_ = lines; }
   void tell(const std::string& what);
@@ -302,6 +307,8 @@ class World {
       if (nodes_[node].life == life && nodes_[node].replica) feed_node(node, give);
     });
   }
+  std::optional<wire::Answer> false_statement(std::size_t node, const wire::Request& request);
+  void watch_deletes(std::size_t node, const std::vector<wire::StorageWrite>& writes);
   bool is_time_for_invariants();
   void learn_as_client(std::size_t client);
   void wake_node(std::size_t node);
@@ -322,12 +329,14 @@ class World {
   std::uint64_t event_count_ = 0;
   std::uint64_t inputs_ = 0;
   std::uint64_t lost_disks_ = 0;
+  std::uint64_t deletes_ = 0;
   bool has_encoded_messages_;
   objects::ReplicaLimits limits_;
   Trace trace_;
   NetworkFaults network_;
   std::vector<std::uint16_t> cuts_;  // by from and to
   Watcher watcher_;
+  DeleteWatcher delete_watcher_;
   std::unordered_map<std::uint64_t, wire::ObjectId> asked_about_;  // by nonce, while watched
   std::size_t story_max_ = 0;
   std::deque<std::string> story_;

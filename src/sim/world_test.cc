@@ -220,6 +220,7 @@ TEST_F(Stranger, HoldExpires_MixedAnswersAreStillWrittenBack) {
   // Two of four take the new version.
   for (std::size_t i = 0; i < 2; ++i) world.disk(group[i]).set_full(true);
   EXPECT_EQ(set(2, "two", seconds(2)).outcome, Outcome::kNoSpace);
+  world.run_for(std::chrono::milliseconds(100));  // what was sent last must not find room
   for (std::size_t i = 0; i < 2; ++i) world.disk(group[i]).set_full(false);
   const auto result = read();
   EXPECT_EQ(result.phases, 2U);

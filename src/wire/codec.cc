@@ -115,6 +115,7 @@ struct BodyEncoder {
     auto& body = *out.mutable_range_answer();
     body.set_has_entered(state.has_entered);
     body.set_complete_for(state.complete_for.value);
+    body.set_gone_before(state.gone_before.value);
     return body;
   }
   Buffer operator()(const RangeEqual& m) const {
@@ -146,10 +147,13 @@ struct BodyEncoder {
     body.set_id(encoded(m.object.id));
     body.set_meta(text_of(encode_object_meta(m.object)));
     body.set_complete_for(m.complete_for.value);
+    body.set_gone_before(m.gone_before.value);
     return m.object.content;
   }
   Buffer operator()(const ObjectAbsent& m) const {
-    out.mutable_object_absent()->set_complete_for(m.complete_for.value);
+    auto& body = *out.mutable_object_absent();
+    body.set_complete_for(m.complete_for.value);
+    body.set_gone_before(m.gone_before.value);
     return {};
   }
   Buffer operator()(const Descriptions& m) const {
@@ -325,7 +329,9 @@ SignedRecord record_of(Fields& fields, const proto::Signed& in, Buffer& bulk) {
 }
 
 AnswerBody range_answer_of(Fields& fields, const proto::RangeAnswer& in) {
-  const RangeState state{.has_entered = in.has_entered(), .complete_for = Epoch(in.complete_for())};
+  const RangeState state{.has_entered = in.has_entered(),
+                         .complete_for = Epoch(in.complete_for()),
+                         .gone_before = Epoch(in.gone_before())};
   if (in.is_equal()) {
     if (in.parts_size() + in.entries_size() > 0) fields.fail(DecodeError::kOutOfRange);
     return RangeEqual{state};
@@ -357,7 +363,7 @@ AnswerBody range_answer_of(Fields& fields, const proto::RangeAnswer& in) {
 }
 
 AnswerBody object_found_of(Fields& fields, const proto::ObjectFound& in, Buffer& bulk) {
-  ObjectFound out{.complete_for = Epoch(in.complete_for())};
+  ObjectFound out{.complete_for = Epoch(in.complete_for()), .gone_before = Epoch(in.gone_before())};
   out.object.id = fields.id(in.id(), std::nullopt);
   if (!decode_object_meta(as_bytes(in.meta()), out.object)) fields.fail(DecodeError::kWrongLength);
   out.object.content = fields.bulk(
@@ -432,7 +438,8 @@ Body body_of(Fields& fields, const proto::Message& in, Buffer& bulk) {
     case proto::Message::kObjectFound:
       return object_found_of(fields, in.object_found(), bulk);
     case proto::Message::kObjectAbsent:
-      return AnswerBody(ObjectAbsent{.complete_for = Epoch(in.object_absent().complete_for())});
+      return AnswerBody(ObjectAbsent{.complete_for = Epoch(in.object_absent().complete_for()),
+                                     .gone_before = Epoch(in.object_absent().gone_before())});
     case proto::Message::kDescriptions:
       return AnswerBody(
           Descriptions{.descriptions = fields.descriptions(in.descriptions().descriptions()),

@@ -62,7 +62,8 @@ struct FetchObject {
 struct GetDescriptions {
   ConfigurationNumber after;
 };
-/// Answered: Completeness for the interval, Refused when this replica is not complete there.
+/// Answered: Completeness for the interval, Refused (busy) while this replica is not complete there
+/// or lacks an object of it.
 struct GetCompleteness {
   KeyRange range;
 };
@@ -124,6 +125,9 @@ struct RecordHeld {
 struct RangeState {
   bool has_entered = false;  // the sender has entered the epoch of its answer
   Epoch complete_for;        // the newest epoch for which it is complete in the whole interval
+  /// What it held there as a member of earlier epochs than this is deleted (design 10.5); 0:
+  /// nothing.
+  Epoch gone_before{};
   friend bool operator==(const RangeState&, const RangeState&) = default;
 };
 struct RangeEqual {
@@ -148,13 +152,15 @@ struct RangeEntries {
   RangeState state;
   std::vector<RangeEntry> entries;  // all of the interval, in order, at most kRangeEntriesMax
 };
-/// `complete_for`: the newest epoch for which the sender is complete where the object belongs.
+/// `complete_for`, `gone_before`: as in RangeState, where the object belongs.
 struct ObjectFound {
   StoredObject object;
   Epoch complete_for;
+  Epoch gone_before{};
 };
 struct ObjectAbsent {
   Epoch complete_for;
+  Epoch gone_before{};
 };
 /// `lease`: the sender's newest of the epoch that it is in (membership::SignedLease, encoded);
 /// empty: it has none.

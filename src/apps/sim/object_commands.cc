@@ -45,6 +45,7 @@ struct ObjectCore {
     return {{"events", result.events},
             {"epoch changes", result.epochs},
             {"moves of the fault", result.moves},
+            {"deletes", result.deletes},
             {"operations", result.operations},
             {"acknowledged", result.acknowledged},
             {"over quota", result.over_quota}};

@@ -1,0 +1,183 @@
+#include "objects/forgetting.h"
+
+#include <algorithm>
+
+#include "objects/planted_bugs.h"
+#include "objects/write_quorum.h"
+#include "routing/ring.h"
+
+namespace rosebud::objects {
+
+// ---- Whose keys ----
+
+void Forgetting::begin_epoch(Instant now,
+                             std::shared_ptr<const membership::Configuration> configuration) {
+  configuration_ = std::move(configuration);
+  foreign_.clear();
+  const auto self = configuration_->node_index(self_);
+  // Who is no member may ask nobody; its organisation disposes of what it holds.
+  if (!self) return rest(Instant::max());
+  for (const routing::Arc& arc : configuration_->ring().arcs()) {
+    if (std::ranges::find(arc.group, *self) != arc.group.end()) continue;
+    const bool is_next =
+        !foreign_.empty() && routing::key_after(foreign_.back().last) == arc.range.first;
+    if (is_next) {
+      foreign_.back().last = arc.range.last;
+    } else {
+      foreign_.push_back(arc.range);
+    }
+  }
+  rest(foreign_.empty() ? Instant::max() : now + settings_.delay);
+}
+
+void Forgetting::rest(Instant until) {
+  stage_ = Stage::kResting;
+  wakes_at_ = until;
+  ++scan_number_;
+  asked_.clear();
+  deleting_ = 0;
+}
+
+void Forgetting::scan(const wire::KeyRange& range, std::size_t limit, ForgettingEffects& out) {
+  wakes_at_ = Instant::max();
+  out.scan = {.tag = {++scan_number_}, .range = range, .limit = limit};
+}
+
+/// Is there anything at or behind the cursor?
+void Forgetting::look(Instant now, ForgettingEffects& out) {
+  if (foreign_index_ == foreign_.size()) {
+    // Nothing comes to a replica that is not its own, so nothing is to be done in this epoch.
+    return rest(is_left_over_ ? now + settings_.retry : Instant::max());
+  }
+  stage_ = Stage::kLooking;
+  scan({cursor_, foreign_[foreign_index_].last}, 1, out);
+}
+
+void Forgetting::go_on_behind(Instant now, const crypto::Digest& key, ForgettingEffects& out) {
+  if (key < foreign_[foreign_index_].last) {
+    cursor_ = routing::key_after(key);
+  } else if (++foreign_index_ < foreign_.size()) {
+    cursor_ = foreign_[foreign_index_].first;
+  }
+  look(now, out);
+}
+
+void Forgetting::on_scanned(Instant now, const ForgettingScan& tag, const wire::Scanned* scanned,
+                            ForgettingEffects& out) {
+  if (tag.number != scan_number_) return;
+  if (stage_ != Stage::kLooking && stage_ != Stage::kListing) return;
+  if (!scanned) return rest(now + settings_.retry);
+  if (stage_ == Stage::kLooking) {
+    if (scanned->entries.empty()) {
+      return go_on_behind(now, foreign_[foreign_index_].last, out);
+    }
+    const routing::Arc* arc = configuration_->ring().arc(scanned->entries.front().id.placement);
+    interval_ = {std::max(arc->range.first, cursor_),
+                 std::min(arc->range.last, foreign_[foreign_index_].last)};
+    return ask(now, out);
+  }
+  if (scanned->entries.empty()) return go_on_behind(now, interval_.last, out);
+  stage_ = Stage::kDeleting;
+  was_any_deleted_ = false;
+  for (const wire::IndexEntry& entry : scanned->entries) out.objects.push_back(entry.id);
+  deleting_ = out.objects.size();
+}
+
+// ---- Who is complete ----
+
+void Forgetting::ask(Instant now, ForgettingEffects& out) {
+  stage_ = Stage::kAsking;
+  wakes_at_ = now + settings_.answer_timeout;
+  asked_.clear();
+  answered_.clear();
+  for (const std::uint32_t member : configuration_->group(interval_.first)) {
+    const wire::NodeKey& key = configuration_->nodes()[member].key;
+    const wire::Nonce nonce(random_.next());
+    asked_.emplace(nonce, key);
+    out.requests.push_back({.to = key, .nonce = nonce, .body = wire::GetCompleteness{interval_}});
+  }
+}
+
+bool Forgetting::is_complete(const wire::NodeKey& from, const wire::SignedBytes& bytes) const {
+  const auto statement = wire::CompletenessStatement::decode(bytes.statement);
+  const auto node = configuration_->node_index(from);
+  return statement && node && statement->cluster == configuration_->cluster() &&
+         statement->configuration == configuration_->number() && statement->node == from &&
+         statement->directory == configuration_->nodes()[*node].directory &&
+         statement->first == interval_.first && statement->last == interval_.last &&
+         wire::is_signed_by<wire::CompletenessStatement>(*scheme_, from, bytes);
+}
+
+bool Forgetting::on_answer(Instant now, const wire::NodeKey& from, const wire::Answer& answer,
+                           ForgettingEffects& out) {
+  const auto at = asked_.find(answer.context.nonce);
+  if (at == asked_.end() || at->second != from) return false;
+  asked_.erase(at);
+  if (stage_ != Stage::kAsking) return true;
+  const auto* completeness = std::get_if<wire::Completeness>(&answer.body);
+  answered_[from] = completeness && is_complete(from, completeness->statement);
+  const auto is_enough = [&](bool is_it, std::size_t count) {
+    return std::cmp_greater_equal(
+        std::ranges::count_if(answered_, [&](const auto& one) { return one.second == is_it; }),
+        count);
+  };
+  const std::size_t quorum =
+      is_planted(Bug::kDeletedAtFirstStatement) ? 1 : quorum_of(configuration_->f());
+  if (is_enough(true, quorum)) {
+    stage_ = Stage::kNoting;
+    wakes_at_ = Instant::max();
+    out.given_up = interval_;
+  } else if (is_enough(false, configuration_->f() + 1)) {
+    is_left_over_ = true;  // a quorum will not come together now
+    go_on_behind(now, interval_.last, out);
+  }
+  return true;
+}
+
+// ---- Deleting ----
+
+void Forgetting::on_given_up(Instant, ForgettingEffects& out) {
+  if (stage_ == Stage::kNoting) list(out);
+}
+
+/// What was deleted is not found again, so the list begins at the front each time.
+void Forgetting::list(ForgettingEffects& out) {
+  stage_ = Stage::kListing;
+  scan(interval_, settings_.objects_at_once, out);
+}
+
+void Forgetting::on_forgotten(Instant now, bool is_deleted) {
+  if (stage_ != Stage::kDeleting || deleting_ == 0) return;
+  was_any_deleted_ |= is_deleted;
+  if (--deleting_ > 0) return;
+  if (!was_any_deleted_) return rest(now + settings_.retry);  // the disk refuses
+  stage_ = Stage::kListing;
+  wakes_at_ = now + settings_.pause;
+}
+
+// ---- Time ----
+
+void Forgetting::on_time(Instant now, bool is_idle, ForgettingEffects& out) {
+  if (now < wakes_at_) return;
+  switch (stage_) {
+    case Stage::kResting:
+      if (!is_idle) return rest(now + settings_.retry);
+      is_left_over_ = false;
+      foreign_index_ = 0;
+      cursor_ = foreign_.front().first;
+      return look(now, out);
+    case Stage::kAsking:
+      is_left_over_ = true;
+      return go_on_behind(now, interval_.last, out);
+    case Stage::kListing:
+      return list(out);
+    case Stage::kLooking:
+    case Stage::kNoting:
+    case Stage::kDeleting:
+      return;
+  }
+}
+
+Instant Forgetting::next_deadline() const { return wakes_at_; }
+
+}  // namespace rosebud::objects

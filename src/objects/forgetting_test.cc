@@ -1,0 +1,360 @@
+// Design 10.5: a former holder deletes when 2f+1 members of a later group have signed that they
+// have everything, and never says that what it deleted was not there.
+#include "objects/forgetting.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "objects/test_group.h"
+
+namespace rosebud::objects {
+namespace {
+
+/// Nodes 0 to 3 are the members of epoch 1; in epoch 2 the last one joins, and some blocks of node
+/// 0 are another group's. In epoch 3 it is gone again.
+class FormerHolder : public testing::Test, protected TestGroup {
+ protected:
+  FormerHolder() {
+    nodes.push_back(test_key("node4"));
+    authorities.push_back(test_key("org4"));
+    restart(1, {});
+    complete_all(1);
+    for (int i = 0; blocks.size() < 3; ++i) {
+      const Buffer bytes = Buffer::copy_of(as_bytes("block " + std::to_string(i)));
+      const auto id = wire::ObjectId::block(crypto::sha256(bytes.view()));
+      if (std::ranges::count(configuration_of(2)->group(id.placement), 0U) > 0) continue;
+      if (!blocks.empty() && !is_in_one_group(blocks.front(), id)) continue;
+      blocks.push_back(id);
+      send(client.public_key(), wire::Role::kClient,
+           wire::PutBlock{id, hold(id, bytes.size()), bytes});
+      EXPECT_TRUE(std::holds_alternative<wire::Stored>(answers.back().body));
+    }
+  }
+
+  bool is_in_one_group(const wire::ObjectId& one, const wire::ObjectId& other) const {
+    return configuration_of(2)->ring().arc(one.placement) ==
+           configuration_of(2)->ring().arc(other.placement);
+  }
+  std::shared_ptr<const membership::Configuration> configuration_of(std::uint64_t epoch) const {
+    auto& made = configurations[epoch];
+    if (made) return made;
+    membership::ConfigurationParts parts;
+    parts.number = {wire::Generation(0), wire::Epoch(epoch)};
+    parts.start = Timestamp(1000 * epoch);
+    for (std::uint32_t i = 0; i < (epoch == 2 ? 5 : 4); ++i) {
+      parts.organisations.push_back({.name = "org" + std::to_string(i),
+                                     .authority = authorities[i].public_key(),
+                                     .quota_bytes = 1ULL << 40});
+      membership::Node node{.name = "node" + std::to_string(i),
+                            .key = nodes[i].public_key(),
+                            .organisation = i,
+                            .address = "10.0.0." + std::to_string(i) + ":1",
+                            .position_count = 4};
+      node.directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
+      parts.nodes.push_back(std::move(node));
+    }
+    return made = *membership::Configuration::make(std::move(parts));
+  }
+  Verifier verifier_of(std::uint64_t epoch) const {
+    return {configuration_of(epoch), crypto::model_scheme()};
+  }
+
+  void restart(std::uint64_t epoch, History history) {
+    RecoveredNotes recovered;
+    for (const auto& [name, value] : notes) recovered.notes.emplace_back(name, value);
+    core.emplace(ReplicaIdentity{.key = nodes[0]}, verifier_of(epoch), crypto::model_scheme(),
+                 std::move(recovered), Random(1), ReplicaLimits{}, std::move(history));
+    Effects effects;
+    core->start(now, effects);
+    take(std::move(effects));
+  }
+  void enter(std::uint64_t epoch) {
+    Effects effects;
+    core->on_configuration(now, verifier_of(epoch), effects);
+    take(std::move(effects));
+  }
+  void pass(Duration time) {
+    now += time;
+    Effects effects;
+    core->on_time(now, effects);
+    take(std::move(effects));
+  }
+  void send(const crypto::PublicKey& from, wire::Role role, wire::RequestBody body) {
+    Effects effects;
+    auto verified = core->verifier().request(
+        {{core->verifier().configuration().number(), wire::Nonce(7)}, std::move(body)});
+    ASSERT_TRUE(verified);
+    core->on_request(now, {.connection = ConnectionId(1), .key = from, .role = role},
+                     std::move(*verified), effects);
+    take(std::move(effects));
+  }
+
+  void take(Effects effects) {
+    for (Effect& effect : effects) {
+      if (auto* answer = std::get_if<SendAnswer>(&effect)) {
+        answers.push_back(std::move(answer->answer));
+      } else if (auto* request = std::get_if<SendRequest>(&effect)) {
+        requests.push_back(std::move(*request));
+      } else if (std::holds_alternative<Load>(effect) && is_load_held_up) {
+        waiting.push_back(std::move(effect));
+      } else if (std::holds_alternative<Persist>(effect) && is_persist_held_up) {
+        waiting.push_back(std::move(effect));
+      } else {
+        complete(effect);
+      }
+    }
+    core->check_invariants();
+  }
+  void complete(const Effect& effect) {
+    Effects follow;
+    if (const auto* load = std::get_if<Load>(&effect)) {
+      const auto at = objects.find(load->id);
+      core->on_loaded(now, load->token,
+                      at == objects.end() ? std::optional<wire::StoredObject>() : at->second,
+                      follow);
+    } else if (const auto* scan = std::get_if<Scan>(&effect)) {
+      ++scans;
+      wire::Scanned found{.is_whole = true};
+      for (const auto& [id, object] : objects) {
+        if (scan->range.contains(id.placement)) found.entries.push_back(object.entry());
+      }
+      core->on_scanned(now, scan->token, std::move(found), follow);
+    } else if (const auto* persist = std::get_if<Persist>(&effect)) {
+      for (const auto& write : persist->writes) {
+        if (const auto* erase = std::get_if<wire::DeleteObject>(&write)) objects.erase(erase->id);
+        if (const auto* put = std::get_if<wire::PutObject>(&write)) {
+          objects[put->object.id] = put->object;
+        } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
+          notes[note->name] = note->value;
+        }
+      }
+      core->on_persisted(now, persist->token, {}, follow);
+    }
+    take(std::move(follow));
+  }
+  void go_on() {
+    is_persist_held_up = false;
+    for (const Effect& effect : std::exchange(waiting, {})) complete(effect);
+  }
+
+  /// Everybody who is asked for a comparison is complete and has nothing else.
+  void complete_all(std::uint64_t epoch) {
+    while (true) {
+      const auto at = std::ranges::find_if(requests, [](const SendRequest& one) {
+        return std::holds_alternative<wire::CompareRange>(one.request.body);
+      });
+      if (at == requests.end()) return;
+      const SendRequest request = *at;
+      requests.erase(at);
+      answer(request, wire::RangeEqual{{.has_entered = true, .complete_for = wire::Epoch(epoch)}});
+    }
+  }
+  void answer(const SendRequest& request, wire::AnswerBody body) {
+    Effects effects;
+    core->on_answer(now, request.to, {request.request.context, std::move(body)}, effects);
+    take(std::move(effects));
+  }
+  /// Who is asked whether it is complete.
+  std::vector<SendRequest> asked() {
+    std::vector<SendRequest> out;
+    std::erase_if(requests, [&](const SendRequest& one) {
+      if (!std::holds_alternative<wire::GetCompleteness>(one.request.body)) return false;
+      out.push_back(one);
+      return true;
+    });
+    return out;
+  }
+  wire::CompletenessStatement statement(const SendRequest& request) const {
+    const auto& range = std::get<wire::GetCompleteness>(request.request.body).range;
+    const auto& configuration = core->verifier().configuration();
+    const auto node = configuration.node_index(request.to);
+    return {.cluster = configuration.cluster(),
+            .configuration = configuration.number(),
+            .node = request.to,
+            .directory = configuration.nodes()[*node].directory,
+            .first = range.first,
+            .last = range.last};
+  }
+  wire::Completeness signed_by(const wire::NodeKey& key,
+                               const wire::CompletenessStatement& what) const {
+    const auto signer = std::ranges::find(nodes, key, &crypto::SecretKey::public_key);
+    return {wire::sign(crypto::model_scheme(), *signer, what)};
+  }
+  void state(const SendRequest& request) {
+    answer(request, signed_by(request.to, statement(request)));
+  }
+  bool has(std::size_t count) const { return objects.size() == count; }
+  /// In epoch 2, at the time of the first look, and complete for what is its own.
+  std::vector<SendRequest> enter_second() {
+    enter(2);
+    complete_all(2);
+    pass(std::chrono::seconds(3));
+    complete_all(2);
+    return asked();
+  }
+  std::uint64_t counted() const {
+    Bytes name = to_bytes(as_bytes("objects/quota/"));
+    const auto key = client.public_key();
+    name.insert(name.end(), key.bytes.begin(), key.bytes.end());
+    return wire::Reader(notes.at(name)).u64();
+  }
+  wire::Epoch gone_before(const wire::ObjectId& id) {
+    send(nodes[1].public_key(), wire::Role::kNode, wire::FetchObject{id});
+    return std::get<wire::ObjectAbsent>(answers.back().body).gone_before;
+  }
+
+  Instant now{};
+  std::optional<Replica> core;
+  mutable std::map<std::uint64_t, std::shared_ptr<const membership::Configuration>> configurations;
+  std::vector<wire::ObjectId> blocks;
+  std::map<wire::ObjectId, wire::StoredObject> objects;
+  std::map<Bytes, Bytes> notes;
+  std::vector<wire::Answer> answers;
+  std::vector<SendRequest> requests;
+  std::vector<Effect> waiting;
+  bool is_persist_held_up = false;
+  bool is_load_held_up = false;
+  std::size_t scans = 0;
+};
+
+TEST_F(FormerHolder, DeletesWhenAQuorumOfTheLaterGroupIsComplete) {
+  const auto questions = enter_second();
+  ASSERT_EQ(questions.size(), 4U);
+  EXPECT_GT(counted(), 0U);
+  state(questions[0]);
+  state(questions[1]);
+  EXPECT_TRUE(has(3));
+  state(questions[3]);
+  EXPECT_TRUE(has(0));
+  EXPECT_EQ(counted(), 0U) << "what is not here takes no quota";
+  EXPECT_EQ(gone_before(blocks[0]), wire::Epoch(2));
+  EXPECT_EQ(core->statistics().forgotten, 3U);
+}
+
+TEST_F(FormerHolder, ThatItIsGone_IsDurableBeforeTheFirstObjectIsDeleted) {
+  const auto questions = enter_second();
+  is_persist_held_up = true;
+  for (std::size_t i = 0; i < 3; ++i) state(questions[i]);
+  ASSERT_EQ(waiting.size(), 1U);
+  const auto& writes = std::get<Persist>(waiting.front()).writes;
+  ASSERT_EQ(writes.size(), 1U);
+  EXPECT_EQ(as_text(std::get<wire::PutNote>(writes.front()).name), "objects/tenure");
+  go_on();
+  EXPECT_TRUE(has(0));
+  restart(2, {configuration_of(1)});
+  EXPECT_EQ(gone_before(blocks[0]), wire::Epoch(2));
+}
+
+TEST_F(FormerHolder, StatementsThatSaySomethingElse_DoNotCount) {
+  const auto questions = enter_second();
+  state(questions[0]);
+  state(questions[0]);  // once more: nobody asked
+  auto other = statement(questions[1]);
+  other.configuration.epoch = wire::Epoch(1);
+  answer(questions[1], signed_by(questions[1].to, other));
+  EXPECT_TRUE(has(3));
+  state(questions[2]);
+  other = statement(questions[3]);
+  other.directory.bytes[0] ^= 1;
+  answer(questions[3], signed_by(questions[3].to, other));
+  EXPECT_TRUE(has(3));
+
+  pass(std::chrono::seconds(5));
+  const auto again = asked();
+  ASSERT_EQ(again.size(), 4U) << "later";
+  state(again[0]);
+  other = statement(again[1]);
+  other.first = other.last;
+  answer(again[1], signed_by(again[1].to, other));
+  state(again[2]);
+  EXPECT_TRUE(has(3));
+  answer(again[3], signed_by(again[2].to, statement(again[3])));  // another one's signature
+  EXPECT_TRUE(has(3));
+}
+
+TEST_F(FormerHolder, NobodyComplete_NothingIsDeletedAndAllAreAskedAgain) {
+  auto questions = enter_second();
+  for (const auto& question : questions) {
+    answer(question, wire::Refused{.reason = wire::RefusalReason::kBusy});
+  }
+  EXPECT_TRUE(has(3));
+  pass(std::chrono::seconds(5));
+  questions = asked();
+  ASSERT_EQ(questions.size(), 4U);
+  pass(std::chrono::seconds(2));  // nobody answers
+  pass(std::chrono::seconds(5));
+  questions = asked();
+  ASSERT_EQ(questions.size(), 4U);
+  for (std::size_t i = 1; i < 4; ++i) state(questions[i]);
+  EXPECT_TRUE(has(0));
+}
+
+TEST_F(FormerHolder, StatementsOfAnEpochThatIsOver_CountForNothing) {
+  const auto questions = enter_second();
+  state(questions[0]);
+  state(questions[1]);
+  enter(3);
+  state(questions[2]);
+  EXPECT_TRUE(has(3));
+}
+
+// The delete is under way when the next epoch gives it the keys back. An index that is read before
+// the delete is durable shows what will not be there.
+TEST_F(FormerHolder, BackWhileItDeletes_ReadsItsIndexWhenTheDeletesAreDone) {
+  const auto questions = enter_second();
+  for (std::size_t i = 0; i < 2; ++i) state(questions[i]);
+  is_persist_held_up = true;
+  state(questions[2]);
+  const std::vector<Effect> note = std::exchange(waiting, {});
+  for (const Effect& effect : note) complete(effect);
+  ASSERT_EQ(waiting.size(), 3U) << "three deletes";
+  const std::vector<Effect> deletes = std::exchange(waiting, {});
+  is_persist_held_up = false;
+  scans = 0;
+  enter(3);
+  EXPECT_EQ(scans, 0U);
+  for (const Effect& effect : deletes) complete(effect);
+  EXPECT_GT(scans, 0U);
+  EXPECT_EQ(core->claim({blocks[0].placement, blocks[0].placement}).complete_for, wire::Epoch(0));
+}
+
+TEST_F(FormerHolder, BackBeforeItsTurn_TheObjectStays) {
+  const auto questions = enter_second();
+  for (std::size_t i = 0; i < 2; ++i) state(questions[i]);
+  is_persist_held_up = true;
+  state(questions[2]);
+  is_persist_held_up = false;
+  // That it is gone is not durable yet; the next epoch comes, and the keys are its own again.
+  const std::vector<Effect> note = std::exchange(waiting, {});
+  enter(3);
+  for (const Effect& effect : note) complete(effect);
+  EXPECT_TRUE(has(3));
+}
+
+TEST_F(FormerHolder, BackWhileItReadsWhatItWouldDelete_TheObjectStays) {
+  const auto questions = enter_second();
+  for (std::size_t i = 0; i < 2; ++i) state(questions[i]);
+  is_load_held_up = true;
+  state(questions[2]);
+  ASSERT_EQ(waiting.size(), 3U);
+  const std::vector<Effect> loads = std::exchange(waiting, {});
+  is_load_held_up = false;
+  enter(3);
+  for (const Effect& effect : loads) complete(effect);
+  EXPECT_TRUE(has(3));
+}
+
+TEST_F(FormerHolder, StatesCompletenessOnlyOfWhatIsWhole) {
+  const auto whole = core->verifier().configuration().ring().arcs().front().range;
+  send(nodes[1].public_key(), wire::Role::kNode, wire::GetCompleteness{whole});
+  EXPECT_TRUE(std::holds_alternative<wire::Completeness>(answers.back().body));
+  const auto id = objects.begin()->first;
+  const auto* arc = core->verifier().configuration().ring().arc(id.placement);
+  objects[id].is_damaged = true;  // marked in an earlier run
+  send(nodes[1].public_key(), wire::Role::kNode, wire::GetCompleteness{arc->range});
+  EXPECT_TRUE(std::holds_alternative<wire::Refused>(answers.back().body));
+}
+
+}  // namespace
+}  // namespace rosebud::objects

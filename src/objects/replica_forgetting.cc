@@ -1,0 +1,141 @@
+// Handing over for good (design 10.5): a replica says that it has everything of an interval, and
+// one that has no share in it any more deletes its own copies. When that may be: forgetting.h.
+#include <algorithm>
+
+#include "base/check.h"
+#include "objects/replica.h"
+
+namespace rosebud::objects {
+
+// ---- Stating completeness ----
+
+/// Complete durably, and nothing of it is known to be bad here: who hears this may delete its copy.
+bool Replica::may_state(const StatementScan& scan) const {
+  const membership::Configuration& configuration = verifier_.configuration();
+  return scan.context.configuration == configuration.number() &&
+         durable_revision_ == reconciler_.tenure_revision() &&
+         reconciler_.claim(scan.range).complete_for >= configuration.number().epoch &&
+         !reconciler_.is_owing(scan.range);
+}
+
+void Replica::begin_statement(const Sender& sender, const wire::MessageContext& context,
+                              const wire::KeyRange& range, Effects& out) {
+  std::size_t all = 0;
+  std::size_t of_sender = 0;
+  for (const auto& [token, after] : scans_) {
+    const auto* other = std::get_if<StatementScan>(&after);
+    all += other ? 1 : 0;
+    of_sender += other && other->sender.key == sender.key ? 1 : 0;
+  }
+  StatementScan scan{.sender = sender, .context = context, .range = range};
+  const bool is_room = all < limits_.statements_max && of_sender < limits_.statements_per_peer_max;
+  if (!is_room || !may_state(scan)) {
+    return refuse(sender, context, wire::RefusalReason::kBusy, out);
+  }
+  scan_for_statement(std::move(scan), std::nullopt, out);
+}
+
+void Replica::scan_for_statement(StatementScan scan, const std::optional<wire::ObjectId>& after,
+                                 Effects& out) {
+  const Token token = next_token();
+  const wire::KeyRange range = scan.range;
+  scans_.emplace(token, std::move(scan));
+  out.push_back(Scan{.token = token, .range = range, .after = after, .limit = kScanLimit});
+}
+
+/// Damage that an earlier run marked stands in the index alone.
+void Replica::go_on_with_statement(Instant now, StatementScan scan, const wire::Scanned& scanned,
+                                   Effects& out) {
+  for (const wire::IndexEntry& entry : scanned.entries) {
+    if (!entry.is_damaged) continue;
+    ReconcilerEffects asked;
+    reconciler_.mark_damaged(now, entry.id, asked);
+    perform(asked, out);
+  }
+  if (!may_state(scan)) return refuse(scan.sender, scan.context, wire::RefusalReason::kBusy, out);
+  if (!scanned.is_whole && !scanned.entries.empty()) {
+    return scan_for_statement(std::move(scan), scanned.entries.back().id, out);
+  }
+  const wire::CompletenessStatement statement{.cluster = verifier_.configuration().cluster(),
+                                              .configuration = verifier_.configuration().number(),
+                                              .node = identity_.key.public_key(),
+                                              .directory = identity_.directory,
+                                              .first = scan.range.first,
+                                              .last = scan.range.last};
+  answer(scan.sender, scan.context,
+         wire::Completeness{wire::sign(*scheme_, identity_.key, statement)}, out);
+}
+
+// ---- Deleting ----
+
+void Replica::perform(ForgettingEffects& asked, Effects& out) {
+  for (auto& request : asked.requests) {
+    out.push_back(
+        SendRequest{.to = request.to,
+                    .request = {.context = {.configuration = verifier_.configuration().number(),
+                                            .nonce = request.nonce},
+                                .body = std::move(request.body)}});
+  }
+  if (asked.scan) {
+    const Token token = next_token();
+    scans_.emplace(token, asked.scan->tag);
+    out.push_back(Scan{.token = token,
+                       .range = asked.scan->range,
+                       .after = std::nullopt,
+                       .limit = asked.scan->limit});
+  }
+  if (asked.given_up) {
+    reconciler_.give_up(*asked.given_up);
+    given_up_in_ = reconciler_.tenure_revision();
+    write_tenure(out);
+    note_given_up(out);
+  }
+  for (const wire::ObjectId& id : asked.objects) enqueue(id, ForgetOperation{}, out);
+}
+
+void Replica::note_given_up(Effects& out) {
+  if (!given_up_in_ || durable_revision_ < *given_up_in_) return;
+  given_up_in_.reset();
+  ForgettingEffects asked;
+  forgetting_.on_given_up(last_instant_, asked);
+  perform(asked, out);
+}
+
+/// `held` is nothing when the object is not here or its bytes are bad; `is_readable`: the disk
+/// answers.
+void Replica::run_forget(const wire::ObjectId& id, const wire::StoredObject* held, bool is_readable,
+                         Effects& out) {
+  const bool is_own = is_in_group(id.placement);
+  if (is_own || !is_readable) {
+    finish_front(id, out);
+    return forgetting_.on_forgotten(last_instant_, false);
+  }
+  AfterPersist after{.id = id, .forgotten_in = verifier_.configuration().number()};
+  if (held) {
+    for (const wire::Hold& hold : held->holds) release(hold, after);
+  }
+  ++deletes_;
+  persist(std::move(after), wire::DeleteObject{id}, out);
+}
+
+void Replica::on_forgotten(const wire::ObjectId& id, bool is_deleted, Effects& out) {
+  --deletes_;
+  if (is_deleted) {
+    ++statistics_.forgotten;
+    reconciler_.forget(id);
+  }
+  finish_front(id, out);
+  forgetting_.on_forgotten(last_instant_, is_deleted);
+  if (is_deleting_of_before()) return;
+  for (const auto& one : std::exchange(held_scans_, {})) scan(one, out);
+}
+
+bool Replica::is_deleting_of_before() const {
+  if (deletes_ == 0) return false;
+  return std::ranges::any_of(persists_, [&](const auto& one) {
+    const auto& forgotten_in = one.second.forgotten_in;
+    return forgotten_in && *forgotten_in != verifier_.configuration().number();
+  });
+}
+
+}  // namespace rosebud::objects
