@@ -72,17 +72,25 @@ class Completion {
 
   /// `from`, who was asked in `round`, told all that it holds of the interval.
   void on_told(const wire::NodeKey& from, const Claim& claim, std::uint64_t round) {
-    const auto [known, is_new] = told_.emplace(from, claim);
-    if (!is_new) {
-      known->second.complete_for = std::max(known->second.complete_for, claim.complete_for);
-      known->second.gone_before = std::min(known->second.gone_before, claim.gone_before);
-    }
-    if (round == round_) told_in_round_.insert_or_assign(from, claim);
+    merge(told_, from, claim);
+    if (round == round_) merge(told_in_round_, from, claim);
+    is_anybody_gone_ |= claim.gone_before.value > 0;
     go_on();
   }
 
   /// True when `member` was asked and told in this round.
   bool has_told(const wire::NodeKey& member) const { return told_in_round_.contains(member); }
+
+  /// True when `member` told that it is not complete for this epoch, and is worth asking again:
+  /// somebody has deleted, so a quorum of some later group is complete, and it may be of it (10.4).
+  bool may_be_complete_now(const wire::NodeKey& member) const {
+    const EpochGroup& own = groups_.front();
+    if (!is_anybody_gone_ || std::ranges::find(own.members, member) == own.members.end()) {
+      return false;
+    }
+    const auto at = told_.find(member);
+    return at != told_.end() && at->second.complete_for < own.epoch;
+  }
 
   bool is_complete() const {
     if (is_planted(Bug::kCompleteFromNobody)) return true;
@@ -159,6 +167,13 @@ class Completion {
   }
 
   using Claims = std::map<wire::NodeKey, Claim>;
+  /// What was told before a member deleted stays told.
+  static void merge(Claims& told, const wire::NodeKey& from, const Claim& claim) {
+    const auto [known, is_new] = told.emplace(from, claim);
+    if (is_new) return;
+    known->second.complete_for = std::max(known->second.complete_for, claim.complete_for);
+    known->second.gone_before = std::min(known->second.gone_before, claim.gone_before);
+  }
   /// Whether `member` told what it held as one of the group.
   static bool counts(const Claims& told, const wire::NodeKey& member, const EpochGroup& group) {
     const auto at = told.find(member);
@@ -186,6 +201,7 @@ class Completion {
   std::optional<std::size_t> asked_;
   std::uint64_t round_ = 0;
   Claims told_in_round_;
+  bool is_anybody_gone_ = false;     // somebody has deleted what it held as a member
   bool has_everybody_told_ = false;  // from the oldest group to the own one
 };
 

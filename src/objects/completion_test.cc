@@ -214,6 +214,21 @@ TEST(Completion, WhoDeletedSince_TellsNothingOfTheGroupThatItLeft) {
   EXPECT_TRUE(gainer.is_complete());
 }
 
+// Who deleted can tell nothing; but then a quorum is complete, which may be one's own group.
+TEST(Completion, SomebodyDeleted_TheOwnGroupIsWorthAskingAgain) {
+  Completion gainer(1, node(9), Claim{}, {group(2, {1, 2, 3, 9}), group(1, {1, 2, 4, 5})});
+  tell(gainer, {1, 2}, Epoch(1));
+  EXPECT_FALSE(gainer.may_be_complete_now(node(1)));
+  gainer.on_told(node(4), {.gone_before = Epoch(2)}, gainer.round());
+  EXPECT_EQ(gainer.round(), 0U);
+  EXPECT_TRUE(gainer.may_be_complete_now(node(1)));
+  EXPECT_FALSE(gainer.may_be_complete_now(node(4))) << "not of the own group";
+  tell(gainer, {1}, Epoch(2));
+  EXPECT_FALSE(gainer.may_be_complete_now(node(1)));
+  tell(gainer, {2}, Epoch(2));
+  EXPECT_TRUE(gainer.is_complete());
+}
+
 TEST(Completion, WhoDeletedItself_IsNoWitnessOfItsOwn) {
   Completion back(1, node(4), Claim{.gone_before = Epoch(2)},
                   {group(3, {1, 2, 3, 4}), group(1, {1, 2, 3, 4})});

@@ -13,6 +13,8 @@ namespace rosebud::objects {
 void Forgetting::begin_epoch(Instant now,
                              std::shared_ptr<const membership::Configuration> configuration) {
   configuration_ = std::move(configuration);
+  retry_ = settings_.retry;
+  answer_timeout_ = settings_.answer_timeout;
   foreign_.clear();
   const auto self = configuration_->node_index(self_);
   // Who is no member may ask nobody; its organisation disposes of what it holds.
@@ -38,19 +40,29 @@ void Forgetting::rest(Instant until) {
   deleting_ = 0;
 }
 
-void Forgetting::scan(const wire::KeyRange& range, std::size_t limit, ForgettingEffects& out) {
+void Forgetting::scan(const wire::KeyRange& range, const std::optional<wire::ObjectId>& after,
+                      std::size_t limit, ForgettingEffects& out) {
   wakes_at_ = Instant::max();
-  out.scan = {.tag = {++scan_number_}, .range = range, .limit = limit};
+  out.scan = {.tag = {++scan_number_}, .range = range, .after = after, .limit = limit};
 }
 
 /// Is there anything at or behind the cursor?
 void Forgetting::look(Instant now, ForgettingEffects& out) {
   if (foreign_index_ == foreign_.size()) {
     // Nothing comes to a replica that is not its own, so nothing is to be done in this epoch.
-    return rest(is_left_over_ ? now + settings_.retry : Instant::max());
+    if (!is_left_over_) return rest(Instant::max());
+    rest(now + retry_);
+    retry_ = std::min(retry_ * 2, settings_.waits_max);
+    return;
   }
   stage_ = Stage::kLooking;
-  scan({cursor_, foreign_[foreign_index_].last}, 1, out);
+  scan({cursor_, foreign_[foreign_index_].last}, std::nullopt, 1, out);
+}
+
+/// Later. What stands behind it need not wait for it.
+void Forgetting::pass_over(Instant now, const crypto::Digest& key, ForgettingEffects& out) {
+  is_left_over_ = true;
+  go_on_behind(now, key, out);
 }
 
 void Forgetting::go_on_behind(Instant now, const crypto::Digest& key, ForgettingEffects& out) {
@@ -66,7 +78,10 @@ void Forgetting::on_scanned(Instant now, const ForgettingScan& tag, const wire::
                             ForgettingEffects& out) {
   if (tag.number != scan_number_) return;
   if (stage_ != Stage::kLooking && stage_ != Stage::kListing) return;
-  if (!scanned) return rest(now + settings_.retry);
+  if (!scanned) {
+    const crypto::Digest last = foreign_[foreign_index_].last;
+    return pass_over(now, stage_ == Stage::kLooking ? last : interval_.last, out);
+  }
   if (stage_ == Stage::kLooking) {
     if (scanned->entries.empty()) {
       return go_on_behind(now, foreign_[foreign_index_].last, out);
@@ -78,7 +93,7 @@ void Forgetting::on_scanned(Instant now, const ForgettingScan& tag, const wire::
   }
   if (scanned->entries.empty()) return go_on_behind(now, interval_.last, out);
   stage_ = Stage::kDeleting;
-  was_any_deleted_ = false;
+  listed_ = scanned->entries.back().id;
   for (const wire::IndexEntry& entry : scanned->entries) out.objects.push_back(entry.id);
   deleting_ = out.objects.size();
 }
@@ -87,7 +102,7 @@ void Forgetting::on_scanned(Instant now, const ForgettingScan& tag, const wire::
 
 void Forgetting::ask(Instant now, ForgettingEffects& out) {
   stage_ = Stage::kAsking;
-  wakes_at_ = now + settings_.answer_timeout;
+  wakes_at_ = now + answer_timeout_;
   asked_.clear();
   answered_.clear();
   for (const std::uint32_t member : configuration_->group(interval_.first)) {
@@ -128,8 +143,7 @@ bool Forgetting::on_answer(Instant now, const wire::NodeKey& from, const wire::A
     wakes_at_ = Instant::max();
     out.given_up = interval_;
   } else if (is_enough(false, configuration_->f() + 1)) {
-    is_left_over_ = true;  // a quorum will not come together now
-    go_on_behind(now, interval_.last, out);
+    pass_over(now, interval_.last, out);  // a quorum will not come together now
   }
   return true;
 }
@@ -137,20 +151,20 @@ bool Forgetting::on_answer(Instant now, const wire::NodeKey& from, const wire::A
 // ---- Deleting ----
 
 void Forgetting::on_given_up(Instant, ForgettingEffects& out) {
-  if (stage_ == Stage::kNoting) list(out);
+  if (stage_ != Stage::kNoting) return;
+  listed_.reset();
+  list(out);
 }
 
-/// What was deleted is not found again, so the list begins at the front each time.
 void Forgetting::list(ForgettingEffects& out) {
   stage_ = Stage::kListing;
-  scan(interval_, settings_.objects_at_once, out);
+  scan(interval_, listed_, settings_.objects_at_once, out);
 }
 
 void Forgetting::on_forgotten(Instant now, bool is_deleted) {
   if (stage_ != Stage::kDeleting || deleting_ == 0) return;
-  was_any_deleted_ |= is_deleted;
+  is_left_over_ |= !is_deleted;  // the disk refuses
   if (--deleting_ > 0) return;
-  if (!was_any_deleted_) return rest(now + settings_.retry);  // the disk refuses
   stage_ = Stage::kListing;
   wakes_at_ = now + settings_.pause;
 }
@@ -161,14 +175,14 @@ void Forgetting::on_time(Instant now, bool is_idle, ForgettingEffects& out) {
   if (now < wakes_at_) return;
   switch (stage_) {
     case Stage::kResting:
-      if (!is_idle) return rest(now + settings_.retry);
+      if (!is_idle) return rest(now + settings_.retry);  // its own first
       is_left_over_ = false;
       foreign_index_ = 0;
       cursor_ = foreign_.front().first;
       return look(now, out);
     case Stage::kAsking:
-      is_left_over_ = true;
-      return go_on_behind(now, interval_.last, out);
+      answer_timeout_ = std::min(answer_timeout_ * 2, settings_.waits_max);
+      return pass_over(now, interval_.last, out);
     case Stage::kListing:
       return list(out);
     case Stage::kLooking:

@@ -38,6 +38,7 @@ struct ForgettingEffects {
   struct RangeScan {
     ForgettingScan tag;
     wire::KeyRange range;
+    std::optional<wire::ObjectId> after;  // continue behind this entry
     std::size_t limit = 0;
   };
   std::vector<ReconcilerEffects::Request> requests;
@@ -51,9 +52,11 @@ struct ForgettingEffects {
 struct ForgettingSettings {
   /// From an epoch's beginning to the first look: the others have to complete.
   Duration delay = std::chrono::seconds(2);
-  /// Until another look when something could not be deleted.
+  /// Until another look when something could not be deleted; twice as long after each in vain.
   Duration retry = std::chrono::seconds(5);
+  /// For statements; twice as long after each time in which they did not come.
   Duration answer_timeout = std::chrono::seconds(2);
+  Duration waits_max = std::chrono::minutes(2);  // of both
   Duration pause = std::chrono::milliseconds(20);
   std::size_t objects_at_once = 32;
 };
@@ -88,7 +91,9 @@ class Forgetting {
   void go_on_behind(Instant now, const crypto::Digest& key, ForgettingEffects& out);
   void ask(Instant now, ForgettingEffects& out);
   void list(ForgettingEffects& out);
-  void scan(const wire::KeyRange& range, std::size_t limit, ForgettingEffects& out);
+  void scan(const wire::KeyRange& range, const std::optional<wire::ObjectId>& after,
+            std::size_t limit, ForgettingEffects& out);
+  void pass_over(Instant now, const crypto::Digest& key, ForgettingEffects& out);
   bool is_complete(const wire::NodeKey& from, const wire::SignedBytes& statement) const;
 
   wire::NodeKey self_;
@@ -105,9 +110,11 @@ class Forgetting {
   wire::KeyRange interval_{};  // being given up: one group keeps it
   std::map<wire::Nonce, wire::NodeKey> asked_;
   std::map<wire::NodeKey, bool> answered_;  // members of the group, whether they are complete
+  std::optional<wire::ObjectId> listed_;    // the last of the interval that was listed
   std::size_t deleting_ = 0;
-  bool was_any_deleted_ = false;
   bool is_left_over_ = false;  // something was passed over since the last rest
+  Duration retry_{};
+  Duration answer_timeout_{};
 };
 
 }  // namespace rosebud::objects

@@ -11,8 +11,8 @@
 namespace rosebud::objects {
 namespace {
 
-/// Nodes 0 to 3 are the members of epoch 1; in epoch 2 the last one joins, and some blocks of node
-/// 0 are another group's. In epoch 3 it is gone again.
+/// Nodes 0 to 3 are the members of epochs 1 and 3. In epochs 2 and 4 there is one more, and some
+/// blocks of node 0 are another group's.
 class FormerHolder : public testing::Test, protected TestGroup {
  protected:
   FormerHolder() {
@@ -42,7 +42,7 @@ class FormerHolder : public testing::Test, protected TestGroup {
     membership::ConfigurationParts parts;
     parts.number = {wire::Generation(0), wire::Epoch(epoch)};
     parts.start = Timestamp(1000 * epoch);
-    for (std::uint32_t i = 0; i < (epoch == 2 ? 5 : 4); ++i) {
+    for (std::uint32_t i = 0; i < (epoch % 2 == 0 ? 5 : 4); ++i) {
       parts.organisations.push_back({.name = "org" + std::to_string(i),
                                      .authority = authorities[i].public_key(),
                                      .quota_bytes = 1ULL << 40});
@@ -96,6 +96,8 @@ class FormerHolder : public testing::Test, protected TestGroup {
         answers.push_back(std::move(answer->answer));
       } else if (auto* request = std::get_if<SendRequest>(&effect)) {
         requests.push_back(std::move(*request));
+      } else if (std::holds_alternative<Scan>(effect) && is_scan_held_up) {
+        waiting.push_back(std::move(effect));
       } else if (std::holds_alternative<Load>(effect) && is_load_held_up) {
         waiting.push_back(std::move(effect));
       } else if (std::holds_alternative<Persist>(effect) && is_persist_held_up) {
@@ -110,14 +112,17 @@ class FormerHolder : public testing::Test, protected TestGroup {
     Effects follow;
     if (const auto* load = std::get_if<Load>(&effect)) {
       const auto at = objects.find(load->id);
-      core->on_loaded(now, load->token,
-                      at == objects.end() ? std::optional<wire::StoredObject>() : at->second,
-                      follow);
+      wire::Loaded loaded;
+      if (at != objects.end()) loaded = at->second;
+      if (unreadable == load->id) loaded = fail(wire::StorageError::kIo);
+      core->on_loaded(now, load->token, std::move(loaded), follow);
     } else if (const auto* scan = std::get_if<Scan>(&effect)) {
       ++scans;
       wire::Scanned found{.is_whole = true};
       for (const auto& [id, object] : objects) {
-        if (scan->range.contains(id.placement)) found.entries.push_back(object.entry());
+        if (scan->range.contains(id.placement) && (!scan->after || id > *scan->after)) {
+          found.entries.push_back(object.entry());
+        }
       }
       core->on_scanned(now, scan->token, std::move(found), follow);
     } else if (const auto* persist = std::get_if<Persist>(&effect)) {
@@ -215,6 +220,8 @@ class FormerHolder : public testing::Test, protected TestGroup {
   std::vector<Effect> waiting;
   bool is_persist_held_up = false;
   bool is_load_held_up = false;
+  bool is_scan_held_up = false;
+  std::optional<wire::ObjectId> unreadable;
   std::size_t scans = 0;
 };
 
@@ -284,6 +291,8 @@ TEST_F(FormerHolder, NobodyComplete_NothingIsDeletedAndAllAreAskedAgain) {
   ASSERT_EQ(questions.size(), 4U);
   pass(std::chrono::seconds(2));  // nobody answers
   pass(std::chrono::seconds(5));
+  EXPECT_TRUE(asked().empty()) << "twice as long";
+  pass(std::chrono::seconds(5));
   questions = asked();
   ASSERT_EQ(questions.size(), 4U);
   for (std::size_t i = 1; i < 4; ++i) state(questions[i]);
@@ -345,8 +354,72 @@ TEST_F(FormerHolder, BackWhileItReadsWhatItWouldDelete_TheObjectStays) {
   EXPECT_TRUE(has(3));
 }
 
+// A read of the disk that takes two epochs. In the one between, it was a complete member again.
+TEST_F(FormerHolder, DecidedBeforeATenureBetween_TheObjectStays) {
+  const auto questions = enter_second();
+  for (std::size_t i = 0; i < 2; ++i) state(questions[i]);
+  is_load_held_up = true;
+  state(questions[2]);
+  const std::vector<Effect> loads = std::exchange(waiting, {});
+  ASSERT_EQ(loads.size(), 3U);
+  is_load_held_up = false;
+  enter(3);
+  complete_all(3);
+  ASSERT_EQ(core->claim({blocks[0].placement, blocks[0].placement}).complete_for, wire::Epoch(3));
+  enter(4);
+  for (const Effect& effect : loads) complete(effect);
+  EXPECT_TRUE(has(3));
+}
+
+TEST_F(FormerHolder, OneThatCannotBeRead_DoesNotHoldUpTheOthers) {
+  const auto questions = enter_second();
+  for (std::size_t i = 0; i < 2; ++i) state(questions[i]);
+  unreadable = objects.begin()->first;
+  state(questions[2]);
+  EXPECT_TRUE(has(1));
+  unreadable.reset();
+  pass(std::chrono::milliseconds(20));
+  pass(std::chrono::seconds(5));
+  for (const auto& question : asked()) state(question);
+  EXPECT_TRUE(has(0));
+}
+
+// A comparison is answered page by page. What is deleted between the first and the last was there.
+TEST_F(FormerHolder, DeletedWhileItAnswersAComparison_TheAnswerSaysSo) {
+  const auto questions = enter_second();
+  for (std::size_t i = 0; i < 2; ++i) state(questions[i]);
+  const auto* arc = configuration_of(2)->ring().arc(blocks[0].placement);
+  is_scan_held_up = true;
+  send(nodes[1].public_key(), wire::Role::kNode, wire::CompareRange{arc->range, {}});
+  ASSERT_EQ(waiting.size(), 1U);
+  const std::vector<Effect> scan = std::exchange(waiting, {});
+  is_scan_held_up = false;
+  state(questions[2]);
+  ASSERT_TRUE(has(0));
+  for (const Effect& effect : scan) complete(effect);
+  EXPECT_EQ(std::get<wire::RangeEntries>(answers.back().body).state,
+            (wire::RangeState{.has_entered = true, .gone_before = wire::Epoch(2)}));
+}
+
+TEST_F(FormerHolder, NoteOfTheTimeWhenNothingWasDeleted_IsRead) {
+  const auto questions = enter_second();
+  Bytes& note = notes.at(to_bytes(as_bytes("objects/tenure")));
+  wire::Reader in(note);
+  in.u32();
+  in.u64();
+  in.bytes32(1U << 20);
+  in.bytes32(1U << 20);
+  note.resize(note.size() - in.left());
+  const wire::KeyRange own = configuration_of(2)->ring().arcs().front().range;
+  const wire::Epoch before = core->complete_for(own);
+  restart(2, {configuration_of(1)});
+  EXPECT_EQ(core->complete_for(own), before);
+}
+
 TEST_F(FormerHolder, StatesCompletenessOnlyOfWhatIsWhole) {
   const auto whole = core->verifier().configuration().ring().arcs().front().range;
+  send(nodes[1].public_key(), wire::Role::kNode, wire::GetCompleteness{wire::whole_key_range()});
+  EXPECT_TRUE(std::holds_alternative<wire::Refused>(answers.back().body)) << "more than one arc";
   send(nodes[1].public_key(), wire::Role::kNode, wire::GetCompleteness{whole});
   EXPECT_TRUE(std::holds_alternative<wire::Completeness>(answers.back().body));
   const auto id = objects.begin()->first;

@@ -129,7 +129,7 @@ std::vector<EpochGroup> Reconciler::groups_of(const crypto::Digest& key,
 
 Completion Reconciler::new_completion(const Arc& arc, bool has_own) const {
   Claim own = claim(arc.range);
-  if (!has_own) own.complete_for = {};
+  if (!has_own) own = {.complete_for = {}, .gone_before = tenure_.gone.highest(arc.range)};
   return {verifier_->configuration().f(), self_, own, arc.groups};
 }
 
@@ -143,14 +143,20 @@ void Reconciler::add_sources(std::size_t index) {
   }
 }
 
-void Reconciler::ask_again(std::size_t index) {
+void Reconciler::ask_again(Instant now, std::size_t index) {
   const Arc& arc = arcs_[index];
   if (arc.completion.is_complete()) return;
   const std::vector<wire::NodeKey> sources = arc.completion.sources();
   for (Exchange& exchange : exchanges_) {
-    if (exchange.arc == index && exchange.stage == Stage::kDone &&
-        contains(sources, exchange.source) && !arc.completion.has_told(exchange.source)) {
+    if (exchange.arc != index || exchange.stage != Stage::kDone ||
+        !contains(sources, exchange.source)) {
+      continue;
+    }
+    if (!arc.completion.has_told(exchange.source)) {
       exchange.stage = Stage::kWaiting;
+    } else if (arc.completion.may_be_complete_now(exchange.source)) {
+      exchange.stage = Stage::kFailed;
+      exchange.deadline = now + settings_.retry_delay;
     }
   }
 }
@@ -411,8 +417,12 @@ void Reconciler::on_fetched(Instant now, const Pending& pending, wire::Answer& a
     return fail(now, index);  // busy, or damaged there: it says nothing about the object
   } else {
     // Listed, but not shown: who else has it?
-    out.reports.push_back(
-        {pending.to, found ? Observation::kInvalidAnswer : Observation::kEmptyListing});
+    const auto* absent = std::get_if<wire::ObjectAbsent>(&answer.body);
+    const bool is_deleted = absent && absent->gone_before.value > 0;  // meanwhile, as it may
+    if (!is_deleted) {
+      out.reports.push_back(
+          {pending.to, found ? Observation::kInvalidAnswer : Observation::kEmptyListing});
+    }
     repair(now, pending.id, out);
     if (!repairs_.contains(pending.id)) return fail(now, index);
     exchange.merging.insert(pending.id);
@@ -448,7 +458,7 @@ void Reconciler::finish(Instant now, std::size_t index, ReconcilerEffects& out) 
   arc.completion.on_told(exchange.source, exchange.claim, exchange.asked_in);
   judge(index_of_arc);
   add_sources(index_of_arc);  // `exchange` may be gone now
-  ask_again(index_of_arc);
+  ask_again(now, index_of_arc);
   start_waiting(now, out);
 }
 
@@ -481,8 +491,9 @@ void Reconciler::send_repair(Instant now, const wire::ObjectId& id, KeyRepair& r
   repair.deadline = now + settings_.request_timeout;
   const std::uint64_t round = repair.completion.round();
   for (const wire::NodeKey& source : repair.completion.sources()) {
-    if (!repair.completion.has_told(source))
+    if (!repair.completion.has_told(source) || repair.completion.may_be_complete_now(source)) {
       send(now, source, wire::FetchObject{id}, {.asked_in = round, .id = id}, out);
+    }
   }
 }
 

@@ -128,7 +128,10 @@ class Reconciler {
   /// Bytes of an object in it are known to be bad here.
   bool is_owing(const wire::KeyRange& range) const;
   /// The object was deleted here, by whoever gave its interval up.
-  void forget(const wire::ObjectId& id) { damaged_.erase(id); }
+  void forget(const wire::ObjectId& id) {
+    next_deadline_.reset();
+    damaged_.erase(id);
+  }
 
   /// Asks the sources about one object at once, ahead of everything. Repeated calls do nothing.
   void repair(Instant now, const wire::ObjectId& id, ReconcilerEffects& out);
@@ -211,8 +214,9 @@ class Reconciler {
   /// `has_own`: what this replica is complete for counts.
   Completion new_completion(const Arc& arc, bool has_own) const;
   void add_sources(std::size_t arc);
-  /// Lets those be compared with again who have told, but not in this round of the completion.
-  void ask_again(std::size_t arc);
+  /// Lets those be compared with again who have told, but not in this round of the completion; and
+  /// after a while those who may have become complete since.
+  void ask_again(Instant now, std::size_t arc);
   /// Looks whether the arc is complete, and whether it may be served.
   void judge(std::size_t arc);
   void raise(IntervalEpochs& what, const wire::KeyRange& range);

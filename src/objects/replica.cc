@@ -38,7 +38,8 @@ std::optional<Tenure> decode_tenure(ByteView bytes) {
   constexpr std::size_t kSizeMax = 64U << 20;
   auto complete = IntervalEpochs::decode(in.bytes32(kSizeMax));
   auto served = IntervalEpochs::decode(in.bytes32(kSizeMax));
-  auto gone = IntervalEpochs::decode(in.bytes32(kSizeMax));
+  // A note of the time when nothing was deleted ends here.
+  auto gone = in.left() > 0 ? IntervalEpochs::decode(in.bytes32(kSizeMax)) : IntervalEpochs{};
   if (!in.done() || !complete || !served || !gone) return std::nullopt;
   return Tenure{
       .complete = std::move(*complete), .served = std::move(*served), .gone = std::move(*gone)};
@@ -345,8 +346,8 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
 
   const bool is_corrupt = !loaded && loaded.error() == wire::StorageError::kCorrupt;
   wire::StoredObject* held = loaded && *loaded ? &**loaded : nullptr;
-  if (std::holds_alternative<ForgetOperation>(front)) {
-    return run_forget(id, held, loaded || is_corrupt, out);
+  if (const auto* forget = std::get_if<ForgetOperation>(&front)) {
+    return run_forget(id, *forget, held, loaded || is_corrupt, out);
   }
   if (is_corrupt && !std::holds_alternative<MergeOperation>(front)) {
     // Bad bytes: mark them durably, fetch them again, and tell whoever asked to come back.
@@ -429,7 +430,10 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
   }
   leaves_.end_write(after.id->placement);
   if (!status) take_back(after);
-  if (after.forgotten_in) return on_forgotten(*after.id, status.has_value(), out);
+  if (after.forgotten_in) {
+    --deletes_;
+    return on_forgotten(*after.id, *after.forgotten_in, status.has_value(), out);
+  }
   const Operation& front = queues_.at(*after.id).operations.front();
   if (const auto* client = std::get_if<ClientOperation>(&front)) {
     const bool is_same_epoch =

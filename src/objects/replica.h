@@ -50,7 +50,7 @@ struct ReplicaLimits {
   std::size_t range_answers_per_peer_max = 16;
   /// Statements of completeness under way: each reads the index of its interval.
   std::size_t statements_max = 16;
-  std::size_t statements_per_peer_max = 2;
+  std::size_t statements_per_peer_max = 1;
   /// Asked to wait this long when busy.
   std::uint32_t retry_after_ms = 100;
   /// How often the replicas of a group compare what they hold, and how long between two objects
@@ -154,7 +154,9 @@ class Replica {
     std::uint64_t era = 0;                  // the reconciler's
   };
   struct ScrubOperation {};
-  struct ForgetOperation {};
+  struct ForgetOperation {
+    wire::ConfigurationNumber decided_in;  // what was decided in an earlier one is not done
+  };
   using Operation = std::variant<ClientOperation, MergeOperation, ScrubOperation, ForgetOperation>;
 
   struct KeyQueue {
@@ -178,10 +180,12 @@ class Replica {
   struct AnswerScan {
     Sender sender;
     wire::MessageContext context;
+    wire::KeyRange range;
     crypto::Digest fingerprint;
-    /// What may be claimed of the entries: taken before the first is read. Suppose it were taken
-    /// after the last: an object that came while the scan was beyond it would make the interval
-    /// complete, and the answer would say so without listing it.
+    /// What may be claimed of the entries: the least of what it is before the first is read and
+    /// after the last. Suppose it were the latter: an object that came while the scan was beyond it
+    /// would make the interval complete, and the answer would say so without listing it. Suppose it
+    /// were the former: what was deleted meanwhile would seem never to have been there.
     wire::RangeState state;
     RangeDigest digest;
   };
@@ -250,9 +254,10 @@ class Replica {
                           Effects& out);
   void perform(ForgettingEffects& asked, Effects& out);
   void note_given_up(Effects& out);
-  void run_forget(const wire::ObjectId& id, const wire::StoredObject* held, bool is_readable,
-                  Effects& out);
-  void on_forgotten(const wire::ObjectId& id, bool is_deleted, Effects& out);
+  void run_forget(const wire::ObjectId& id, const ForgetOperation& operation,
+                  const wire::StoredObject* held, bool is_readable, Effects& out);
+  void on_forgotten(const wire::ObjectId& id, const wire::ConfigurationNumber& decided_in,
+                    bool is_deleted, Effects& out);
   bool is_deleting_of_before() const;
 
   ReplicaIdentity identity_;

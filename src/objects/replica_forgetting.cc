@@ -27,6 +27,11 @@ void Replica::begin_statement(const Sender& sender, const wire::MessageContext& 
     all += other ? 1 : 0;
     of_sender += other && other->sender.key == sender.key ? 1 : 0;
   }
+  // As of a comparison: of one arc, so that nobody has everything read at once.
+  const routing::Arc* arc = verifier_.configuration().ring().arc(range.first);
+  if (!arc || !arc->range.contains(range.last)) {
+    return refuse(sender, context, wire::RefusalReason::kNotAllowed, out);
+  }
   StatementScan scan{.sender = sender, .context = context, .range = range};
   const bool is_room = all < limits_.statements_max && of_sender < limits_.statements_per_peer_max;
   if (!is_room || !may_state(scan)) {
@@ -81,7 +86,7 @@ void Replica::perform(ForgettingEffects& asked, Effects& out) {
     scans_.emplace(token, asked.scan->tag);
     out.push_back(Scan{.token = token,
                        .range = asked.scan->range,
-                       .after = std::nullopt,
+                       .after = asked.scan->after,
                        .limit = asked.scan->limit});
   }
   if (asked.given_up) {
@@ -90,7 +95,8 @@ void Replica::perform(ForgettingEffects& asked, Effects& out) {
     write_tenure(out);
     note_given_up(out);
   }
-  for (const wire::ObjectId& id : asked.objects) enqueue(id, ForgetOperation{}, out);
+  const wire::ConfigurationNumber now = verifier_.configuration().number();
+  for (const wire::ObjectId& id : asked.objects) enqueue(id, ForgetOperation{now}, out);
 }
 
 void Replica::note_given_up(Effects& out) {
@@ -102,15 +108,16 @@ void Replica::note_given_up(Effects& out) {
 }
 
 /// `held` is nothing when the object is not here or its bytes are bad; `is_readable`: the disk
-/// answers.
-void Replica::run_forget(const wire::ObjectId& id, const wire::StoredObject* held, bool is_readable,
-                         Effects& out) {
-  const bool is_own = is_in_group(id.placement);
-  if (is_own || !is_readable) {
-    finish_front(id, out);
-    return forgetting_.on_forgotten(last_instant_, false);
+/// answers. Suppose the disk were slow, the key were this replica's own again for an epoch, in
+/// which it is complete with this object, and then another's: what was decided before says nothing
+/// of it.
+void Replica::run_forget(const wire::ObjectId& id, const ForgetOperation& operation,
+                         const wire::StoredObject* held, bool is_readable, Effects& out) {
+  const wire::ConfigurationNumber decided_in = operation.decided_in;
+  if (decided_in != verifier_.configuration().number() || !is_readable) {
+    return on_forgotten(id, decided_in, false, out);
   }
-  AfterPersist after{.id = id, .forgotten_in = verifier_.configuration().number()};
+  AfterPersist after{.id = id, .forgotten_in = decided_in};
   if (held) {
     for (const wire::Hold& hold : held->holds) release(hold, after);
   }
@@ -118,14 +125,16 @@ void Replica::run_forget(const wire::ObjectId& id, const wire::StoredObject* hel
   persist(std::move(after), wire::DeleteObject{id}, out);
 }
 
-void Replica::on_forgotten(const wire::ObjectId& id, bool is_deleted, Effects& out) {
-  --deletes_;
+void Replica::on_forgotten(const wire::ObjectId& id, const wire::ConfigurationNumber& decided_in,
+                           bool is_deleted, Effects& out) {
   if (is_deleted) {
     ++statistics_.forgotten;
     reconciler_.forget(id);
   }
   finish_front(id, out);
-  forgetting_.on_forgotten(last_instant_, is_deleted);
+  if (decided_in == verifier_.configuration().number()) {
+    forgetting_.on_forgotten(last_instant_, is_deleted);
+  }
   if (is_deleting_of_before()) return;
   for (const auto& one : std::exchange(held_scans_, {})) scan(one, out);
 }

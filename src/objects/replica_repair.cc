@@ -120,6 +120,7 @@ void Replica::begin_range_answer(const Sender& sender, const wire::MessageContex
   go_on_with_range_answer(
       {.sender = sender,
        .context = context,
+       .range = compare.range,
        .fingerprint = compare.fingerprint,
        .state = {.has_entered = true,
                  .complete_for = claim.complete_for,
@@ -141,6 +142,9 @@ void Replica::finish_range_answer(AnswerScan scan, Effects& out) {
   if (scan.context.configuration != verifier_.configuration().number()) {
     return refuse(scan.sender, scan.context, wire::RefusalReason::kWrongEpoch, out);
   }
+  const Claim now = reconciler_.claim(scan.range);
+  scan.state.complete_for = std::min(scan.state.complete_for, now.complete_for);
+  scan.state.gone_before = std::max(scan.state.gone_before, now.gone_before);
   RangeDigest::Summary mine = scan.digest.finish();
   wire::AnswerBody body;
   if (mine.fingerprint == scan.fingerprint) {

@@ -54,7 +54,9 @@ void Replica::release(const wire::Hold& hold, AfterPersist& after) {
 }
 
 void Replica::take_back(const AfterPersist& after) {
-  for (const auto& [who, bytes] : after.charged) charged_bytes_[who] -= bytes;
+  for (const auto& [who, bytes] : after.charged) {
+    charged_bytes_[who] -= std::min(charged_bytes_[who], bytes);
+  }
   for (const auto& [who, bytes] : after.released) charged_bytes_[who] += bytes;
 }
 
