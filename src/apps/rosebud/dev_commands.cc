@@ -374,7 +374,7 @@ std::vector<DevNode> chosen(const std::vector<DevNode>& nodes, const DevOptions&
                             .cause = "neither --node NAME nor --org NAME was given",
                             .next = see});
   }
-  const auto must_have = [&](const std::string& name, std::string DevNode::*what,
+  const auto must_have = [&](const std::string& name, std::string DevNode::* what,
                              const std::string& kind) {
     if (name.empty() || std::ranges::count(nodes, name, what) > 0) return;
     stop(ExitCode::kUsage,
