@@ -9,13 +9,17 @@
 
 class KeyValue final : public rosebud::pbft::StateMachine {
  public:
-  /// "set KEY VALUE" answers the old value, "get KEY" the present one, "add KEY NUMBER" the sum.
+  /// "set KEY VALUE" answers the old value, "get KEY" the present one, "add KEY NUMBER" the sum;
+  /// "full" when there is no room for a new key.
   Outcome execute(rosebud::pbft::AgreedTime, const rosebud::pbft::ClientId&,
                   rosebud::ByteView operation) override {
     std::istringstream words{std::string(rosebud::as_text(operation))};
     std::string verb, key, value;
     words >> verb >> key >> value;
-    std::string answer = values_[key];
+    const auto at = values_.find(key);
+    std::string answer = at == values_.end() ? "" : at->second;
+    const bool is_full = at == values_.end() && values_.size() == kKeysMax;
+    if (verb != "get" && is_full) return {.result = rosebud::to_bytes(rosebud::as_bytes("full"))};
     if (verb == "set") values_[key] = value;
     if (verb == "add") answer = values_[key] = std::to_string(number(answer) + number(value));
     return {.result = rosebud::to_bytes(rosebud::as_bytes(answer))};
@@ -44,5 +48,7 @@ class KeyValue final : public rosebud::pbft::StateMachine {
     return out;
   }
 
+  // A snapshot has a piece for each; of so many (kChunksMax) the client table needs some too.
+  static constexpr std::size_t kKeysMax = 10'000;
   std::map<std::string, std::string> values_;
 };

@@ -4,8 +4,8 @@
 // keeps the greatest executed number and its reply. It is bounded: beyond `clients_max` the client
 // with the smallest number is forgotten, and from then on no client that is not in the table may
 // use that number or a smaller one. Since numbers follow clocks, whoever comes anew has a greater
-// one; and nobody can push the floor beyond the clocks, since numbers far ahead of agreed time are
-// refused.
+// one; and nobody can push the floor far beyond the clocks, since numbers more than
+// number_ahead_max_ms ahead of agreed time are refused.
 //
 // Differs from [CL99 §4.1], which remembers all clients for ever.
 #pragma once

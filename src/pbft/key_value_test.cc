@@ -34,6 +34,20 @@ TEST_F(KeyValueTest, WhatOneClientSets_AnotherGets) {
   EXPECT_EQ(operate(2, "get colour"), "blue");
 }
 
+TEST(KeyValue, ClientsCannotMakeItsStateTooLargeForACheckpoint) {
+  KeyValue machine;
+  const auto operate = [&](const std::string& text) {
+    return std::string(as_text(machine.execute({}, {}, as_bytes(text)).result));
+  };
+  for (int i = 0; i < 20'000; ++i) {
+    operate("get other" + std::to_string(i));
+    operate("set key" + std::to_string(i) + " 1");
+  }
+  EXPECT_LT(machine.snapshot().size(), kChunksMax);
+  EXPECT_EQ(operate("add new 1"), "full");
+  EXPECT_EQ(operate("add key1 1"), "2");
+}
+
 TEST_F(KeyValueTest, LiarsAndCrashes_LoseNothing) {
   world->misbehave(3, Mode::kEquivocate);
   for (int i = 1; i <= 40; ++i) {

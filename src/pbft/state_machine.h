@@ -22,7 +22,9 @@ class StateMachine {
   /// `client` may ask for this is judged here too; its signature was checked.
   virtual Outcome execute(AgreedTime time, const ClientId& client, ByteView operation) = 0;
 
-  /// The whole state, in pieces of at most kChunkSizeMax bytes. Equal states give equal pieces.
+  /// The whole state, in pieces of at most kChunkSizeMax bytes, at most kChunksMax of them together
+  /// with the client table's: a service bounds what its clients can make of it. Equal states give
+  /// equal pieces.
   /// Pieces that did not change since the last call are best shared with it.
   virtual std::vector<Buffer> snapshot() const = 0;
 

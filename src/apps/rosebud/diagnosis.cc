@@ -118,8 +118,8 @@ void look_at_suspects(const Looked& looked, Findings& out) {
   for (const auto& [what, count] : observers) {
     out.push_back({"node-suspected", kWarning,
                    fmt::format("{} nodes saw {} do wrong: {}", count, what.first, what.second),
-                   "rosebud evidence list shows what is proven; its organisation can revoke it: "
-                   "rosebud member revoke " +
+                   "the logs of those nodes say when; its organisation can revoke it: rosebud "
+                   "member revoke " +
                        what.first});
   }
 }
