@@ -74,10 +74,17 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
   ++era_;
   const membership::Configuration& configuration = next.configuration();
   const wire::Epoch epoch = configuration.number().epoch;
-  // Pieces on which every known epoch has one group.
+  // Pieces on which every known epoch has one group. Who is in it counts, not in which order: in
+  // small clusters most neighbours differ in nothing else.
   std::set<crypto::Digest> cuts;
   for (const auto& earlier : history) {
-    for (const auto& arc : earlier->ring().arcs()) cuts.insert(arc.range.first);
+    std::vector<std::uint32_t> last;
+    for (const auto& arc : earlier->ring().arcs()) {
+      std::vector<std::uint32_t> group = arc.group;
+      std::ranges::sort(group);
+      if (group != last) cuts.insert(arc.range.first);
+      last = std::move(group);
+    }
   }
   const auto add = [&](const wire::KeyRange& range) {
     Arc arc{.range = range, .groups = groups_of(range.first, history)};
