@@ -150,7 +150,7 @@ bool Forgetting::on_answer(Instant now, const wire::NodeKey& from, const wire::A
 
 // ---- Deleting ----
 
-void Forgetting::on_given_up(Instant, ForgettingEffects& out) {
+void Forgetting::on_given_up(ForgettingEffects& out) {
   if (stage_ != Stage::kNoting) return;
   listed_.reset();
   list(out);

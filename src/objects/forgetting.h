@@ -75,7 +75,7 @@ class Forgetting {
                  ForgettingEffects& out);
   void on_scanned(Instant now, const ForgettingScan& tag, const wire::Scanned* scanned,
                   ForgettingEffects& out);
-  void on_given_up(Instant now, ForgettingEffects& out);
+  void on_given_up(ForgettingEffects& out);
   /// One of the objects is deleted, or could not be.
   void on_forgotten(Instant now, bool is_deleted);
 

@@ -431,7 +431,6 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
   leaves_.end_write(after.id->placement);
   if (!status) take_back(after);
   if (after.forgotten_in) {
-    --deletes_;
     return on_forgotten(*after.id, *after.forgotten_in, status.has_value(), out);
   }
   const Operation& front = queues_.at(*after.id).operations.front();

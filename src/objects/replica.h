@@ -241,17 +241,29 @@ class Replica {
   void go_on_with_range_answer(AnswerScan scan, Effects& out);
   void finish_range_answer(AnswerScan scan, Effects& out);
   void perform(ReconcilerEffects& asked, Effects& out);
-  void scan(const ReconcilerEffects::RangeScan& scan, Effects& out);
+  void ask(ReconcilerEffects::Request& request, Effects& out);
+  void scan(AfterScan then, const wire::KeyRange& range, const std::optional<wire::ObjectId>& after,
+            std::size_t limit, Effects& out);
+  /// Room for one more scan of that kind for a peer.
+  template <typename Kind>
+  bool has_room_for(const Sender& sender, std::size_t all_max, std::size_t per_peer_max) const {
+    std::size_t all = 0;
+    std::size_t of_sender = 0;
+    for (const auto& [token, after] : scans_) {
+      const auto* other = std::get_if<Kind>(&after);
+      all += other ? 1 : 0;
+      of_sender += other && other->sender.key == sender.key ? 1 : 0;
+    }
+    return all < all_max && of_sender < per_peer_max;
+  }
   void scrub_next(Effects& out);
 
   // replica_forgetting.cc: stating completeness, and deleting because others state it
   void begin_statement(const Sender& sender, const wire::MessageContext& context,
                        const wire::KeyRange& range, Effects& out);
   bool may_state(const StatementScan& scan) const;
-  void go_on_with_statement(Instant now, StatementScan scan, const wire::Scanned& scanned,
+  void go_on_with_statement(Instant now, StatementScan under_way, const wire::Scanned& scanned,
                             Effects& out);
-  void scan_for_statement(StatementScan scan, const std::optional<wire::ObjectId>& after,
-                          Effects& out);
   void perform(ForgettingEffects& asked, Effects& out);
   void note_given_up(Effects& out);
   void run_forget(const wire::ObjectId& id, const ForgetOperation& operation,
@@ -275,7 +287,6 @@ class Replica {
   Reconciler reconciler_;
   Forgetting forgetting_;
   std::optional<std::uint64_t> given_up_in_;  // revision of the tenure that has to be durable
-  std::size_t deletes_ = 0;                   // under way
   std::vector<ReconcilerEffects::RangeScan> held_scans_;  // until deletes of before are done
 
   std::uint64_t tokens_ = 0;

@@ -20,74 +20,52 @@ bool Replica::may_state(const StatementScan& scan) const {
 
 void Replica::begin_statement(const Sender& sender, const wire::MessageContext& context,
                               const wire::KeyRange& range, Effects& out) {
-  std::size_t all = 0;
-  std::size_t of_sender = 0;
-  for (const auto& [token, after] : scans_) {
-    const auto* other = std::get_if<StatementScan>(&after);
-    all += other ? 1 : 0;
-    of_sender += other && other->sender.key == sender.key ? 1 : 0;
-  }
   // As of a comparison: of one arc, so that nobody has everything read at once.
   const routing::Arc* arc = verifier_.configuration().ring().arc(range.first);
   if (!arc || !arc->range.contains(range.last)) {
     return refuse(sender, context, wire::RefusalReason::kNotAllowed, out);
   }
-  StatementScan scan{.sender = sender, .context = context, .range = range};
-  const bool is_room = all < limits_.statements_max && of_sender < limits_.statements_per_peer_max;
-  if (!is_room || !may_state(scan)) {
+  StatementScan first{.sender = sender, .context = context, .range = range};
+  const bool is_room =
+      has_room_for<StatementScan>(sender, limits_.statements_max, limits_.statements_per_peer_max);
+  if (!is_room || !may_state(first)) {
     return refuse(sender, context, wire::RefusalReason::kBusy, out);
   }
-  scan_for_statement(std::move(scan), std::nullopt, out);
-}
-
-void Replica::scan_for_statement(StatementScan scan, const std::optional<wire::ObjectId>& after,
-                                 Effects& out) {
-  const Token token = next_token();
-  const wire::KeyRange range = scan.range;
-  scans_.emplace(token, std::move(scan));
-  out.push_back(Scan{.token = token, .range = range, .after = after, .limit = kScanLimit});
+  scan(std::move(first), range, std::nullopt, kScanLimit, out);
 }
 
 /// Damage that an earlier run marked stands in the index alone.
-void Replica::go_on_with_statement(Instant now, StatementScan scan, const wire::Scanned& scanned,
-                                   Effects& out) {
+void Replica::go_on_with_statement(Instant now, StatementScan under_way,
+                                   const wire::Scanned& scanned, Effects& out) {
   for (const wire::IndexEntry& entry : scanned.entries) {
     if (!entry.is_damaged) continue;
     ReconcilerEffects asked;
     reconciler_.mark_damaged(now, entry.id, asked);
     perform(asked, out);
   }
-  if (!may_state(scan)) return refuse(scan.sender, scan.context, wire::RefusalReason::kBusy, out);
+  if (!may_state(under_way)) {
+    return refuse(under_way.sender, under_way.context, wire::RefusalReason::kBusy, out);
+  }
   if (!scanned.is_whole && !scanned.entries.empty()) {
-    return scan_for_statement(std::move(scan), scanned.entries.back().id, out);
+    const wire::KeyRange range = under_way.range;
+    return scan(std::move(under_way), range, scanned.entries.back().id, kScanLimit, out);
   }
   const wire::CompletenessStatement statement{.cluster = verifier_.configuration().cluster(),
                                               .configuration = verifier_.configuration().number(),
                                               .node = identity_.key.public_key(),
                                               .directory = identity_.directory,
-                                              .first = scan.range.first,
-                                              .last = scan.range.last};
-  answer(scan.sender, scan.context,
+                                              .first = under_way.range.first,
+                                              .last = under_way.range.last};
+  answer(under_way.sender, under_way.context,
          wire::Completeness{wire::sign(*scheme_, identity_.key, statement)}, out);
 }
 
 // ---- Deleting ----
 
 void Replica::perform(ForgettingEffects& asked, Effects& out) {
-  for (auto& request : asked.requests) {
-    out.push_back(
-        SendRequest{.to = request.to,
-                    .request = {.context = {.configuration = verifier_.configuration().number(),
-                                            .nonce = request.nonce},
-                                .body = std::move(request.body)}});
-  }
+  for (auto& request : asked.requests) ask(request, out);
   if (asked.scan) {
-    const Token token = next_token();
-    scans_.emplace(token, asked.scan->tag);
-    out.push_back(Scan{.token = token,
-                       .range = asked.scan->range,
-                       .after = asked.scan->after,
-                       .limit = asked.scan->limit});
+    scan(asked.scan->tag, asked.scan->range, asked.scan->after, asked.scan->limit, out);
   }
   if (asked.given_up) {
     reconciler_.give_up(*asked.given_up);
@@ -103,7 +81,7 @@ void Replica::note_given_up(Effects& out) {
   if (!given_up_in_ || durable_revision_ < *given_up_in_) return;
   given_up_in_.reset();
   ForgettingEffects asked;
-  forgetting_.on_given_up(last_instant_, asked);
+  forgetting_.on_given_up(asked);
   perform(asked, out);
 }
 
@@ -121,7 +99,6 @@ void Replica::run_forget(const wire::ObjectId& id, const ForgetOperation& operat
   if (held) {
     for (const wire::Hold& hold : held->holds) release(hold, after);
   }
-  ++deletes_;
   persist(std::move(after), wire::DeleteObject{id}, out);
 }
 
@@ -136,11 +113,12 @@ void Replica::on_forgotten(const wire::ObjectId& id, const wire::ConfigurationNu
     forgetting_.on_forgotten(last_instant_, is_deleted);
   }
   if (is_deleting_of_before()) return;
-  for (const auto& one : std::exchange(held_scans_, {})) scan(one, out);
+  for (const auto& one : std::exchange(held_scans_, {})) {
+    scan(one.tag, one.range, one.after, kScanLimit, out);
+  }
 }
 
 bool Replica::is_deleting_of_before() const {
-  if (deletes_ == 0) return false;
   return std::ranges::any_of(persists_, [&](const auto& one) {
     const auto& forgotten_in = one.second.forgotten_in;
     return forgotten_in && *forgotten_in != verifier_.configuration().number();

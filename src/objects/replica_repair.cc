@@ -10,20 +10,15 @@ namespace rosebud::objects {
 
 /// Hands the reconciler's wishes to the driver.
 void Replica::perform(ReconcilerEffects& asked, Effects& out) {
-  for (auto& request : asked.requests) {
-    out.push_back(
-        SendRequest{.to = request.to,
-                    .request = {.context = {.configuration = verifier_.configuration().number(),
-                                            .nonce = request.nonce},
-                                .body = std::move(request.body)}});
-  }
+  for (auto& request : asked.requests) ask(request, out);
+  // Suppose it began to delete an object, and the next epoch gives it the key back: read now, the
+  // object would be taken for one that is here, and then be deleted all the same.
+  const bool is_too_early = !asked.scans.empty() && is_deleting_of_before();
   for (const auto& one : asked.scans) {
-    // Suppose it began to delete an object, and the next epoch gives it the key back: read now, the
-    // object would be taken for one that is here, and then be deleted all the same.
-    if (is_deleting_of_before()) {
+    if (is_too_early) {
       held_scans_.push_back(one);
     } else {
-      scan(one, out);
+      scan(one.tag, one.range, one.after, kScanLimit, out);
     }
   }
   for (Report& report : asked.reports) out.push_back(report);
@@ -38,11 +33,19 @@ void Replica::perform(ReconcilerEffects& asked, Effects& out) {
   write_tenure(out);
 }
 
-void Replica::scan(const ReconcilerEffects::RangeScan& scan, Effects& out) {
+void Replica::ask(ReconcilerEffects::Request& request, Effects& out) {
+  out.push_back(SendRequest{
+      .to = request.to,
+      .request = {
+          .context = {.configuration = verifier_.configuration().number(), .nonce = request.nonce},
+          .body = std::move(request.body)}});
+}
+
+void Replica::scan(AfterScan then, const wire::KeyRange& range,
+                   const std::optional<wire::ObjectId>& after, std::size_t limit, Effects& out) {
   const Token token = next_token();
-  scans_.emplace(token, scan.tag);
-  out.push_back(
-      Scan{.token = token, .range = scan.range, .after = scan.after, .limit = kScanLimit});
+  scans_.emplace(token, std::move(then));
+  out.push_back(Scan{.token = token, .range = range, .after = after, .limit = limit});
 }
 
 void Replica::on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,
@@ -106,14 +109,8 @@ void Replica::begin_range_answer(const Sender& sender, const wire::MessageContex
   const bool is_its_arc = asker && arc && arc->range.contains(compare.range.last) &&
                           std::ranges::find(arc->group, *asker) != arc->group.end();
   if (!is_its_arc) return refuse(sender, context, wire::RefusalReason::kNotAllowed, out);
-  std::size_t answers = 0;
-  std::size_t of_sender = 0;
-  for (const auto& [token, after] : scans_) {
-    const auto* other = std::get_if<AnswerScan>(&after);
-    answers += other ? 1 : 0;
-    of_sender += other && other->sender.key == sender.key ? 1 : 0;
-  }
-  if (answers >= limits_.range_answers_max || of_sender >= limits_.range_answers_per_peer_max) {
+  if (!has_room_for<AnswerScan>(sender, limits_.range_answers_max,
+                                limits_.range_answers_per_peer_max)) {
     return refuse(sender, context, wire::RefusalReason::kBusy, out);
   }
   const Claim claim = reconciler_.claim(compare.range);
@@ -132,10 +129,7 @@ void Replica::begin_range_answer(const Sender& sender, const wire::MessageContex
 void Replica::go_on_with_range_answer(AnswerScan scan, Effects& out) {
   const auto next = scan.digest.next_scan();
   if (!next) return finish_range_answer(std::move(scan), out);
-  const Token token = next_token();
-  scans_.emplace(token, std::move(scan));
-  out.push_back(
-      Scan{.token = token, .range = next->range, .after = next->after, .limit = kScanLimit});
+  this->scan(std::move(scan), next->range, next->after, kScanLimit, out);
 }
 
 void Replica::finish_range_answer(AnswerScan scan, Effects& out) {
@@ -218,12 +212,7 @@ void Replica::scrub_next(Effects& out) {
   }
   if (is_scrub_scanning_) return;
   is_scrub_scanning_ = true;
-  const Token token = next_token();
-  scans_.emplace(token, ScrubOperation{});
-  out.push_back(Scan{.token = token,
-                     .range = wire::whole_key_range(),
-                     .after = scrub_cursor_,
-                     .limit = kScanLimit});
+  scan(ScrubOperation{}, wire::whole_key_range(), scrub_cursor_, kScanLimit, out);
 }
 
 }  // namespace rosebud::objects
