@@ -4,6 +4,9 @@
 // own clock, and execution never goes back: a batch is executed at the greater of its own time and
 // the last one. So a faulty primary can move agreed time by no more than the bound, and the order
 // of execution alone decides it, not the order of arrival.
+//
+// Suppose that clocks were wrong, and are set back by more than the bound: agreed time stands still
+// until they have caught up, and the group goes on meanwhile.
 #pragma once
 
 #include <algorithm>
@@ -22,11 +25,12 @@ class AgreedClock {
 
   /// Whether a backup whose clock shows `wall` may prepare it. Differs from what execution makes of
   /// it: a time before the last executed one is taken, since batches are prepared side by side.
-  static bool is_acceptable(AgreedTime proposed, AgreedTime wall, std::uint64_t bound_ms) {
+  bool is_acceptable(AgreedTime proposed, AgreedTime wall, std::uint64_t bound_ms) const {
     if (is_planted(Bug::kTimeNotChecked)) return true;
-    const std::uint64_t difference =
-        proposed > wall ? proposed.value - wall.value : wall.value - proposed.value;
-    return difference <= bound_ms;
+    const bool is_late = proposed.value + bound_ms < wall.value;
+    const bool is_early = proposed.value > wall.value + bound_ms;
+    if (is_planted(Bug::kClocksSetBackStop)) return !is_late && !is_early;
+    return !is_late && (!is_early || proposed <= last_);
   }
 
   /// The time at which a batch is executed. Call in the order of sequence numbers.

@@ -58,6 +58,7 @@ void Client::on_reply(Now now, ReplicaId from, const Reply& reply, ClientEffects
     return;
   }
   learn_view(current_->replies);
+  learn_floor(now, reply);
   out.push_back(Finish{current_->id, reply.status, reply.result});
   begin_next(now, out);
 }
@@ -71,6 +72,17 @@ void Client::learn_view(const std::vector<std::optional<Reply>>& replies) {
   std::ranges::sort(views, std::greater());
   if (views.size() >= group_->weak_quorum()) {
     view_ = std::max(view_, views[group_->weak_quorum() - 1]);
+  }
+}
+
+/// Of those who refuse the number one is correct; the greatest floor of all is above its own. A
+/// liar gets no further than numbers may be ahead.
+void Client::learn_floor(Now now, const Reply& outcome) {
+  if (outcome.status != Reply::Status::kNumberForgotten) return;
+  const RequestNumber highest((now.wall.value + settings_.number_ahead_max_ms) * 1000);
+  for (const auto& one : current_->replies) {
+    if (!one || one->status != outcome.status) continue;
+    last_number_ = std::max(last_number_, std::min(one->floor, highest));
   }
 }
 

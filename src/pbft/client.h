@@ -22,6 +22,8 @@ struct ClientSettings {
   /// The group's setting. With session keys every request goes to all replicas at once, since they
   /// have to vouch for it.
   RequestAuthentication request_authentication = RequestAuthentication::kSignature;
+  /// The group's setting: what replicas say of a floor is believed up to here.
+  std::uint64_t number_ahead_max_ms = GroupSettings{}.number_ahead_max_ms;
 };
 
 /// Names one submission of one client.
@@ -33,8 +35,10 @@ struct SendRequest {
 };
 struct Finish {
   SubmissionId id;
-  /// kExecuted: with the result. kNumberForgotten: the group has forgotten this client; whether
-  /// the request was executed is unknown when it was sent long ago. kNumberAhead: not executed.
+  /// kExecuted: with the result. kNumberForgotten: the group has forgotten this client, or knows a
+  /// greater number of it; whether the request was executed is unknown when it was sent long ago.
+  /// What is submitted next has a number that is new to the group. kNumberAhead: not executed.
+  /// kNotAClient: the service does not hear this client.
   Reply::Status status = Reply::Status::kExecuted;
   Buffer result;
 };
@@ -79,6 +83,7 @@ class Client {
   Request authenticate(Buffer operation) const;
   void send_to_all(ClientEffects& out) const;
   void learn_view(const std::vector<std::optional<Reply>>& replies);
+  void learn_floor(Now now, const Reply& outcome);
 
   crypto::SecretKey key_;
   std::shared_ptr<const Group> group_;

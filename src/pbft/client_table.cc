@@ -21,6 +21,11 @@ const ClientTable::Entry* ClientTable::find(const ClientId& client) const {
   return at == entries_.end() ? nullptr : &at->second;
 }
 
+RequestNumber ClientTable::floor_of(const ClientId& client) const {
+  const Entry* entry = find(client);
+  return entry ? entry->number : floor_;
+}
+
 void ClientTable::record(const ClientId& client, RequestNumber number, Buffer result) {
   Entry& entry = entries_[client];
   by_number_.erase({entry.number, client});

@@ -5,7 +5,8 @@
 // with the smallest number is forgotten, and from then on no client that is not in the table may
 // use that number or a smaller one. Since numbers follow clocks, whoever comes anew has a greater
 // one; and nobody can push the floor far beyond the clocks, since numbers more than
-// number_ahead_max_ms ahead of agreed time are refused.
+// number_ahead_max_ms ahead of agreed time are refused. Who is refused learns the floor, and takes
+// a number above it the next time.
 //
 // Differs from [CL99 §4.1], which remembers all clients for ever.
 #pragma once
@@ -41,6 +42,8 @@ class ClientTable {
 
   std::size_t size() const { return entries_.size(); }
   RequestNumber floor() const { return floor_; }
+  /// Nothing up to this is executed for the client any more.
+  RequestNumber floor_of(const ClientId& client) const;
 
   Bytes encode() const;
   /// False, and nothing changed, when the bytes are no table.

@@ -91,6 +91,32 @@ TEST_F(ClientTest, ALostLinkToThePrimaryIsNotWaitedFor) {
   EXPECT_EQ(sent(out).size(), 4U);
 }
 
+TEST_F(ClientTest, AfterARefusedNumberItTakesOneAboveTheFloor) {
+  const std::uint64_t now_us = now.wall.value * 1000;
+  const auto refuse = [&](std::size_t from, RequestNumber number, std::uint64_t floor) {
+    ClientEffects out;
+    client.on_reply(now, id(from),
+                    {.view = {},
+                     .number = number,
+                     .status = Reply::Status::kNumberForgotten,
+                     .result = {},
+                     .floor = RequestNumber(floor)},
+                    out);
+    return finish(out);
+  };
+  const RequestNumber first = submit().number;
+  EXPECT_FALSE(refuse(1, first, now_us + 500));
+  const auto done = refuse(2, first, now_us + 700);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->status, Reply::Status::kNumberForgotten);
+  const RequestNumber second = submit().number;
+  EXPECT_EQ(second, RequestNumber(now_us + 701));
+  // A liar gets it no further than numbers may be ahead.
+  refuse(1, second, now_us + 800);
+  refuse(3, second, ~std::uint64_t{0});
+  EXPECT_EQ(submit().number.value, now_us + ClientSettings{}.number_ahead_max_ms * 1000 + 1);
+}
+
 TEST_F(ClientTest, WhatWasGivenUpMakesRoomForTheNext) {
   const Request first = submit("first");
   submit("second");

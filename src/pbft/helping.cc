@@ -4,6 +4,9 @@
 // and everybody else sends what it lacks; so the cost of a message that was lost lies with whoever
 // lacks it, and one that is far away takes no memory [CL99 §5.2 of the technical report; the OSDI
 // paper only says that messages are sent again].
+#include <algorithm>
+#include <functional>
+
 #include "pbft/records.h"
 #include "pbft/replica.h"
 
@@ -24,7 +27,8 @@ Status Replica::status() const {
              .stable = log_.low(),
              .executed = executed_,
              .silent_until = silent_until_ > log_.low() ? silent_until_ : SequenceNumber{},
-             .votes_from = votes_from_ > view_ ? votes_from_ : View{}};
+             .votes_from = votes_from_ > view_ ? votes_from_ : View{},
+             .urged = urged_[identity_.self.value] > view_ ? urged_[identity_.self.value] : View{}};
   for (std::uint32_t i = 0; i < 32; ++i) {
     const Slot* slot = log_.find(SequenceNumber(executed_.value + 1 + i));
     if (!slot || !slot->proposal || slot->proposal->vote.view != view_) continue;
@@ -101,6 +105,8 @@ void Replica::on(Now now, ReplicaId from, const Status& message, Effects& out) {
   last_told_[from.value] = message.executed;
   help_with_filling(now, from, message, out);
   help_with_votes_from(now, from, message, out);
+  urged_[from.value] = message.urged;
+  join_urging(now, out);
 }
 
 void Replica::help_with_view(ReplicaId peer, const Status& status, Effects& out) {
@@ -176,14 +182,49 @@ void Replica::help_with_filling(Now now, ReplicaId peer, const Status& status, E
 }
 
 /// A replica that votes in no view below some later one gets there though all is well: the primary
-/// leaves the view, and all follow (follow_primary). Not often, since the wish may be a lie.
+/// leaves the view, and all follow (follow_primary). Not often, since the wish may be a lie. A
+/// primary that does not is urged to when the wish has stood for a time-out.
 void Replica::help_with_votes_from(Now now, ReplicaId peer, const Status& status, Effects& out) {
-  wishes_[peer.value] = status.votes_from;
+  Wish& wish = wishes_[peer.value];
+  if (wish.votes_from != status.votes_from || wish.in != view_) {
+    wish = {.votes_from = status.votes_from, .in = view_, .since = now.instant};
+  }
   if (status.votes_from <= view_ || !may_vote()) return;
   if (!is_normal()) return look_for_new_view(now, out);
   // Its numbers first: till then it could not vote in the later view either, nor lead it.
   if (status.silent_until > log_.low()) return;
-  if (is_primary() && may_leave_freely(now)) leave_freely(now, out);
+  if (is_primary()) {
+    if (may_leave_freely(now)) leave_freely(now, out);
+  } else if (now.instant >= wish.since + timeout() && may_leave_freely(now)) {
+    urge(now, status.votes_from, out);
+  }
+}
+
+/// Suppose backups left by themselves: one that lies tells a single one its wish, and that one is
+/// alone outside of the view. So leaving is agreed on as in a reliable broadcast [Bracha87]: who
+/// has heard the wish urges, and so does who hears F+1 others urge; with 2F+1 it leaves. Then F+1
+/// correct ones urge, and all others will.
+void Replica::urge(Now now, View view, Effects& out) {
+  if (is_planted(Bug::kNobodyUrges)) return;
+  View& own = urged_[identity_.self.value];
+  if (own >= view) return;
+  if (own <= view_) status_at_ = now.instant;  // the others are told at once
+  own = view;
+  join_urging(now, out);
+}
+
+void Replica::join_urging(Now now, Effects& out) {
+  if (!is_normal() || !may_vote()) return;
+  std::vector<View> others;
+  for (std::size_t seat = 0; seat < urged_.size(); ++seat) {
+    if (seat != identity_.self.value && urged_[seat] > view_) others.push_back(urged_[seat]);
+  }
+  const View own = urged_[identity_.self.value];
+  if (own <= view_ && others.size() >= group().weak_quorum()) {
+    std::ranges::sort(others, std::greater());
+    return urge(now, others[group().weak_quorum() - 1], out);
+  }
+  if (own > view_ && others.size() + 1 >= group().quorum()) leave_freely(now, out);
 }
 
 // ---- Batches ----

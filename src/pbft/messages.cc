@@ -60,6 +60,7 @@ void write_body(wire::Writer& out, const Status& message) {
       .u32(message.proposals)
       .u64(message.silent_until.value)
       .u64(message.votes_from.value)
+      .u64(message.urged.value)
       .u16(static_cast<std::uint16_t>(message.view_changes.size()));
   for (const View view : message.view_changes) out.u64(view.value);
 }
@@ -129,10 +130,13 @@ Status read_status(wire::Reader& in) {
   out.proposals = in.u32();
   out.silent_until = SequenceNumber(in.u64());
   out.votes_from = View(in.u64());
+  out.urged = View(in.u64());
   for (const SequenceNumber n : {out.stable, out.executed, out.silent_until}) {
     if (n.value > kNumberMax) in.fail();
   }
-  if (out.view.value > kNumberMax || out.votes_from.value > kNumberMax) in.fail();
+  for (const View view : {out.view, out.votes_from, out.urged}) {
+    if (view.value > kNumberMax) in.fail();
+  }
   const std::size_t seats = in.u16();
   if (seats > kSeatsMax) in.fail();
   for (std::size_t i = 0; i < seats && in.ok(); ++i) out.view_changes.push_back(View(in.u64()));
@@ -250,6 +254,7 @@ Bytes encode(const Reply& reply) {
   out.u64(reply.view.value)
       .u64(reply.number.value)
       .u8(static_cast<std::uint8_t>(reply.status))
+      .u64(reply.floor.value)
       .bytes32(reply.result.view());
   return out.take();
 }
@@ -260,8 +265,9 @@ std::optional<Reply> decode_reply(ByteView bytes) {
   out.view = View(in.u64());
   out.number = RequestNumber(in.u64());
   const std::uint8_t status = in.u8();
-  if (status > 2 || out.view.value > kNumberMax) in.fail();
+  if (status > 3 || out.view.value > kNumberMax) in.fail();
   out.status = static_cast<Reply::Status>(status);
+  out.floor = RequestNumber(in.u64());
   out.result = Buffer::copy_of(in.bytes32(kResultSizeMax));
   if (!in.done()) return std::nullopt;
   return out;
@@ -323,7 +329,8 @@ std::string describe(const Message& message) {
            " stable=" + std::to_string(one->stable.value) +
            " executed=" + std::to_string(one->executed.value) +
            " silent-until=" + std::to_string(one->silent_until.value) +
-           " votes-from=" + std::to_string(one->votes_from.value);
+           " votes-from=" + std::to_string(one->votes_from.value) +
+           (one->urged > View{} ? " urged=" + std::to_string(one->urged.value) : "");
   }
   if (const auto* one = std::get_if<Committed>(&message)) {
     return "committed " + describe_certificate(one->certificate);

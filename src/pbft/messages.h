@@ -55,6 +55,9 @@ struct Status {
   SequenceNumber silent_until;
   /// The sender votes in no view below this (recovery.h); 0: in all.
   View votes_from;
+  /// Another one has wished for this view so long that the sender wants the primary replaced
+  /// (helping.cc); 0: no.
+  View urged;
   /// By seat: the view of the newest view change that the sender holds; 0: none.
   std::vector<View> view_changes;
 };
@@ -124,13 +127,15 @@ using Message =
 struct Reply {
   enum class Status : std::uint8_t {
     kExecuted = 0,
-    kNumberForgotten = 1,  // at or under what the group has forgotten: take a greater number
+    kNumberForgotten = 1,  // at or under `floor`: take a greater number
     kNumberAhead = 2,      // far ahead of agreed time: mend the clock
+    kNotAClient = 3,       // the state machine hears no such client (StateMachine::is_client)
   };
   View view;  // of the replica: who the primary is
   RequestNumber number;
   Status status = Status::kExecuted;
-  Buffer result;  // at most kResultSizeMax
+  Buffer result;        // at most kResultSizeMax
+  RequestNumber floor;  // with kNumberForgotten: no number up to this is executed for the client
 
   friend bool operator==(const Reply&, const Reply&) = default;
 };

@@ -81,7 +81,8 @@ TEST(Messages, RepliesAreReadBack) {
   const Reply reply{.view = View(3),
                     .number = RequestNumber(8),
                     .status = Reply::Status::kNumberForgotten,
-                    .result = Buffer::copy_of(as_bytes("r"))};
+                    .result = Buffer::copy_of(as_bytes("r")),
+                    .floor = RequestNumber(9)};
   const auto decoded = decode_reply(encode(reply));
   ASSERT_TRUE(decoded);
   EXPECT_EQ(*decoded, reply);

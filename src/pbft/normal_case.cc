@@ -16,23 +16,29 @@ void Replica::on(Now now, ReplicaId, const Request& request, Effects& out) {
 }
 
 void Replica::take_request(Now now, const Request& request, bool is_from_client, Effects& out) {
+  Reply reply{.view = view_, .number = request.number};
+  if (!machine_.is_client(request.client)) {
+    reply.status = Reply::Status::kNotAClient;
+    out.push_back(SendReply{request.client, std::move(reply)});
+    return;
+  }
   const crypto::Digest digest =
       has_session_keys() ? request.digest(group().instance()) : crypto::Digest{};
-  if (has_session_keys() && !is_genuine(request, digest)) return;
-  switch (clients_.judge(request.client, request.number, now.wall)) {
+  std::size_t agreements = 1;
+  if (has_session_keys() && !is_genuine(request, digest, agreements)) return;
+  switch (clients_.judge(request.client, request.number, latest_time_for_numbers(now))) {
     case ClientTable::Verdict::kLast:
       // Executed before; the reply may have been lost [CL99 §4.1].
-      out.push_back(SendReply{request.client,
-                              {.view = view_,
-                               .number = request.number,
-                               .result = clients_.find(request.client)->result}});
-      return;
-    case ClientTable::Verdict::kForgotten:
-      out.push_back(SendReply{
-          request.client,
-          {.view = view_, .number = request.number, .status = Reply::Status::kNumberForgotten}});
+      reply.result = clients_.find(request.client)->result;
+      out.push_back(SendReply{request.client, std::move(reply)});
       return;
     case ClientTable::Verdict::kOld:
+      // A client that waits for this has begun anew with a clock that was set back.
+    case ClientTable::Verdict::kForgotten:
+      reply.status = Reply::Status::kNumberForgotten;
+      reply.floor = clients_.floor_of(request.client);
+      out.push_back(SendReply{request.client, std::move(reply)});
+      return;
     case ClientTable::Verdict::kAhead:
       return;
     case ClientTable::Verdict::kNew:
@@ -48,7 +54,15 @@ void Replica::take_request(Now now, const Request& request, bool is_from_client,
   }
 }
 
+/// A backup waits for nothing that a correct primary may refuse, whose clock may be behind its own
+/// by the bound: or a client whose number is far ahead ends views in which nobody is faulty.
+AgreedTime Replica::latest_time_for_numbers(Now now) const {
+  if (is_primary()) return now.wall;
+  return AgreedTime(now.wall.value - std::min(now.wall.value, settings_.clock_bound_ms));
+}
+
 bool Replica::is_done(const Request& request) const {
+  if (!machine_.is_client(request.client)) return true;
   const auto verdict = clients_.judge(request.client, request.number, clock_.last_executed());
   return verdict != ClientTable::Verdict::kNew && verdict != ClientTable::Verdict::kAhead;
 }
@@ -146,8 +160,7 @@ bool Replica::is_acceptable(Now now, const PrePrepare& message) const {
     return proposed && proposed->digest == message.vote.digest;
   }
   if (is_stopped_) return false;
-  return AgreedClock::is_acceptable(message.batch->batch().time, now.wall,
-                                    settings_.clock_bound_ms);
+  return clock_.is_acceptable(message.batch->batch().time, now.wall, settings_.clock_bound_ms);
 }
 
 void Replica::on(Now now, ReplicaId, const PrePrepare& message, Effects& out) {
@@ -314,6 +327,12 @@ void Replica::stop_waiting(Now now, const Request& request) {
 
 void Replica::execute_request(Now now, const Request& request, Effects& out) {
   Reply reply{.view = view_, .number = request.number};
+  if (!machine_.is_client(request.client)) {
+    reply.status = Reply::Status::kNotAClient;
+    stop_waiting(now, request);
+    out.push_back(SendReply{request.client, std::move(reply)});
+    return;
+  }
   switch (clients_.judge(request.client, request.number, clock_.last_executed())) {
     case ClientTable::Verdict::kNew: {
       StateMachine::Outcome outcome =
@@ -329,6 +348,7 @@ void Replica::execute_request(Now now, const Request& request, Effects& out) {
       break;
     case ClientTable::Verdict::kForgotten:
       reply.status = Reply::Status::kNumberForgotten;
+      reply.floor = clients_.floor();
       break;
     case ClientTable::Verdict::kAhead:
       reply.status = Reply::Status::kNumberAhead;

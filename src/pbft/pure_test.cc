@@ -346,9 +346,18 @@ TEST(AgreedTime, NeverGoesBackAndStaysNearTheClock) {
   EXPECT_EQ(clock.execute(AgreedTime(90)), AgreedTime(100));
   EXPECT_EQ(clock.propose(AgreedTime(50)), AgreedTime(100));
   EXPECT_EQ(clock.propose(AgreedTime(150)), AgreedTime(150));
-  EXPECT_TRUE(AgreedClock::is_acceptable(AgreedTime(100), AgreedTime(110), 10));
-  EXPECT_FALSE(AgreedClock::is_acceptable(AgreedTime(100), AgreedTime(111), 10));
-  EXPECT_FALSE(AgreedClock::is_acceptable(AgreedTime(111), AgreedTime(100), 10));
+  EXPECT_TRUE(clock.is_acceptable(AgreedTime(100), AgreedTime(110), 10));
+  EXPECT_FALSE(clock.is_acceptable(AgreedTime(100), AgreedTime(111), 10));
+  EXPECT_FALSE(clock.is_acceptable(AgreedTime(111), AgreedTime(100), 10));
+}
+
+TEST(AgreedTime, StandsStillWhileClocksThatWereSetBackCatchUp) {
+  AgreedClock clock;
+  clock.execute(AgreedTime(1000));
+  const AgreedTime wall(100);
+  EXPECT_TRUE(clock.is_acceptable(clock.propose(wall), wall, 10));
+  EXPECT_FALSE(clock.is_acceptable(AgreedTime(1001), wall, 10));
+  EXPECT_FALSE(clock.is_acceptable(AgreedTime(89), wall, 10));
 }
 
 // ---- Evidence ----
@@ -496,6 +505,30 @@ TEST_F(TransferTest, ANewTargetKeepsWhatWasFetched) {
   EXPECT_FALSE(transfer.is_complete());
   transfer.on_manifest(newer.encoded);
   EXPECT_EQ(transfer.chunks_left(), 1U);  // the table
+}
+
+TEST_F(TransferTest, WhatWasAskedForCountsForTheNextTarget_WhatItDoesNotNameIsForgotten) {
+  (void)transfer.ask(now, nothing);
+  transfer.on_manifest(checkpoint.encoded);
+  transfer.on_chunk(Buffer::copy_of(as_bytes("two")));
+  EXPECT_EQ(transfer.ask(now, nothing).size(), 2U);  // the table, and the piece that is there twice
+  const auto target_of = [&](std::uint64_t number, std::string_view piece) {
+    return Checkpoint::make(InstanceId{}, SequenceNumber(number), AgreedTime(20), false,
+                            as_bytes("table"), {Buffer::copy_of(as_bytes(piece))});
+  };
+  const Checkpoint newer = target_of(8, "one");
+  transfer.retarget(certificate(*group, VoteKind::kCheckpoint, 0, 8, newer.digest));
+  transfer.on_chunk(Buffer::copy_of(as_bytes("one")));    // before the new manifest
+  transfer.on_chunk(Buffer::copy_of(as_bytes("three")));  // nobody asked for it
+  transfer.on_manifest(newer.encoded);
+  EXPECT_EQ(transfer.chunks_left(), 1U);
+  EXPECT_TRUE(transfer.ask(now, nothing).empty());  // the table is on its way still
+  transfer.on_chunk(Buffer::copy_of(as_bytes("table")));
+  EXPECT_TRUE(transfer.is_complete());
+  const Checkpoint newest = target_of(12, "two");
+  transfer.retarget(certificate(*group, VoteKind::kCheckpoint, 0, 12, newest.digest));
+  transfer.on_manifest(newest.encoded);
+  EXPECT_EQ(transfer.chunks_left(), 1U);  // "two" was in no manifest between
 }
 
 TEST(CheckpointStore, KeepsTheStableOneAndTheOneBefore) {

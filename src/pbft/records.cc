@@ -1,5 +1,6 @@
 #include "pbft/records.h"
 
+#include <algorithm>
 #include <functional>
 
 namespace rosebud::pbft::records {
@@ -204,14 +205,34 @@ bool read_record(const InstanceId& instance, ByteView key, ByteView value, Recov
   return name.done() && in.done();
 }
 
+/// Lists by seat are indexed with what stands in the records.
+bool names_members_alone(const Recovered& found, const Group& group) {
+  const auto is_known = [&](const Vote& vote) { return group.is_member(vote.replica); };
+  const auto are_known = [&](const Certificate& certificate) {
+    return std::ranges::all_of(certificate.endorsements, [&](const Endorsement& one) {
+      return group.is_member(one.replica);
+    });
+  };
+  const auto is_view_change_known = [&](const ViewChange& one) { return is_known(one.vote); };
+  return std::ranges::all_of(found.reached, is_known) &&
+         std::ranges::all_of(found.latest, is_known) &&
+         (!found.view_change || is_view_change_known(*found.view_change)) &&
+         (!found.new_view || std::ranges::all_of(found.new_view->proofs, is_view_change_known)) &&
+         (!found.stable || are_known(*found.stable)) &&
+         std::ranges::all_of(found.proposals,
+                             [&](const auto& one) { return is_known(one.second.accepted); }) &&
+         std::ranges::all_of(found.prepared,
+                             [&](const auto& one) { return are_known(one.second.certificate); });
+}
+
 }  // namespace
 
-std::optional<Recovered> read(const InstanceId& instance, const PersistentState& state) {
+std::optional<Recovered> read(const Group& group, const PersistentState& state) {
   Recovered out;
   for (const auto& [key, value] : state.records) {
-    if (!read_record(instance, key, value, out)) return std::nullopt;
+    if (!read_record(group.instance(), key, value, out)) return std::nullopt;
   }
-  return out;
+  return names_members_alone(out, group) ? std::optional(std::move(out)) : std::nullopt;
 }
 
 }  // namespace rosebud::pbft::records

@@ -76,6 +76,6 @@ struct Recovered {
   std::map<ReplicaId, Evidence> evidence;
 };
 /// Nothing when a record makes no sense: then the disk is worth as much as an empty one.
-std::optional<Recovered> read(const InstanceId& instance, const PersistentState& state);
+std::optional<Recovered> read(const Group& group, const PersistentState& state);
 
 }  // namespace rosebud::pbft::records

@@ -18,12 +18,14 @@ Replica::Replica(Identity identity, Verifier verifier, const Settings& settings,
       clients_(settings.group),
       pending_(settings.pending_requests_max, settings.pending_bytes_max),
       may_ask_for_filling_at_(group().seat_count()),
-      sessions_(group(), identity_.self, identity_.key, verifier_.scheme(),
-                settings.pending_requests_max),
+      sessions_(std::make_shared<ReplicaSessions>(group(), identity_.self, identity_.key,
+                                                  verifier_.scheme(),
+                                                  settings.pending_requests_max)),
       vouches_(verifier_.shared_group(), identity_.self, 2 * settings.pending_requests_max),
       unready_(settings.pending_requests_max, settings.pending_bytes_max),
       view_changes_(group().seat_count()),
       wishes_(group().seat_count()),
+      urged_(group().seat_count()),
       is_link_down_(group().seat_count()),
       may_help_at_(group().seat_count()),
       given_(group().seat_count()),
@@ -33,23 +35,21 @@ Replica::Replica(Identity identity, Verifier verifier, const Settings& settings,
   CHECK(settings_.group.window >= 2 * settings_.group.checkpoint_interval);
   CHECK(settings_.group.window <= kWindowMax);
   // A disk that makes no sense is worth as much as an empty one: the others say what was forgotten.
-  if (const auto found = records::read(group().instance(), recovered)) restore(*found);
+  const auto found = records::read(group(), recovered);
+  if (found && restore(*found)) return;
+  for (const auto& [key, value] : recovered.records) unreadable_.push_back({key, {}});
 }
 
 // ---- From the disk ----
 
-void Replica::restore(const records::Recovered& found) {
-  if (!restore_checkpoint(found)) return;
+bool Replica::restore(const records::Recovered& found) {
+  if (!restore_checkpoint(found)) return false;
   counter_ = found.counter;
   silent_until_ = found.silent_until;
   votes_from_ = found.votes_from;
-  for (const Vote& one : found.reached) {
-    if (group().is_member(one.replica)) reached_.note(one);
-  }
+  for (const Vote& one : found.reached) reached_.note(one);
   if (found.view_change) reached_.note(found.view_change->vote);
-  for (const Vote& one : found.latest) {
-    if (group().is_member(one.replica)) note_vote(one);
-  }
+  for (const Vote& one : found.latest) note_vote(one);
   unwritten_.clear();
   if (found.new_view) {
     for (const ViewChange& one : found.new_view->proofs) reached_.note(one.vote);
@@ -65,10 +65,13 @@ void Replica::restore(const records::Recovered& found) {
   for (const auto& [replica, evidence] : found.evidence) evidence_.emplace(replica, evidence);
   restore_slots(found);
   if (is_normal()) apply_proposals_of_view();
+  return true;
 }
 
-/// False when the state that was made durable is not there: then nothing else is worth anything.
+/// False, and nothing changed, when the state that was made durable is not there: then nothing else
+/// is worth anything.
 bool Replica::restore_checkpoint(const records::Recovered& found) {
+  CheckpointStore checkpoints;
   for (const auto& [number, record] : found.checkpoints) {
     const auto manifest = Manifest::decode(record.manifest.view());
     if (!manifest || manifest->number != number) return false;
@@ -82,15 +85,17 @@ bool Replica::restore_checkpoint(const records::Recovered& found) {
         checkpoint.chunks[digest] = at->second;
       }
     }
-    checkpoints_.add(std::move(checkpoint));
+    checkpoints.add(std::move(checkpoint));
   }
+  if (found.stable && !checkpoints.find(found.stable->number)) return false;
+  if (checkpoints.newest() && !take_over(*checkpoints.newest())) return false;
+  checkpoints_ = std::move(checkpoints);
   if (found.stable) {
-    if (!checkpoints_.find(found.stable->number)) return false;
     stable_ = found.stable;
     log_.advance(stable_->number);
     note_certificate(*stable_);
   }
-  return !checkpoints_.newest() || take_over(*checkpoints_.newest());
+  return true;
 }
 
 void Replica::restore_slots(const records::Recovered& found) {
@@ -128,6 +133,8 @@ void Replica::restore_slots(const records::Recovered& found) {
 // ---- Inputs ----
 
 void Replica::start(Now now, Effects& out) noexcept {
+  // Or each start would be one with an empty disk.
+  if (!unreadable_.empty()) out.push_back(Persist{std::exchange(unreadable_, {})});
   recovery_.emplace(identity_.self, 2 * group().faults(), random_.next());
   ask_again_at_ = now.instant;
   // Not all at the same moment.

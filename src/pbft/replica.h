@@ -68,6 +68,12 @@ class Replica {
   void on_time(Now now, Effects& out) noexcept;  // early or repeated calls do nothing
   Instant next_deadline() const;                 // ask again after every input
 
+  /// Under session keys, else nothing. A driver lets it look at what passed the second gate before
+  /// the core does, on the same thread as the gate: it costs the core agreements otherwise.
+  std::shared_ptr<ReplicaSessions> sessions() const {
+    return has_session_keys() ? sessions_ : nullptr;
+  }
+
   // ---- Looking on ----
   ReplicaId id() const { return identity_.self; }
   View view() const { return view_; }
@@ -87,6 +93,8 @@ class Replica {
   std::size_t pending_count() const { return pending_.size(); }
   /// Requests under session keys that too few vouch for.
   std::size_t unready_count() const { return unready_.size(); }
+  /// What the disk held made no sense: it begins as with an empty one. Before start().
+  bool has_unreadable_records() const { return !unreadable_.empty(); }
   /// Numbers that something is known about.
   std::size_t log_size() const { return log_.last().value - log_.low().value; }
 
@@ -109,7 +117,7 @@ class Replica {
   Duration timeout() const;
 
   // replica.cc: start, dispatch, timers, voting
-  void restore(const records::Recovered& found);
+  bool restore(const records::Recovered& found);
   void restore_slots(const records::Recovered& found);
   bool restore_checkpoint(const records::Recovered& found);
   Vote sign_vote(VoteKind kind, View view, SequenceNumber number, const crypto::Digest& digest);
@@ -126,6 +134,7 @@ class Replica {
   void on(Now now, ReplicaId from, const PrePrepare& message, Effects& out);
   void on(Now now, ReplicaId from, const Ballot& message, Effects& out);
   void take_request(Now now, const Request& request, bool is_from_client, Effects& out);
+  AgreedTime latest_time_for_numbers(Now now) const;
   /// Executed, or never to be executed here.
   bool is_done(const Request& request) const;
   void propose(Now now, Effects& out);
@@ -156,7 +165,8 @@ class Replica {
   }
   void on(Now now, ReplicaId from, const Vouch& message, Effects& out);
   void on(Now now, ReplicaId from, const FetchRequests& message, Effects& out);
-  bool is_genuine(const Request& request, const crypto::Digest& digest) noexcept;
+  bool is_genuine(const Request& request, const crypto::Digest& digest,
+                  std::size_t& agreements) noexcept;
   void take_genuine(Now now, const Request& request, const crypto::Digest& digest, Effects& out);
   void vouch(Now now, const crypto::Digest& digest, Effects& out);
   bool add_vouch(Now now, ReplicaId from, const crypto::Digest& digest, Effects& out);
@@ -216,6 +226,8 @@ class Replica {
   bool may_give(Now now, ReplicaId peer, std::size_t bytes);
   void help_with_filling(Now now, ReplicaId peer, const Status& status, Effects& out);
   void help_with_votes_from(Now now, ReplicaId peer, const Status& status, Effects& out);
+  void urge(Now now, View view, Effects& out);
+  void join_urging(Now now, Effects& out);
   void help_with_view(ReplicaId peer, const Status& status, Effects& out);
   void help_with_checkpoint(ReplicaId peer, const Status& status, Effects& out);
   void help_with_batches(ReplicaId peer, const Status& status, Effects& out);
@@ -231,6 +243,8 @@ class Replica {
   Settings settings_;
   StateMachine& machine_;
   Random random_;
+
+  std::vector<Write> unreadable_;  // erases what the disk held
 
   // ---- Voting ----
   View view_;
@@ -266,7 +280,7 @@ class Replica {
   std::vector<Instant> may_ask_for_filling_at_;  // by replica
 
   // ---- Requests under session keys ----
-  ReplicaSessions sessions_;
+  std::shared_ptr<ReplicaSessions> sessions_;
   Vouches vouches_;
   UnreadyRequests unready_;
   std::set<crypto::Digest> to_vouch_for_;  // is said when vouch_at_ has come
@@ -279,7 +293,14 @@ class Replica {
   std::optional<NewView> new_view_;                      // what began view_
   std::vector<std::optional<ViewChange>> view_changes_;  // by replica: that of the highest view
   unsigned doublings_ = 0;                               // of the time-out
-  std::vector<View> wishes_;                             // by replica: Status::votes_from
+  /// Status::votes_from, and since when it stands in a view of this replica's.
+  struct Wish {
+    View votes_from;
+    View in;
+    Instant since;
+  };
+  std::vector<Wish> wishes_;  // by replica
+  std::vector<View> urged_;   // by replica: Status::urged
   Instant free_changes_until_;
   std::uint64_t free_changes_ = 0;  // without need, since an interval before that
   std::vector<bool> is_link_down_;  // by replica

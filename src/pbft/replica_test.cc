@@ -60,6 +60,53 @@ TEST(Requests, AnEarlierNumberOfItsClientIsNotExecuted) {
   EXPECT_EQ(backup.ledger->executions(), 1U);
 }
 
+TEST(Requests, ANumberThatIsNotNewIsRefusedWithTheFloor) {
+  TestReplica backup(1);
+  backup.commit(0, 1, test_batch({test_request("a", 5)}));
+  // A client that began anew after its clock was set back waits for this answer.
+  const auto replies = effects_of<SendReply>(backup.ask(test_request("a", 4)));
+  ASSERT_EQ(replies.size(), 1U);
+  EXPECT_EQ(replies[0].reply.status, Reply::Status::kNumberForgotten);
+  EXPECT_EQ(replies[0].reply.floor, RequestNumber(5));
+  Settings few = test_settings();
+  few.group.clients_max = 1;
+  TestReplica full(1, few);
+  full.commit(0, 1, test_batch({test_request("a", 5), test_request("b", 7)}));
+  const auto forgotten = effects_of<SendReply>(full.ask(test_request("a", 5)));
+  ASSERT_EQ(forgotten.size(), 1U);
+  EXPECT_EQ(forgotten[0].reply.floor, RequestNumber(5));
+}
+
+TEST(Requests, WhoIsNoClientTakesNoPlace) {
+  TestReplica primary(0);
+  primary.ledger->hear_only(test_key("a").public_key());
+  const auto refused = effects_of<SendReply>(primary.ask(test_request("b", 1)));
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].reply.status, Reply::Status::kNotAClient);
+  EXPECT_EQ(primary->pending_count(), 0U);
+  TestReplica backup(1);
+  backup.ledger->hear_only(test_key("a").public_key());
+  backup.commit(0, 1, test_batch({test_request("a", 1), test_request("b", 1)}));
+  EXPECT_EQ(backup.ledger->executions(), 1U);
+  EXPECT_EQ(effects_of<SendReply>(backup.ask(test_request("b", 1)))[0].reply.status,
+            Reply::Status::kNotAClient);
+}
+
+TEST(Requests, ABackupWaitsForNothingThatAPrimaryWithAnotherClockMayRefuse) {
+  Settings settings = test_settings();
+  settings.clock_bound_ms = 100;
+  settings.group.number_ahead_max_ms = 5000;
+  const auto ahead = [](std::uint64_t ms) { return test_request("a", (1000 + ms) * 1000); };
+  TestReplica backup(1, settings);
+  EXPECT_TRUE(backup.ask(ahead(4901)).empty());
+  EXPECT_EQ(backup->pending_count(), 0U);
+  backup.ask(ahead(4900));
+  EXPECT_EQ(backup->pending_count(), 1U);
+  // What a backup waits for, a primary takes whose clock is behind by the bound.
+  TestReplica primary(0, settings);
+  EXPECT_FALSE(broadcasts_of<PrePrepare>(primary.ask(ahead(5000))).empty());
+}
+
 // ---- [CL99 §4.2] Normal case ----
 
 TEST(NormalCase, ThePrimaryMakesItsProposalDurableAndSendsIt) {
@@ -242,6 +289,20 @@ TEST(NormalCase, TimeFarFromTheOwnClockIsNotPrepared) {  // design 8.1
   EXPECT_TRUE(is_prepared(1, 1100));
   // The null batch has no time and is for new views alone.
   EXPECT_FALSE(is_prepared(2, 0));
+}
+
+TEST(NormalCase, ClocksThatWereSetBackStopNothing) {
+  Settings settings = test_settings();
+  settings.clock_bound_ms = 100;
+  TestReplica backup(1, settings);
+  backup.commit(0, 1, test_batch({test_request("a", 1)}, 5000));  // the clock shows 1000 now
+  const auto is_prepared = [&](std::uint64_t number, std::uint64_t time) {
+    const BatchPointer batch = test_batch({}, time);
+    return !ballots_of(backup.hear(0, backup.proposal(0, number, batch)), VoteKind::kPrepare)
+                .empty();
+  };
+  EXPECT_FALSE(is_prepared(2, 5001));
+  EXPECT_TRUE(is_prepared(2, 5000));
 }
 
 // ---- [CL99 §4.3] Checkpoints ----
@@ -555,6 +616,38 @@ TEST(Durability, ADiskOfNonsenseIsAnEmptyOne) {
   EXPECT_FALSE(backup->is_changing_view());
 }
 
+TEST(Durability, NonsenseIsErased_OrEveryStartWouldBeOneWithAnEmptyDisk) {
+  TestReplica backup(1);
+  for (std::uint64_t n = 1; n <= 4; ++n) {
+    backup.commit(0, n, test_batch({test_request("a", n)}));
+  }
+  const auto of_checkpoint =
+      std::ranges::find_if(backup.disk, [](const auto& one) { return one.second.size() > 100; });
+  ASSERT_NE(of_checkpoint, backup.disk.end());
+  of_checkpoint->second.resize(7);
+  backup.begin();
+  EXPECT_EQ(backup->executed(), SequenceNumber(0));
+  EXPECT_EQ(backup->stable(), SequenceNumber(0));
+  backup.start();
+  backup.commit(0, 1, test_batch({test_request("a", 1)}));
+  for (std::uint64_t n = 2; n <= 4; ++n) {
+    backup.commit(0, n, test_batch({test_request("a", n)}));
+  }
+  backup.start();
+  EXPECT_EQ(backup->executed(), SequenceNumber(4));
+}
+
+TEST(Durability, RecordsThatNameNoMemberAreNonsense) {
+  TestReplica backup(1);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  Vote stranger = signed_vote(backup.group(), VoteKind::kViewChange, 1, 0, test_digest(1), 1);
+  stranger.replica = id(9);
+  const Write written = records::reached({stranger});
+  backup.disk[written.key] = to_bytes(written.value->view());
+  backup.begin();
+  EXPECT_FALSE(backup.disk.contains(written.key));
+}
+
 // ---- Recovery (design 7) ----
 
 TEST(Recovering, NothingIsVotedOnUntil2FHaveAnswered) {
@@ -706,6 +799,41 @@ TEST(Recovering, APrimaryLeavesItsViewForASilentReplicaAndAllFollow) {
   EXPECT_EQ(followed[0].vote, left[0].vote);
   EXPECT_EQ(followed[1].vote.replica, id(2));
   EXPECT_EQ(backup->view(), View(1));
+}
+
+/// Of a group with F = 2, whose primary heeds no wishes.
+struct UrgingTest : testing::Test {
+  TestReplica backup{1, test_settings(), 2};
+  Status wish() const { return {.votes_from = View(3), .view_changes = {}}; }
+  Status urging(std::uint64_t view) const { return {.urged = View(view), .view_changes = {}}; }
+  /// What it tells the others now.
+  View urged() {
+    const auto told = broadcasts_of<Status>(backup.pass(std::chrono::seconds(2)));
+    EXPECT_EQ(told.size(), 1U);
+    return told.empty() ? View{} : told[0].urged;
+  }
+};
+
+TEST_F(UrgingTest, AWishThatStandsForATimeoutIsUrgedAndNotBefore) {
+  backup.hear(6, wish());
+  backup.pass(test_settings().request_timeout / 2);
+  backup.hear(6, wish());
+  EXPECT_EQ(urged(), View{});
+  backup.hear(6, wish());
+  EXPECT_EQ(urged(), View(3));
+  EXPECT_FALSE(backup->is_changing_view());  // one alone moves nobody, not even itself
+}
+
+TEST_F(UrgingTest, FPlusOneOthersAreJoinedAnd2FPlus1Leave) {
+  backup.hear(2, urging(5));
+  backup.hear(3, urging(2));
+  EXPECT_EQ(urged(), View{});
+  backup.hear(4, urging(2));
+  EXPECT_EQ(urged(), View(2));  // no further than a correct one
+  EXPECT_FALSE(backup->is_changing_view());
+  const auto left = broadcasts_of<ViewChange>(backup.hear(5, urging(2)));
+  ASSERT_EQ(left.size(), 1U);
+  EXPECT_EQ(left[0].vote.view, View(1));
 }
 
 TEST(Recovering, NobodyWaitsForAPrimaryThatMayNotVoteYet) {

@@ -43,26 +43,64 @@ ReplicaSessions::ReplicaSessions(const Group& group, ReplicaId self, crypto::Sec
       scheme_(&scheme),
       clients_max_(clients_max) {}
 
-bool ReplicaSessions::is_authentic(const Request& request, const crypto::Digest& digest) noexcept {
-  if (request.macs.size() <= self_.value) return false;
-  const crypto::Mac& mac = request.macs[self_.value];
-  if (const auto at = keys_.find(request.client); at != keys_.end()) {
-    return crypto::is_valid(mac, at->second, digest.view());
-  }
-  const auto key = session_key(instance_, request.client, key_.public_key(), key_, *scheme_);
-  if (!key || !crypto::is_valid(mac, *key, digest.view())) return false;
-  remember(request.client, *key);
-  return true;
+void ReplicaSessions::look_at(const Request& request) noexcept {
+  std::size_t agreements = kAgreementsMax;
+  (void)is_authentic(request, request.digest(instance_), agreements);
 }
 
-/// Only of who has the key: what others invent drives nobody out.
-void ReplicaSessions::remember(const ClientId& client, const crypto::MacKey& key) {
-  if (by_age_.size() >= clients_max_) {
-    keys_.erase(by_age_.front());
-    by_age_.pop_front();
+void ReplicaSessions::look_at(const Message& message) noexcept {
+  if (const auto* request = std::get_if<Request>(&message)) return look_at(*request);
+  const auto* proposal = std::get_if<PrePrepare>(&message);
+  if (!proposal) return;
+  std::size_t agreements = kAgreementsMax;
+  for (const Request& request : proposal->batch->batch().requests) {
+    (void)is_authentic(request, request.digest(instance_), agreements);
   }
-  keys_.emplace(client, key);
+}
+
+bool ReplicaSessions::is_authentic(const Request& request, const crypto::Digest& digest,
+                                   std::size_t& agreements) noexcept {
+  if (request.macs.size() <= self_.value) return false;
+  const Judged judged{digest, request.macs[self_.value]};
+  {
+    const std::lock_guard lock(mutex_);
+    if (const auto at = verdicts_.find(judged); at != verdicts_.end()) return at->second;
+  }
+  std::optional<crypto::MacKey> key = known_key(request.client);
+  const bool is_new = !key;
+  if (is_new) {
+    if (agreements == 0) return false;
+    --agreements;
+    key = session_key(instance_, request.client, key_.public_key(), key_, *scheme_);
+  }
+  const bool is_right = key && crypto::is_valid(judged.second, *key, digest.view());
+  // Keys only of who has one: what others invent drives nobody out.
+  const std::lock_guard lock(mutex_);
+  if (is_right && is_new) remember(request.client, *key);
+  remember(judged, is_right);
+  return is_right;
+}
+
+std::optional<crypto::MacKey> ReplicaSessions::known_key(const ClientId& client) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = keys_.find(client);
+  return at == keys_.end() ? std::nullopt : std::optional(at->second);
+}
+
+void ReplicaSessions::remember(const ClientId& client, const crypto::MacKey& key) {
+  if (!keys_.emplace(client, key).second) return;
   by_age_.push_back(client);
+  if (by_age_.size() <= clients_max_) return;
+  keys_.erase(by_age_.front());
+  by_age_.pop_front();
+}
+
+void ReplicaSessions::remember(const Judged& what, bool is_right) {
+  if (!verdicts_.emplace(what, is_right).second) return;
+  verdicts_by_age_.push_back(what);
+  if (verdicts_by_age_.size() <= 4 * clients_max_) return;
+  verdicts_.erase(verdicts_by_age_.front());
+  verdicts_by_age_.pop_front();
 }
 
 }  // namespace rosebud::pbft

@@ -9,9 +9,10 @@
 
 #include <deque>
 #include <map>
+#include <mutex>
 
 #include "pbft/group.h"
-#include "pbft/request.h"
+#include "pbft/messages.h"
 
 namespace rosebud::pbft {
 
@@ -39,25 +40,48 @@ class ClientSessions {
 
 /// At a replica: its keys with clients. They are computed anew when they are needed; of the clients
 /// that were right lately they are remembered.
+///
+/// Thread-safe. An agreement on a key costs as much as a signature, and everybody can make clients
+/// up: so a driver has look_at() judge what comes on another thread, and the core finds the
+/// verdict. It is the same whoever asks first, so the core stays a function of its inputs.
 class ReplicaSessions {
  public:
-  /// `scheme` must outlive it. Remembers at most `clients_max` keys of 32 bytes.
+  /// Agreements that one message may cost on a thread: a batch of clients that nobody heard of.
+  static constexpr std::size_t kAgreementsMax = 64;
+
+  /// `scheme` must outlive it. Remembers at most `clients_max` keys of 32 bytes, and four times as
+  /// many verdicts of 49.
   ReplicaSessions(const Group& group, ReplicaId self, crypto::SecretKey key,
                   const crypto::SignatureScheme& scheme, std::size_t clients_max);
 
-  /// True when the request's MAC for this replica is right. `digest` is the request's.
-  bool is_authentic(const Request& request, const crypto::Digest& digest) noexcept;
+  /// Judges the requests of a message beforehand, with at most kAgreementsMax agreements.
+  void look_at(const Request& request) noexcept;
+  void look_at(const Message& message) noexcept;
+
+  /// True when the request's MAC for this replica is right. `digest` is the request's. False as
+  /// well when the answer would cost an agreement and none is left of `agreements`.
+  bool is_authentic(const Request& request, const crypto::Digest& digest,
+                    std::size_t& agreements) noexcept;
 
  private:
+  /// With the MAC: a client may say the same thing rightly and wrongly.
+  using Judged = std::pair<crypto::Digest, crypto::Mac>;
+
+  std::optional<crypto::MacKey> known_key(const ClientId& client) const;
   void remember(const ClientId& client, const crypto::MacKey& key);
+  void remember(const Judged& what, bool is_right);
 
   InstanceId instance_;
   ReplicaId self_;
   crypto::SecretKey key_;
   const crypto::SignatureScheme* scheme_;
   std::size_t clients_max_;
+
+  mutable std::mutex mutex_;  // guards what follows
   std::map<ClientId, crypto::MacKey> keys_;
   std::deque<ClientId> by_age_;  // Invariant: those of keys_, once each.
+  std::map<Judged, bool> verdicts_;
+  std::deque<Judged> verdicts_by_age_;  // Invariant: those of verdicts_, once each.
 };
 
 }  // namespace rosebud::pbft

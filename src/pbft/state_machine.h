@@ -19,8 +19,17 @@ class StateMachine {
   };
   /// The same state and the same arguments must give the same outcome and the same new state on
   /// every replica: no clock but `time`, which never goes back, no randomness, no I/O. Whether
-  /// `client` may ask for this is judged here too; its signature was checked.
+  /// `client` may ask for this is judged here too; its signature was checked, and is_client().
   virtual Outcome execute(AgreedTime time, const ClientId& client, ByteView operation) = 0;
+
+  /// Whether the client may take one of the places of the client table. Everybody can make keys: a
+  /// service that hears a known set of clients says so here, or strangers with enough keys can have
+  /// it refuse others for as long as numbers may be ahead (client_table.h). A function of the
+  /// state, as execute() is.
+  virtual bool is_client(const ClientId& client) const {
+    (void)client;
+    return true;
+  }
 
   /// The whole state, in pieces of at most kChunkSizeMax bytes, at most kChunksMax of them together
   /// with the client table's: a service bounds what its clients can make of it. Equal states give

@@ -18,7 +18,6 @@ void StateTransfer::retarget(Certificate target) {
   manifest_.reset();
   manifest_deadline_.reset();
   missing_.clear();
-  in_flight_.clear();
 }
 
 ReplicaId StateTransfer::next_source() { return sources_[turn_++ % sources_.size()]; }
@@ -67,11 +66,18 @@ void StateTransfer::on_manifest(const Buffer& manifest) {
   if (!decoded || decoded->number != target_.number) return;
   manifest_ = std::move(decoded);
   encoded_ = manifest;
+  const std::map<crypto::Digest, Buffer> fetched = std::exchange(chunks_, {});
   for (const auto* list : {&manifest_->client_table, &manifest_->service}) {
     for (const crypto::Digest& digest : *list) {
-      if (!chunks_.contains(digest)) missing_.insert(digest);
+      const auto at = fetched.find(digest);
+      if (at == fetched.end()) {
+        missing_.insert(digest);
+      } else {
+        chunks_.insert(*at);
+      }
     }
   }
+  std::erase_if(in_flight_, [this](const auto& one) { return !missing_.contains(one.first); });
 }
 
 void StateTransfer::on_chunk(const Buffer& chunk) {
@@ -80,8 +86,9 @@ void StateTransfer::on_chunk(const Buffer& chunk) {
       !in_flight_.contains(digest)) {
     digest = in_flight_.begin()->first;
   }
-  if (missing_.erase(digest) == 0) return;
-  in_flight_.erase(digest);
+  // Asked for before the target changed: the next manifest may name it too.
+  const bool is_asked_for = in_flight_.erase(digest) > 0;
+  if (missing_.erase(digest) == 0 && !(is_asked_for && !manifest_)) return;
   chunks_[digest] = chunk;
 }
 

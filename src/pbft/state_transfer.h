@@ -4,7 +4,8 @@
 //
 // 2F+1 replicas signed, so F+1 correct ones had the state; one that does not answer in time, or
 // lies, is passed over for the next. When they all have moved on, a newer certificate comes with
-// the next status, and what was fetched so far counts for it too (retarget).
+// the next status, and what was fetched so far, or was asked for, counts for it too (retarget). So
+// a state arrives while it changes, if less of it changes than can be fetched.
 #pragma once
 
 #include <map>
@@ -56,8 +57,8 @@ class StateTransfer {
   std::optional<Manifest> manifest_;
   Buffer encoded_;
   std::optional<Instant> manifest_deadline_;
-  std::map<crypto::Digest, Buffer> chunks_;
-  std::set<crypto::Digest> missing_;             // Invariant: of the manifest, not in chunks_.
+  std::map<crypto::Digest, Buffer> chunks_;  // of the manifest; before there is one: of the last
+  std::set<crypto::Digest> missing_;         // Invariant: of the manifest, not in chunks_.
   std::map<crypto::Digest, Instant> in_flight_;  // until when an answer is waited for
 };
 

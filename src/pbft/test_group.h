@@ -124,7 +124,8 @@ class TestReplica {
   /// A new life from what is on its disk. Recovered at once: the others show nothing new.
   void start() {
     begin();
-    for (std::size_t other = 0; replica->may_vote() == false && other < 4; ++other) {
+    for (std::size_t other = 0; replica->may_vote() == false && other < group().seat_count();
+         ++other) {
       if (other != seat_) hear(other, RecoveryAnswer{.nonce = nonce_});
     }
   }

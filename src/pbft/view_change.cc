@@ -120,7 +120,7 @@ void Replica::look_for_new_view(Now now, Effects& out) {
   for (std::size_t seat = 0; seat < view_changes_.size(); ++seat) {
     const auto& one = view_changes_[seat];
     // One that is silent up to a later view waits for all others to get there.
-    if ((one && one->vote.view >= view_) || wishes_[seat] > view_) ++arrived;
+    if ((one && one->vote.view >= view_) || wishes_[seat].votes_from > view_) ++arrived;
     if (one && one->vote.view == view_) proofs.push_back(*one);
   }
   // Differs from [CL99 §4.5.2], where 2F+1 for this very view start the timer. Suppose a faulty
@@ -128,7 +128,7 @@ void Replica::look_for_new_view(Now now, Effects& out) {
   // to the next view in time, and the two others waited here for ever.
   if (arrived >= group().quorum() && !changing->deadline) {
     // A primary that may not vote here yet makes no new view: nobody waits for it.
-    const bool is_in_vain = wishes_[primary().value] > view_;
+    const bool is_in_vain = wishes_[primary().value].votes_from > view_;
     changing->deadline = now.instant + (is_in_vain ? Duration::zero() : timeout());
   }
   if (proofs.size() < group().quorum() || !is_primary() || !may_vote()) return;

@@ -13,9 +13,10 @@ constexpr std::size_t kVouchedAgainMax = 256;
 // ---- What is authentic ----
 
 /// Its MAC is right here, or others have said enough. Says nothing to others yet.
-bool Replica::is_genuine(const Request& request, const crypto::Digest& digest) noexcept {
+bool Replica::is_genuine(const Request& request, const crypto::Digest& digest,
+                         std::size_t& agreements) noexcept {
   return vouches_.is_authentic(digest) || vouches_.is_vouched_by_others(digest) ||
-         sessions_.is_authentic(request, digest);
+         sessions_->is_authentic(request, digest, agreements);
 }
 
 void Replica::vouch(Now now, const crypto::Digest& digest, Effects& out) {
@@ -141,10 +142,11 @@ bool Replica::is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effe
   const SealedBatch& batch = *slot.proposal->batch;
   if (!slot.doubts || slot.doubts->batch != batch.digest()) {
     slot.doubts = {.batch = batch.digest(), .requests = {}};
+    std::size_t agreements = ReplicaSessions::kAgreementsMax;
     for (const Request& request : batch.batch().requests) {
       const crypto::Digest digest = request.digest(group().instance());
       if (vouches_.is_authentic(digest)) continue;
-      if (is_genuine(request, digest)) {
+      if (is_genuine(request, digest, agreements)) {
         vouch(now, digest, out);
       } else {
         slot.doubts->requests.push_back(digest);

@@ -25,6 +25,11 @@ Request session_request(std::string_view client, std::uint64_t number,
 
 crypto::Digest digest_of(const Request& request) { return request.digest(InstanceId{}); }
 
+bool is_authentic(ReplicaSessions& sessions, const Request& request) {
+  std::size_t agreements = 1;
+  return sessions.is_authentic(request, digest_of(request), agreements);
+}
+
 struct SessionReplica : TestReplica {
   explicit SessionReplica(std::size_t seat, const Settings& settings = session_settings())
       : TestReplica(seat, settings) {}
@@ -60,16 +65,16 @@ TEST(SessionKeys, AMacConvincesItsReplicaAlone) {
   const Request request = session_request("a", 1);
   for (std::size_t seat = 0; seat < 4; ++seat) {
     ReplicaSessions sessions(*group, id(seat), test_replica_key(seat), crypto::model_scheme(), 4);
-    EXPECT_TRUE(sessions.is_authentic(request, digest_of(request)));
+    EXPECT_TRUE(is_authentic(sessions, request));
     Request moved = request;
     std::swap(moved.macs[seat], moved.macs[(seat + 1) % 4]);
-    EXPECT_FALSE(sessions.is_authentic(moved, digest_of(moved)));
+    EXPECT_FALSE(is_authentic(sessions, moved));
     Request changed = request;
     changed.operation = Buffer::copy_of(as_bytes("other"));
-    EXPECT_FALSE(sessions.is_authentic(changed, digest_of(changed)));
+    EXPECT_FALSE(is_authentic(sessions, changed));
     Request stolen = request;
     stolen.client = test_key("b").public_key();
-    EXPECT_FALSE(sessions.is_authentic(stolen, digest_of(stolen)));
+    EXPECT_FALSE(is_authentic(sessions, stolen));
   }
 }
 
@@ -94,9 +99,59 @@ TEST(SessionKeys, FollowFromLongTermKeysOnBothSides) {
 TEST(SessionKeys, AKeyThatWasDrivenOutIsComputedAnew) {
   ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), crypto::model_scheme(), 2);
   for (const char* client : {"a", "b", "c", "a", "c"}) {
-    const Request request = session_request(client, 1);
-    EXPECT_TRUE(sessions.is_authentic(request, digest_of(request)));
+    EXPECT_TRUE(is_authentic(sessions, session_request(client, 1)));
   }
+}
+
+/// Counts agreements.
+class CountingScheme final : public crypto::SignatureScheme {
+ public:
+  crypto::Signature sign(const crypto::SecretKey& key, std::string_view tag,
+                         ByteView message) const override {
+    return crypto::model_scheme().sign(key, tag, message);
+  }
+  bool verify(const crypto::PublicKey& key, std::string_view tag, ByteView message,
+              const crypto::Signature& signature) const noexcept override {
+    return crypto::model_scheme().verify(key, tag, message, signature);
+  }
+  std::optional<crypto::SharedSecret> agree(
+      const crypto::SecretKey& own, const crypto::PublicKey& other) const noexcept override {
+    ++agreements;
+    return crypto::model_scheme().agree(own, other);
+  }
+  mutable std::size_t agreements = 0;
+};
+
+TEST(SessionKeys, WhatWasLookedAtCostsTheCoreNoAgreement) {
+  const CountingScheme scheme;
+  ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), scheme, 100);
+  const Request right = session_request("a", 1);
+  const Request wrong = session_request("b", 1, {});
+  sessions.look_at(right);
+  sessions.look_at(wrong);
+  const std::size_t before = scheme.agreements;
+  EXPECT_EQ(before, 2U);
+  std::size_t none = 0;
+  EXPECT_TRUE(sessions.is_authentic(right, digest_of(right), none));
+  EXPECT_FALSE(sessions.is_authentic(wrong, digest_of(wrong), none));
+  EXPECT_FALSE(is_authentic(sessions, wrong));
+  EXPECT_EQ(scheme.agreements, before);
+  // The same said rightly, by way of somebody else.
+  EXPECT_TRUE(is_authentic(sessions, session_request("b", 1)));
+}
+
+TEST(SessionKeys, ABatchOfClientsThatNobodyKnowsCostsSoManyAgreements) {
+  const CountingScheme scheme;
+  ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), scheme, 1000);
+  std::vector<Request> requests;
+  for (std::size_t i = 0; i < 2 * ReplicaSessions::kAgreementsMax; ++i) {
+    requests.push_back(session_request("c" + std::to_string(i), 1));
+  }
+  const Message proposal = TestReplica(1).proposal(0, 1, test_batch(requests));
+  sessions.look_at(proposal);
+  EXPECT_EQ(scheme.agreements, ReplicaSessions::kAgreementsMax);
+  sessions.look_at(proposal);  // the rest
+  EXPECT_EQ(scheme.agreements, requests.size());
 }
 
 TEST(SessionKeys, ASignedRequestIsNoneUnderSessionKeysNorTheOtherWay) {

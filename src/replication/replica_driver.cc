@@ -81,6 +81,7 @@ Result<std::unique_ptr<ReplicaDriver>, Explained> ReplicaDriver::open(
   out->replica_ = std::make_unique<pbft::Replica>(
       std::move(identity), verifier, settings, machine,
       pbft::PersistentState{.records = std::move(*records)}, crypto::random_from_system());
+  out->sessions_ = out->replica_->sessions();
   return out;
 }
 
@@ -190,7 +191,7 @@ void ReplicaDriver::verify_lanes(Lanes::iterator from, Lanes::iterator to, std::
     if (!at->second.is_busy) {
       std::vector<Incoming> some = take_some(at->second);
       if (is_here) {
-        for (Incoming& one : some) checked.push_back(check(verifier_, std::move(one)));
+        for (Incoming& one : some) checked.push_back(check(std::move(one)));
       } else if (!some.empty()) {
         at->second.is_busy = true;
         ++jobs;
@@ -225,7 +226,7 @@ void ReplicaDriver::verify_on_pool(Source source, std::vector<Incoming> some) {
   asio::post(pool, [this, source, some = std::move(some)]() mutable {
     std::vector<Checked> checked;
     checked.reserve(some.size());
-    for (Incoming& one : some) checked.push_back(check(verifier_, std::move(one)));
+    for (Incoming& one : some) checked.push_back(check(std::move(one)));
     post_back([this, source, checked = std::move(checked)]() mutable {
       end_job(source);
       feed(std::move(checked));
@@ -262,12 +263,13 @@ void ReplicaDriver::put_aside(Incoming one) {
 void ReplicaDriver::verify_put_aside() {
   std::vector<Checked> checked;
   for (auto& [signer, one] : std::exchange(put_aside_, {}))
-    checked.push_back(check(verifier_, std::move(one)));
+    checked.push_back(check(std::move(one)));
   feed(std::move(checked));
 }
 
 /// On any thread.
-ReplicaDriver::Checked ReplicaDriver::check(const pbft::Verifier& verifier, Incoming one) {
+/// On any thread.
+ReplicaDriver::Checked ReplicaDriver::check(Incoming one) const {
   Checked out{.from = one.from,
               .message = {},
               .request = {},
@@ -275,12 +277,14 @@ ReplicaDriver::Checked ReplicaDriver::check(const pbft::Verifier& verifier, Inco
               .client = {},
               .on_verified = std::move(one.on_verified)};
   if (auto* message = std::get_if<pbft::Message>(&one.what)) {
-    if (auto verified = verifier.message(std::move(*message))) out.message = std::move(*verified);
+    if (auto verified = verifier_.message(std::move(*message))) out.message = std::move(*verified);
+    if (out.message && sessions_) sessions_->look_at(**out.message);
     return out;
   }
   auto& request = std::get<pbft::Request>(one.what);
   out.client = request.client;
-  if (auto verified = verifier.request(std::move(request))) out.request = std::move(*verified);
+  if (auto verified = verifier_.request(std::move(request))) out.request = std::move(*verified);
+  if (out.request && sessions_) sessions_->look_at(**out.request);
   return out;
 }
 

@@ -96,7 +96,7 @@ class ReplicaDriver {
   void end_job(Source source);
   void put_aside(Incoming one);
   void verify_put_aside();
-  static Checked check(const pbft::Verifier& verifier, Incoming one);
+  Checked check(Incoming one) const;
   void feed(std::vector<Checked> checked);
   void feed_one(Checked one, pbft::Effects& out);
   /// Runs on the io_context if the driver is still there.
@@ -112,6 +112,7 @@ class ReplicaDriver {
   pbft::Verifier verifier_;
   Events events_;
   std::unique_ptr<pbft::Replica> replica_;
+  std::shared_ptr<pbft::ReplicaSessions> sessions_;  // under session keys
   DurableOrder<Outgoing> order_;
   // What waits for verification, in order for each source. One job of a lane at a time, so that
   // nobody waits for more than one job of each other.

@@ -27,7 +27,12 @@ class Ledger final : public StateMachine {
 
   using Watcher = std::function<void(const Execution&)>;
   void watch(Watcher watcher) { watcher_ = std::move(watcher); }
+  /// From now on it hears nobody else.
+  void hear_only(const ClientId& client) { only_client_ = client; }
 
+  bool is_client(const ClientId& client) const override {
+    return !only_client_ || *only_client_ == client;
+  }
   Outcome execute(AgreedTime time, const ClientId& client, ByteView operation) override;
   std::vector<Buffer> snapshot() const override;
   bool restore(const std::vector<Buffer>& pieces) override;
@@ -41,6 +46,7 @@ class Ledger final : public StateMachine {
   crypto::Digest chain_;
   std::array<crypto::Digest, kPieces> ballast_;
   Watcher watcher_;
+  std::optional<ClientId> only_client_;
 };
 
 /// What the ledger answers: the index, then the chain.

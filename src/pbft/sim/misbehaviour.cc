@@ -39,6 +39,8 @@ std::string_view name_of(Mode mode) {
       return "wrong-time";
     case Mode::kForgeRequest:
       return "forge-request";
+    case Mode::kIgnoreWishes:
+      return "ignore-wishes";
     case Mode::kTwin:
       return "twin";
   }
@@ -98,6 +100,9 @@ bool Misbehaviour::hears(const Message& message) {
   if (const auto* change = std::get_if<ViewChange>(&message)) {
     view_ = std::max(view_, change->vote.view);
   }
+  const auto* status = std::get_if<Status>(&message);
+  const bool is_wish = status && (status->votes_from > View{} || status->urged > View{});
+  if (is_wish && mode_ == Mode::kIgnoreWishes) return false;
   const auto* request = std::get_if<Request>(&message);
   return !request || hears_request(*request);
 }
@@ -249,12 +254,22 @@ Certificate Misbehaviour::forge(VoteKind kind, View view, SequenceNumber number,
   return out;
 }
 
+/// To some of the others: what it wishes for, or what it says that others do.
+Status Misbehaviour::wish_for_views(Status status) {
+  if (random_.chance(1, 2)) status.votes_from = View(status.view.value + random_.between(1, 4));
+  if (random_.chance(1, 2)) status.urged = View(status.view.value + random_.between(1, 4));
+  return status;
+}
+
 std::vector<Misbehaviour::Sent> Misbehaviour::edit(ReplicaId to, const Message& message) {
   switch (mode_) {
     case Mode::kHonest:
-    case Mode::kFlood:
     case Mode::kCensor:
+    case Mode::kIgnoreWishes:
     case Mode::kTwin:
+      return {{message}};
+    case Mode::kFlood:
+      if (const auto* status = std::get_if<Status>(&message)) return {{wish_for_views(*status)}};
       return {{message}};
     case Mode::kMute:
       return {};

@@ -26,6 +26,7 @@ enum class Mode : std::uint8_t {
   kFlood,             // votes on every number, views far away, questions without end
   kWrongTime,         // proposes times far off, or going back
   kForgeRequest,      // proposes what no client signed, and vouches for it
+  kIgnoreWishes,      // leaves no view for a replica that has lost its disk
   kTwin,              // two copies of one replica, each talking to half of the others
 };
 inline constexpr Mode kModeLast = Mode::kTwin;
@@ -65,6 +66,7 @@ class Misbehaviour {
   Message edit_state(const Message& message);
   ViewChange forget_prepared(ViewChange message);
   Message forge_new_view(NewView message);
+  Status wish_for_views(Status status);
   Certificate forge(VoteKind kind, View view, SequenceNumber number, const crypto::Digest& digest);
   crypto::Digest random_digest();
   void remember(const Message& message);

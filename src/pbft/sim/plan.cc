@@ -20,9 +20,9 @@ struct Weight {
 std::vector<Weight> weights_of(std::string_view scenario) {
   using enum FaultKind;
   if (scenario == "crashes") {
-    return {{kLoss, 60, 1},      {kDuplicates, 50, 1},  {kLatency, 70, 1},  {kClocks, 50, 1},
-            {kCrash, 90, 12},    {kKillPrimary, 50, 6}, {kPowerCut, 80, 6}, {kPartition, 40, 3},
-            {kOneWayCut, 30, 3}, {kSlowDisk, 60, 4}};
+    return {{kLoss, 60, 1},      {kDuplicates, 50, 1},  {kLatency, 70, 1},   {kClocks, 50, 1},
+            {kCrash, 90, 12},    {kKillPrimary, 50, 6}, {kPowerCut, 80, 6},  {kPartition, 40, 3},
+            {kOneWayCut, 30, 3}, {kSlowDisk, 60, 4},    {kClocksBack, 20, 1}};
   }
   if (scenario == "byzantine") {
     return {{kMisbehave, 100, 1}, {kLoss, 50, 1},     {kDuplicates, 50, 1},  {kLatency, 70, 1},
@@ -39,8 +39,8 @@ std::vector<Weight> weights_of(std::string_view scenario) {
   if (scenario == "views") return {{kKillPrimary, 100, 600}, {kMisbehave, 20, 1}};
   if (scenario == "slow-network") return {{kLatency, 100, 1}, {kCrash, 30, 2}};
   if (scenario == "rollback") {
-    return {{kLoss, 30, 1},     {kDuplicates, 30, 1}, {kLatency, 50, 1},  {kPartition, 40, 3},
-            {kRollback, 90, 3}, {kWipe, 50, 1},       {kOneWayCut, 40, 3}};
+    return {{kMisbehave, 50, 1}, {kLoss, 30, 1},     {kDuplicates, 30, 1}, {kLatency, 50, 1},
+            {kPartition, 40, 3}, {kRollback, 90, 3}, {kWipe, 50, 1},       {kOneWayCut, 40, 3}};
   }
   if (scenario == "stop") {
     return {{kStop, 100, 1}, {kMisbehave, 30, 1}, {kLoss, 40, 1},       {kLatency, 50, 1},
@@ -49,7 +49,7 @@ std::vector<Weight> weights_of(std::string_view scenario) {
   return {{kMisbehave, 50, 1}, {kLoss, 50, 1},      {kDuplicates, 50, 1},  {kLatency, 60, 1},
           {kClocks, 30, 1},    {kCrash, 40, 6},     {kKillPrimary, 40, 4}, {kPowerCut, 25, 2},
           {kPartition, 30, 2}, {kOneWayCut, 30, 3}, {kSlowDisk, 30, 3},    {kRollback, 15, 2},
-          {kWipe, 10, 1}};
+          {kWipe, 10, 1},      {kClocksBack, 10, 1}};
 }
 
 std::string_view name_of(FaultKind kind) {
@@ -64,6 +64,8 @@ std::string_view name_of(FaultKind kind) {
       return "latency";
     case FaultKind::kClocks:
       return "clocks";
+    case FaultKind::kClocksBack:
+      return "clocks-back";
     case FaultKind::kCrash:
       return "crash";
     case FaultKind::kKillPrimary:
@@ -103,6 +105,9 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
       if (plan.scenario == "session-keys" && random.chance(1, 2)) {
         out.lot = static_cast<std::uint64_t>(Mode::kForgeRequest);
       }
+      if (plan.scenario == "rollback" && random.chance(1, 2)) {
+        out.lot = static_cast<std::uint64_t>(Mode::kIgnoreWishes);
+      }
       break;
     case FaultKind::kLoss:
       out.at = {};
@@ -120,11 +125,11 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
       out.at = {};
       break;
     case FaultKind::kRollback:
-      out.seat = plan.bad[random.below(plan.bad.size())];
+      out.seat = plan.forgetful[random.below(plan.forgetful.size())];
       out.lasts = between(random, milliseconds(1), std::min<Duration>(out.at, seconds(3)));
       break;
     case FaultKind::kWipe:
-      out.seat = plan.bad[random.below(plan.bad.size())];
+      out.seat = plan.forgetful[random.below(plan.forgetful.size())];
       break;
     case FaultKind::kKillPrimary:
       // One is back before the next view has begun.
@@ -135,16 +140,27 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
     case FaultKind::kPartition:
     case FaultKind::kOneWayCut:
     case FaultKind::kSlowDisk:
+    case FaultKind::kClocksBack:
     case FaultKind::kStop:
       break;
   }
   return out;
 }
 
+/// Who lies and who forgets: all of `bad` do whatever is planned, but nobody both. So of two of
+/// them each may do one thing.
+void share_out(const std::vector<std::size_t>& bad, Random& random, Plan& plan) {
+  plan.liars = plan.forgetful = bad;
+  if (bad.size() < 2 || random.chance(1, 2)) return;
+  plan.liars.resize(1);
+  plan.forgetful.erase(plan.forgetful.begin());
+}
+
 WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random& random) {
   WorldOptions out{.seed = seed};
   out.faults = static_cast<std::uint32_t>(random.chance(3, 4) ? 1 : 2);
   out.clients = static_cast<std::uint32_t>(random.between(3, kClientsMax));
+  out.vacant = random.chance(1, 6) ? 1 : 0;
   out.has_real_signatures = seed % 50 == 0;
   out.has_encoded_messages = seed % 10 == 0;
   out.has_link_hints = random.chance(1, 2);
@@ -217,7 +233,7 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   Random random(seed);
   Plan out{.scenario = std::string(scenario), .seed = seed};
   out.world = choose_world(scenario, seed, random);
-  const std::size_t seats = 3 * out.world.faults + 1;
+  const std::size_t seats = 3 * out.world.faults + 1 - out.world.vacant;
   std::vector<std::size_t> order;
   for (std::size_t i = 0; i < seats; ++i) order.push_back(i);
   random.shuffle(order);
@@ -227,12 +243,14 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   if (scenario == "session-keys") out.has_hostile_client = true;
   out.is_calm = scenario == "session-keys" && random.chance(1, 2);
   if (out.is_calm && seed % 2 == 1) make_narrow(out.world);
-  if (!out.is_calm) out.bad.assign(order.begin(), order.begin() + out.world.faults);
+  order.resize(out.is_calm ? 0 : out.world.faults - out.world.vacant);
+  share_out(order, random, out);
   if (scenario == "slow-network") out.safety_time = seconds(2);
   out.story = "f=" + std::to_string(out.world.faults) +
               " k=" + std::to_string(out.world.settings.group.checkpoint_interval) +
-              " l=" + std::to_string(out.world.settings.group.window) + " bad=";
-  for (const std::size_t seat : out.bad) out.story += std::to_string(seat) + ",";
+              " l=" + std::to_string(out.world.settings.group.window) +
+              " vacant=" + std::to_string(out.world.vacant) + " bad=";
+  for (const std::size_t seat : order) out.story += std::to_string(seat) + ",";
   const bool has_session_keys =
       out.world.settings.group.request_authentication == RequestAuthentication::kSessionKeys;
   if (has_session_keys) out.story += " session-keys";
@@ -245,7 +263,11 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
     if (!random.chance(weight.percent, 100)) continue;
     // What lies is not judged by what it forgets too.
     const bool is_of_disk = weight.kind == FaultKind::kRollback || weight.kind == FaultKind::kWipe;
-    if (is_of_disk && is_lying) continue;
+    const bool is_of_bad = is_of_disk || weight.kind == FaultKind::kMisbehave;
+    if (is_of_bad && order.empty()) continue;
+    if (is_of_disk && is_lying && out.liars == out.forgetful) continue;
+    const bool is_of_others = weight.kind == FaultKind::kMisbehave && scenario == "rollback";
+    if (is_of_others && out.liars == out.forgetful) continue;
     const std::uint64_t count = random.between(1, weight.count_max);
     for (std::uint64_t i = 0; i < count; ++i) {
       out.faults.push_back(choose_fault(weight.kind, out, random));

@@ -16,6 +16,7 @@ enum class FaultKind : std::uint8_t {
   kDuplicates,   // the lot is per mille
   kLatency,      // the lot is the longest, in milliseconds
   kClocks,       // everybody's clock is off by up to 2 seconds
+  kClocksBack,   // everybody's clock is set back by more than the bound
   kCrash,        // one replica
   kKillPrimary,  // whoever is primary then
   kPowerCut,     // everybody at once
@@ -40,8 +41,10 @@ struct Plan {
   std::string scenario;
   std::uint64_t seed = 1;
   WorldOptions world;
-  /// At most F replicas, which lie, or lose what was durable.
-  std::vector<std::size_t> bad;
+  /// Replicas that lie, and replicas that lose what was durable: at most F, vacant seats with them.
+  /// The same ones unless some of each are planned.
+  std::vector<std::size_t> liars;
+  std::vector<std::size_t> forgetful;
   std::vector<Fault> faults;
   Duration safety_time = std::chrono::seconds(12);
   Duration pause_max = std::chrono::milliseconds(60);  // of a client between two operations
@@ -65,7 +68,8 @@ inline constexpr Scenario kScenarios[] = {
     {"primaries", "one primary after the other is killed"},
     {"views", "hundreds of primaries are killed, as fast as views change"},
     {"slow-network", "messages take longer than the first time-out"},
-    {"rollback", "F replicas lose their disks or parts of them; the others stay up"},
+    {"rollback",
+     "F replicas lose their disks or parts of them, or one lies instead; the others stay up"},
     {"session-keys",
      "a client is right to some replicas and wrong to others; alone, or liars help"},
     {"stop", "the group ends, whatever else happens"},

@@ -49,13 +49,17 @@ class Run {
  private:
   std::vector<bool> bad_seats() const {
     std::vector<bool> out(3 * plan_.world.faults + 1);
-    for (const std::size_t seat : plan_.bad) out[seat] = true;
+    for (const std::size_t seat : plan_.liars) out[seat] = true;
+    for (const std::size_t seat : plan_.forgetful) out[seat] = true;
     return out;
   }
-  /// Bad replicas of a plan in which nobody lies: they are judged as soon as they vote again.
+  /// Those who forget and do not lie, while the others stay up: they are judged as soon as they
+  /// vote again.
   std::vector<bool> mended_seats() const {
-    if (plan_.scenario != "rollback") return std::vector<bool>(3 * plan_.world.faults + 1);
-    return bad_seats();
+    std::vector<bool> out(3 * plan_.world.faults + 1);
+    if (plan_.scenario != "rollback") return out;
+    for (const std::size_t seat : plan_.forgetful) out[seat] = true;
+    return out;
   }
   bool is_over() const { return !checkers_.violation().empty(); }
 
@@ -98,8 +102,7 @@ class Run {
       return make_request(RequestNumber(number), operation.take());
     };
     const std::uint64_t now = world_.wall().value * 1000;
-    const std::uint64_t number =
-        random_.chance(1, 6) ? now + 3'600'000'000U : now + random_.below(1000);
+    const std::uint64_t number = now + (random_.chance(1, 4) ? far_ahead() : random_.below(1000));
     for (std::size_t seat = 0; seat < world_.seat_count(); ++seat) {
       if (random_.chance(1, 3)) continue;
       world_.send_raw(0, seat, request(number, random_.below(3) + number));
@@ -156,7 +159,7 @@ class Run {
   void be_right_to_some() {
     const std::uint64_t now = world_.wall().value * 1000;
     if (hostile_number_ == 0 || random_.chance(1, 2)) hostile_number_ = now + random_.below(1000);
-    const std::uint64_t number = random_.chance(1, 20) ? now + 3'600'000'000U : hostile_number_;
+    const std::uint64_t number = random_.chance(1, 10) ? now + far_ahead() : hostile_number_;
     const std::uint64_t operations = random_.chance(1, 3) ? 2 : 1;
     std::vector<bool> convinced = choose_convinced(0);
     for (std::size_t seat = 0; seat < world_.seat_count(); ++seat) {
@@ -189,6 +192,12 @@ class Run {
     return hostile_sessions_->authenticate(number, Buffer(std::move(operation)));
   }
 
+  /// About where numbers are refused, or far beyond.
+  std::uint64_t far_ahead() {
+    const std::uint64_t limit = plan_.world.settings.group.number_ahead_max_ms * 1000;
+    return random_.chance(1, 2) ? limit - 12'000'000 + random_.below(14'000'000) : 60 * limit;
+  }
+
   const crypto::SecretKey& hostile_key() {
     if (!hostile_) {
       const crypto::Digest seed = crypto::Hasher("hostile").update_u64(plan_.seed).finish();
@@ -207,8 +216,8 @@ class Run {
     Random random(fault.lot);
     switch (fault.kind) {
       case FaultKind::kMisbehave:
-        for (const std::size_t bad : plan_.bad) {
-          world_.misbehave(bad, static_cast<Mode>(fault.lot));
+        for (const std::size_t liar : plan_.liars) {
+          world_.misbehave(liar, static_cast<Mode>(fault.lot));
         }
         return;
       case FaultKind::kLoss:
@@ -228,6 +237,13 @@ class Run {
           world_.set_clock_offset(i, static_cast<std::int64_t>(random.below(4000)) - 2000);
         }
         return;
+      case FaultKind::kClocksBack: {
+        const auto back = static_cast<std::int64_t>(random.between(14'000, 40'000));
+        for (std::size_t i = 0; i < world_.seat_count(); ++i) {
+          world_.set_clock_offset(i, static_cast<std::int64_t>(random.below(4000)) - 2000 - back);
+        }
+        return;
+      }
       case FaultKind::kCrash:
         return crash(seat, fault.lasts);
       case FaultKind::kKillPrimary:

@@ -388,7 +388,7 @@ void World::deliver(std::size_t from_seat, std::size_t to_core, const Verified<M
   Core& core = cores_[to_core];
   if (!core.replica || !core.misbehaviour.hears(*message)) return;
   note(4, from_seat * 1000 + core.seat, message->index());
-  if (watchers_.delivered) watchers_.delivered(from_seat, *message);
+  if (watchers_.delivered) watchers_.delivered(from_seat, core.seat, *message);
   if (story_max_ > 0) {
     tell(std::to_string(from_seat) + " -> " + std::to_string(core.seat) + " " + describe(*message));
   }

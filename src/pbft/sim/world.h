@@ -100,7 +100,7 @@ class World {
     /// What a core sends, before misbehaviour edits it.
     std::function<void(std::size_t seat, const Message&)> sent;
     /// Somebody takes it, a liar perhaps.
-    std::function<void(std::size_t from_seat, const Message&)> delivered;
+    std::function<void(std::size_t from_seat, std::size_t to_seat, const Message&)> delivered;
     std::function<void(std::size_t seat, const Execution&)> execution;
     std::function<void(std::size_t seat, const Executed&)> executed;
     std::function<void(std::size_t seat, const Evidence&)> evidence;
