@@ -176,6 +176,7 @@ class LiveClient final : public ClientHost {
       case pbft::Reply::Status::kExecuted:
         outcome.status = Outcome::Status::kExecuted;
         break;
+      case pbft::Reply::Status::kNotAClient:
       case pbft::Reply::Status::kNumberAhead:
         outcome.status = Outcome::Status::kRefused;
         break;

@@ -127,6 +127,9 @@ class LiveHost final : public ReplicaHost {
   std::uint16_t port() const override { return port_; }
 
   Status<Explained> run() override {
+    if (driver_->replica().has_unreadable_records()) {
+      say("the records on disk make no sense and are erased: it begins as with an empty disk");
+    }
     start_links();
     driver_->start();
     say("serving");

@@ -154,6 +154,10 @@ bool ServiceHost::open_group(const service::OpenGroup& wanted) {
   log_info("has a seat in the configuration service",
            {{"epoch", std::to_string(participant_.configuration().number().epoch.value)},
             {"seat", std::to_string(wanted.seat.value)}});
+  if (driver_->replica().has_unreadable_records()) {
+    log_error("the records of the seat make no sense and are erased: is the disk failing?",
+              {{"epoch", std::to_string(participant_.configuration().number().epoch.value)}});
+  }
   driver_->start();
   return true;
 }

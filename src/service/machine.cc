@@ -36,13 +36,17 @@ pbft::StateMachine::Outcome Machine::execute(pbft::AgreedTime time, const pbft::
   now_ms_ = time.value;
   Answer answer = Answer::kRefused;
   const auto decoded = decode_operation(operation);
-  if (decoded && configuration_->node_index(client)) {
+  if (decoded && is_client(client)) {
     const Asker asker{
         .node = client,
         .is_member = member_of(client) != nullptr || is_planted(Bug::kNonMembersWordCounts)};
     answer = std::visit([&](const auto& one) { return on(asker, one); }, *decoded);
   }
   return {.result = {static_cast<std::uint8_t>(answer)}, .is_stop = state_.phase == Phase::kSealed};
+}
+
+bool Machine::is_client(const pbft::ClientId& client) const {
+  return configuration_->node_index(client).has_value();
 }
 
 std::vector<Buffer> Machine::snapshot() const {

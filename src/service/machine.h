@@ -25,6 +25,8 @@ class Machine final : public pbft::StateMachine {
           const crypto::SignatureScheme& scheme);
 
   Outcome execute(pbft::AgreedTime time, const pbft::ClientId& client, ByteView operation) override;
+  /// Every node of the configuration, and nobody else.
+  bool is_client(const pbft::ClientId& client) const override;
   std::vector<Buffer> snapshot() const override;
   bool restore(const std::vector<Buffer>& pieces) override;
 
