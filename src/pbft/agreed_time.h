@@ -20,7 +20,7 @@ class AgreedClock {
  public:
   AgreedTime last_executed() const { return last_; }
 
-  /// What a primary whose clock shows `wall` proposes.
+  /// What a primary whose clock shows `wall` proposes; what is ahead is ahead of that.
   AgreedTime propose(AgreedTime wall) const { return std::max(wall, last_); }
 
   /// Whether a backup whose clock shows `wall` may prepare it. Differs from what execution makes of

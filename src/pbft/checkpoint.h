@@ -49,7 +49,7 @@ class CheckpointStore {
   const Buffer* find_manifest(const crypto::Digest& digest) const;
   const Buffer* find_chunk(const crypto::Digest& digest) const;
   /// Forgets what is older than the one before `stable`. Returns the numbers that were forgotten
-  /// and the pieces that nothing refers to any more.
+  /// and the pieces that nothing refers to any more. Requires: `stable` is here.
   struct Forgotten {
     std::vector<SequenceNumber> numbers;
     std::vector<crypto::Digest> chunks;

@@ -66,7 +66,8 @@ class Log {
   /// together they prove that their replica is faulty.
   static std::optional<Vote> add_vote(Slot& slot, const Vote& vote);
 
-  /// Pre-prepare and 2F prepares for what is proposed in its view [CL99 §4.2: prepared].
+  /// Pre-prepare and 2F prepares for what is proposed in its view [CL99 §4.2: prepared]. Requires:
+  /// no prepare of the view's primary was added (verify.h lets none pass).
   std::optional<Certificate> prepared_certificate(const Slot& slot) const;
   /// 2F+1 commits of one view for one digest, whatever is proposed here: they convince anybody
   /// [CL99 §4.2: committed-local].

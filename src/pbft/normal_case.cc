@@ -55,10 +55,11 @@ void Replica::take_request(Now now, const Request& request, bool is_from_client,
 }
 
 /// A backup waits for nothing that a correct primary may refuse, whose clock may be behind its own
-/// by the bound: or a client whose number is far ahead ends views in which nobody is faulty.
+/// by the bound: or a client whose number is far ahead ends views in which nobody is faulty. Where
+/// clocks were set back, agreed time counts, which clients' numbers were near before.
 AgreedTime Replica::latest_time_for_numbers(Now now) const {
-  if (is_primary()) return now.wall;
-  return AgreedTime(now.wall.value - std::min(now.wall.value, settings_.clock_bound_ms));
+  const std::uint64_t bound = is_primary() ? 0 : settings_.clock_bound_ms;
+  return clock_.propose(AgreedTime(now.wall.value - std::min(now.wall.value, bound)));
 }
 
 bool Replica::is_done(const Request& request) const {

@@ -294,6 +294,7 @@ TEST(NormalCase, TimeFarFromTheOwnClockIsNotPrepared) {  // design 8.1
 TEST(NormalCase, ClocksThatWereSetBackStopNothing) {
   Settings settings = test_settings();
   settings.clock_bound_ms = 100;
+  settings.group.number_ahead_max_ms = 200;
   TestReplica backup(1, settings);
   backup.commit(0, 1, test_batch({test_request("a", 1)}, 5000));  // the clock shows 1000 now
   const auto is_prepared = [&](std::uint64_t number, std::uint64_t time) {
@@ -303,6 +304,9 @@ TEST(NormalCase, ClocksThatWereSetBackStopNothing) {
   };
   EXPECT_FALSE(is_prepared(2, 5001));
   EXPECT_TRUE(is_prepared(2, 5000));
+  // Numbers that were near agreed time are not far ahead now.
+  backup.ask(test_request("b", 5'100'000));
+  EXPECT_EQ(backup->pending_count(), 1U);
 }
 
 // ---- [CL99 §4.3] Checkpoints ----

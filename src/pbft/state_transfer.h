@@ -34,7 +34,7 @@ class StateTransfer {
   /// When ask() has something to do again though nothing came.
   Instant next_deadline() const;
 
-  /// Something that was not asked for is dropped.
+  /// What was not asked for and is not missing is dropped.
   void on_manifest(const Buffer& manifest);
   void on_chunk(const Buffer& chunk);
 

@@ -57,7 +57,7 @@ void Checkers::on_execution(std::size_t seat, const Execution& execution) {
   }
   // The bound, and what clocks of correct replicas may differ.
   const std::uint64_t bound = world_.options().settings.clock_bound_ms + 10'000;
-  const std::uint64_t wall = world_.wall().value;
+  const std::uint64_t wall = world_.latest_wall().value;
   if (execution.time.value > wall + bound) fail(who + " executes at a time that is not yet");
   executed_at_[what] = execution.index;
   executions_.push_back(execution);

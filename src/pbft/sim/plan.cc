@@ -105,7 +105,7 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
       if (plan.scenario == "session-keys" && random.chance(1, 2)) {
         out.lot = static_cast<std::uint64_t>(Mode::kForgeRequest);
       }
-      if (plan.scenario == "rollback" && random.chance(1, 2)) {
+      if (plan.scenario == "rollback" && random.chance(2, 3)) {
         out.lot = static_cast<std::uint64_t>(Mode::kIgnoreWishes);
       }
       break;
@@ -151,14 +151,15 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
 /// them each may do one thing.
 void share_out(const std::vector<std::size_t>& bad, Random& random, Plan& plan) {
   plan.liars = plan.forgetful = bad;
-  if (bad.size() < 2 || random.chance(1, 2)) return;
+  if (bad.size() < 2 || random.chance(1, 3)) return;
   plan.liars.resize(1);
   plan.forgetful.erase(plan.forgetful.begin());
 }
 
 WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random& random) {
   WorldOptions out{.seed = seed};
-  out.faults = static_cast<std::uint32_t>(random.chance(3, 4) ? 1 : 2);
+  // Where one may lie and another forget, more often both.
+  out.faults = static_cast<std::uint32_t>(random.chance(scenario == "rollback" ? 2 : 3, 4) ? 1 : 2);
   out.clients = static_cast<std::uint32_t>(random.between(3, kClientsMax));
   out.vacant = random.chance(1, 6) ? 1 : 0;
   out.has_real_signatures = seed % 50 == 0;

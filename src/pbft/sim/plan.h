@@ -16,7 +16,7 @@ enum class FaultKind : std::uint8_t {
   kDuplicates,   // the lot is per mille
   kLatency,      // the lot is the longest, in milliseconds
   kClocks,       // everybody's clock is off by up to 2 seconds
-  kClocksBack,   // everybody's clock is set back by more than the bound
+  kClocksBack,   // everybody's clock, clients' too, is set back by far more than the bound
   kCrash,        // one replica
   kKillPrimary,  // whoever is primary then
   kPowerCut,     // everybody at once

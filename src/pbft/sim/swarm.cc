@@ -237,13 +237,9 @@ class Run {
           world_.set_clock_offset(i, static_cast<std::int64_t>(random.below(4000)) - 2000);
         }
         return;
-      case FaultKind::kClocksBack: {
-        const auto back = static_cast<std::int64_t>(random.between(14'000, 40'000));
-        for (std::size_t i = 0; i < world_.seat_count(); ++i) {
-          world_.set_clock_offset(i, static_cast<std::int64_t>(random.below(4000)) - 2000 - back);
-        }
-        return;
-      }
+      case FaultKind::kClocksBack:
+        // Longer than the run: agreed time stands still to the end.
+        return world_.set_clocks_back(seconds(random.between(600, 3600)));
       case FaultKind::kCrash:
         return crash(seat, fault.lasts);
       case FaultKind::kKillPrimary:

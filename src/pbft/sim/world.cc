@@ -70,7 +70,8 @@ World::World(const WorldOptions& options)
 
 AgreedTime World::wall() const {
   return AgreedTime(kWallAtStart +
-                    static_cast<std::uint64_t>(now_.time_since_epoch().count() / 1000));
+                    static_cast<std::uint64_t>(now_.time_since_epoch().count() / 1000) -
+                    static_cast<std::uint64_t>(clocks_back_.count() / 1000));
 }
 
 Now World::now_of(const Core& core) const {

@@ -60,6 +60,8 @@ class World {
   Instant now() const { return now_; }
   /// What a clock that is right shows.
   AgreedTime wall() const;
+  /// The latest that one ever showed.
+  AgreedTime latest_wall() const { return std::max(wall(), wall_before_); }
   ClientId client_id(std::size_t client) const { return clients_[client].key.public_key(); }
   /// Nothing while it is down. Of a twin: the first copy.
   const Replica* replica(std::size_t seat) const { return cores_[seat].replica.get(); }
@@ -86,6 +88,11 @@ class World {
   void set_sync_max(std::size_t seat, Duration longest) { cores_[seat].sync_max = longest; }
   /// Its clock shows so much more or less than others.
   void set_clock_offset(std::size_t seat, std::int64_t ms) { cores_[seat].clock_offset_ms = ms; }
+  /// All clocks were wrong till now, clients' too.
+  void set_clocks_back(Duration by) {
+    wall_before_ = latest_wall();
+    clocks_back_ += by;
+  }
 
   // ---- Work ----
   using Done = std::function<void(const Finish&)>;
@@ -189,6 +196,8 @@ class World {
   std::shared_ptr<const Group> group_;
   Verifier verifier_;
   Instant now_{};
+  Duration clocks_back_{};
+  AgreedTime wall_before_;  // clocks were last set back
   std::priority_queue<Event> events_;
   std::vector<Action> actions_;  // by Event::action
   std::vector<std::size_t> free_actions_;
