@@ -6,7 +6,12 @@ namespace rosebud::pbft {
 
 Client::Client(crypto::SecretKey key, std::shared_ptr<const Group> group,
                const crypto::SignatureScheme& scheme, ClientSettings settings)
-    : key_(std::move(key)), group_(std::move(group)), scheme_(&scheme), settings_(settings) {
+    : key_(std::move(key)),
+      group_(std::move(group)),
+      scheme_(&scheme),
+      settings_(settings),
+      floors_(group_->seat_count()),
+      is_link_down_(group_->seat_count()) {
   if (settings_.request_authentication == RequestAuthentication::kSessionKeys) {
     sessions_.emplace(*group_, key_, scheme);
   }
@@ -26,13 +31,14 @@ void Client::begin_next(Now now, ClientEffects& out) {
   Waiting next = std::move(waiting_.front());
   waiting_.pop_front();
   // Greater than all before, of an earlier life too, as long as the clock does not go back.
-  last_number_ = RequestNumber(std::max(last_number_.value + 1, now.wall.value * 1000));
+  last_number_ =
+      std::max({last_number_.next(), RequestNumber(now.wall.value * 1000), floor().next()});
   current_ = Current{.id = next.id,
                      .request = authenticate(std::move(next.operation)),
                      .replies = {},
                      .deadline = now.instant + settings_.reply_timeout};
   current_->replies.resize(group_->seat_count());
-  if (sessions_) return send_to_all(out);
+  if (sessions_ || is_link_down_[believed_primary().value]) return send_to_all(out);
   out.push_back(SendRequest{believed_primary(), current_->request});
 }
 
@@ -48,7 +54,11 @@ void Client::send_to_all(ClientEffects& out) const {
 }
 
 void Client::on_reply(Now now, ReplicaId from, const Reply& reply, ClientEffects& out) noexcept {
-  if (!current_ || !group_->is_member(from) || reply.number != current_->request.number) return;
+  if (!group_->is_member(from)) return;
+  if (reply.status == Reply::Status::kNumberForgotten) {
+    floors_[from.value] = std::max(floors_[from.value], reply.floor);
+  }
+  if (!current_ || reply.number != current_->request.number) return;
   current_->replies[from.value] = reply;
   const auto is_equal = [&](const std::optional<Reply>& other) {
     return other && other->status == reply.status && other->result == reply.result;
@@ -58,7 +68,6 @@ void Client::on_reply(Now now, ReplicaId from, const Reply& reply, ClientEffects
     return;
   }
   learn_view(current_->replies);
-  learn_floor(now, reply);
   out.push_back(Finish{current_->id, reply.status, reply.result});
   begin_next(now, out);
 }
@@ -75,19 +84,17 @@ void Client::learn_view(const std::vector<std::optional<Reply>>& replies) {
   }
 }
 
-/// Of those who refuse the number one is correct; the greatest floor of all is above its own. A
-/// liar gets no further than numbers may be ahead.
-void Client::learn_floor(Now now, const Reply& outcome) {
-  if (outcome.status != Reply::Status::kNumberForgotten) return;
-  const RequestNumber highest((now.wall.value + settings_.number_ahead_max_ms) * 1000);
-  for (const auto& one : current_->replies) {
-    if (!one || one->status != outcome.status) continue;
-    last_number_ = std::max(last_number_, std::min(one->floor, highest));
-  }
+/// The greatest that F+1 replicas have spoken of: a correct one refuses up to there, or further.
+RequestNumber Client::floor() const {
+  std::vector<RequestNumber> floors = floors_;
+  std::ranges::sort(floors, std::greater());
+  return floors[group_->weak_quorum() - 1];
 }
 
-void Client::on_link_lost(Now now, ReplicaId peer, ClientEffects& out) noexcept {
-  if (!current_ || peer != believed_primary()) return;
+void Client::on_link(Now now, ReplicaId peer, bool is_up, ClientEffects& out) noexcept {
+  if (!group_->is_member(peer)) return;
+  is_link_down_[peer.value] = !is_up;
+  if (is_up || !current_ || peer != believed_primary()) return;
   current_->deadline = now.instant + settings_.reply_timeout;
   send_to_all(out);
 }

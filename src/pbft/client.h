@@ -3,8 +3,8 @@
 // No I/O, clock, thread or exception. One request is under way at a time, others wait in order: the
 // group remembers one number per client. Whoever wants more in flight takes more keys.
 //
-//   submit ─▶ primary (session keys: all) ──reply_timeout──▶ all, again and again ──F+1 equal
-//   replies──▶ Finish
+//   submit ─▶ primary (session keys, or no link: all) ──reply_timeout──▶ all, again and again
+//          ──F+1 equal replies──▶ Finish
 #pragma once
 
 #include <deque>
@@ -22,8 +22,6 @@ struct ClientSettings {
   /// The group's setting. With session keys every request goes to all replicas at once, since they
   /// have to vouch for it.
   RequestAuthentication request_authentication = RequestAuthentication::kSignature;
-  /// The group's setting: what replicas say of a floor is believed up to here.
-  std::uint64_t number_ahead_max_ms = GroupSettings{}.number_ahead_max_ms;
 };
 
 /// Names one submission of one client.
@@ -37,8 +35,8 @@ struct Finish {
   SubmissionId id;
   /// kExecuted: with the result. kNumberForgotten: the group has forgotten this client, or knows a
   /// greater number of it; whether the request was executed is unknown when it was sent long ago.
-  /// What is submitted next has a number that is new to the group. kNumberAhead: not executed.
-  /// kNotAClient: the service does not hear this client.
+  /// Numbers of what is submitted next are above it. kNumberAhead: not executed. kNotAClient: F+1
+  /// replicas say that the service does not hear this client, as far as they have got.
   Reply::Status status = Reply::Status::kExecuted;
   Buffer result;
 };
@@ -55,8 +53,9 @@ class Client {
   SubmissionId submit(Now now, Buffer operation, ClientEffects& out) noexcept;
   /// From a replica; the link proves which.
   void on_reply(Now now, ReplicaId from, const Reply& reply, ClientEffects& out) noexcept;
-  /// A hint: the connection to a replica broke. If it was the primary's, all are asked at once.
-  void on_link_lost(Now now, ReplicaId peer, ClientEffects& out) noexcept;
+  /// A hint: the connection to a replica broke, or is there again. Of the primary's without one
+  /// nothing is expected: all are asked at once, for what is under way and for what comes next.
+  void on_link(Now now, ReplicaId peer, bool is_up, ClientEffects& out) noexcept;
   /// Nobody wants the outcome of what is under way any more; it may still be executed.
   void give_up(Now now, ClientEffects& out) noexcept;
   void on_time(Now now, ClientEffects& out) noexcept;
@@ -83,7 +82,7 @@ class Client {
   Request authenticate(Buffer operation) const;
   void send_to_all(ClientEffects& out) const;
   void learn_view(const std::vector<std::optional<Reply>>& replies);
-  void learn_floor(Now now, const Reply& outcome);
+  RequestNumber floor() const;
 
   crypto::SecretKey key_;
   std::shared_ptr<const Group> group_;
@@ -95,6 +94,8 @@ class Client {
   RequestNumber last_number_;
   std::deque<Waiting> waiting_;
   std::optional<Current> current_;
+  std::vector<RequestNumber> floors_;  // by replica: the greatest that it spoke of
+  std::vector<bool> is_link_down_;     // by replica; nobody said so: it is there
 };
 
 }  // namespace rosebud::pbft

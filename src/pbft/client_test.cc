@@ -36,6 +36,17 @@ struct ClientTest : testing::Test {
         {.view = View(view), .number = number, .result = Buffer::copy_of(as_bytes(result))}, out);
     return out;
   }
+  std::optional<Finish> refuse(std::size_t from, RequestNumber number, std::uint64_t floor) {
+    ClientEffects out;
+    client.on_reply(now, id(from),
+                    {.view = {},
+                     .number = number,
+                     .status = Reply::Status::kNumberForgotten,
+                     .result = {},
+                     .floor = RequestNumber(floor)},
+                    out);
+    return finish(out);
+  }
 };
 
 TEST_F(ClientTest, AsksThePrimaryFirstAndEverybodyAfterATimeout) {
@@ -85,36 +96,47 @@ TEST_F(ClientTest, LearnsTheViewThatACorrectReplicaIsIn) {
 TEST_F(ClientTest, ALostLinkToThePrimaryIsNotWaitedFor) {
   submit();
   ClientEffects out;
-  client.on_link_lost(now, id(2), out);
+  client.on_link(now, id(2), false, out);
   EXPECT_TRUE(out.empty());
-  client.on_link_lost(now, id(0), out);
+  client.on_link(now, id(0), false, out);
   EXPECT_EQ(sent(out).size(), 4U);
 }
 
-TEST_F(ClientTest, AfterARefusedNumberItTakesOneAboveTheFloor) {
+TEST_F(ClientTest, APrimaryWithoutALinkIsNotAskedAlone) {
+  ClientEffects out;
+  client.on_link(now, id(0), false, out);
+  EXPECT_TRUE(out.empty());
+  client.submit(now, Buffer::copy_of(as_bytes("op")), out);
+  EXPECT_EQ(sent(out).size(), 4U);
+  client.give_up(now, out);
+  client.on_link(now, id(0), true, out);
+  out.clear();
+  client.submit(now, Buffer::copy_of(as_bytes("op")), out);
+  EXPECT_EQ(sent(out).size(), 1U);
+}
+
+TEST_F(ClientTest, AfterARefusedNumberItTakesOneAboveTheFloorOfFPlusOne) {
   const std::uint64_t now_us = now.wall.value * 1000;
-  const auto refuse = [&](std::size_t from, RequestNumber number, std::uint64_t floor) {
-    ClientEffects out;
-    client.on_reply(now, id(from),
-                    {.view = {},
-                     .number = number,
-                     .status = Reply::Status::kNumberForgotten,
-                     .result = {},
-                     .floor = RequestNumber(floor)},
-                    out);
-    return finish(out);
-  };
   const RequestNumber first = submit().number;
   EXPECT_FALSE(refuse(1, first, now_us + 500));
   const auto done = refuse(2, first, now_us + 700);
   ASSERT_TRUE(done);
   EXPECT_EQ(done->status, Reply::Status::kNumberForgotten);
   const RequestNumber second = submit().number;
-  EXPECT_EQ(second, RequestNumber(now_us + 701));
-  // A liar gets it no further than numbers may be ahead.
+  EXPECT_EQ(second, RequestNumber(now_us + 501));
+  refuse(0, first, now_us + 600);  // late
   refuse(1, second, now_us + 800);
-  refuse(3, second, ~std::uint64_t{0});
-  EXPECT_EQ(submit().number.value, now_us + ClientSettings{}.number_ahead_max_ms * 1000 + 1);
+  refuse(3, second, ~std::uint64_t{0});  // a liar
+  EXPECT_EQ(submit().number, RequestNumber(now_us + 801));
+}
+
+TEST_F(ClientTest, ALiarThatIsTheFirstToRefuseIsOutvotedTheNextTime) {
+  const std::uint64_t hour_us = 3'600'000'000;  // the clock was set back by so much
+  const RequestNumber first = submit().number;
+  refuse(3, first, 0);
+  refuse(1, first, hour_us);
+  refuse(2, first, hour_us);
+  EXPECT_EQ(submit().number, RequestNumber(hour_us + 1));
 }
 
 TEST_F(ClientTest, WhatWasGivenUpMakesRoomForTheNext) {

@@ -5,7 +5,6 @@
 // lacks it, and one that is far away takes no memory [CL99 §5.2 of the technical report; the OSDI
 // paper only says that messages are sent again].
 #include <algorithm>
-#include <functional>
 
 #include "pbft/records.h"
 #include "pbft/replica.h"
@@ -28,7 +27,7 @@ Status Replica::status() const {
              .executed = executed_,
              .silent_until = silent_until_ > log_.low() ? silent_until_ : SequenceNumber{},
              .votes_from = votes_from_ > view_ ? votes_from_ : View{},
-             .urged = urged_[identity_.self.value] > view_ ? urged_[identity_.self.value] : View{}};
+             .is_urging = urged_[identity_.self.value] == view_};
   for (std::uint32_t i = 0; i < 32; ++i) {
     const Slot* slot = log_.find(SequenceNumber(executed_.value + 1 + i));
     if (!slot || !slot->proposal || slot->proposal->vote.view != view_) continue;
@@ -105,7 +104,7 @@ void Replica::on(Now now, ReplicaId from, const Status& message, Effects& out) {
   last_told_[from.value] = message.executed;
   help_with_filling(now, from, message, out);
   help_with_votes_from(now, from, message, out);
-  urged_[from.value] = message.urged;
+  if (message.is_urging) urged_[from.value] = message.view;
   join_urging(now, out);
 }
 
@@ -193,38 +192,34 @@ void Replica::help_with_votes_from(Now now, ReplicaId peer, const Status& status
   if (!is_normal()) return look_for_new_view(now, out);
   // Its numbers first: till then it could not vote in the later view either, nor lead it.
   if (status.silent_until > log_.low()) return;
+  if (!may_leave_freely(now)) return;
+  // With F = 1 the one that wishes is the faulty one: the primary will hear it.
+  const bool may_be_in_vain = group().faults() > 1 && now.instant >= wish.since + timeout();
   if (is_primary()) {
-    if (may_leave_freely(now)) leave_freely(now, out);
-  } else if (now.instant >= wish.since + timeout() && may_leave_freely(now)) {
-    urge(now, status.votes_from, out);
+    leave_freely(now, out);
+  } else if (may_be_in_vain) {
+    urge(now, out);
   }
 }
 
 /// Suppose backups left by themselves: one that lies tells a single one its wish, and that one is
 /// alone outside of the view. So leaving is agreed on as in a reliable broadcast [Bracha87]: who
 /// has heard the wish urges, and so does who hears F+1 others urge; with 2F+1 it leaves. Then F+1
-/// correct ones urge, and all others will.
-void Replica::urge(Now now, View view, Effects& out) {
-  if (is_planted(Bug::kNobodyUrges)) return;
-  View& own = urged_[identity_.self.value];
-  if (own >= view) return;
-  if (own <= view_) status_at_ = now.instant;  // the others are told at once
-  own = view;
+/// correct ones urge, and all others will. It is of one view alone: in the next one a correct
+/// replica must have waited again, and must have changes left.
+void Replica::urge(Now now, Effects& out) {
+  if (is_planted(Bug::kNobodyUrges) || urged_[identity_.self.value] == view_) return;
+  urged_[identity_.self.value] = view_;
+  status_at_ = now.instant;  // the others are told at once
   join_urging(now, out);
 }
 
 void Replica::join_urging(Now now, Effects& out) {
   if (!is_normal() || !may_vote()) return;
-  std::vector<View> others;
-  for (std::size_t seat = 0; seat < urged_.size(); ++seat) {
-    if (seat != identity_.self.value && urged_[seat] > view_) others.push_back(urged_[seat]);
-  }
-  const View own = urged_[identity_.self.value];
-  if (own <= view_ && others.size() >= group().weak_quorum()) {
-    std::ranges::sort(others, std::greater());
-    return urge(now, others[group().weak_quorum() - 1], out);
-  }
-  if (own > view_ && others.size() + 1 >= group().quorum()) leave_freely(now, out);
+  const bool is_urging = urged_[identity_.self.value] == view_;
+  const auto count = static_cast<std::size_t>(std::ranges::count(urged_, std::optional(view_)));
+  if (is_urging && count >= group().quorum()) return leave_freely(now, out);
+  if (!is_urging && count >= group().weak_quorum()) urge(now, out);
 }
 
 // ---- Batches ----

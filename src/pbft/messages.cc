@@ -60,7 +60,7 @@ void write_body(wire::Writer& out, const Status& message) {
       .u32(message.proposals)
       .u64(message.silent_until.value)
       .u64(message.votes_from.value)
-      .u64(message.urged.value)
+      .u8(message.is_urging ? 1 : 0)
       .u16(static_cast<std::uint16_t>(message.view_changes.size()));
   for (const View view : message.view_changes) out.u64(view.value);
 }
@@ -130,13 +130,11 @@ Status read_status(wire::Reader& in) {
   out.proposals = in.u32();
   out.silent_until = SequenceNumber(in.u64());
   out.votes_from = View(in.u64());
-  out.urged = View(in.u64());
+  out.is_urging = read_bool(in);
   for (const SequenceNumber n : {out.stable, out.executed, out.silent_until}) {
     if (n.value > kNumberMax) in.fail();
   }
-  for (const View view : {out.view, out.votes_from, out.urged}) {
-    if (view.value > kNumberMax) in.fail();
-  }
+  if (out.view.value > kNumberMax || out.votes_from.value > kNumberMax) in.fail();
   const std::size_t seats = in.u16();
   if (seats > kSeatsMax) in.fail();
   for (std::size_t i = 0; i < seats && in.ok(); ++i) out.view_changes.push_back(View(in.u64()));
@@ -330,7 +328,7 @@ std::string describe(const Message& message) {
            " executed=" + std::to_string(one->executed.value) +
            " silent-until=" + std::to_string(one->silent_until.value) +
            " votes-from=" + std::to_string(one->votes_from.value) +
-           (one->urged > View{} ? " urged=" + std::to_string(one->urged.value) : "");
+           (one->is_urging ? " urging" : "");
   }
   if (const auto* one = std::get_if<Committed>(&message)) {
     return "committed " + describe_certificate(one->certificate);

@@ -55,9 +55,9 @@ struct Status {
   SequenceNumber silent_until;
   /// The sender votes in no view below this (recovery.h); 0: in all.
   View votes_from;
-  /// Another one has wished for this view so long that the sender wants the primary replaced
-  /// (helping.cc); 0: no.
-  View urged;
+  /// Another one has wished for a later view so long that the sender wants the primary of `view`
+  /// replaced (helping.cc).
+  bool is_urging = false;
   /// By seat: the view of the newest view change that the sender holds; 0: none.
   std::vector<View> view_changes;
 };

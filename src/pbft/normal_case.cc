@@ -17,7 +17,7 @@ void Replica::on(Now now, ReplicaId, const Request& request, Effects& out) {
 
 void Replica::take_request(Now now, const Request& request, bool is_from_client, Effects& out) {
   Reply reply{.view = view_, .number = request.number};
-  if (!machine_.is_client(request.client)) {
+  if (!is_client(request)) {
     reply.status = Reply::Status::kNotAClient;
     out.push_back(SendReply{request.client, std::move(reply)});
     return;
@@ -54,6 +54,11 @@ void Replica::take_request(Now now, const Request& request, bool is_from_client,
   }
 }
 
+/// Who was one may still ask what became of its last request.
+bool Replica::is_client(const Request& request) const {
+  return clients_.find(request.client) || machine_.is_client(request.client);
+}
+
 /// A backup waits for nothing that a correct primary may refuse, whose clock may be behind its own
 /// by the bound: or a client whose number is far ahead ends views in which nobody is faulty. Where
 /// clocks were set back, agreed time counts, which clients' numbers were near before.
@@ -63,7 +68,7 @@ AgreedTime Replica::latest_time_for_numbers(Now now) const {
 }
 
 bool Replica::is_done(const Request& request) const {
-  if (!machine_.is_client(request.client)) return true;
+  if (!is_client(request)) return true;
   const auto verdict = clients_.judge(request.client, request.number, clock_.last_executed());
   return verdict != ClientTable::Verdict::kNew && verdict != ClientTable::Verdict::kAhead;
 }
@@ -328,7 +333,7 @@ void Replica::stop_waiting(Now now, const Request& request) {
 
 void Replica::execute_request(Now now, const Request& request, Effects& out) {
   Reply reply{.view = view_, .number = request.number};
-  if (!machine_.is_client(request.client)) {
+  if (!is_client(request)) {
     reply.status = Reply::Status::kNotAClient;
     stop_waiting(now, request);
     out.push_back(SendReply{request.client, std::move(reply)});

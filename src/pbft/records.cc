@@ -206,7 +206,7 @@ bool read_record(const InstanceId& instance, ByteView key, ByteView value, Recov
 }
 
 /// Lists by seat are indexed with what stands in the records.
-bool names_members_alone(const Recovered& found, const Group& group) {
+bool is_of_group(const Recovered& found, const Group& group) {
   const auto is_known = [&](const Vote& vote) { return group.is_member(vote.replica); };
   const auto are_known = [&](const Certificate& certificate) {
     return std::ranges::all_of(certificate.endorsements, [&](const Endorsement& one) {
@@ -232,7 +232,7 @@ std::optional<Recovered> read(const Group& group, const PersistentState& state) 
   for (const auto& [key, value] : state.records) {
     if (!read_record(group.instance(), key, value, out)) return std::nullopt;
   }
-  return names_members_alone(out, group) ? std::optional(std::move(out)) : std::nullopt;
+  return is_of_group(out, group) ? std::optional(std::move(out)) : std::nullopt;
 }
 
 }  // namespace rosebud::pbft::records

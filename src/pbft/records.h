@@ -23,6 +23,10 @@
 
 namespace rosebud::pbft::records {
 
+/// Names the format of all that follows. A store of another one belongs to another program, which
+/// can read it: it is refused, and not taken for nonsense.
+inline constexpr std::string_view kFormat = "rosebud pbft records 2";
+
 Write counter(VoteCounter value);
 Write view(View value, bool is_changing);
 Write view_change(const ViewChange& message);

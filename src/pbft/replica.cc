@@ -34,6 +34,7 @@ Replica::Replica(Identity identity, Verifier verifier, const Settings& settings,
   CHECK(group().key_of(identity_.self) == identity_.key.public_key());
   CHECK(settings_.group.window >= 2 * settings_.group.checkpoint_interval);
   CHECK(settings_.group.window <= kWindowMax);
+  CHECK(settings_.group.number_ahead_max_ms >= 2 * settings_.clock_bound_ms);
   // A disk that makes no sense is worth as much as an empty one: the others say what was forgotten.
   const auto found = records::read(group(), recovered);
   if (found && restore(*found)) return;

@@ -134,6 +134,7 @@ class Replica {
   void on(Now now, ReplicaId from, const PrePrepare& message, Effects& out);
   void on(Now now, ReplicaId from, const Ballot& message, Effects& out);
   void take_request(Now now, const Request& request, bool is_from_client, Effects& out);
+  bool is_client(const Request& request) const;
   AgreedTime latest_time_for_numbers(Now now) const;
   /// Executed, or never to be executed here.
   bool is_done(const Request& request) const;
@@ -201,7 +202,7 @@ class Replica {
   void on(Now now, ReplicaId from, const NewView& message, Effects& out);
   void begin_view_change(Now now, View to, Effects& out);
   std::optional<Certificate> shown_as_prepared(const Slot& slot) const;
-  bool may_leave_freely(Now now);
+  bool may_leave_freely(Now now) const;
   void leave_freely(Now now, Effects& out);
   void follow_primary(Now now, const ViewChange& message, Effects& out);
   void join_view_change(Now now, Effects& out);
@@ -226,7 +227,7 @@ class Replica {
   bool may_give(Now now, ReplicaId peer, std::size_t bytes);
   void help_with_filling(Now now, ReplicaId peer, const Status& status, Effects& out);
   void help_with_votes_from(Now now, ReplicaId peer, const Status& status, Effects& out);
-  void urge(Now now, View view, Effects& out);
+  void urge(Now now, Effects& out);
   void join_urging(Now now, Effects& out);
   void help_with_view(ReplicaId peer, const Status& status, Effects& out);
   void help_with_checkpoint(ReplicaId peer, const Status& status, Effects& out);
@@ -299,10 +300,10 @@ class Replica {
     View in;
     Instant since;
   };
-  std::vector<Wish> wishes_;  // by replica
-  std::vector<View> urged_;   // by replica: Status::urged
+  std::vector<Wish> wishes_;                // by replica
+  std::vector<std::optional<View>> urged_;  // by replica: whose primary it last wanted replaced
   Instant free_changes_until_;
-  std::uint64_t free_changes_ = 0;  // without need, since an interval before that
+  std::uint64_t free_changes_ = 0;  // without need, in the interval that ends there
   std::vector<bool> is_link_down_;  // by replica
 
   // ---- Telling ----

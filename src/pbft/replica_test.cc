@@ -90,6 +90,10 @@ TEST(Requests, WhoIsNoClientTakesNoPlace) {
   EXPECT_EQ(backup.ledger->executions(), 1U);
   EXPECT_EQ(effects_of<SendReply>(backup.ask(test_request("b", 1)))[0].reply.status,
             Reply::Status::kNotAClient);
+  // Who was one is told what became of its last request.
+  backup.ledger->hear_only(test_key("b").public_key());
+  EXPECT_EQ(effects_of<SendReply>(backup.ask(test_request("a", 1)))[0].reply.status,
+            Reply::Status::kExecuted);
 }
 
 TEST(Requests, ABackupWaitsForNothingThatAPrimaryWithAnotherClockMayRefuse) {
@@ -808,36 +812,63 @@ TEST(Recovering, APrimaryLeavesItsViewForASilentReplicaAndAllFollow) {
 /// Of a group with F = 2, whose primary heeds no wishes.
 struct UrgingTest : testing::Test {
   TestReplica backup{1, test_settings(), 2};
+  Duration timeout = test_settings().request_timeout;
+
   Status wish() const { return {.votes_from = View(3), .view_changes = {}}; }
-  Status urging(std::uint64_t view) const { return {.urged = View(view), .view_changes = {}}; }
-  /// What it tells the others now.
-  View urged() {
-    const auto told = broadcasts_of<Status>(backup.pass(std::chrono::seconds(2)));
+  Status urging() const { return {.is_urging = true, .view_changes = {}}; }
+  static bool is_urging(TestReplica& replica) {
+    const auto told = broadcasts_of<Status>(replica.pass(std::chrono::seconds(2)));
     EXPECT_EQ(told.size(), 1U);
-    return told.empty() ? View{} : told[0].urged;
+    return !told.empty() && told[0].is_urging;
   }
 };
 
 TEST_F(UrgingTest, AWishThatStandsForATimeoutIsUrgedAndNotBefore) {
   backup.hear(6, wish());
-  backup.pass(test_settings().request_timeout / 2);
+  backup.pass(timeout / 2);
   backup.hear(6, wish());
-  EXPECT_EQ(urged(), View{});
+  EXPECT_FALSE(is_urging(backup));
   backup.hear(6, wish());
-  EXPECT_EQ(urged(), View(3));
+  EXPECT_TRUE(is_urging(backup));
   EXPECT_FALSE(backup->is_changing_view());  // one alone moves nobody, not even itself
 }
 
 TEST_F(UrgingTest, FPlusOneOthersAreJoinedAnd2FPlus1Leave) {
-  backup.hear(2, urging(5));
-  backup.hear(3, urging(2));
-  EXPECT_EQ(urged(), View{});
-  backup.hear(4, urging(2));
-  EXPECT_EQ(urged(), View(2));  // no further than a correct one
+  backup.hear(2, urging());
+  backup.hear(3, urging());
+  EXPECT_FALSE(is_urging(backup));
+  backup.hear(4, urging());
+  EXPECT_TRUE(is_urging(backup));
   EXPECT_FALSE(backup->is_changing_view());
-  const auto left = broadcasts_of<ViewChange>(backup.hear(5, urging(2)));
+  const auto left = broadcasts_of<ViewChange>(backup.hear(5, urging()));
   ASSERT_EQ(left.size(), 1U);
   EXPECT_EQ(left[0].vote.view, View(1));
+}
+
+TEST_F(UrgingTest, IsOfOneViewAlone) {
+  for (const std::size_t seat : {2, 3, 4, 5}) backup.hear(seat, urging());
+  EXPECT_EQ(backup->view(), View(1));
+  for (const std::size_t seat : {0, 2, 3, 4, 5}) {
+    ViewChange one;
+    one.vote =
+        signed_vote(backup.group(), VoteKind::kViewChange, 1, 0, one.digest(InstanceId{}), seat);
+    backup.hear(seat, one);
+  }
+  EXPECT_FALSE(backup->is_changing_view());  // it leads view 1
+  for (const std::size_t seat : {2, 3, 4, 5}) {
+    backup.pass(timeout);
+    backup.hear(seat, urging());  // of view 0
+  }
+  EXPECT_EQ(backup->view(), View(1));
+  EXPECT_FALSE(is_urging(backup));
+}
+
+TEST_F(UrgingTest, WithOneFaultyReplicaThePrimaryWillHearTheWish) {
+  TestReplica small(1);
+  small.hear(3, wish());
+  small.pass(timeout);
+  small.hear(3, wish());
+  EXPECT_FALSE(is_urging(small));
 }
 
 TEST(Recovering, NobodyWaitsForAPrimaryThatMayNotVoteYet) {

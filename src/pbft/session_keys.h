@@ -42,8 +42,9 @@ class ClientSessions {
 /// that were right lately they are remembered.
 ///
 /// Thread-safe. An agreement on a key costs as much as a signature, and everybody can make clients
-/// up: so a driver has look_at() judge what comes on another thread, and the core finds the
-/// verdict. It is the same whoever asks first, so the core stays a function of its inputs.
+/// up: so a driver has look_at() judge what comes where signatures are verified, and the core finds
+/// the verdict. A verdict is the same whoever asks first; where agreements ran out there is none
+/// yet, and others' vouches or the next look bring one.
 class ReplicaSessions {
  public:
   /// Agreements that one message may cost on a thread: a batch of clients that nobody heard of.

@@ -42,7 +42,7 @@ struct GroupSettings {
   /// Clients whose last reply is remembered; the longest silent one is forgotten (client_table.h).
   std::size_t clients_max = 1024;
   /// How far a request's number may be ahead of agreed time, so that nobody can raise what is
-  /// forgotten beyond what clocks show.
+  /// forgotten beyond what clocks show. At least twice clock_bound_ms, which backups take off.
   std::uint64_t number_ahead_max_ms = 60'000;
   RequestAuthentication request_authentication = RequestAuthentication::kSignature;
 };

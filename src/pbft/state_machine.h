@@ -22,10 +22,10 @@ class StateMachine {
   /// `client` may ask for this is judged here too; its signature was checked, and is_client().
   virtual Outcome execute(AgreedTime time, const ClientId& client, ByteView operation) = 0;
 
-  /// Whether the client may take one of the places of the client table. Everybody can make keys: a
-  /// service that hears a known set of clients says so here, or strangers with enough keys can have
-  /// it refuse others for as long as numbers may be ahead (client_table.h). A function of the
-  /// state, as execute() is.
+  /// Whether a client that has none may take one of the places of the client table. Everybody can
+  /// make keys: a service that hears a known set of clients says so here, or strangers with enough
+  /// keys can have it refuse others for as long as numbers may be ahead (client_table.h). A
+  /// function of the state, as execute() is, which judges what a client asks for that has a place.
   virtual bool is_client(const ClientId& client) const {
     (void)client;
     return true;

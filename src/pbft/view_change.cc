@@ -41,17 +41,17 @@ void Replica::begin_view_change(Now now, View to, Effects& out) {
   look_for_new_view(now, out);
 }
 
-/// As the primary, for somebody's wish: so many view changes without need as a silent replica may
+/// For somebody's wish: so many view changes without need as a silent replica may
 /// wish for, whoever led them, then none for a while.
-bool Replica::may_leave_freely(Now now) {
+bool Replica::may_leave_freely(Now now) const {
+  return now.instant >= free_changes_until_ || free_changes_ <= Recovery::kViewsAhead;
+}
+
+void Replica::leave_freely(Now now, Effects& out) {
   if (now.instant >= free_changes_until_) {
     free_changes_until_ = now.instant + kFreeChangesInterval;
     free_changes_ = 0;
   }
-  return free_changes_ <= Recovery::kViewsAhead;
-}
-
-void Replica::leave_freely(Now now, Effects& out) {
   ++free_changes_;
   const unsigned doublings = doublings_;
   begin_view_change(now, view_.next(), out);

@@ -139,10 +139,10 @@ void Replica::vouch_again(Now now) {
 bool Replica::is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effects& out) {
   if (!has_session_keys() || number <= last_of_view()) return true;
   if (is_planted(Bug::kUnvouchedPrepared)) return true;
+  std::size_t agreements = ReplicaSessions::kAgreementsMax;
   const SealedBatch& batch = *slot.proposal->batch;
   if (!slot.doubts || slot.doubts->batch != batch.digest()) {
     slot.doubts = {.batch = batch.digest(), .requests = {}};
-    std::size_t agreements = ReplicaSessions::kAgreementsMax;
     for (const Request& request : batch.batch().requests) {
       const crypto::Digest digest = request.digest(group().instance());
       if (vouches_.is_authentic(digest)) continue;
@@ -158,6 +158,7 @@ bool Replica::is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effe
   });
   if (slot.doubts->requests.empty()) return true;
   doubtful_.insert(number);
+  if (agreements == 0) slot.doubts.reset();  // the rest is judged the next time
   return false;
 }
 

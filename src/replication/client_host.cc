@@ -42,9 +42,13 @@ class LiveClient final : public ClientHost {
                {.judge = judge_verdict,
                 .on_frame = [this](const crypto::PublicKey& from, const Bytes&,
                                    const Buffer& bulk) { return take_reply(from, bulk.view()); },
-                .on_up = [this](const crypto::PublicKey& peer) { announce(peer); },
+                .on_up =
+                    [this](const crypto::PublicKey& peer) {
+                      announce(peer);
+                      on_link(peer, true);
+                    },
                 .on_down = [this](const crypto::PublicKey& peer,
-                                  const net::LinkProblem&) { lose_link(peer); }}),
+                                  const net::LinkProblem&) { on_link(peer, false); }}),
         work_(asio::make_work_guard(io_)) {
     CHECK(!options_.keys.empty() && options_.keys.size() <= Announcement::kClientsMax);
     const pbft::ClientSettings settings{
@@ -143,11 +147,11 @@ class LiveClient final : public ClientHost {
     return true;
   }
 
-  void lose_link(const crypto::PublicKey& peer) {
+  void on_link(const crypto::PublicKey& peer, bool is_up) {
     const pbft::ReplicaId replica = *options_.group.seat_of(peer);
     for (auto& [key, one] : submitters_) {
       pbft::ClientEffects effects;
-      one.core.on_link_lost(read_now(), replica, effects);
+      one.core.on_link(read_now(), replica, is_up, effects);
       perform(key, one, std::move(effects));
     }
   }
@@ -176,10 +180,10 @@ class LiveClient final : public ClientHost {
       case pbft::Reply::Status::kExecuted:
         outcome.status = Outcome::Status::kExecuted;
         break;
-      case pbft::Reply::Status::kNotAClient:
       case pbft::Reply::Status::kNumberAhead:
         outcome.status = Outcome::Status::kRefused;
         break;
+      case pbft::Reply::Status::kNotAClient:  // others may be further, and hear it
       case pbft::Reply::Status::kNumberForgotten:
         break;
     }

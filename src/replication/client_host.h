@@ -26,8 +26,9 @@ struct ClientOptions {
 struct Outcome {
   enum class Status : std::uint8_t {
     kExecuted,  // with the result that F+1 replicas gave
-    kRefused,   // not executed: the clock is far ahead of the group's, or the key is no client's
-    kUnknown,   // it may be executed still, or was: nobody said so in time
+    kRefused,   // not executed: the clock is far ahead of the group's
+    kUnknown,  // it may be executed still, or was: nobody said so in time, or its number is old, or
+               // the group does not hear the key
   };
   Status status = Status::kUnknown;
   Buffer result;

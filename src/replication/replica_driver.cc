@@ -268,7 +268,6 @@ void ReplicaDriver::verify_put_aside() {
 }
 
 /// On any thread.
-/// On any thread.
 ReplicaDriver::Checked ReplicaDriver::check(Incoming one) const {
   Checked out{.from = one.from,
               .message = {},

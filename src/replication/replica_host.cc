@@ -485,7 +485,9 @@ Result<std::unique_ptr<ReplicaHost>, Explained> ReplicaHost::open(ReplicaOptions
                           .next = "name the right key and group file"});
   }
   wire::Writer owner;
-  owner.raw(options.group.instance().view()).raw(options.key.public_key().view());
+  owner.raw(options.group.instance().view())
+      .raw(options.key.public_key().view())
+      .raw(as_bytes(pbft::records::kFormat));
   auto store = disk::RecordStore::open(options.data / "records", owner.bytes());
   if (!store) return fail(store.error());
   auto out = std::make_unique<LiveHost>(std::move(options), *self, std::move(*store));

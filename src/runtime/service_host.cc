@@ -166,7 +166,9 @@ rosebud::Status<Explained> ServiceHost::try_to_open(const service::OpenGroup& wa
   const membership::Configuration& configuration = participant_.configuration();
   auto group = service::group_of(configuration);
   wire::Writer owner;
-  owner.raw(group->instance().view()).raw(wanted.key.public_key().view());
+  owner.raw(group->instance().view())
+      .raw(wanted.key.public_key().view())
+      .raw(as_bytes(pbft::records::kFormat));
   auto store = disk::RecordStore::open(files_.records(configuration.number()), owner.bytes());
   if (!store) return fail(store.error());
   store_ = std::move(*store);

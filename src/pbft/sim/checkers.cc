@@ -17,8 +17,8 @@ void Checkers::watch() {
   watchers.execution = [this](std::size_t seat, const Execution& one) { on_execution(seat, one); };
   watchers.executed = [this](std::size_t seat, const Executed& one) { on_executed(seat, one); };
   watchers.delivered = [this](std::size_t from, std::size_t to, const Message& one) {
-    // Whoever was rolled back can be told of a forgotten vote only by somebody who has seen it, and
-    // nobody holds one against it that nobody but liars has seen.
+    // Whoever was rolled back can be told of a forgotten vote only by somebody who has seen it. A
+    // liar that has seen it need not tell, and both are within F.
     const bool is_told_to_liar = is_faulty_[to] && !is_mended_[to];
     if (is_mended_[from] && !is_told_to_liar) check_votes(from, one);
   };

@@ -101,7 +101,7 @@ bool Misbehaviour::hears(const Message& message) {
     view_ = std::max(view_, change->vote.view);
   }
   const auto* status = std::get_if<Status>(&message);
-  const bool is_wish = status && (status->votes_from > View{} || status->urged > View{});
+  const bool is_wish = status && (status->votes_from > View{} || status->is_urging);
   if (is_wish && mode_ == Mode::kIgnoreWishes) return false;
   const auto* request = std::get_if<Request>(&message);
   return !request || hears_request(*request);
@@ -254,10 +254,12 @@ Certificate Misbehaviour::forge(VoteKind kind, View view, SequenceNumber number,
   return out;
 }
 
-/// To some of the others: what it wishes for, or what it says that others do.
-Status Misbehaviour::wish_for_views(Status status) {
-  if (random_.chance(1, 2)) status.votes_from = View(status.view.value + random_.between(1, 4));
-  if (random_.chance(1, 2)) status.urged = View(status.view.value + random_.between(1, 4));
+/// To each of the others always the same lies, or a wish would never stand.
+Status Misbehaviour::wish_for_views(ReplicaId to, Status status) {
+  const auto [at, is_new] = wishes_.try_emplace(to, random_.next());
+  Random lot(at->second);
+  if (lot.chance(1, 2)) status.votes_from = View(lot.chance(1, 2) ? kNumberMax : 1000);
+  status.is_urging = lot.chance(1, 2);
   return status;
 }
 
@@ -269,7 +271,8 @@ std::vector<Misbehaviour::Sent> Misbehaviour::edit(ReplicaId to, const Message& 
     case Mode::kTwin:
       return {{message}};
     case Mode::kFlood:
-      if (const auto* status = std::get_if<Status>(&message)) return {{wish_for_views(*status)}};
+      if (const auto* status = std::get_if<Status>(&message))
+        return {{wish_for_views(to, *status)}};
       return {{message}};
     case Mode::kMute:
       return {};

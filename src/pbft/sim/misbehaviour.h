@@ -66,7 +66,7 @@ class Misbehaviour {
   Message edit_state(const Message& message);
   ViewChange forget_prepared(ViewChange message);
   Message forge_new_view(NewView message);
-  Status wish_for_views(Status status);
+  Status wish_for_views(ReplicaId to, Status status);
   Certificate forge(VoteKind kind, View view, SequenceNumber number, const crypto::Digest& digest);
   crypto::Digest random_digest();
   void remember(const Message& message);
@@ -87,6 +87,7 @@ class Misbehaviour {
   std::map<std::pair<View, SequenceNumber>, std::set<crypto::Digest>> proposed_;
   std::vector<crypto::Digest> forged_;  // kForgeRequest: what it and the other liars proposed
   std::vector<Message> heard_;          // kReplay, kForgeRequest: some of what went by
+  std::map<ReplicaId, std::uint64_t> wishes_;  // kFlood: lots of the lies to each
 };
 
 }  // namespace rosebud::pbft::sim
