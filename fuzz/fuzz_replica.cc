@@ -23,9 +23,10 @@ using namespace rosebud;
 using namespace rosebud::fuzz;
 using namespace rosebud::objects;
 
-/// Most effects of one input: a new epoch starts 16 exchanges with a scan each and asks 5 others
-/// about each of 7 objects; then there is the note, and what was asked. 39 were seen.
-constexpr std::size_t kEffectsMax = 64;
+/// Most effects of one input: a new epoch starts surveys of 5 others with 8 scans each and 11
+/// exchanges beside them, and asks 5 others about each of 7 objects; then there is the note, and
+/// what was asked.
+constexpr std::size_t kEffectsMax = 96;
 /// Inputs of one script.
 constexpr int kStepsMax = 400;
 
@@ -40,7 +41,8 @@ ReplicaLimits small_limits() {
           .operation_bytes_max = 400,
           .operations_per_key_max = 3,
           .range_answers_max = 4,
-          .range_answers_per_peer_max = 2};
+          .range_answers_per_peer_max = 2,
+          .survey_answers_max = 3};
 }
 
 /// What merging may have under way beside the operations of clients: fetches of every exchange, one
@@ -176,6 +178,21 @@ class Run {
     return range;
   }
 
+  /// As the decoder lets them through.
+  wire::CompareRanges any_ranges() {
+    wire::CompareRanges out;
+    for (std::size_t left = 1 + script_.below(4); left > 0; --left) {
+      out.ranges.push_back({.range = any_range(), .fingerprint = {}});
+    }
+    std::ranges::sort(out.ranges, {}, [](const auto& one) { return one.range.first; });
+    const auto overlaps = [](const auto& one, const auto& next) {
+      return next.range.first <= one.range.last;
+    };
+    const auto rest = std::ranges::unique(out.ranges, overlaps);
+    out.ranges.erase(rest.begin(), rest.end());
+    return out;
+  }
+
   wire::RequestBody any_request() {
     const std::size_t at = script_.below(world().ids.size());
     const wire::ObjectId& id = world().ids[at];
@@ -208,6 +225,7 @@ class Run {
       case 8:
         return wire::FetchObject{id};
       case 9:
+        if (script_.rarely(2)) return any_ranges();
         return wire::CompareRange{.range = any_range()};
       case 10:
         return wire::GetDescriptions{World::number(script_.below(World::kEpochs + 2))};
@@ -312,6 +330,8 @@ class Run {
                            .retry_after_ms = choice};
     }
     const auto* compare = std::get_if<wire::CompareRange>(&to);
+    const auto* survey = std::get_if<wire::CompareRanges>(&to);
+    if (survey && choice < 0xd0) return any_survey_answer(survey->ranges.size());
     const auto* fetch = std::get_if<wire::FetchObject>(&to);
     const wire::ObjectId id = fetch ? fetch->id : world().ids[script_.below(world().ids.size())];
     const wire::KeyRange range = compare ? compare->range : any_range();
@@ -331,6 +351,19 @@ class Run {
       default:
         return wire::BlockFound{world().contents[1]};
     }
+  }
+
+  /// Of as many ranges as were asked about, or of one more.
+  wire::RangesCompared any_survey_answer(std::size_t ranges) {
+    wire::RangesCompared out;
+    const wire::RangeState state = any_state();
+    const std::uint8_t different = script_.byte();
+    out.ranges.resize(ranges + (script_.rarely(16) ? 1 : 0), {.state = state});
+    for (std::size_t i = 0; i < out.ranges.size(); ++i) {
+      out.ranges[i].is_equal = (different >> i % 8 & 1) == 0;
+      if (script_.rarely(16)) out.ranges[i].state = any_state();
+    }
+    return out;
   }
 
   wire::AnswerBody any_range_answer(const wire::KeyRange& range) {
@@ -640,6 +673,11 @@ class Run {
       const auto complete = IntervalEpochs::decode(in.bytes32(1U << 20));
       return require(complete && complete->lowest(asked->range).value >= epoch_,
                      "that it is complete is durable before it is said");
+    }
+    if (const auto* survey = std::get_if<wire::CompareRanges>(&request)) {
+      const auto* compared = std::get_if<wire::RangesCompared>(&body);
+      return require(compared && compared->ranges.size() == survey->ranges.size(),
+                     "a survey is answered for each of its ranges");
     }
     const bool is_range_answer = std::holds_alternative<wire::RangeEqual>(body) ||
                                  std::holds_alternative<wire::RangeSplit>(body) ||

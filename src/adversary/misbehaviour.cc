@@ -8,6 +8,7 @@ constexpr std::size_t kFirstShownMax = 10'000;
 constexpr std::size_t kReplayedMax = 64;
 /// A liar says that it is complete for whatever it is asked about.
 constexpr wire::Epoch kAnyEpoch(~std::uint64_t{0});
+constexpr wire::RangeState kCompleteForAll{.has_entered = true, .complete_for = kAnyEpoch};
 
 Buffer with_a_flipped_byte(const Buffer& content) {
   Bytes bytes = to_bytes(content.view());
@@ -138,7 +139,9 @@ void Misbehaviour::lie(wire::AnswerBody& body) {
     body = wire::Stored{};
   } else if (std::holds_alternative<wire::RangeSplit>(body) ||
              std::holds_alternative<wire::RangeEntries>(body)) {
-    body = wire::RangeEqual{.state = {.has_entered = true, .complete_for = kAnyEpoch}};
+    body = wire::RangeEqual{.state = kCompleteForAll};
+  } else if (auto* compared = std::get_if<wire::RangesCompared>(&body)) {
+    for (auto& one : compared->ranges) one = {.state = kCompleteForAll, .is_equal = true};
   }
 }
 
@@ -202,8 +205,9 @@ void Misbehaviour::stall(wire::AnswerBody& body) {
       std::holds_alternative<wire::RangeSplit>(body) ||
       std::holds_alternative<wire::RangeEntries>(body)) {
     // Parts that are not the asker's tell it nothing: it has to ask about every one of its own.
-    body = wire::RangeSplit{.state = {.has_entered = true, .complete_for = kAnyEpoch},
-                            .parts = {wire::RangePart{}}};
+    body = wire::RangeSplit{.state = kCompleteForAll, .parts = {wire::RangePart{}}};
+  } else if (auto* compared = std::get_if<wire::RangesCompared>(&body)) {
+    for (auto& one : compared->ranges) one = {.state = kCompleteForAll, .is_equal = false};
   }
 }
 
@@ -220,6 +224,8 @@ void Misbehaviour::scramble(wire::AnswerBody& body) {
   } else if (auto* entries = std::get_if<wire::RangeEntries>(&body)) {
     for (auto& entry : entries->entries)
       entry.state.bytes[0] ^= static_cast<std::uint8_t>(random_.next());
+  } else if (auto* compared = std::get_if<wire::RangesCompared>(&body)) {
+    for (auto& one : compared->ranges) one.is_equal = random_.chance(1, 2);
   } else {
     body = wire::BlockFound{random_bytes(random_.below(1000))};
   }

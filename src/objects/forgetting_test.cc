@@ -146,13 +146,14 @@ class FormerHolder : public testing::Test, protected TestGroup {
   /// Everybody who is asked for a comparison is complete and has nothing else.
   void complete_all(std::uint64_t epoch) {
     while (true) {
-      const auto at = std::ranges::find_if(requests, [](const SendRequest& one) {
-        return std::holds_alternative<wire::CompareRange>(one.request.body);
+      const wire::RangeState state{.has_entered = true, .complete_for = wire::Epoch(epoch)};
+      const auto at = std::ranges::find_if(requests, [&](const SendRequest& one) {
+        return equal_answer(one.request.body, state).has_value();
       });
       if (at == requests.end()) return;
       const SendRequest request = *at;
       requests.erase(at);
-      answer(request, wire::RangeEqual{{.has_entered = true, .complete_for = wire::Epoch(epoch)}});
+      answer(request, *equal_answer(request.request.body, state));
     }
   }
   void answer(const SendRequest& request, wire::AnswerBody body) {

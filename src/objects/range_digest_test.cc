@@ -6,6 +6,7 @@
 #include <map>
 
 #include "base/random.h"
+#include "objects/range_survey.h"
 #include "routing/ring.h"
 
 namespace rosebud::objects {
@@ -235,6 +236,48 @@ TEST(RangeDigest, AWriteUnderWayLeavesNothingKnown) {
   store.leaves.end_write(store.entries.begin()->first.placement);
   store.digest(whole);
   EXPECT_EQ(store.leaves.known_entries(whole), 100U);
+}
+
+// Scans come back in any order, page by page.
+TEST(RangeSurvey, ShowsOfEachRangeWhatItsDigestShows_AndReadsFewAtATime) {
+  Random random(9);
+  std::vector<wire::IndexEntry> entries;
+  for (int i = 0; i < 500; ++i) entries.push_back(entry_at(random_key(random), 0));
+  std::ranges::sort(entries, {}, &wire::IndexEntry::id);
+  std::vector<wire::KeyRange> ranges = split(wire::whole_key_range());
+  ranges.erase(ranges.begin() + 3);  // they need not be neighbours
+  LeafDigests leaves;
+  std::size_t most = 0;
+  const auto read = [&](RangeSurvey& survey) {
+    std::vector<RangeSurvey::Scan> under_way;
+    while (true) {
+      for (auto& next : survey.next_scans()) under_way.push_back(std::move(next));
+      most = std::max(most, under_way.size());
+      if (under_way.empty()) return;
+      std::swap(under_way[random.below(under_way.size())], under_way.back());
+      const RangeSurvey::Scan scan = under_way.back();
+      under_way.pop_back();
+      survey.add(scan.index, scanned(entries, scan.scan, 10));
+    }
+  };
+  RangeSurvey survey(ranges, leaves, 8);
+  read(survey);
+  ASSERT_TRUE(survey.is_done());
+  EXPECT_EQ(most, RangeSurvey::kScansMax);
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    LeafDigests none;
+    RangeDigest digest(ranges[i], none, 8);
+    while (const auto scan = digest.next_scan()) digest.add(scanned(entries, *scan, kScanLimit));
+    EXPECT_EQ(survey.fingerprints()[i], digest.finish().fingerprint) << "range " << i;
+  }
+  RangeSurvey second(ranges, leaves, 8);
+  read(second);
+  EXPECT_EQ(second.fingerprints(), survey.fingerprints());
+  // By now all is remembered, and nothing is read again.
+  RangeSurvey again(ranges, leaves, 8);
+  EXPECT_TRUE(again.next_scans().empty());
+  EXPECT_TRUE(again.is_done());
+  EXPECT_EQ(again.fingerprints(), survey.fingerprints());
 }
 
 }  // namespace

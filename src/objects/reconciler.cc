@@ -64,6 +64,7 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
   arcs_.clear();
   verifier_ = next;
   exchanges_.clear();
+  surveys_.clear();
   pending_.clear();
   repairs_.clear();
   served_keys_.clear();
@@ -245,20 +246,33 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
     if (exchange.stage != Stage::kWaiting) continue;
     // What it would read is being read: soon it is remembered.
     if (leaves_->is_enabled() && is_being_scanned(exchange.arc)) continue;
+    if (exchange.todo.empty() && !exchange.is_different) {
+      if (surveys_.contains(exchange.source)) continue;
+      std::vector<std::size_t> together = exchanges_to_survey(index);
+      if (together.size() > 1) {
+        begin_survey(now, std::move(together), out);
+        continue;
+      }
+    }
     ++exchanges_running_;
     exchange.turn_ends = now + settings_.turn;
-    if (exchange.todo.empty()) {
-      exchange.todo = {arcs_[exchange.arc].range};
-      exchange.claim = {.complete_for = wire::Epoch(~std::uint64_t{0}), .gone_before = {}};
-      exchange.asked_in = arcs_[exchange.arc].completion.round();
-    }
+    if (exchange.todo.empty()) begin(index);
     next_range(now, index, out);
   }
 }
 
+/// What its source tells counts from here on.
+void Reconciler::begin(std::size_t index) {
+  Exchange& exchange = exchanges_[index];
+  exchange.todo = {arcs_[exchange.arc].range};
+  exchange.claim = {.complete_for = wire::Epoch(~std::uint64_t{0}), .gone_before = {}};
+  exchange.asked_in = arcs_[exchange.arc].completion.round();
+}
+
 bool Reconciler::is_being_scanned(std::size_t arc) const {
   return std::ranges::any_of(exchanges_, [&](const Exchange& exchange) {
-    return exchange.arc == arc && exchange.stage == Stage::kScanning;
+    return exchange.arc == arc &&
+           (exchange.stage == Stage::kScanning || exchange.stage == Stage::kSurveying);
   });
 }
 
@@ -307,8 +321,15 @@ void Reconciler::on_scanned(Instant now, const ReconcilerScan& tag, const wire::
   next_deadline_.reset();
   if (tag.exchange >= exchanges_.size()) return;  // of an earlier epoch or round
   Exchange& exchange = exchanges_[tag.exchange];
-  const bool is_scanning = exchange.stage == Stage::kScanning || exchange.stage == Stage::kMatching;
+  const bool is_scanning = exchange.stage == Stage::kScanning ||
+                           exchange.stage == Stage::kSurveying ||
+                           exchange.stage == Stage::kMatching;
   if (!is_scanning || exchange.round != tag.round) return;
+  if (exchange.stage == Stage::kSurveying) {
+    if (!scanned) return fail_survey(now, exchange.source);
+    surveys_.at(exchange.source).digest.add(exchange.place, *scanned);
+    return go_on_with_survey(now, exchange.source, out);
+  }
   if (!scanned) return fail(now, tag.exchange);
   if (exchange.stage == Stage::kScanning) {
     exchange.digest->add(*scanned);
@@ -438,13 +459,16 @@ void Reconciler::on_fetched(Instant now, const Pending& pending, wire::Answer& a
 }
 
 void Reconciler::fail(Instant now, std::size_t index) {
-  Exchange& exchange = exchanges_[index];
+  try_later(now, exchanges_[index]);
+  --exchanges_running_;
+}
+
+void Reconciler::try_later(Instant now, Exchange& exchange) {
   exchange.stage = Stage::kFailed;
   ++exchange.round;
   exchange.todo.clear();
   exchange.to_fetch.clear();
   exchange.deadline = now + settings_.retry_delay;
-  --exchanges_running_;
 }
 
 /// One time-out is weather; one report for each time of silence.
@@ -456,9 +480,16 @@ void Reconciler::note_silence(Instant now, const wire::NodeKey& source, Reconcil
 }
 
 void Reconciler::finish(Instant now, std::size_t index, ReconcilerEffects& out) {
+  --exchanges_running_;
+  note_told(now, index);
+  start_waiting(now, out);
+}
+
+/// The source told all that it holds there, and this replica has it.
+void Reconciler::note_told(Instant now, std::size_t index) {
   Exchange& exchange = exchanges_[index];
   exchange.stage = Stage::kDone;
-  --exchanges_running_;
+  exchange.is_different = false;
   const std::size_t index_of_arc = exchange.arc;
   Arc& arc = arcs_[index_of_arc];
   arc.compared.insert(exchange.source);
@@ -466,7 +497,6 @@ void Reconciler::finish(Instant now, std::size_t index, ReconcilerEffects& out) 
   judge(index_of_arc);
   add_sources(index_of_arc);  // `exchange` may be gone now
   ask_again(now, index_of_arc);
-  start_waiting(now, out);
 }
 
 // ---- Single objects ----
@@ -508,8 +538,8 @@ bool Reconciler::is_being_asked(const wire::NodeKey& source, const wire::ObjectI
                                 std::uint64_t round) const {
   return std::ranges::any_of(pending_, [&](const auto& one) {
     const Pending& pending = one.second;
-    return pending.to == source && !pending.exchange && pending.id == id &&
-           pending.asked_in == round;
+    const bool is_repair = !pending.exchange && !pending.survey;
+    return pending.to == source && is_repair && pending.id == id && pending.asked_in == round;
   });
 }
 
@@ -616,6 +646,7 @@ void Reconciler::on_answer(Instant now, const wire::NodeKey& from, wire::Answer 
   silent_since_.erase(from);
   // Answers of another epoch count for nothing; the question is asked again after its time-out.
   if (answer.context.configuration != verifier_->configuration().number()) return;
+  if (pending.survey) return on_survey_answer(now, pending, answer, out);
   if (!pending.exchange) return on_repair_answer(now, pending, answer, out);
   Exchange& exchange = exchanges_[*pending.exchange];
   if (exchange.round != pending.round) return;
@@ -632,6 +663,7 @@ bool Reconciler::is_still_source(const Exchange& exchange) const {
 void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
   next_deadline_.reset();
   std::erase_if(pending_, [&](const auto& one) { return one.second.deadline <= now; });
+  on_survey_time(now, out);
   for (std::size_t i = 0; i < exchanges_.size(); ++i) {
     Exchange& exchange = exchanges_[i];
     if (exchange.deadline > now) continue;
@@ -688,6 +720,9 @@ Instant Reconciler::earliest_deadline() const {
                           (exchange.stage == Stage::kFetching && exchange.fetching > 0);
     if (is_timed) next = std::min(next, exchange.deadline);
   }
+  for (const auto& [source, survey] : surveys_) {
+    if (survey.deadline) next = std::min(next, *survey.deadline);
+  }
   for (const auto& [id, repair] : repairs_) {
     if (!repair.is_merging) next = std::min(next, repair.deadline);
   }
@@ -696,16 +731,31 @@ Instant Reconciler::earliest_deadline() const {
 }
 
 void Reconciler::check_invariants() const {
-  std::size_t running = 0;
+  std::size_t running = surveys_.size();
+  std::size_t surveyed = 0;
+  for (const auto& [source, survey] : surveys_) {
+    surveyed += survey.exchanges.size();
+    CHECK(survey.exchanges.size() <= wire::kComparedRangesMax);
+    for (std::size_t place = 0; place < survey.exchanges.size(); ++place) {
+      const Exchange& exchange = exchanges_[survey.exchanges[place]];
+      CHECK(exchange.stage == (survey.deadline ? Stage::kSurveyed : Stage::kSurveying));
+      CHECK(exchange.source == source);
+      CHECK(exchange.place == place);
+    }
+  }
   for (const Exchange& exchange : exchanges_) {
+    const bool is_surveyed =
+        exchange.stage == Stage::kSurveying || exchange.stage == Stage::kSurveyed;
+    surveyed -= is_surveyed ? 1 : 0;
     CHECK(exchange.arc < arcs_.size());
     CHECK(exchange.todo.size() <= kTodoMax);
-    if (exchange.stage == Stage::kDone || exchange.stage == Stage::kFailed)
+    if (exchange.stage == Stage::kDone || exchange.stage == Stage::kFailed || is_surveyed)
       CHECK(exchange.todo.empty());
     const bool is_running = exchange.stage != Stage::kWaiting && exchange.stage != Stage::kDone &&
-                            exchange.stage != Stage::kFailed;
+                            exchange.stage != Stage::kFailed && !is_surveyed;
     if (is_running) ++running;
   }
+  CHECK(surveyed == 0);
   CHECK(running == exchanges_running_);
   CHECK(running <= settings_.exchanges_max);
   CHECK(arcs_served_ == static_cast<std::size_t>(std::ranges::count_if(arcs_, &Arc::is_served)));

@@ -13,6 +13,13 @@
 // A kept arc that was served in the epoch before goes on being served, and completes beside it.
 // What the replica is complete for and serves is durable (`tenure`), so a restart cancels neither.
 //
+// Exchanges with one source that wait begin together, with a survey: one question about all their
+// arcs. Where it finds no difference, which is almost everywhere, they came to their end with it;
+// the others go on one by one.
+//
+//   kWaiting ─▶ kSurveying ─▶ kSurveyed ─▶ equal: kDone
+//      ▲                          └─▶ different: kWaiting
+//
 //   kWaiting ─▶ kScanning ─▶ kAsked ─▶ equal: next range … kDone
 //      ▲                        │ ├──▶ split: its parts are next
 //      │                        │ └──▶ entries: kMatching ─▶ kFetching ─▶ next range … kDone
@@ -34,7 +41,7 @@
 #include "objects/effects.h"
 #include "objects/history.h"
 #include "objects/interval_epochs.h"
-#include "objects/range_digest.h"
+#include "objects/range_survey.h"
 #include "objects/verify.h"
 
 namespace rosebud::objects {
@@ -80,7 +87,8 @@ struct ReconcilerSettings {
   /// A source that answers nothing for so long is reported as slow.
   Duration silence_reported = std::chrono::seconds(10);
   std::size_t range_entries_max = wire::kRangeEntriesMax;  // longer lists are cut instead
-  std::size_t exchanges_max = 16;  // under way at once: bounds scans and memory
+  /// Exchanges and surveys under way at once: bounds scans and memory.
+  std::size_t exchanges_max = 16;
   /// How long an exchange keeps its place while others wait for one.
   Duration turn = std::chrono::seconds(2);
   std::size_t fetches_max = 8;        // per exchange
@@ -163,6 +171,8 @@ class Reconciler {
   };
   enum class Stage : std::uint8_t {
     kWaiting,
+    kSurveying,  // in a survey that is being made
+    kSurveyed,   // in one that its source was asked about
     kScanning,
     kAsked,
     kMatching,
@@ -176,6 +186,8 @@ class Reconciler {
     Stage stage = Stage::kWaiting;
     std::uint64_t round = 0;  // raised at every scan and request; answers to older ones are ignored
     std::uint64_t asked_in = 0;  // round of the arc's completion when this comparison began
+    std::size_t place = 0;       // in the survey: which range
+    bool is_different = false;   // as a survey said: what differs is looked for next
     std::vector<wire::KeyRange> todo;
     wire::KeyRange range;  // being compared
     std::optional<RangeDigest> digest;
@@ -189,7 +201,15 @@ class Reconciler {
     Instant deadline;  // kAsked, kFetching: time-out; kFailed: retry
     Instant turn_ends;
   };
+  /// One question about the arcs of many exchanges with one source.
+  struct Survey {
+    std::vector<std::size_t> exchanges;  // in the order of their arcs
+    RangeSurvey digest;
+    std::uint64_t number = 0;
+    std::optional<Instant> deadline;  // once it was asked
+  };
   struct Pending {
+    std::optional<std::uint64_t> survey;
     std::optional<std::size_t> exchange;
     std::uint64_t round = 0;
     std::uint64_t asked_in = 0;  // round of the single object's completion
@@ -223,7 +243,15 @@ class Reconciler {
   bool is_compared_enough(const Arc& arc, const std::set<wire::NodeKey>& with) const;
   const Arc* arc_of(const crypto::Digest& key) const;
   void start_waiting(Instant now, ReconcilerEffects& out);
+  void begin(std::size_t index);
   bool is_being_scanned(std::size_t arc) const;
+  std::vector<std::size_t> exchanges_to_survey(std::size_t first) const;
+  void begin_survey(Instant now, std::vector<std::size_t> exchanges, ReconcilerEffects& out);
+  void go_on_with_survey(Instant now, const wire::NodeKey& source, ReconcilerEffects& out);
+  void fail_survey(Instant now, const wire::NodeKey& source);
+  void on_survey_answer(Instant now, const Pending& pending, const wire::Answer& answer,
+                        ReconcilerEffects& out);
+  void on_survey_time(Instant now, ReconcilerEffects& out);
   bool must_make_room(Instant now, const Exchange& exchange) const;
   void next_range(Instant now, std::size_t index, ReconcilerEffects& out);
   void ask_scan(std::size_t index, const RangeDigest::Scan& scan, ReconcilerEffects& out);
@@ -232,8 +260,10 @@ class Reconciler {
   void matched_all(Instant now, std::size_t index, ReconcilerEffects& out);
   void fetch_more(Instant now, std::size_t index, ReconcilerEffects& out);
   void fail(Instant now, std::size_t index);
+  void try_later(Instant now, Exchange& exchange);
   void note_silence(Instant now, const wire::NodeKey& source, ReconcilerEffects& out);
   void finish(Instant now, std::size_t index, ReconcilerEffects& out);
+  void note_told(Instant now, std::size_t index);
   void on_range_answer(Instant now, std::size_t index, const wire::Answer& answer,
                        ReconcilerEffects& out);
   bool is_still_source(const Exchange& exchange) const;
@@ -259,8 +289,11 @@ class Reconciler {
   std::vector<Arc> arcs_;  // ordered by range
   std::size_t arcs_served_ = 0;
   std::vector<Exchange> exchanges_;
-  std::size_t exchanges_running_ = 0;
-  std::size_t next_exchange_ = 0;  // whose turn is next, if it waits
+  /// At most one with each source: what has to wait meanwhile is asked together afterwards.
+  std::map<wire::NodeKey, Survey> surveys_;
+  std::uint64_t surveys_begun_ = 0;
+  std::size_t exchanges_running_ = 0;  // surveys too, each once
+  std::size_t next_exchange_ = 0;      // whose turn is next, if it waits
   std::uint64_t era_ = 0;  // raised with every epoch: what is left of an earlier one is ignored
   Tenure tenure_;
   std::uint64_t tenure_revision_ = 1;

@@ -200,6 +200,9 @@ void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Reque
   if (const auto* compare = std::get_if<wire::CompareRange>(&request.body)) {
     return begin_range_answer(sender, request.context, *compare, out);
   }
+  if (const auto* compare = std::get_if<wire::CompareRanges>(&request.body)) {
+    return begin_survey_answer(sender, request.context, *compare, out);
+  }
   if (const auto* asked = std::get_if<wire::GetDescriptions>(&request.body)) {
     return answer(sender, request.context,
                   wire::Descriptions{.descriptions = descriptions_after(asked->after)}, out);
@@ -525,6 +528,7 @@ void Replica::check_invariants() const {
   std::size_t under_way = loads_.size();
   for (const auto& [token, after] : persists_) under_way += after.id ? 1 : 0;
   CHECK(under_way == queues_.size());
+  CHECK(survey_answers_.size() <= limits_.survey_answers_max);
   reconciler_.check_invariants();
 }
 

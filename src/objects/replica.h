@@ -48,6 +48,10 @@ struct ReplicaLimits {
   /// (ReconcilerSettings::exchanges_max), so that it does not take the places of the others.
   std::size_t range_answers_max = 256;
   std::size_t range_answers_per_peer_max = 16;
+  /// Surveys answered at once: each is RangeSurvey::kScansMax scans. A correct peer asks for one at
+  /// a time, and again when it did not hear of it.
+  std::size_t survey_answers_max = 32;
+  std::size_t survey_answers_per_peer_max = 2;
   /// Statements of completeness under way: each reads the index of its interval.
   std::size_t statements_max = 16;
   std::size_t statements_per_peer_max = 1;
@@ -189,14 +193,25 @@ class Replica {
     wire::RangeState state;
     RangeDigest digest;
   };
+  struct AnswerSurvey {
+    Sender sender;
+    wire::MessageContext context;
+    std::vector<wire::CompareRange> asked;
+    std::vector<wire::RangeState> states;  // as AnswerScan::state
+    RangeSurvey digest;
+  };
+  struct SurveyScan {
+    std::uint64_t survey = 0;
+    std::size_t index = 0;  // of the range
+  };
   /// Looks for an object that is damaged here, before completeness is stated.
   struct StatementScan {
     Sender sender;
     wire::MessageContext context;
     wire::KeyRange range;
   };
-  using AfterScan =
-      std::variant<AnswerScan, StatementScan, ReconcilerScan, ForgettingScan, ScrubOperation>;
+  using AfterScan = std::variant<AnswerScan, SurveyScan, StatementScan, ReconcilerScan,
+                                 ForgettingScan, ScrubOperation>;
 
   // replica.cc: entry and the queue of a key
   std::optional<wire::RefusalReason> refusal_of(const Sender& sender,
@@ -238,6 +253,13 @@ class Replica {
   void mark_damaged(const wire::ObjectId& id, Effects& out);
   void begin_range_answer(const Sender& sender, const wire::MessageContext& context,
                           const wire::CompareRange& compare, Effects& out);
+  bool is_arc_of(const Sender& sender, const wire::KeyRange& range) const;
+  wire::RangeState state_of(const wire::KeyRange& range) const;
+  void lower(wire::RangeState& state, const wire::KeyRange& range) const;
+  void begin_survey_answer(const Sender& sender, const wire::MessageContext& context,
+                           const wire::CompareRanges& compare, Effects& out);
+  void go_on_with_survey_answer(std::uint64_t number, Effects& out);
+  void on_survey_scanned(const SurveyScan& scan, const wire::Scanned* scanned, Effects& out);
   void go_on_with_range_answer(AnswerScan scan, Effects& out);
   void finish_range_answer(AnswerScan scan, Effects& out);
   void perform(ReconcilerEffects& asked, Effects& out);
@@ -296,6 +318,8 @@ class Replica {
   std::map<Token, AfterLoad> loads_;
   std::map<Token, AfterPersist> persists_;
   std::map<Token, AfterScan> scans_;
+  std::map<std::uint64_t, AnswerSurvey> survey_answers_;
+  std::uint64_t survey_answers_begun_ = 0;
   std::map<crypto::PublicKey, std::uint64_t>
       charged_bytes_;  // by holder, and by organisation's authority
 

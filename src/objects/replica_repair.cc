@@ -85,6 +85,9 @@ void Replica::on_scanned(Instant now, Token token,
     if (scanned) return go_on_with_statement(now, std::move(*statement), *scanned, out);
     return refuse(statement->sender, statement->context, wire::RefusalReason::kBusy, out);
   }
+  if (const auto* survey = std::get_if<SurveyScan>(&after)) {
+    return on_survey_scanned(*survey, scanned ? &*scanned : nullptr, out);
+  }
   if (auto* range = std::get_if<AnswerScan>(&after)) {
     if (!scanned) return refuse(range->sender, range->context, wire::RefusalReason::kBusy, out);
     range->digest.add(*scanned);
@@ -99,29 +102,44 @@ void Replica::on_scanned(Instant now, Token token,
   if (!scanned->is_whole && !scanned->entries.empty()) scrub_cursor_ = scanned->entries.back().id;
 }
 
-void Replica::begin_range_answer(const Sender& sender, const wire::MessageContext& context,
-                                 const wire::CompareRange& compare, Effects& out) {
-  // A scan costs us more than the question costs a peer: about its own arcs alone, and only so many
-  // at once.
+/// A scan costs us more than the question costs a peer: about its own arcs alone.
+bool Replica::is_arc_of(const Sender& sender, const wire::KeyRange& range) const {
   const membership::Configuration& configuration = verifier_.configuration();
   const auto asker = configuration.node_index(sender.key);
-  const routing::Arc* arc = configuration.ring().arc(compare.range.first);
-  const bool is_its_arc = asker && arc && arc->range.contains(compare.range.last) &&
-                          std::ranges::find(arc->group, *asker) != arc->group.end();
-  if (!is_its_arc) return refuse(sender, context, wire::RefusalReason::kNotAllowed, out);
+  const routing::Arc* arc = configuration.ring().arc(range.first);
+  return asker && arc && arc->range.contains(range.last) &&
+         std::ranges::find(arc->group, *asker) != arc->group.end();
+}
+
+/// What is claimed of it now.
+wire::RangeState Replica::state_of(const wire::KeyRange& range) const {
+  const Claim claim = reconciler_.claim(range);
+  return {
+      .has_entered = true, .complete_for = claim.complete_for, .gone_before = claim.gone_before};
+}
+
+/// The least of it and of what is claimed now.
+void Replica::lower(wire::RangeState& state, const wire::KeyRange& range) const {
+  const wire::RangeState now = state_of(range);
+  state.complete_for = std::min(state.complete_for, now.complete_for);
+  state.gone_before = std::max(state.gone_before, now.gone_before);
+}
+
+void Replica::begin_range_answer(const Sender& sender, const wire::MessageContext& context,
+                                 const wire::CompareRange& compare, Effects& out) {
+  if (!is_arc_of(sender, compare.range)) {
+    return refuse(sender, context, wire::RefusalReason::kNotAllowed, out);
+  }
   if (!has_room_for<AnswerScan>(sender, limits_.range_answers_max,
                                 limits_.range_answers_per_peer_max)) {
     return refuse(sender, context, wire::RefusalReason::kBusy, out);
   }
-  const Claim claim = reconciler_.claim(compare.range);
   go_on_with_range_answer(
       {.sender = sender,
        .context = context,
        .range = compare.range,
        .fingerprint = compare.fingerprint,
-       .state = {.has_entered = true,
-                 .complete_for = claim.complete_for,
-                 .gone_before = claim.gone_before},
+       .state = state_of(compare.range),
        .digest = RangeDigest(compare.range, leaves_, limits_.range_entries_max)},
       out);
 }
@@ -136,9 +154,7 @@ void Replica::finish_range_answer(AnswerScan scan, Effects& out) {
   if (scan.context.configuration != verifier_.configuration().number()) {
     return refuse(scan.sender, scan.context, wire::RefusalReason::kWrongEpoch, out);
   }
-  const Claim now = reconciler_.claim(scan.range);
-  scan.state.complete_for = std::min(scan.state.complete_for, now.complete_for);
-  scan.state.gone_before = std::max(scan.state.gone_before, now.gone_before);
+  lower(scan.state, scan.range);
   RangeDigest::Summary mine = scan.digest.finish();
   wire::AnswerBody body;
   if (mine.fingerprint == scan.fingerprint) {
@@ -149,6 +165,69 @@ void Replica::finish_range_answer(AnswerScan scan, Effects& out) {
     body = wire::RangeSplit{.state = scan.state, .parts = std::move(mine.parts)};
   }
   answer(scan.sender, scan.context, std::move(body), out);
+}
+
+void Replica::begin_survey_answer(const Sender& sender, const wire::MessageContext& context,
+                                  const wire::CompareRanges& compare, Effects& out) {
+  const bool are_its_arcs = std::ranges::all_of(
+      compare.ranges, [&](const auto& one) { return is_arc_of(sender, one.range); });
+  if (!are_its_arcs) return refuse(sender, context, wire::RefusalReason::kNotAllowed, out);
+  const auto of_sender = std::ranges::count_if(
+      survey_answers_, [&](const auto& one) { return one.second.sender.key == sender.key; });
+  if (survey_answers_.size() >= limits_.survey_answers_max ||
+      std::cmp_greater_equal(of_sender, limits_.survey_answers_per_peer_max)) {
+    return refuse(sender, context, wire::RefusalReason::kBusy, out);
+  }
+  std::vector<wire::KeyRange> ranges;
+  std::vector<wire::RangeState> states;
+  for (const wire::CompareRange& one : compare.ranges) {
+    ranges.push_back(one.range);
+    states.push_back(state_of(one.range));
+  }
+  const std::uint64_t number = ++survey_answers_begun_;
+  survey_answers_.emplace(number, AnswerSurvey{.sender = sender,
+                                               .context = context,
+                                               .asked = compare.ranges,
+                                               .states = std::move(states),
+                                               .digest = RangeSurvey(std::move(ranges), leaves_,
+                                                                     limits_.range_entries_max)});
+  go_on_with_survey_answer(number, out);
+}
+
+void Replica::on_survey_scanned(const SurveyScan& under_way, const wire::Scanned* scanned,
+                                Effects& out) {
+  const auto at = survey_answers_.find(under_way.survey);
+  if (at == survey_answers_.end()) return;  // another scan of it failed
+  if (scanned) {
+    at->second.digest.add(under_way.index, *scanned);
+    return go_on_with_survey_answer(under_way.survey, out);
+  }
+  const AnswerSurvey survey = std::move(at->second);
+  survey_answers_.erase(at);
+  refuse(survey.sender, survey.context, wire::RefusalReason::kBusy, out);
+}
+
+void Replica::go_on_with_survey_answer(std::uint64_t number, Effects& out) {
+  const auto at = survey_answers_.find(number);
+  for (const RangeSurvey::Scan& next : at->second.digest.next_scans()) {
+    scan(SurveyScan{.survey = number, .index = next.index}, next.scan.range, next.scan.after,
+         kScanLimit, out);
+  }
+  if (!at->second.digest.is_done()) return;
+  const AnswerSurvey survey = std::move(at->second);
+  survey_answers_.erase(at);
+  if (survey.context.configuration != verifier_.configuration().number()) {
+    return refuse(survey.sender, survey.context, wire::RefusalReason::kWrongEpoch, out);
+  }
+  wire::RangesCompared body;
+  for (std::size_t i = 0; i < survey.asked.size(); ++i) {
+    wire::RangeState state = survey.states[i];
+    lower(state, survey.asked[i].range);
+    body.ranges.push_back(
+        {.state = state,
+         .is_equal = survey.digest.fingerprints()[i] == survey.asked[i].fingerprint});
+  }
+  answer(survey.sender, survey.context, std::move(body), out);
 }
 
 /// `held` is nothing when the object is not here or its bytes are bad (`is_corrupt`).

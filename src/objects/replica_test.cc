@@ -14,7 +14,9 @@ using wire::RefusalReason;
 
 class ReplicaOf4 : public testing::Test, protected TestGroup {
  protected:
-  ReplicaOf4() { restart({}, verifier(1), {}); }
+  explicit ReplicaOf4(std::uint32_t positions = 1) : TestGroup(positions) {
+    restart({}, verifier(1), {});
+  }
 
   void restart(RecoveredNotes recovered, Verifier with, History history) {
     waiting.clear();
@@ -83,15 +85,31 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
   void answer_requests(std::vector<std::size_t> from, const wire::RangeState& state) {
     while (true) {
       const auto at = std::ranges::find_if(requests, [&](const SendRequest& one) {
-        return std::holds_alternative<wire::CompareRange>(one.request.body) &&
+        return equal_answer(one.request.body, state) &&
                std::ranges::any_of(from, [&](std::size_t i) { return is_node(i, one.to); });
       });
       if (at == requests.end()) return;
       const SendRequest request = *at;
       requests.erase(at);
-      Effects effects;
-      core->on_answer(now, request.to, {request.request.context, wire::RangeEqual{state}}, effects);
-      take(std::move(effects));
+      answer(request, *equal_answer(request.request.body, state));
+    }
+  }
+  void answer(const SendRequest& request, wire::AnswerBody body) {
+    Effects effects;
+    core->on_answer(now, request.to, {request.request.context, std::move(body)}, effects);
+    take(std::move(effects));
+  }
+  /// Whoever is asked about many ranges finds a difference in each.
+  void tell_of_differences() {
+    for (const SendRequest& request : std::exchange(requests, {})) {
+      const auto* many = std::get_if<wire::CompareRanges>(&request.request.body);
+      if (!many) {
+        requests.push_back(request);
+        continue;
+      }
+      wire::RangesCompared body;
+      body.ranges.resize(many->ranges.size(), {.state = {.has_entered = true}});
+      answer(request, std::move(body));
     }
   }
   bool is_node(std::size_t i, const wire::NodeKey& key) const {
@@ -451,6 +469,7 @@ TEST_F(GainerOf4, BadBytesThatNobodyElseHas_AreForgottenOnceThoseWhoKnowSaidSo) 
 }
 
 TEST_F(GainerOf4, WhatReconcilingBringsIsCountedForItsHolder) {
+  tell_of_differences();
   const auto asked = std::ranges::find_if(requests, [&](const SendRequest& one) {
     const auto* compare = std::get_if<wire::CompareRange>(&one.request.body);
     return compare && compare->range.contains(block.placement);
@@ -500,6 +519,250 @@ TEST_F(ReplicaOf4, ComparisonsAreAnsweredAboutArcsOfTheAskerAndOnlySoMany) {
   EXPECT_EQ(refusal(), RefusalReason::kBusy);
   ask_as_node(2, wire::CompareRange{.range = range});
   EXPECT_TRUE(answers.empty()) << "another peer's questions are answered";
+}
+
+// ---- Surveys: one question about many arcs ----
+
+class ManyArcsOf4 : public ReplicaOf4 {
+ protected:
+  ManyArcsOf4() : ReplicaOf4(16) {}
+
+  /// A gainer of epoch 3, that was in the group of epoch 2 too.
+  void gain() {
+    requests.clear();
+    restart({.notes = {{to_bytes(as_bytes("objects/tenure")), Bytes{}}}}, verifier(3),
+            {configuration(2)});
+  }
+  std::vector<wire::KeyRange> ranges() const {
+    std::vector<wire::KeyRange> out;
+    for (const auto& arc : core->verifier().configuration().ring().arcs()) {
+      out.push_back(arc.range);
+    }
+    return out;
+  }
+  static const wire::CompareRanges& survey(const SendRequest& request) {
+    return std::get<wire::CompareRanges>(request.request.body);
+  }
+  /// The surveys that node `i` was asked for; taken out.
+  std::vector<SendRequest> surveys_to(std::size_t i) {
+    std::vector<SendRequest> out;
+    std::erase_if(requests, [&](const SendRequest& one) {
+      if (!std::holds_alternative<wire::CompareRanges>(one.request.body)) return false;
+      if (!is_node(i, one.to)) return false;
+      out.push_back(one);
+      return true;
+    });
+    return out;
+  }
+  wire::RangesCompared all_equal(const SendRequest& request, std::uint64_t complete_for) const {
+    return std::get<wire::RangesCompared>(*equal_answer(
+        request.request.body, {.has_entered = true, .complete_for = wire::Epoch(complete_for)}));
+  }
+  void answer_all(std::size_t node, std::uint64_t complete_for) {
+    answer_requests({node}, {.has_entered = true, .complete_for = wire::Epoch(complete_for)});
+  }
+  void pass(Duration time) {
+    now += time;
+    Effects effects;
+    core->on_time(now, effects);
+    take(std::move(effects));
+  }
+  std::size_t served() const { return core->statistics().arcs_serving; }
+};
+
+TEST_F(ManyArcsOf4, AfterAStart_EachSourceIsAskedOnceAboutManyArcs) {
+  ASSERT_GT(ranges().size(), 50U);
+  EXPECT_EQ(requests.size(), 3U);
+  for (std::size_t i = 1; i < 4; ++i) {
+    const auto asked = surveys_to(i);
+    ASSERT_EQ(asked.size(), 1U);
+    std::size_t leaves = 0;
+    for (const auto& one : survey(asked[0]).ranges) {
+      leaves += leaf_of(one.range.last) - leaf_of(one.range.first);
+    }
+    EXPECT_GT(leaves, kLeafCount / 8);
+    EXPECT_LE(leaves, kLeafCount / 4) << "work within one input is bounded";
+    requests.push_back(asked[0]);
+  }
+  EXPECT_EQ(served(), 0U);
+  std::size_t questions = 0;
+  while (!requests.empty()) {
+    ++questions;
+    const SendRequest request = requests.front();
+    requests.erase(requests.begin());
+    answer(request, *equal_answer(request.request.body, {.has_entered = true}));
+  }
+  EXPECT_TRUE(core->is_serving_everything());
+  EXPECT_LT(questions, ranges().size() / 2) << "three for each arc, one by one";
+}
+
+TEST_F(ManyArcsOf4, WhereASurveyFindsADifference_ThatArcAloneIsCompared) {
+  std::vector<wire::KeyRange> different;
+  for (std::size_t i = 1; i < 3; ++i) {
+    const SendRequest asked = surveys_to(i).at(0);
+    wire::RangesCompared told = all_equal(asked, 1);
+    told.ranges[2].is_equal = false;
+    different.push_back(survey(asked).ranges[2].range);
+    answer(asked, told);
+    const auto single = std::ranges::find_if(requests, [&](const SendRequest& one) {
+      const auto* compare = std::get_if<wire::CompareRange>(&one.request.body);
+      return compare && is_node(i, one.to) && compare->range == different.back();
+    });
+    EXPECT_NE(single, requests.end());
+  }
+  std::erase_if(requests, [&](const SendRequest& one) {
+    const auto* compare = std::get_if<wire::CompareRange>(&one.request.body);
+    return compare && std::ranges::find(different, compare->range) != different.end();
+  });
+  answer_requests({1, 2}, {.has_entered = true, .complete_for = wire::Epoch(1)});
+  const std::size_t unserved = ranges().size() - served();
+  EXPECT_GE(unserved, 1U);
+  EXPECT_LE(unserved, 2U) << "the others need nothing more";
+}
+
+// Node 3 was asked before nodes 1 and 2 told for the group of epoch 2, and tells afterwards. That
+// it is equal says nothing of what it holds since then (ADR 11).
+TEST_F(ManyArcsOf4, SurveyOfAnEarlierRound_DoesNotCount) {
+  gain();
+  const SendRequest late = surveys_to(3).at(0);
+  answer_all(1, 2);
+  const SendRequest second = surveys_to(2).at(0);
+  answer(second, all_equal(second, 2));
+  const bool is_one_in_both = std::ranges::any_of(survey(second).ranges, [&](const auto& one) {
+    return std::ranges::find(survey(late).ranges, one.range, &wire::CompareRange::range) !=
+           survey(late).ranges.end();
+  });
+  ASSERT_TRUE(is_one_in_both);
+  answer(late, all_equal(late, 2));
+  answer_all(1, 2);  // in its turn: of the own group one; with node 3 it would be two
+  EXPECT_EQ(served(), 0U);
+  answer_all(2, 2);
+  EXPECT_GT(served(), 0U);
+}
+
+TEST_F(ManyArcsOf4, SurveyRefusedOrCutShort_NobodyHasToldAnything) {
+  const SendRequest cut_short = surveys_to(1).at(0);
+  const SendRequest not_entered = surveys_to(3).at(0);
+  answer_all(2, 1);  // one more would be enough
+  wire::RangesCompared told = all_equal(cut_short, 1);
+  told.ranges.pop_back();
+  answer(cut_short, told);
+  told = all_equal(not_entered, 1);
+  for (auto& one : told.ranges) one.state.has_entered = false;
+  answer(not_entered, told);
+  const SendRequest refused = surveys_to(1).at(0);  // about other arcs
+  answer(refused, wire::Refused{});
+  EXPECT_EQ(served(), 0U);
+  answer_all(1, 1);
+  EXPECT_FALSE(core->is_serving_everything());
+  pass(std::chrono::milliseconds(500));
+  answer_all(1, 1);
+  EXPECT_TRUE(core->is_serving_everything()) << "asked again";
+}
+
+TEST_F(ManyArcsOf4, SurveyNotAnswered_IsGivenUpAndAskedAgain) {
+  const SendRequest first = surveys_to(1).at(0);
+  answer_all(2, 1);
+  pass(std::chrono::seconds(2));
+  answer(first, all_equal(first, 1));
+  EXPECT_EQ(served(), 0U) << "it came too late";
+  answer_all(1, 1);
+  pass(std::chrono::milliseconds(500));
+  answer_all(1, 1);
+  EXPECT_TRUE(core->is_serving_everything());
+}
+
+TEST_F(ManyArcsOf4, SurveyOfAnEpochThatIsOver_DoesNotCount) {
+  gain();
+  const SendRequest first = surveys_to(1).at(0);
+  const SendRequest second = surveys_to(2).at(0);
+  enter(4);
+  answer(first, all_equal(first, 4));
+  answer(second, all_equal(second, 4));
+  EXPECT_EQ(served(), 0U);
+}
+
+TEST_F(ManyArcsOf4, AskedAboutManyRanges_SaysOfEachWhetherItIsEqual) {
+  objects[block] = stored_block();
+  wire::CompareRanges question;
+  std::size_t with_block = 0;
+  for (const wire::KeyRange& range : ranges()) {
+    if (range.contains(block.placement)) with_block = question.ranges.size();
+    LeafDigests leaves;
+    RangeDigest nothing(range, leaves, 8);
+    nothing.next_scan();
+    nothing.add({.is_whole = true});
+    question.ranges.push_back({.range = range, .fingerprint = nothing.finish().fingerprint});
+    if (question.ranges.size() == wire::kComparedRangesMax) break;
+  }
+  ask_as_node(1, question);
+  const auto* told = answered<wire::RangesCompared>();
+  ASSERT_TRUE(told);
+  ASSERT_EQ(told->ranges.size(), question.ranges.size());
+  for (std::size_t i = 0; i < told->ranges.size(); ++i) {
+    EXPECT_EQ(told->ranges[i].is_equal, i != with_block) << i;
+    EXPECT_EQ(told->ranges[i].state, (wire::RangeState{true, wire::Epoch(1)}));
+  }
+}
+
+TEST_F(ManyArcsOf4, AskedAboutManyRanges_ClaimsTheLeastOfBeforeAndAfter) {
+  gain();
+  is_scan_held_up = true;
+  wire::CompareRanges question;
+  for (std::size_t i = 0; i < 3; ++i) question.ranges.push_back({.range = ranges()[i]});
+  ask_as_node(1, question, 3);
+  ASSERT_EQ(waiting.size(), 3U);
+  answer_requests({1, 2}, {.has_entered = true, .complete_for = wire::Epoch(3)});
+  ASSERT_EQ(core->complete_for(ranges()[0]), wire::Epoch(3));
+  go_on();
+  ASSERT_TRUE(answered<wire::RangesCompared>());
+  for (const auto& one : answered<wire::RangesCompared>()->ranges) {
+    EXPECT_LT(one.state.complete_for, wire::Epoch(3));
+  }
+}
+
+TEST_F(ManyArcsOf4, AskedAboutManyRanges_OnlyArcsOfTheAskerAndOnlySoManyAtOnce) {
+  wire::CompareRanges question;
+  for (std::size_t i = 0; i < 20; ++i) question.ranges.push_back({.range = ranges()[i]});
+  ask(question);
+  EXPECT_EQ(refusal(), RefusalReason::kNotAllowed) << "clients ask nothing of the kind";
+  wire::CompareRanges too_wide = question;
+  too_wide.ranges.back().range.last = ranges()[20].last;
+  ask_as_node(1, too_wide);
+  EXPECT_EQ(refusal(), RefusalReason::kNotAllowed);
+  is_scan_held_up = true;
+  for (std::size_t i = 0; i < ReplicaLimits{}.survey_answers_per_peer_max; ++i) {
+    ask_as_node(1, question);
+    EXPECT_TRUE(answers.empty());
+  }
+  EXPECT_EQ(waiting.size(), ReplicaLimits{}.survey_answers_per_peer_max * RangeSurvey::kScansMax);
+  ask_as_node(1, question);
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
+  ask_as_node(2, question);
+  EXPECT_TRUE(answers.empty()) << "another peer's questions are answered";
+  go_on();
+  EXPECT_EQ(answers.size(), ReplicaLimits{}.survey_answers_per_peer_max + 1);
+}
+
+TEST_F(ManyArcsOf4, AskedAboutManyRanges_TheEpochEndsMeanwhile) {
+  is_scan_held_up = true;
+  ask_as_node(1, wire::CompareRanges{{{.range = ranges()[0]}, {.range = ranges()[1]}}});
+  enter(2);
+  go_on();
+  EXPECT_EQ(refusal(), RefusalReason::kWrongEpoch);
+}
+
+TEST_F(ManyArcsOf4, AskedAboutManyRanges_DiskFails_IsBusyOnce) {
+  is_scan_held_up = true;
+  ask_as_node(1, wire::CompareRanges{{{.range = ranges()[0]}, {.range = ranges()[1]}}});
+  for (const Effect& effect : std::exchange(waiting, {})) {
+    Effects follow;
+    core->on_scanned(now, std::get<Scan>(effect).token, std::unexpected(wire::StorageError::kIo),
+                     follow);
+    take(std::move(follow));
+  }
+  EXPECT_EQ(answers.size(), 1U);
+  EXPECT_EQ(refusal(), RefusalReason::kBusy);
 }
 
 }  // namespace

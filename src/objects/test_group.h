@@ -14,11 +14,21 @@ inline crypto::SecretKey test_key(std::string_view name) {
 
 inline constexpr Timestamp kTestExpiry{1'000'000};
 
+/// To a question of a comparison: whoever is asked holds just the same. Nothing: it is none.
+inline std::optional<wire::AnswerBody> equal_answer(const wire::RequestBody& question,
+                                                    const wire::RangeState& state) {
+  if (std::holds_alternative<wire::CompareRange>(question)) return wire::RangeEqual{state};
+  const auto* many = std::get_if<wire::CompareRanges>(&question);
+  if (!many) return std::nullopt;
+  return wire::RangesCompared{{many->ranges.size(), {.state = state, .is_equal = true}}};
+}
+
 class TestGroup {
  public:
   static constexpr std::size_t kReplicas = 4;
 
-  TestGroup() {
+  /// `positions`: of each node; the more, the more arcs.
+  explicit TestGroup(std::uint32_t positions = 1) : position_count(positions) {
     for (std::size_t i = 0; i < kReplicas; ++i) {
       nodes.push_back(test_key("node" + std::to_string(i)));
       authorities.push_back(test_key("org" + std::to_string(i)));
@@ -41,7 +51,7 @@ class TestGroup {
                             .key = nodes[i].public_key(),
                             .organisation = i,
                             .address = "10.0.0." + std::to_string(i) + ":1",
-                            .position_count = 1};
+                            .position_count = position_count};
       node.directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
       if (lost == i) node.directory.bytes[1] = 1;
       parts.nodes.push_back(std::move(node));
@@ -89,6 +99,7 @@ class TestGroup {
             .value = Buffer::copy_of(as_bytes(value))};
   }
 
+  std::uint32_t position_count;
   std::vector<crypto::SecretKey> nodes;
   std::vector<crypto::SecretKey> authorities;
   crypto::SecretKey client = test_key("client");

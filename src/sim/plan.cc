@@ -187,7 +187,7 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
     out.nodes = 16;
     out.spares = 0;
   }
-  if (scenario == "byzantine" && random.chance(1, 3)) out.positions = 16;  // many arcs
+  if (scenario == "byzantine" && random.chance(2, 3)) out.positions = 16;  // many arcs
   out.has_real_signatures = seed % 20 == 0;
   out.has_encoded_messages = seed % 10 == 0;
   if (scenario != "load") {  // which measures what nodes do in earnest

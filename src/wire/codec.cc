@@ -22,6 +22,11 @@ void put_range(const KeyRange& range, Out& out) {
   out.set_last(text_of(range.last.view()));
 }
 
+void put_comparison(const CompareRange& m, proto::CompareRange& out) {
+  put_range(m.range, out);
+  out.set_fingerprint(text_of(m.fingerprint.view()));
+}
+
 /// Fills the header's body and returns what travels beside it.
 struct BodyEncoder {
   proto::Message& out;
@@ -54,9 +59,12 @@ struct BodyEncoder {
     return {};
   }
   Buffer operator()(const CompareRange& m) const {
-    auto& body = *out.mutable_compare_range();
-    put_range(m.range, body);
-    body.set_fingerprint(text_of(m.fingerprint.view()));
+    put_comparison(m, *out.mutable_compare_range());
+    return {};
+  }
+  Buffer operator()(const CompareRanges& m) const {
+    auto& body = *out.mutable_compare_ranges();
+    for (const CompareRange& one : m.ranges) put_comparison(one, *body.add_ranges());
     return {};
   }
   Buffer operator()(const FetchObject& m) const {
@@ -139,6 +147,17 @@ struct BodyEncoder {
       one.set_id(encoded(entry.id));
       one.set_state(text_of(entry.state.view()));
       one.set_is_damaged(entry.is_damaged);
+    }
+    return {};
+  }
+  Buffer operator()(const RangesCompared& m) const {
+    auto& body = *out.mutable_ranges_compared();
+    for (const RangesCompared::One& range : m.ranges) {
+      auto& one = *body.add_ranges();
+      one.set_has_entered(range.state.has_entered);
+      one.set_complete_for(range.state.complete_for.value);
+      one.set_gone_before(range.state.gone_before.value);
+      one.set_is_equal(range.is_equal);
     }
     return {};
   }
@@ -328,6 +347,43 @@ SignedRecord record_of(Fields& fields, const proto::Signed& in, Buffer& bulk) {
   return {.statement = fields.signed_bytes(in), .value = fields.bulk(bulk, kRecordValueSizeMax)};
 }
 
+CompareRange compare_range_of(Fields& fields, const proto::CompareRange& in) {
+  return {.range = fields.range(in), .fingerprint = fields.fixed<crypto::Digest>(in.fingerprint())};
+}
+
+template <typename List>
+bool is_count_of_ranges(Fields& fields, const List& list) {
+  if (list.size() > 0 && static_cast<std::size_t>(list.size()) <= kComparedRangesMax) return true;
+  fields.fail(DecodeError::kOutOfRange);
+  return false;
+}
+
+CompareRanges compare_ranges_of(Fields& fields, const proto::CompareRanges& in) {
+  CompareRanges out;
+  if (!is_count_of_ranges(fields, in.ranges())) return out;
+  for (const auto& one : in.ranges()) {
+    const CompareRange compare = compare_range_of(fields, one);
+    // Without overlaps, so that one question costs at most what a store costs to read once.
+    if (!out.ranges.empty() && compare.range.first <= out.ranges.back().range.last) {
+      fields.fail(DecodeError::kOutOfRange);
+    }
+    out.ranges.push_back(compare);
+  }
+  return out;
+}
+
+RangesCompared ranges_compared_of(Fields& fields, const proto::RangesCompared& in) {
+  RangesCompared out;
+  if (!is_count_of_ranges(fields, in.ranges())) return out;
+  for (const auto& one : in.ranges()) {
+    out.ranges.push_back({.state = {.has_entered = one.has_entered(),
+                                    .complete_for = Epoch(one.complete_for()),
+                                    .gone_before = Epoch(one.gone_before())},
+                          .is_equal = one.is_equal()});
+  }
+  return out;
+}
+
 AnswerBody range_answer_of(Fields& fields, const proto::RangeAnswer& in) {
   const RangeState state{.has_entered = in.has_entered(),
                          .complete_for = Epoch(in.complete_for()),
@@ -401,9 +457,9 @@ Body body_of(Fields& fields, const proto::Message& in, Buffer& bulk) {
     case proto::Message::kGetRecord:
       return RequestBody(GetRecord{.id = fields.id(in.get_record().id(), kRecord)});
     case proto::Message::kCompareRange:
-      return RequestBody(CompareRange{
-          .range = fields.range(in.compare_range()),
-          .fingerprint = fields.fixed<crypto::Digest>(in.compare_range().fingerprint())});
+      return RequestBody(compare_range_of(fields, in.compare_range()));
+    case proto::Message::kCompareRanges:
+      return RequestBody(compare_ranges_of(fields, in.compare_ranges()));
     case proto::Message::kFetchObject:
       return RequestBody(FetchObject{.id = fields.id(in.fetch_object().id(), std::nullopt)});
     case proto::Message::kGetDescriptions:
@@ -435,6 +491,8 @@ Body body_of(Fields& fields, const proto::Message& in, Buffer& bulk) {
                                    .hold = fields.hold(in.record_held().hold())});
     case proto::Message::kRangeAnswer:
       return range_answer_of(fields, in.range_answer());
+    case proto::Message::kRangesCompared:
+      return AnswerBody(ranges_compared_of(fields, in.ranges_compared()));
     case proto::Message::kObjectFound:
       return object_found_of(fields, in.object_found(), bulk);
     case proto::Message::kObjectAbsent:

@@ -18,6 +18,15 @@ Hold some_hold() {
   return hold;
 }
 
+/// Two halves of the key space.
+CompareRanges two_ranges() {
+  KeyRange low = whole_key_range();
+  KeyRange high = low;
+  low.last.bytes[0] = 0x7f;
+  high.first.bytes[0] = 0x80;
+  return {{{low, digest_of(4)}, {high, digest_of(5)}}};
+}
+
 std::vector<Message> one_of_each() {
   const MessageContext context{.configuration = {Generation(1), Epoch(2)}, .nonce = Nonce(3)};
   const ObjectId block = ObjectId::block(digest_of(2));
@@ -33,7 +42,7 @@ std::vector<Message> one_of_each() {
            PutBlock{block, some_hold(), Buffer::copy_of(as_bytes("block"))},
            OfferBlock{block, some_hold()}, GetBlock{block},
            PutRecord{record, signed_record, some_hold()}, GetRecord{record},
-           CompareRange{range, digest_of(4)}, FetchObject{record},
+           CompareRange{range, digest_of(4)}, two_ranges(), FetchObject{record},
            GetDescriptions{{Generation(0), Epoch(9)}}, GetCompleteness{range},
            Notice{Buffer::copy_of(as_bytes("notice"))}, HandIn{{1, 2, 3}}}) {
     out.push_back(Request{context, body});
@@ -44,6 +53,7 @@ std::vector<Message> one_of_each() {
            Absent{}, RecordHeld{signed_record, some_hold()}, RangeEqual{{true, Epoch(3)}},
            RangeSplit{{true, Epoch(0)}, {{range, digest_of(1), 7}, {range, digest_of(2), 8}}},
            RangeEntries{{false, Epoch(0)}, {{block, digest_of(5), true}}}, RangeEntries{},
+           RangesCompared{{{{true, Epoch(3), Epoch(2)}, true}, {{true, Epoch(1)}, false}}},
            ObjectFound{stored, Epoch(7)}, ObjectAbsent{Epoch(7)},
            Descriptions{{Buffer::copy_of(as_bytes("one"))}, {}},
            Descriptions{{}, Buffer::copy_of(as_bytes("lease"))}, Completeness{}, HandedIn{2}}) {
@@ -96,6 +106,32 @@ TEST(Codec, MoreEntriesThanTheLimit_IsRefused) {
   many.entries.resize(kRangeEntriesMax + 1, {.id = ObjectId::block(digest_of(1))});
   const EncodedMessage encoded = encode(Answer{.body = many});
   EXPECT_EQ(decode(encoded.header, {}).error(), DecodeError::kOutOfRange);
+}
+
+TEST(Codec, ManyRanges_AreAscendingWithoutOverlapsAndNotTooMany) {
+  const auto error_of = [](const RequestBody& body) {
+    const auto decoded = decode(encode(Request{.body = body}).header, {});
+    return decoded ? std::nullopt : std::optional(decoded.error());
+  };
+  const CompareRanges good = two_ranges();
+  EXPECT_FALSE(error_of(good));
+  EXPECT_EQ(error_of(CompareRanges{}), DecodeError::kOutOfRange);
+  EXPECT_EQ(error_of(CompareRanges{{good.ranges[1], good.ranges[0]}}), DecodeError::kOutOfRange);
+  EXPECT_EQ(error_of(CompareRanges{{good.ranges[0], good.ranges[0]}}), DecodeError::kOutOfRange);
+  CompareRanges many;
+  for (std::size_t i = 0; i <= kComparedRangesMax; ++i) {
+    KeyRange one = whole_key_range();
+    one.first.bytes[0] = one.last.bytes[0] = static_cast<std::uint8_t>(i);
+    many.ranges.push_back({one, digest_of(1)});
+  }
+  EXPECT_EQ(error_of(many), DecodeError::kOutOfRange);
+  many.ranges.pop_back();
+  EXPECT_FALSE(error_of(many));
+  EXPECT_LE(encode(Request{.body = many}).header.size(), 16U << 10) << "of a request";
+
+  RangesCompared answer;
+  answer.ranges.resize(kComparedRangesMax + 1);
+  EXPECT_FALSE(decode(encode(Answer{.body = answer}).header, {}));
 }
 
 // What would take a hundred bytes of memory for every two on the wire is not parsed at all.

@@ -10,6 +10,7 @@ struct NameOf {
   std::string_view operator()(const PutRecord&) const { return "put_record"; }
   std::string_view operator()(const GetRecord&) const { return "get_record"; }
   std::string_view operator()(const CompareRange&) const { return "compare_range"; }
+  std::string_view operator()(const CompareRanges&) const { return "compare_ranges"; }
   std::string_view operator()(const FetchObject&) const { return "fetch_object"; }
   std::string_view operator()(const GetDescriptions&) const { return "get_descriptions"; }
   std::string_view operator()(const GetCompleteness&) const { return "get_completeness"; }
@@ -24,6 +25,7 @@ struct NameOf {
   std::string_view operator()(const RangeEqual&) const { return "range_equal"; }
   std::string_view operator()(const RangeSplit&) const { return "range_split"; }
   std::string_view operator()(const RangeEntries&) const { return "range_entries"; }
+  std::string_view operator()(const RangesCompared&) const { return "ranges_compared"; }
   std::string_view operator()(const ObjectFound&) const { return "object_found"; }
   std::string_view operator()(const Descriptions&) const { return "descriptions"; }
   std::string_view operator()(const ObjectAbsent&) const { return "object_absent"; }

@@ -53,6 +53,12 @@ struct CompareRange {
   KeyRange range;
   crypto::Digest fingerprint;
 };
+/// Between replicas: the same of many intervals at once, in ascending order and without overlaps, 1
+/// to kComparedRangesMax. Answered: RangesCompared, Refused. What differs is asked about one by
+/// one.
+struct CompareRanges {
+  std::vector<CompareRange> ranges;
+};
 /// Between replicas: everything about one object. Answered: ObjectFound, ObjectAbsent, Refused
 /// (busy: listed, but damaged).
 struct FetchObject {
@@ -78,8 +84,9 @@ struct HandIn {
   Bytes operation;
 };
 
-using RequestBody = std::variant<PutBlock, OfferBlock, GetBlock, PutRecord, GetRecord, CompareRange,
-                                 FetchObject, GetDescriptions, GetCompleteness, Notice, HandIn>;
+using RequestBody =
+    std::variant<PutBlock, OfferBlock, GetBlock, PutRecord, GetRecord, CompareRange, CompareRanges,
+                 FetchObject, GetDescriptions, GetCompleteness, Notice, HandIn>;
 
 struct Request {
   MessageContext context;
@@ -152,6 +159,14 @@ struct RangeEntries {
   RangeState state;
   std::vector<RangeEntry> entries;  // all of the interval, in order, at most kRangeEntriesMax
 };
+/// Of each interval that was asked about, in the same order.
+struct RangesCompared {
+  struct One {
+    RangeState state;
+    bool is_equal = false;
+  };
+  std::vector<One> ranges;
+};
 /// `complete_for`, `gone_before`: as in RangeState, where the object belongs.
 struct ObjectFound {
   StoredObject object;
@@ -176,9 +191,9 @@ struct HandedIn {
   std::uint8_t answer = 0;
 };
 
-using AnswerBody =
-    std::variant<Refused, Stored, Missing, BlockFound, Absent, RecordHeld, RangeEqual, RangeSplit,
-                 RangeEntries, ObjectFound, ObjectAbsent, Descriptions, Completeness, HandedIn>;
+using AnswerBody = std::variant<Refused, Stored, Missing, BlockFound, Absent, RecordHeld,
+                                RangeEqual, RangeSplit, RangeEntries, RangesCompared, ObjectFound,
+                                ObjectAbsent, Descriptions, Completeness, HandedIn>;
 
 struct Answer {
   MessageContext context;
@@ -191,6 +206,8 @@ using Message = std::variant<Request, Answer>;
 
 inline constexpr std::size_t kRangePartsMax = 16;
 inline constexpr std::size_t kRangeEntriesMax = 256;
+/// Each takes 104 bytes of a request's header, which has at most 16 KiB.
+inline constexpr std::size_t kComparedRangesMax = 64;
 inline constexpr std::size_t kHandInSizeMax = 32U << 10;
 inline constexpr std::size_t kNoticeSizeMax = 2 * 1024 * 1024;
 /// One description and the most of them in one answer.
