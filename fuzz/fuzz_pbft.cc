@@ -269,7 +269,7 @@ void fuzz_records(ByteView input) {
     Bytes key = to_bytes(in.bytes16(200));
     state.records.emplace_back(std::move(key), to_bytes(in.bytes16(4000)));
   }
-  (void)records::read(*test_group(), state);
+  (void)records::read(*make_group(), state);
 }
 
 }  // namespace

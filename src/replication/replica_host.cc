@@ -10,6 +10,7 @@
 
 #include "crypto/remembering_scheme.h"
 #include "net/links.h"
+#include "pbft/records.h"
 #include "replication/client_frames.h"
 #include "replication/evidence_file.h"
 #include "replication/hello.h"

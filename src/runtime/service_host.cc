@@ -3,6 +3,7 @@
 #include <boost/asio/post.hpp>
 
 #include "crypto/random.h"
+#include "pbft/records.h"
 #include "runtime/log.h"
 #include "service/instance.h"
 
