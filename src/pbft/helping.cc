@@ -147,22 +147,30 @@ void Replica::help_with_batches(ReplicaId peer, const Status& status, Effects& o
 }
 
 /// Votes of its own that may have been lost, for what cannot be given with its proof: what is not
-/// executed here either, or was executed in an earlier life that has left its votes alone.
+/// executed here either, or was executed in an earlier life that has left its votes alone. Commits
+/// of the latter are proof in any view. Suppose they were given to those of the own view only: with
+/// a vacant seat, a power cut and the end of the group one that had left the view alone would wait
+/// for ever (seed 910194 of the scenario `stop`).
 void Replica::help_with_votes(Now now, ReplicaId peer, const Status& status, Effects& out) {
-  if (!is_normal() || status.is_changing_view || status.view != view_) return;
+  const bool is_of_view = is_normal() && !status.is_changing_view && status.view == view_;
   for (std::uint32_t i = 0; i < 32 && i < settings_.help_instances_max; ++i) {
     const SequenceNumber n(status.executed.value + 1 + i);
+    const bool is_executed = n <= executed_;
     const Slot* slot = log_.find(n);
-    if (slot && slot->committed && n <= executed_) continue;
+    if (slot && slot->committed && is_executed) continue;
     if (!slot || now.instant < slot->told_at + settings_.status_interval) continue;
     const bool is_known = (status.proposals >> i & 1U) != 0;
-    if (slot->proposal && slot->proposal->vote.replica == identity_.self && !is_known &&
-        slot->proposal->vote.view == view_ && slot->proposal->batch) {
+    if (is_of_view && slot->proposal && slot->proposal->vote.replica == identity_.self &&
+        !is_known && slot->proposal->vote.view == view_ && slot->proposal->batch) {
       out.push_back(Send{peer, PrePrepare{slot->proposal->vote, slot->proposal->batch}});
     }
-    for (const auto* votes : {&slot->prepares, &slot->commits}) {
-      const auto& own = (*votes)[identity_.self.value];
-      if (own && own->view == view_) out.push_back(Send{peer, Ballot{*own}});
+    const auto& prepare = slot->prepares[identity_.self.value];
+    if (is_of_view && prepare && prepare->view == view_) {
+      out.push_back(Send{peer, Ballot{*prepare}});
+    }
+    const auto& commit = slot->commits[identity_.self.value];
+    if (commit && (is_executed || (is_of_view && commit->view == view_))) {
+      out.push_back(Send{peer, Ballot{*commit}});
     }
   }
 }
@@ -217,7 +225,12 @@ void Replica::urge(Now now, Effects& out) {
 void Replica::join_urging(Now now, Effects& out) {
   if (!is_normal() || !may_vote()) return;
   const bool is_urging = urged_[identity_.self.value] == view_;
-  const auto count = static_cast<std::size_t>(std::ranges::count(urged_, std::optional(view_)));
+  std::size_t count = 0;
+  for (std::size_t seat = 0; seat < urged_.size(); ++seat) {
+    // Who has left says no more that others should.
+    const bool has_left = view_changes_[seat] && view_changes_[seat]->vote.view > view_;
+    if (has_left || urged_[seat] == view_) ++count;
+  }
   if (is_urging && count >= group().quorum()) return leave_freely(now, out);
   if (!is_urging && count >= group().weak_quorum()) urge(now, out);
 }

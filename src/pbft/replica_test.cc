@@ -845,6 +845,16 @@ TEST_F(UrgingTest, FPlusOneOthersAreJoinedAnd2FPlus1Leave) {
   EXPECT_EQ(left[0].vote.view, View(1));
 }
 
+TEST_F(UrgingTest, WhoHasLeftTheViewCountsAsUrging) {
+  for (const std::size_t seat : {2, 3, 4}) backup.hear(seat, urging());
+  EXPECT_FALSE(backup->is_changing_view());
+  ViewChange left;
+  left.vote =
+      signed_vote(backup.group(), VoteKind::kViewChange, 1, 0, left.digest(InstanceId{}), 5);
+  backup.hear(5, left);
+  EXPECT_EQ(backup->view(), View(1));
+}
+
 TEST_F(UrgingTest, IsOfOneViewAlone) {
   for (const std::size_t seat : {2, 3, 4, 5}) backup.hear(seat, urging());
   EXPECT_EQ(backup->view(), View(1));
@@ -975,13 +985,21 @@ TEST(Helping, AfterARestartVotesAreSentForWhatWasExecuted_SinceItsProofIsGone) {
   ASSERT_EQ(helper->executed(), SequenceNumber(4));
   helper.start();
   ASSERT_EQ(helper->executed(), SequenceNumber(4));
-  helper.pass(test_settings().idle_status_interval);
-  std::size_t commits = 0;
-  for (const Send& one : effects_of<Send>(helper.hear(3, at(0)))) {
-    const auto* ballot = std::get_if<Ballot>(&one.message);
-    commits += ballot && ballot->vote.kind == VoteKind::kCommit ? 1U : 0U;
-  }
-  EXPECT_EQ(commits, 4U);
+  const auto commits_for = [&](const Status& status) {
+    helper.pass(test_settings().idle_status_interval);
+    std::size_t commits = 0;
+    for (const Send& one : effects_of<Send>(helper.hear(3, status))) {
+      const auto* ballot = std::get_if<Ballot>(&one.message);
+      commits += ballot && ballot->vote.kind == VoteKind::kCommit ? 1U : 0U;
+    }
+    return commits;
+  };
+  EXPECT_EQ(commits_for(at(0)), 4U);
+  // To one that has left the view alone too: they are proof anywhere.
+  Status gone = at(0);
+  gone.view = View(9);
+  gone.is_changing_view = true;
+  EXPECT_EQ(commits_for(gone), 4U);
 }
 
 TEST(Helping, WhoWasHelped_AsksForMoreAtOnce) {

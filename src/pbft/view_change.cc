@@ -93,6 +93,7 @@ void Replica::on(Now now, ReplicaId, const ViewChange& message, Effects& out) {
   kept = message;
   follow_primary(now, message, out);
   join_view_change(now, out);
+  join_urging(now, out);
   look_for_new_view(now, out);
 }
 
