@@ -846,7 +846,7 @@ TEST_F(UrgingTest, FPlusOneOthersAreJoinedAnd2FPlus1Leave) {
 }
 
 TEST_F(UrgingTest, WhoHasLeftTheViewCountsAsUrging) {
-  for (const std::size_t seat : {2, 3, 4}) backup.hear(seat, urging());
+  for (const std::size_t seat : {2U, 3U, 4U}) backup.hear(seat, urging());
   EXPECT_FALSE(backup->is_changing_view());
   ViewChange left;
   left.vote =
@@ -856,16 +856,16 @@ TEST_F(UrgingTest, WhoHasLeftTheViewCountsAsUrging) {
 }
 
 TEST_F(UrgingTest, IsOfOneViewAlone) {
-  for (const std::size_t seat : {2, 3, 4, 5}) backup.hear(seat, urging());
+  for (const std::size_t seat : {2U, 3U, 4U, 5U}) backup.hear(seat, urging());
   EXPECT_EQ(backup->view(), View(1));
-  for (const std::size_t seat : {0, 2, 3, 4, 5}) {
+  for (const std::size_t seat : {0U, 2U, 3U, 4U, 5U}) {
     ViewChange one;
     one.vote =
         signed_vote(backup.group(), VoteKind::kViewChange, 1, 0, one.digest(InstanceId{}), seat);
     backup.hear(seat, one);
   }
   EXPECT_FALSE(backup->is_changing_view());  // it leads view 1
-  for (const std::size_t seat : {2, 3, 4, 5}) {
+  for (const std::size_t seat : {2U, 3U, 4U, 5U}) {
     backup.pass(timeout);
     backup.hear(seat, urging());  // of view 0
   }
