@@ -161,9 +161,9 @@ void Reconciler::ask_again(Instant now, std::size_t index) {
       continue;
     }
     if (!arc.completion.has_told(exchange.source)) {
-      exchange.stage = Stage::kWaiting;
+      enter(exchange, Stage::kWaiting);
     } else if (arc.completion.may_be_complete_now(exchange.source)) {
-      exchange.stage = Stage::kFailed;
+      enter(exchange, Stage::kFailed);
       exchange.deadline = now + settings_.retry_delay;
     }
   }
@@ -244,8 +244,7 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
     next_exchange_ = index + 1;
     Exchange& exchange = exchanges_[index];
     if (exchange.stage != Stage::kWaiting) continue;
-    // What it would read is being read: soon it is remembered.
-    if (leaves_->is_enabled() && is_being_scanned(exchange.arc)) continue;
+    if (is_better_later(exchange)) continue;
     if (exchange.todo.empty() && !exchange.is_different) {
       if (surveys_.contains(exchange.source)) continue;
       std::vector<std::size_t> together = exchanges_to_survey(index);
@@ -269,11 +268,18 @@ void Reconciler::begin(std::size_t index) {
   exchange.asked_in = arcs_[exchange.arc].completion.round();
 }
 
-bool Reconciler::is_being_scanned(std::size_t arc) const {
-  return std::ranges::any_of(exchanges_, [&](const Exchange& exchange) {
-    return exchange.arc == arc &&
-           (exchange.stage == Stage::kScanning || exchange.stage == Stage::kSurveying);
-  });
+void Reconciler::enter(Exchange& exchange, Stage stage) {
+  const auto is_scan = [](Stage one) {
+    return one == Stage::kScanning || one == Stage::kSurveying;
+  };
+  Arc& arc = arcs_[exchange.arc];
+  arc.scanning -= is_scan(exchange.stage) ? 1 : 0;
+  arc.scanning += is_scan(stage) ? 1 : 0;
+  exchange.stage = stage;
+}
+
+bool Reconciler::is_better_later(const Exchange& exchange) const {
+  return leaves_->is_enabled() && arcs_[exchange.arc].scanning > 0;
 }
 
 bool Reconciler::must_make_room(Instant now, const Exchange& exchange) const {
@@ -287,14 +293,14 @@ void Reconciler::next_range(Instant now, std::size_t index, ReconcilerEffects& o
   Exchange& exchange = exchanges_[index];
   if (exchange.todo.empty()) return finish(now, index, out);
   if (must_make_room(now, exchange)) {
-    exchange.stage = Stage::kWaiting;
+    enter(exchange, Stage::kWaiting);
     ++exchange.round;
     --exchanges_running_;
     return start_waiting(now, out);
   }
   exchange.range = exchange.todo.back();
   exchange.todo.pop_back();
-  exchange.stage = Stage::kScanning;
+  enter(exchange, Stage::kScanning);
   exchange.digest.emplace(exchange.range, *leaves_, settings_.range_entries_max);
   exchange.mine.reset();
   exchange.listed.clear();
@@ -350,7 +356,7 @@ void Reconciler::scanned_all(Instant now, std::size_t index, ReconcilerEffects& 
   Exchange& exchange = exchanges_[index];
   exchange.mine = exchange.digest->finish();
   exchange.digest.reset();
-  exchange.stage = Stage::kAsked;
+  enter(exchange, Stage::kAsked);
   exchange.deadline = now + settings_.request_timeout;
   ++exchange.round;
   send(now, exchange.source,
@@ -390,7 +396,7 @@ void Reconciler::on_range_answer(Instant now, std::size_t index, const wire::Ans
       if (!exchange.range.contains(entry.id.placement)) return fail(now, index);
       if (!entry.is_damaged) exchange.listed.emplace(entry.id, entry);
     }
-    exchange.stage = Stage::kMatching;
+    enter(exchange, Stage::kMatching);
     return ask_scan(index, {exchange.range, std::nullopt}, out);
   }
   if (is_planted(Bug::kBusyIsTold)) return next_range(now, index, out);
@@ -399,7 +405,7 @@ void Reconciler::on_range_answer(Instant now, std::size_t index, const wire::Ans
 
 void Reconciler::matched_all(Instant now, std::size_t index, ReconcilerEffects& out) {
   Exchange& exchange = exchanges_[index];
-  exchange.stage = Stage::kFetching;
+  enter(exchange, Stage::kFetching);
   exchange.to_fetch.clear();
   for (const auto& [id, entry] : exchange.listed) exchange.to_fetch.push_back(id);
   exchange.listed.clear();
@@ -464,7 +470,7 @@ void Reconciler::fail(Instant now, std::size_t index) {
 }
 
 void Reconciler::try_later(Instant now, Exchange& exchange) {
-  exchange.stage = Stage::kFailed;
+  enter(exchange, Stage::kFailed);
   ++exchange.round;
   exchange.todo.clear();
   exchange.to_fetch.clear();
@@ -488,7 +494,7 @@ void Reconciler::finish(Instant now, std::size_t index, ReconcilerEffects& out) 
 /// The source told all that it holds there, and this replica has it.
 void Reconciler::note_told(Instant now, std::size_t index) {
   Exchange& exchange = exchanges_[index];
-  exchange.stage = Stage::kDone;
+  enter(exchange, Stage::kDone);
   exchange.is_different = false;
   const std::size_t index_of_arc = exchange.arc;
   Arc& arc = arcs_[index_of_arc];
@@ -672,7 +678,7 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
       note_silence(now, exchange.source, out);
       fail(now, i);
     } else if (exchange.stage == Stage::kFailed) {
-      exchange.stage = is_still_source(exchange) ? Stage::kWaiting : Stage::kDone;
+      enter(exchange, is_still_source(exchange) ? Stage::kWaiting : Stage::kDone);
     }
   }
   for (auto at = repairs_.begin(); at != repairs_.end();) {
@@ -701,7 +707,7 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
     // again.
     for (Exchange& exchange : exchanges_) {
       if (exchange.stage == Stage::kDone && is_still_source(exchange)) {
-        exchange.stage = Stage::kWaiting;
+        enter(exchange, Stage::kWaiting);
       }
     }
   }
@@ -743,11 +749,15 @@ void Reconciler::check_invariants() const {
       CHECK(exchange.place == place);
     }
   }
+  std::vector<std::size_t> scanning(arcs_.size());
   for (const Exchange& exchange : exchanges_) {
     const bool is_surveyed =
         exchange.stage == Stage::kSurveying || exchange.stage == Stage::kSurveyed;
     surveyed -= is_surveyed ? 1 : 0;
     CHECK(exchange.arc < arcs_.size());
+    const bool is_scanning =
+        exchange.stage == Stage::kScanning || exchange.stage == Stage::kSurveying;
+    scanning[exchange.arc] += is_scanning ? 1 : 0;
     CHECK(exchange.todo.size() <= kTodoMax);
     if (exchange.stage == Stage::kDone || exchange.stage == Stage::kFailed || is_surveyed)
       CHECK(exchange.todo.empty());
@@ -755,6 +765,7 @@ void Reconciler::check_invariants() const {
                             exchange.stage != Stage::kFailed && !is_surveyed;
     if (is_running) ++running;
   }
+  for (std::size_t i = 0; i < arcs_.size(); ++i) CHECK(scanning[i] == arcs_[i].scanning);
   CHECK(surveyed == 0);
   CHECK(running == exchanges_running_);
   CHECK(running <= settings_.exchanges_max);

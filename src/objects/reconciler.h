@@ -167,6 +167,7 @@ class Reconciler {
     Completion completion;             // from exchanges that came to their end
     std::set<wire::NodeKey> compared;  // the others of the group among them
     std::set<wire::NodeKey> sources;   // with whom there is an exchange
+    std::size_t scanning = 0;          // of these exchanges: kScanning or kSurveying
     bool is_served = false;
   };
   enum class Stage : std::uint8_t {
@@ -244,7 +245,10 @@ class Reconciler {
   const Arc* arc_of(const crypto::Digest& key) const;
   void start_waiting(Instant now, ReconcilerEffects& out);
   void begin(std::size_t index);
-  bool is_being_scanned(std::size_t arc) const;
+  /// The only way to another stage.
+  void enter(Exchange& exchange, Stage stage);
+  /// What it would read is being read: soon it is remembered.
+  bool is_better_later(const Exchange& exchange) const;
   std::vector<std::size_t> exchanges_to_survey(std::size_t first) const;
   void begin_survey(Instant now, std::vector<std::size_t> exchanges, ReconcilerEffects& out);
   void go_on_with_survey(Instant now, const wire::NodeKey& source, ReconcilerEffects& out);

@@ -5,17 +5,6 @@
 #include "objects/reconciler.h"
 
 namespace rosebud::objects {
-namespace {
-
-/// Leaves in all ranges of one survey: a quarter of the key space. Where much is stored, and so
-/// remembered leaf by leaf, they are gone through within one input.
-constexpr std::size_t kSurveyLeavesMax = kLeafCount / 4;
-
-std::size_t leaves_in(const wire::KeyRange& range) {
-  return leaf_of(range.last) - leaf_of(range.first) + 1;
-}
-
-}  // namespace
 
 /// Those that may begin now with the source of `first`, in the order of their arcs.
 std::vector<std::size_t> Reconciler::exchanges_to_survey(std::size_t first) const {
@@ -27,7 +16,7 @@ std::vector<std::size_t> Reconciler::exchanges_to_survey(std::size_t first) cons
     const bool is_beginning =
         exchange.stage == Stage::kWaiting && exchange.todo.empty() && !exchange.is_different;
     if (!is_beginning || exchange.source != exchanges_[first].source) continue;
-    if (leaves_->is_enabled() && is_being_scanned(exchange.arc)) continue;
+    if (is_better_later(exchange)) continue;
     leaves += leaves_in(arcs_[exchange.arc].range);
     if (leaves > kSurveyLeavesMax) break;
     out.push_back(index);
@@ -44,7 +33,7 @@ void Reconciler::begin_survey(Instant now, std::vector<std::size_t> exchanges,
     Exchange& exchange = exchanges_[index];
     begin(index);
     exchange.todo.clear();  // the survey has it
-    exchange.stage = Stage::kSurveying;
+    enter(exchange, Stage::kSurveying);
     ++exchange.round;
     exchange.place = ranges.size();
     ranges.push_back(arcs_[exchange.arc].range);
@@ -68,7 +57,7 @@ void Reconciler::go_on_with_survey(Instant now, const wire::NodeKey& source,
   wire::CompareRanges question;
   for (const std::size_t index : survey.exchanges) {
     Exchange& exchange = exchanges_[index];
-    exchange.stage = Stage::kSurveyed;
+    enter(exchange, Stage::kSurveyed);
     question.ranges.push_back({.range = arcs_[exchange.arc].range,
                                .fingerprint = survey.digest.fingerprints()[exchange.place]});
   }
@@ -109,7 +98,7 @@ void Reconciler::on_survey_answer(Instant now, const Pending& pending, const wir
       note_told(now, exchanges[i]);
     } else {
       exchange.is_different = true;
-      exchange.stage = Stage::kWaiting;
+      enter(exchange, Stage::kWaiting);
     }
   }
   start_waiting(now, out);

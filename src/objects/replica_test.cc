@@ -540,6 +540,16 @@ class ManyArcsOf4 : public ReplicaOf4 {
     }
     return out;
   }
+  /// About as many arcs as one survey may have, from the `first` on.
+  wire::CompareRanges question(std::size_t first = 0) const {
+    const std::vector<wire::KeyRange> all = ranges();
+    wire::CompareRanges out;
+    while (!is_too_wide(out.ranges)) {
+      out.ranges.push_back({.range = all[(first + out.ranges.size()) % all.size()]});
+    }
+    out.ranges.pop_back();
+    return out;
+  }
   static const wire::CompareRanges& survey(const SendRequest& request) {
     return std::get<wire::CompareRanges>(request.request.body);
   }
@@ -683,17 +693,22 @@ TEST_F(ManyArcsOf4, SurveyOfAnEpochThatIsOver_DoesNotCount) {
 }
 
 TEST_F(ManyArcsOf4, AskedAboutManyRanges_SaysOfEachWhetherItIsEqual) {
-  objects[block] = stored_block();
-  wire::CompareRanges question;
-  std::size_t with_block = 0;
-  for (const wire::KeyRange& range : ranges()) {
-    if (range.contains(block.placement)) with_block = question.ranges.size();
+  std::size_t first = 0;
+  while (question(first).ranges.size() < 4) ++first;
+  wire::CompareRanges question = this->question(first);
+  const std::size_t with_block = 2;
+  for (int i = 0; objects.empty(); ++i) {
+    const Buffer bytes = Buffer::copy_of(as_bytes("block " + std::to_string(i)));
+    const auto id = wire::ObjectId::block(crypto::sha256(bytes.view()));
+    if (!question.ranges[with_block].range.contains(id.placement)) continue;
+    objects[id] = {.id = id, .holds = {hold(id, bytes.size())}, .content = bytes};
+  }
+  for (wire::CompareRange& one : question.ranges) {
     LeafDigests leaves;
-    RangeDigest nothing(range, leaves, 8);
+    RangeDigest nothing(one.range, leaves, 8);
     nothing.next_scan();
     nothing.add({.is_whole = true});
-    question.ranges.push_back({.range = range, .fingerprint = nothing.finish().fingerprint});
-    if (question.ranges.size() == wire::kComparedRangesMax) break;
+    one.fingerprint = nothing.finish().fingerprint;
   }
   ask_as_node(1, question);
   const auto* told = answered<wire::RangesCompared>();
@@ -722,12 +737,13 @@ TEST_F(ManyArcsOf4, AskedAboutManyRanges_ClaimsTheLeastOfBeforeAndAfter) {
 }
 
 TEST_F(ManyArcsOf4, AskedAboutManyRanges_OnlyArcsOfTheAskerAndOnlySoManyAtOnce) {
-  wire::CompareRanges question;
-  for (std::size_t i = 0; i < 20; ++i) question.ranges.push_back({.range = ranges()[i]});
+  std::size_t first = 0;
+  while (question(first).ranges.size() < RangeSurvey::kScansMax) ++first;
+  const wire::CompareRanges question = this->question(first);
   ask(question);
   EXPECT_EQ(refusal(), RefusalReason::kNotAllowed) << "clients ask nothing of the kind";
   wire::CompareRanges too_wide = question;
-  too_wide.ranges.back().range.last = ranges()[20].last;
+  too_wide.ranges.back().range.last = ranges()[first + question.ranges.size()].last;
   ask_as_node(1, too_wide);
   EXPECT_EQ(refusal(), RefusalReason::kNotAllowed);
   is_scan_held_up = true;
@@ -744,12 +760,39 @@ TEST_F(ManyArcsOf4, AskedAboutManyRanges_OnlyArcsOfTheAskerAndOnlySoManyAtOnce) 
   EXPECT_EQ(answers.size(), ReplicaLimits{}.survey_answers_per_peer_max + 1);
 }
 
+// Where everything is remembered, each leaf of the ranges is gone through within this one input.
+TEST_F(ManyArcsOf4, AskedAboutManyRanges_AQuarterOfTheKeySpaceAtMost) {
+  wire::CompareRanges question = this->question();
+  ask_as_node(1, question);
+  EXPECT_TRUE(answered<wire::RangesCompared>());
+  question.ranges.push_back({.range = ranges()[question.ranges.size()]});
+  ASSERT_LE(question.ranges.size(), wire::kComparedRangesMax);
+  ask_as_node(1, question);
+  EXPECT_EQ(refusal(), RefusalReason::kNotAllowed);
+}
+
+TEST_F(ReplicaOf4, AskedAboutOneRange_ItMayBeWide) {
+  const auto& arcs = core->verifier().configuration().ring().arcs();
+  const auto wide = std::ranges::max_element(
+      arcs, {}, [](const routing::Arc& arc) { return leaves_in(arc.range); });
+  ASSERT_GT(leaves_in(wide->range), kSurveyLeavesMax);
+  ask_as_node(1, wire::CompareRanges{{{.range = wide->range}}});
+  EXPECT_TRUE(answered<wire::RangesCompared>());
+}
+
 TEST_F(ManyArcsOf4, AskedAboutManyRanges_TheEpochEndsMeanwhile) {
   is_scan_held_up = true;
   ask_as_node(1, wire::CompareRanges{{{.range = ranges()[0]}, {.range = ranges()[1]}}});
+  ask_as_node(1, wire::CompareRanges{{{.range = ranges()[0]}, {.range = ranges()[1]}}});
   enter(2);
-  go_on();
+  EXPECT_EQ(answers.size(), 2U);
   EXPECT_EQ(refusal(), RefusalReason::kWrongEpoch);
+  // They do not keep the places that one peer has.
+  ask_as_node(1, wire::CompareRanges{{{.range = ranges()[0]}, {.range = ranges()[1]}}}, 2);
+  EXPECT_TRUE(answers.empty());
+  go_on();
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_TRUE(answered<wire::RangesCompared>());
 }
 
 TEST_F(ManyArcsOf4, AskedAboutManyRanges_DiskFails_IsBusyOnce) {
