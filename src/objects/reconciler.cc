@@ -120,6 +120,9 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
     add_sources(arc);
     judge(arc);
   }
+  std::erase_if(survey_ranges_max_, [&](const auto& one) {
+    return std::ranges::find(exchanges_, one.first, &Exchange::source) == exchanges_.end();
+  });
   random_.shuffle(exchanges_);
   std::ranges::partition(exchanges_,
                          [&](const Exchange& one) { return !arcs_[one.arc].is_served; });
@@ -245,10 +248,12 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
     Exchange& exchange = exchanges_[index];
     if (exchange.stage != Stage::kWaiting) continue;
     if (is_better_later(exchange)) continue;
-    if (exchange.todo.empty() && !exchange.is_different) {
+    if (exchange.todo.empty() && !exchange.is_alone) {
       if (surveys_.contains(exchange.source)) continue;
       std::vector<std::size_t> together = exchanges_to_survey(index);
-      if (together.size() > 1) {
+      // One that is slow or dead keeps one place, however many wait for it.
+      const bool is_slow = survey_ranges_max(exchange.source) == 1;
+      if (together.size() > 1 || (is_slow && !together.empty())) {
         begin_survey(now, std::move(together), out);
         continue;
       }
@@ -284,6 +289,7 @@ bool Reconciler::is_better_later(const Exchange& exchange) const {
 
 bool Reconciler::must_make_room(Instant now, const Exchange& exchange) const {
   if (is_planted(Bug::kNoTurns)) return false;
+  if (exchanges_running_ < settings_.exchanges_max) return false;
   return now >= exchange.turn_ends && std::ranges::any_of(exchanges_, [](const Exchange& other) {
            return other.stage == Stage::kWaiting;
          });
@@ -332,7 +338,10 @@ void Reconciler::on_scanned(Instant now, const ReconcilerScan& tag, const wire::
                            exchange.stage == Stage::kMatching;
   if (!is_scanning || exchange.round != tag.round) return;
   if (exchange.stage == Stage::kSurveying) {
-    if (!scanned) return fail_survey(now, exchange.source);
+    if (!scanned) {
+      fail_survey(now, exchange.source, SurveyFailure::kBroken);
+      return start_waiting(now, out);
+    }
     surveys_.at(exchange.source).digest.add(exchange.place, *scanned);
     return go_on_with_survey(now, exchange.source, out);
   }
@@ -495,7 +504,7 @@ void Reconciler::finish(Instant now, std::size_t index, ReconcilerEffects& out) 
 void Reconciler::note_told(Instant now, std::size_t index) {
   Exchange& exchange = exchanges_[index];
   enter(exchange, Stage::kDone);
-  exchange.is_different = false;
+  exchange.is_alone = false;
   const std::size_t index_of_arc = exchange.arc;
   Arc& arc = arcs_[index_of_arc];
   arc.compared.insert(exchange.source);
@@ -676,6 +685,8 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
     if (exchange.stage == Stage::kAsked ||
         (exchange.stage == Stage::kFetching && exchange.fetching > 0)) {
       note_silence(now, exchange.source, out);
+      // Suppose its source died: those that are compared by themselves would take a place each.
+      exchange.is_alone = false;
       fail(now, i);
     } else if (exchange.stage == Stage::kFailed) {
       enter(exchange, is_still_source(exchange) ? Stage::kWaiting : Stage::kDone);
@@ -764,6 +775,10 @@ void Reconciler::check_invariants() const {
     const bool is_running = exchange.stage != Stage::kWaiting && exchange.stage != Stage::kDone &&
                             exchange.stage != Stage::kFailed && !is_surveyed;
     if (is_running) ++running;
+  }
+  for (const auto& [source, ranges_max] : survey_ranges_max_) {
+    CHECK(ranges_max >= 1);
+    CHECK(ranges_max < wire::kComparedRangesMax);
   }
   for (std::size_t i = 0; i < arcs_.size(); ++i) CHECK(scanning[i] == arcs_[i].scanning);
   CHECK(surveyed == 0);

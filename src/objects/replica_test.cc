@@ -55,6 +55,10 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
                       at == objects.end() ? std::optional<wire::StoredObject>() : at->second,
                       follow);
     } else if (const auto* scan = std::get_if<Scan>(&effect)) {
+      if (unreadable && unreadable->contains(scan->range.first)) {
+        core->on_scanned(now, scan->token, std::unexpected(wire::StorageError::kIo), follow);
+        return take(std::move(follow));
+      }
       wire::Scanned found{.is_whole = true};
       for (const auto& [id, object] : objects) {
         if (scan->range.contains(id.placement)) found.entries.push_back(object.entry());
@@ -168,6 +172,7 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
   std::vector<wire::Answer> answers;
   std::vector<SendRequest> requests;
   std::vector<Effect> waiting;
+  std::optional<wire::KeyRange> unreadable;  // scans of it fail
   bool is_persist_held_up = false;
   bool is_scan_held_up = false;
   bool is_load_held_up = false;
@@ -578,6 +583,39 @@ class ManyArcsOf4 : public ReplicaOf4 {
     take(std::move(effects));
   }
   std::size_t served() const { return core->statistics().arcs_serving; }
+  /// Node 1 is asked, and answers as `tell` says; node 2 has nothing else. For so long.
+  template <typename Tell>
+  void reconcile(Duration time, Tell tell) {
+    const Instant end = now + time;
+    while (true) {
+      answer_all(2, 1);
+      const auto at = std::ranges::find_if(
+          requests, [&](const SendRequest& one) { return is_node(1, one.to); });
+      if (at != requests.end()) {
+        const SendRequest request = *at;
+        requests.erase(at);
+        if (const auto told = tell(request)) answer(request, *told);
+      } else if (now >= end) {
+        return;
+      } else {
+        pass(std::chrono::milliseconds(500));
+      }
+    }
+  }
+  std::optional<wire::AnswerBody> equal(const SendRequest& request) const {
+    return equal_answer(request.request.body,
+                        {.has_entered = true, .complete_for = wire::Epoch(1)});
+  }
+  static bool is_survey(const SendRequest& request) {
+    return std::holds_alternative<wire::CompareRanges>(request.request.body);
+  }
+  static bool is_about(const SendRequest& request, const wire::KeyRange& range) {
+    if (const auto* one = std::get_if<wire::CompareRange>(&request.request.body)) {
+      return one->range == range;
+    }
+    return is_survey(request) &&
+           std::ranges::count(survey(request).ranges, range, &wire::CompareRange::range) > 0;
+  }
 };
 
 TEST_F(ManyArcsOf4, AfterAStart_EachSourceIsAskedOnceAboutManyArcs) {
@@ -680,6 +718,130 @@ TEST_F(ManyArcsOf4, SurveyNotAnswered_IsGivenUpAndAskedAgain) {
   pass(std::chrono::milliseconds(500));
   answer_all(1, 1);
   EXPECT_TRUE(core->is_serving_everything());
+}
+
+TEST_F(ManyArcsOf4, OneArcCannotBeReadHere_AllOthersAreServed) {
+  unreadable = ranges()[7];
+  requests.clear();
+  restart({}, verifier(1), {});
+  reconcile(std::chrono::seconds(5), [&](const SendRequest& request) { return equal(request); });
+  EXPECT_EQ(served(), ranges().size() - 1);
+  unreadable.reset();
+  reconcile(std::chrono::seconds(1), [&](const SendRequest& request) { return equal(request); });
+  EXPECT_TRUE(core->is_serving_everything());
+}
+
+// There the whole survey is busy whenever the arc is in it.
+TEST_F(ManyArcsOf4, OneArcCannotBeReadThere_AllOthersAreServed) {
+  const wire::KeyRange bad = ranges()[7];
+  reconcile(std::chrono::seconds(20), [&](const SendRequest& request) {
+    return is_about(request, bad) ? wire::Refused{.reason = RefusalReason::kBusy} : equal(request);
+  });
+  EXPECT_EQ(served(), ranges().size() - 1);
+}
+
+TEST_F(ManyArcsOf4, SurveysAreRefusedOrNonsense_EachArcIsComparedByItself) {
+  for (const bool is_refused : {true, false}) {
+    requests.clear();
+    restart({}, verifier(1), {});
+    reconcile(std::chrono::seconds(5), [&](const SendRequest& request) {
+      if (!is_survey(request)) return equal(request);
+      if (is_refused) {
+        return std::optional<wire::AnswerBody>(wire::Refused{.reason = RefusalReason::kNotAllowed});
+      }
+      wire::RangesCompared cut_short = all_equal(request, 1);
+      cut_short.ranges.pop_back();
+      return std::optional<wire::AnswerBody>(cut_short);
+    });
+    EXPECT_TRUE(core->is_serving_everything()) << is_refused;
+  }
+}
+
+TEST_F(ManyArcsOf4, SurveysTakeTooLong_TheNextOnesAreSmaller) {
+  std::size_t largest = 0;  // of the last that were answered
+  bool is_slow = true;
+  const auto tell = [&](const SendRequest& request) -> std::optional<wire::AnswerBody> {
+    const std::size_t size = is_survey(request) ? survey(request).ranges.size() : 1;
+    if (is_slow && size > 4) return std::nullopt;
+    largest = std::max(largest, size);
+    return equal(request);
+  };
+  reconcile(std::chrono::seconds(50), tell);
+  EXPECT_TRUE(core->is_serving_everything());
+  EXPECT_LE(largest, 4U);
+  EXPECT_GT(largest, 1U);
+  is_slow = false;
+  reconcile(std::chrono::seconds(60), tell);
+  EXPECT_GT(largest, 8U) << "as many as before, when it answers again";
+}
+
+TEST_F(ManyArcsOf4, SourceNeverAnswers_ItTakesOnePlace) {
+  for (int i = 0; i < 30; ++i) {
+    requests.clear();
+    pass(std::chrono::milliseconds(2500));
+    if (i < 10) continue;  // until its surveys are small
+    EXPECT_EQ(
+        std::ranges::count_if(requests, [&](const SendRequest& one) { return is_node(1, one.to); }),
+        1);
+  }
+}
+
+TEST_F(ManyArcsOf4, ComparisonOfADifferenceTimesOut_ItIsAskedAboutWithOthersAgain) {
+  const SendRequest asked = surveys_to(1).at(0);
+  wire::RangesCompared told = all_equal(asked, 1);
+  told.ranges[2].is_equal = false;
+  const wire::KeyRange different = survey(asked).ranges[2].range;
+  answer(asked, told);
+  const auto is_compared = [&] {
+    return std::ranges::any_of(requests, [&](const SendRequest& one) {
+      return is_node(1, one.to) && !is_survey(one) && is_about(one, different);
+    });
+  };
+  ASSERT_TRUE(is_compared());
+  requests.clear();
+  pass(std::chrono::seconds(2));
+  pass(std::chrono::milliseconds(500));
+  EXPECT_FALSE(is_compared());
+}
+
+// What waits for its own source's survey could not begin in that place.
+TEST_F(ManyArcsOf4, TurnIsOverWhilePlacesAreFree_ItGoesOn) {
+  const SendRequest asked = surveys_to(1).at(0);
+  const auto widest = std::ranges::max_element(
+      survey(asked).ranges, {}, [](const auto& one) { return leaves_in(one.range); });
+  const wire::KeyRange different = widest->range;
+  wire::RangesCompared told = all_equal(asked, 1);
+  told.ranges[static_cast<std::size_t>(widest - survey(asked).ranges.begin())].is_equal = false;
+  answer(asked, told);
+  std::map<wire::ObjectId, wire::StoredObject> there;
+  for (int i = 0; there.size() < 20; ++i) {
+    const Buffer bytes = Buffer::copy_of(as_bytes("block " + std::to_string(i)));
+    const auto id = wire::ObjectId::block(crypto::sha256(bytes.view()));
+    if (!different.contains(id.placement)) continue;
+    there[id] = {.id = id, .holds = {hold(id, bytes.size())}, .content = bytes};
+  }
+  wire::RangeEntries entries{.state = {.has_entered = true}};
+  for (const auto& [id, object] : there) {
+    entries.entries.push_back({.id = id, .state = object.entry().state});
+  }
+  const auto compare = std::ranges::find_if(requests, [&](const SendRequest& one) {
+    return is_node(1, one.to) && !is_survey(one) && is_about(one, different);
+  });
+  ASSERT_NE(compare, requests.end());
+  answer(SendRequest(*compare), entries);
+  const auto fetches = [&] {
+    std::vector<SendRequest> out;
+    for (const SendRequest& one : requests) {
+      if (std::holds_alternative<wire::FetchObject>(one.request.body)) out.push_back(one);
+    }
+    return out;
+  };
+  ASSERT_EQ(fetches().size(), 8U);
+  now += std::chrono::seconds(3);
+  const SendRequest fetch = fetches().front();
+  answer(fetch,
+         wire::ObjectFound{.object = there.at(std::get<wire::FetchObject>(fetch.request.body).id)});
+  EXPECT_EQ(fetches().size(), 9U);
 }
 
 TEST_F(ManyArcsOf4, SurveyOfAnEpochThatIsOver_DoesNotCount) {
