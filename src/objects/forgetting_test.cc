@@ -240,6 +240,27 @@ TEST_F(FormerHolder, DeletesWhenAQuorumOfTheLaterGroupIsComplete) {
   EXPECT_EQ(core->statistics().forgotten, 3U);
 }
 
+// Each key is asked about before the deletes and answered after them: that it is not here says
+// nothing.
+TEST_F(FormerHolder, GivesUpWhileItIsAskedAboutManyRanges_TheAnswerSaysSo) {
+  const auto questions = enter_second();
+  const wire::KeyRange range = std::get<wire::GetCompleteness>(questions[0].request.body).range;
+  ASSERT_EQ(core->claim(range).gone_before, wire::Epoch(0));
+  const auto asker = std::ranges::find(nodes, questions[0].to, &crypto::SecretKey::public_key);
+  is_scan_held_up = true;
+  send(asker->public_key(), wire::Role::kNode, wire::CompareRanges{{{.range = range}}});
+  const std::vector<Effect> held_up = std::exchange(waiting, {});
+  ASSERT_EQ(held_up.size(), 1U);
+  is_scan_held_up = false;
+  for (std::size_t i = 0; i < 3; ++i) state(questions[i]);
+  ASSERT_EQ(core->claim(range).gone_before, wire::Epoch(2));
+  for (const Effect& effect : held_up) complete(effect);
+  const auto* told = std::get_if<wire::RangesCompared>(&answers.back().body);
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->ranges.front().state.gone_before, wire::Epoch(2));
+  EXPECT_EQ(told->ranges.front().state.complete_for, wire::Epoch(0));
+}
+
 TEST_F(FormerHolder, ThatItIsGone_IsDurableBeforeTheFirstObjectIsDeleted) {
   const auto questions = enter_second();
   is_persist_held_up = true;

@@ -4,6 +4,16 @@
 
 namespace rosebud::objects {
 
+std::size_t leaves_in(const wire::KeyRange& range) {
+  return leaf_of(range.last) - leaf_of(range.first) + 1;
+}
+
+bool is_too_wide(const std::vector<wire::CompareRange>& ranges) {
+  std::size_t leaves = 0;
+  for (const wire::CompareRange& one : ranges) leaves += leaves_in(one.range);
+  return ranges.size() > 1 && leaves > kSurveyLeavesMax;
+}
+
 RangeSurvey::RangeSurvey(std::vector<wire::KeyRange> ranges, LeafDigests& leaves,
                          std::size_t entries_max)
     : ranges_(std::move(ranges)),

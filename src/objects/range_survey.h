@@ -5,9 +5,23 @@
 // (wire::CompareRanges), and only what differs is looked at one by one (reconciler.h).
 #pragma once
 
+#include <map>
+#include <vector>
+
 #include "objects/range_digest.h"
 
 namespace rosebud::objects {
+
+/// Leaves in all ranges of one survey of several: a quarter of the key space. Where much is stored,
+/// and so remembered leaf by leaf, they are gone through within one input; a larger one would hold
+/// up the node for longer, a smaller one would ask more often.
+inline constexpr std::size_t kSurveyLeavesMax = kLeafCount / 4;
+
+/// Leaves that the range touches.
+std::size_t leaves_in(const wire::KeyRange& range);
+/// True when the ranges are too many leaves for one survey. One range alone never is: it costs what
+/// a comparison of it costs.
+bool is_too_wide(const std::vector<wire::CompareRange>& ranges);
 
 class RangeSurvey {
  public:

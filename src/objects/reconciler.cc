@@ -120,6 +120,9 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
     add_sources(arc);
     judge(arc);
   }
+  std::erase_if(survey_ranges_max_, [&](const auto& one) {
+    return std::ranges::find(exchanges_, one.first, &Exchange::source) == exchanges_.end();
+  });
   random_.shuffle(exchanges_);
   std::ranges::partition(exchanges_,
                          [&](const Exchange& one) { return !arcs_[one.arc].is_served; });
@@ -161,9 +164,9 @@ void Reconciler::ask_again(Instant now, std::size_t index) {
       continue;
     }
     if (!arc.completion.has_told(exchange.source)) {
-      exchange.stage = Stage::kWaiting;
+      enter(exchange, Stage::kWaiting);
     } else if (arc.completion.may_be_complete_now(exchange.source)) {
-      exchange.stage = Stage::kFailed;
+      enter(exchange, Stage::kFailed);
       exchange.deadline = now + settings_.retry_delay;
     }
   }
@@ -244,12 +247,13 @@ void Reconciler::start_waiting(Instant now, ReconcilerEffects& out) {
     next_exchange_ = index + 1;
     Exchange& exchange = exchanges_[index];
     if (exchange.stage != Stage::kWaiting) continue;
-    // What it would read is being read: soon it is remembered.
-    if (leaves_->is_enabled() && is_being_scanned(exchange.arc)) continue;
-    if (exchange.todo.empty() && !exchange.is_different) {
+    if (is_better_later(exchange)) continue;
+    if (exchange.todo.empty() && !exchange.is_alone) {
       if (surveys_.contains(exchange.source)) continue;
       std::vector<std::size_t> together = exchanges_to_survey(index);
-      if (together.size() > 1) {
+      // One that is slow or dead keeps one place, however many wait for it.
+      const bool is_slow = survey_ranges_max(exchange.source) == 1;
+      if (together.size() > 1 || (is_slow && !together.empty())) {
         begin_survey(now, std::move(together), out);
         continue;
       }
@@ -269,15 +273,23 @@ void Reconciler::begin(std::size_t index) {
   exchange.asked_in = arcs_[exchange.arc].completion.round();
 }
 
-bool Reconciler::is_being_scanned(std::size_t arc) const {
-  return std::ranges::any_of(exchanges_, [&](const Exchange& exchange) {
-    return exchange.arc == arc &&
-           (exchange.stage == Stage::kScanning || exchange.stage == Stage::kSurveying);
-  });
+void Reconciler::enter(Exchange& exchange, Stage stage) {
+  const auto is_scan = [](Stage one) {
+    return one == Stage::kScanning || one == Stage::kSurveying;
+  };
+  Arc& arc = arcs_[exchange.arc];
+  arc.scanning -= is_scan(exchange.stage) ? 1 : 0;
+  arc.scanning += is_scan(stage) ? 1 : 0;
+  exchange.stage = stage;
+}
+
+bool Reconciler::is_better_later(const Exchange& exchange) const {
+  return leaves_->is_enabled() && arcs_[exchange.arc].scanning > 0;
 }
 
 bool Reconciler::must_make_room(Instant now, const Exchange& exchange) const {
   if (is_planted(Bug::kNoTurns)) return false;
+  if (exchanges_running_ < settings_.exchanges_max) return false;
   return now >= exchange.turn_ends && std::ranges::any_of(exchanges_, [](const Exchange& other) {
            return other.stage == Stage::kWaiting;
          });
@@ -287,14 +299,14 @@ void Reconciler::next_range(Instant now, std::size_t index, ReconcilerEffects& o
   Exchange& exchange = exchanges_[index];
   if (exchange.todo.empty()) return finish(now, index, out);
   if (must_make_room(now, exchange)) {
-    exchange.stage = Stage::kWaiting;
+    enter(exchange, Stage::kWaiting);
     ++exchange.round;
     --exchanges_running_;
     return start_waiting(now, out);
   }
   exchange.range = exchange.todo.back();
   exchange.todo.pop_back();
-  exchange.stage = Stage::kScanning;
+  enter(exchange, Stage::kScanning);
   exchange.digest.emplace(exchange.range, *leaves_, settings_.range_entries_max);
   exchange.mine.reset();
   exchange.listed.clear();
@@ -326,7 +338,10 @@ void Reconciler::on_scanned(Instant now, const ReconcilerScan& tag, const wire::
                            exchange.stage == Stage::kMatching;
   if (!is_scanning || exchange.round != tag.round) return;
   if (exchange.stage == Stage::kSurveying) {
-    if (!scanned) return fail_survey(now, exchange.source);
+    if (!scanned) {
+      fail_survey(now, exchange.source, SurveyFailure::kBroken);
+      return start_waiting(now, out);
+    }
     surveys_.at(exchange.source).digest.add(exchange.place, *scanned);
     return go_on_with_survey(now, exchange.source, out);
   }
@@ -350,7 +365,7 @@ void Reconciler::scanned_all(Instant now, std::size_t index, ReconcilerEffects& 
   Exchange& exchange = exchanges_[index];
   exchange.mine = exchange.digest->finish();
   exchange.digest.reset();
-  exchange.stage = Stage::kAsked;
+  enter(exchange, Stage::kAsked);
   exchange.deadline = now + settings_.request_timeout;
   ++exchange.round;
   send(now, exchange.source,
@@ -390,7 +405,7 @@ void Reconciler::on_range_answer(Instant now, std::size_t index, const wire::Ans
       if (!exchange.range.contains(entry.id.placement)) return fail(now, index);
       if (!entry.is_damaged) exchange.listed.emplace(entry.id, entry);
     }
-    exchange.stage = Stage::kMatching;
+    enter(exchange, Stage::kMatching);
     return ask_scan(index, {exchange.range, std::nullopt}, out);
   }
   if (is_planted(Bug::kBusyIsTold)) return next_range(now, index, out);
@@ -399,7 +414,7 @@ void Reconciler::on_range_answer(Instant now, std::size_t index, const wire::Ans
 
 void Reconciler::matched_all(Instant now, std::size_t index, ReconcilerEffects& out) {
   Exchange& exchange = exchanges_[index];
-  exchange.stage = Stage::kFetching;
+  enter(exchange, Stage::kFetching);
   exchange.to_fetch.clear();
   for (const auto& [id, entry] : exchange.listed) exchange.to_fetch.push_back(id);
   exchange.listed.clear();
@@ -464,7 +479,7 @@ void Reconciler::fail(Instant now, std::size_t index) {
 }
 
 void Reconciler::try_later(Instant now, Exchange& exchange) {
-  exchange.stage = Stage::kFailed;
+  enter(exchange, Stage::kFailed);
   ++exchange.round;
   exchange.todo.clear();
   exchange.to_fetch.clear();
@@ -488,8 +503,8 @@ void Reconciler::finish(Instant now, std::size_t index, ReconcilerEffects& out) 
 /// The source told all that it holds there, and this replica has it.
 void Reconciler::note_told(Instant now, std::size_t index) {
   Exchange& exchange = exchanges_[index];
-  exchange.stage = Stage::kDone;
-  exchange.is_different = false;
+  enter(exchange, Stage::kDone);
+  exchange.is_alone = false;
   const std::size_t index_of_arc = exchange.arc;
   Arc& arc = arcs_[index_of_arc];
   arc.compared.insert(exchange.source);
@@ -670,9 +685,11 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
     if (exchange.stage == Stage::kAsked ||
         (exchange.stage == Stage::kFetching && exchange.fetching > 0)) {
       note_silence(now, exchange.source, out);
+      // Suppose its source died: those that are compared by themselves would take a place each.
+      exchange.is_alone = false;
       fail(now, i);
     } else if (exchange.stage == Stage::kFailed) {
-      exchange.stage = is_still_source(exchange) ? Stage::kWaiting : Stage::kDone;
+      enter(exchange, is_still_source(exchange) ? Stage::kWaiting : Stage::kDone);
     }
   }
   for (auto at = repairs_.begin(); at != repairs_.end();) {
@@ -701,7 +718,7 @@ void Reconciler::on_time(Instant now, ReconcilerEffects& out) {
     // again.
     for (Exchange& exchange : exchanges_) {
       if (exchange.stage == Stage::kDone && is_still_source(exchange)) {
-        exchange.stage = Stage::kWaiting;
+        enter(exchange, Stage::kWaiting);
       }
     }
   }
@@ -743,11 +760,15 @@ void Reconciler::check_invariants() const {
       CHECK(exchange.place == place);
     }
   }
+  std::vector<std::size_t> scanning(arcs_.size());
   for (const Exchange& exchange : exchanges_) {
     const bool is_surveyed =
         exchange.stage == Stage::kSurveying || exchange.stage == Stage::kSurveyed;
     surveyed -= is_surveyed ? 1 : 0;
     CHECK(exchange.arc < arcs_.size());
+    const bool is_scanning =
+        exchange.stage == Stage::kScanning || exchange.stage == Stage::kSurveying;
+    scanning[exchange.arc] += is_scanning ? 1 : 0;
     CHECK(exchange.todo.size() <= kTodoMax);
     if (exchange.stage == Stage::kDone || exchange.stage == Stage::kFailed || is_surveyed)
       CHECK(exchange.todo.empty());
@@ -755,6 +776,11 @@ void Reconciler::check_invariants() const {
                             exchange.stage != Stage::kFailed && !is_surveyed;
     if (is_running) ++running;
   }
+  for (const auto& [source, ranges_max] : survey_ranges_max_) {
+    CHECK(ranges_max >= 1);
+    CHECK(ranges_max < wire::kComparedRangesMax);
+  }
+  for (std::size_t i = 0; i < arcs_.size(); ++i) CHECK(scanning[i] == arcs_[i].scanning);
   CHECK(surveyed == 0);
   CHECK(running == exchanges_running_);
   CHECK(running <= settings_.exchanges_max);

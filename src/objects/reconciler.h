@@ -18,7 +18,9 @@
 // the others go on one by one.
 //
 //   kWaiting ─▶ kSurveying ─▶ kSurveyed ─▶ equal: kDone
-//      ▲                          └─▶ different: kWaiting
+//      ▲            │           │ └─▶ different: kWaiting, and then by itself
+//      └── kFailed ◀┴───────────┴── unreadable, refused, nonsense: later by itself
+//                                   time-out, busy: later, with fewer others
 //
 //   kWaiting ─▶ kScanning ─▶ kAsked ─▶ equal: next range … kDone
 //      ▲                        │ ├──▶ split: its parts are next
@@ -87,7 +89,8 @@ struct ReconcilerSettings {
   /// A source that answers nothing for so long is reported as slow.
   Duration silence_reported = std::chrono::seconds(10);
   std::size_t range_entries_max = wire::kRangeEntriesMax;  // longer lists are cut instead
-  /// Exchanges and surveys under way at once: bounds scans and memory.
+  /// Exchanges and surveys under way at once: bounds memory, and scans, of which an exchange runs
+  /// one in its place and a survey up to RangeSurvey::kScansMax.
   std::size_t exchanges_max = 16;
   /// How long an exchange keeps its place while others wait for one.
   Duration turn = std::chrono::seconds(2);
@@ -167,6 +170,7 @@ class Reconciler {
     Completion completion;             // from exchanges that came to their end
     std::set<wire::NodeKey> compared;  // the others of the group among them
     std::set<wire::NodeKey> sources;   // with whom there is an exchange
+    std::size_t scanning = 0;          // of these exchanges: kScanning or kSurveying
     bool is_served = false;
   };
   enum class Stage : std::uint8_t {
@@ -187,7 +191,9 @@ class Reconciler {
     std::uint64_t round = 0;  // raised at every scan and request; answers to older ones are ignored
     std::uint64_t asked_in = 0;  // round of the arc's completion when this comparison began
     std::size_t place = 0;       // in the survey: which range
-    bool is_different = false;   // as a survey said: what differs is looked for next
+    /// Compared by itself next, not in a survey: one found a difference there, or one that it was
+    /// in came to nothing.
+    bool is_alone = false;
     std::vector<wire::KeyRange> todo;
     wire::KeyRange range;  // being compared
     std::optional<RangeDigest> digest;
@@ -207,6 +213,10 @@ class Reconciler {
     RangeSurvey digest;
     std::uint64_t number = 0;
     std::optional<Instant> deadline;  // once it was asked
+  };
+  enum class SurveyFailure : std::uint8_t {
+    kTooLarge,  // it took too long, or its source is busy: the next one asks less
+    kBroken     // something in it is bad, perhaps a single arc: each is compared by itself next
   };
   struct Pending {
     std::optional<std::uint64_t> survey;
@@ -244,11 +254,15 @@ class Reconciler {
   const Arc* arc_of(const crypto::Digest& key) const;
   void start_waiting(Instant now, ReconcilerEffects& out);
   void begin(std::size_t index);
-  bool is_being_scanned(std::size_t arc) const;
+  /// The only way to another stage.
+  void enter(Exchange& exchange, Stage stage);
+  /// What it would read is being read: soon it is remembered.
+  bool is_better_later(const Exchange& exchange) const;
   std::vector<std::size_t> exchanges_to_survey(std::size_t first) const;
   void begin_survey(Instant now, std::vector<std::size_t> exchanges, ReconcilerEffects& out);
   void go_on_with_survey(Instant now, const wire::NodeKey& source, ReconcilerEffects& out);
-  void fail_survey(Instant now, const wire::NodeKey& source);
+  void fail_survey(Instant now, const wire::NodeKey& source, SurveyFailure why);
+  std::size_t survey_ranges_max(const wire::NodeKey& source) const;
   void on_survey_answer(Instant now, const Pending& pending, const wire::Answer& answer,
                         ReconcilerEffects& out);
   void on_survey_time(Instant now, ReconcilerEffects& out);
@@ -292,6 +306,9 @@ class Reconciler {
   /// At most one with each source: what has to wait meanwhile is asked together afterwards.
   std::map<wire::NodeKey, Survey> surveys_;
   std::uint64_t surveys_begun_ = 0;
+  /// Of sources whose last surveys were too large: how many ranges the next one may have, at least
+  /// 1 and less than kComparedRangesMax. Only those with whom there is an exchange.
+  std::map<wire::NodeKey, std::size_t> survey_ranges_max_;
   std::size_t exchanges_running_ = 0;  // surveys too, each once
   std::size_t next_exchange_ = 0;      // whose turn is next, if it waits
   std::uint64_t era_ = 0;  // raised with every epoch: what is left of an earlier one is ignored

@@ -475,6 +475,10 @@ void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcep
   remember(history_, verifier_.shared(),
            reconciler_.is_everything_complete() ? kHistoryMax : kIncompleteHistoryMax);
   verifier_ = std::move(next);
+  // They would be of no use, and take the places of this epoch's until they are done.
+  for (const auto& [number, survey] : std::exchange(survey_answers_, {})) {
+    refuse(survey.sender, survey.context, RefusalReason::kWrongEpoch, out);
+  }
   held_scans_.clear();
   given_up_in_.reset();
   forgetting_.begin_epoch(now, verifier_.shared());
@@ -529,6 +533,9 @@ void Replica::check_invariants() const {
   for (const auto& [token, after] : persists_) under_way += after.id ? 1 : 0;
   CHECK(under_way == queues_.size());
   CHECK(survey_answers_.size() <= limits_.survey_answers_max);
+  for (const auto& [number, survey] : survey_answers_) {
+    CHECK(survey.context.configuration == verifier_.configuration().number());
+  }
   reconciler_.check_invariants();
 }
 

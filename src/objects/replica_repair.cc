@@ -171,7 +171,9 @@ void Replica::begin_survey_answer(const Sender& sender, const wire::MessageConte
                                   const wire::CompareRanges& compare, Effects& out) {
   const bool are_its_arcs = std::ranges::all_of(
       compare.ranges, [&](const auto& one) { return is_arc_of(sender, one.range); });
-  if (!are_its_arcs) return refuse(sender, context, wire::RefusalReason::kNotAllowed, out);
+  if (!are_its_arcs || is_too_wide(compare.ranges)) {
+    return refuse(sender, context, wire::RefusalReason::kNotAllowed, out);
+  }
   const auto of_sender = std::ranges::count_if(
       survey_answers_, [&](const auto& one) { return one.second.sender.key == sender.key; });
   if (survey_answers_.size() >= limits_.survey_answers_max ||
@@ -197,7 +199,7 @@ void Replica::begin_survey_answer(const Sender& sender, const wire::MessageConte
 void Replica::on_survey_scanned(const SurveyScan& under_way, const wire::Scanned* scanned,
                                 Effects& out) {
   const auto at = survey_answers_.find(under_way.survey);
-  if (at == survey_answers_.end()) return;  // another scan of it failed
+  if (at == survey_answers_.end()) return;  // another scan failed, or the epoch ended
   if (scanned) {
     at->second.digest.add(under_way.index, *scanned);
     return go_on_with_survey_answer(under_way.survey, out);
@@ -216,9 +218,6 @@ void Replica::go_on_with_survey_answer(std::uint64_t number, Effects& out) {
   if (!at->second.digest.is_done()) return;
   const AnswerSurvey survey = std::move(at->second);
   survey_answers_.erase(at);
-  if (survey.context.configuration != verifier_.configuration().number()) {
-    return refuse(survey.sender, survey.context, wire::RefusalReason::kWrongEpoch, out);
-  }
   wire::RangesCompared body;
   for (std::size_t i = 0; i < survey.asked.size(); ++i) {
     wire::RangeState state = survey.states[i];

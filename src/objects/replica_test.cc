@@ -55,6 +55,10 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
                       at == objects.end() ? std::optional<wire::StoredObject>() : at->second,
                       follow);
     } else if (const auto* scan = std::get_if<Scan>(&effect)) {
+      if (unreadable && unreadable->contains(scan->range.first)) {
+        core->on_scanned(now, scan->token, std::unexpected(wire::StorageError::kIo), follow);
+        return take(std::move(follow));
+      }
       wire::Scanned found{.is_whole = true};
       for (const auto& [id, object] : objects) {
         if (scan->range.contains(id.placement)) found.entries.push_back(object.entry());
@@ -168,6 +172,7 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
   std::vector<wire::Answer> answers;
   std::vector<SendRequest> requests;
   std::vector<Effect> waiting;
+  std::optional<wire::KeyRange> unreadable;  // scans of it fail
   bool is_persist_held_up = false;
   bool is_scan_held_up = false;
   bool is_load_held_up = false;
@@ -540,6 +545,16 @@ class ManyArcsOf4 : public ReplicaOf4 {
     }
     return out;
   }
+  /// About as many arcs as one survey may have, from the `first` on.
+  wire::CompareRanges question(std::size_t first = 0) const {
+    const std::vector<wire::KeyRange> all = ranges();
+    wire::CompareRanges out;
+    while (!is_too_wide(out.ranges)) {
+      out.ranges.push_back({.range = all[(first + out.ranges.size()) % all.size()]});
+    }
+    out.ranges.pop_back();
+    return out;
+  }
   static const wire::CompareRanges& survey(const SendRequest& request) {
     return std::get<wire::CompareRanges>(request.request.body);
   }
@@ -568,6 +583,39 @@ class ManyArcsOf4 : public ReplicaOf4 {
     take(std::move(effects));
   }
   std::size_t served() const { return core->statistics().arcs_serving; }
+  /// Node 1 is asked, and answers as `tell` says; node 2 has nothing else. For so long.
+  template <typename Tell>
+  void reconcile(Duration time, Tell tell) {
+    const Instant end = now + time;
+    while (true) {
+      answer_all(2, 1);
+      const auto at = std::ranges::find_if(
+          requests, [&](const SendRequest& one) { return is_node(1, one.to); });
+      if (at != requests.end()) {
+        const SendRequest request = *at;
+        requests.erase(at);
+        if (const auto told = tell(request)) answer(request, *told);
+      } else if (now >= end) {
+        return;
+      } else {
+        pass(std::chrono::milliseconds(500));
+      }
+    }
+  }
+  std::optional<wire::AnswerBody> equal(const SendRequest& request) const {
+    return equal_answer(request.request.body,
+                        {.has_entered = true, .complete_for = wire::Epoch(1)});
+  }
+  static bool is_survey(const SendRequest& request) {
+    return std::holds_alternative<wire::CompareRanges>(request.request.body);
+  }
+  static bool is_about(const SendRequest& request, const wire::KeyRange& range) {
+    if (const auto* one = std::get_if<wire::CompareRange>(&request.request.body)) {
+      return one->range == range;
+    }
+    return is_survey(request) &&
+           std::ranges::count(survey(request).ranges, range, &wire::CompareRange::range) > 0;
+  }
 };
 
 TEST_F(ManyArcsOf4, AfterAStart_EachSourceIsAskedOnceAboutManyArcs) {
@@ -672,6 +720,130 @@ TEST_F(ManyArcsOf4, SurveyNotAnswered_IsGivenUpAndAskedAgain) {
   EXPECT_TRUE(core->is_serving_everything());
 }
 
+TEST_F(ManyArcsOf4, OneArcCannotBeReadHere_AllOthersAreServed) {
+  unreadable = ranges()[7];
+  requests.clear();
+  restart({}, verifier(1), {});
+  reconcile(std::chrono::seconds(5), [&](const SendRequest& request) { return equal(request); });
+  EXPECT_EQ(served(), ranges().size() - 1);
+  unreadable.reset();
+  reconcile(std::chrono::seconds(1), [&](const SendRequest& request) { return equal(request); });
+  EXPECT_TRUE(core->is_serving_everything());
+}
+
+// There the whole survey is busy whenever the arc is in it.
+TEST_F(ManyArcsOf4, OneArcCannotBeReadThere_AllOthersAreServed) {
+  const wire::KeyRange bad = ranges()[7];
+  reconcile(std::chrono::seconds(20), [&](const SendRequest& request) {
+    return is_about(request, bad) ? wire::Refused{.reason = RefusalReason::kBusy} : equal(request);
+  });
+  EXPECT_EQ(served(), ranges().size() - 1);
+}
+
+TEST_F(ManyArcsOf4, SurveysAreRefusedOrNonsense_EachArcIsComparedByItself) {
+  for (const bool is_refused : {true, false}) {
+    requests.clear();
+    restart({}, verifier(1), {});
+    reconcile(std::chrono::seconds(5), [&](const SendRequest& request) {
+      if (!is_survey(request)) return equal(request);
+      if (is_refused) {
+        return std::optional<wire::AnswerBody>(wire::Refused{.reason = RefusalReason::kNotAllowed});
+      }
+      wire::RangesCompared cut_short = all_equal(request, 1);
+      cut_short.ranges.pop_back();
+      return std::optional<wire::AnswerBody>(cut_short);
+    });
+    EXPECT_TRUE(core->is_serving_everything()) << is_refused;
+  }
+}
+
+TEST_F(ManyArcsOf4, SurveysTakeTooLong_TheNextOnesAreSmaller) {
+  std::size_t largest = 0;  // of the last that were answered
+  bool is_slow = true;
+  const auto tell = [&](const SendRequest& request) -> std::optional<wire::AnswerBody> {
+    const std::size_t size = is_survey(request) ? survey(request).ranges.size() : 1;
+    if (is_slow && size > 4) return std::nullopt;
+    largest = std::max(largest, size);
+    return equal(request);
+  };
+  reconcile(std::chrono::seconds(50), tell);
+  EXPECT_TRUE(core->is_serving_everything());
+  EXPECT_LE(largest, 4U);
+  EXPECT_GT(largest, 1U);
+  is_slow = false;
+  reconcile(std::chrono::seconds(60), tell);
+  EXPECT_GT(largest, 8U) << "as many as before, when it answers again";
+}
+
+TEST_F(ManyArcsOf4, SourceNeverAnswers_ItTakesOnePlace) {
+  for (int i = 0; i < 30; ++i) {
+    requests.clear();
+    pass(std::chrono::milliseconds(2500));
+    if (i < 10) continue;  // until its surveys are small
+    EXPECT_EQ(
+        std::ranges::count_if(requests, [&](const SendRequest& one) { return is_node(1, one.to); }),
+        1);
+  }
+}
+
+TEST_F(ManyArcsOf4, ComparisonOfADifferenceTimesOut_ItIsAskedAboutWithOthersAgain) {
+  const SendRequest asked = surveys_to(1).at(0);
+  wire::RangesCompared told = all_equal(asked, 1);
+  told.ranges[2].is_equal = false;
+  const wire::KeyRange different = survey(asked).ranges[2].range;
+  answer(asked, told);
+  const auto is_compared = [&] {
+    return std::ranges::any_of(requests, [&](const SendRequest& one) {
+      return is_node(1, one.to) && !is_survey(one) && is_about(one, different);
+    });
+  };
+  ASSERT_TRUE(is_compared());
+  requests.clear();
+  pass(std::chrono::seconds(2));
+  pass(std::chrono::milliseconds(500));
+  EXPECT_FALSE(is_compared());
+}
+
+// What waits for its own source's survey could not begin in that place.
+TEST_F(ManyArcsOf4, TurnIsOverWhilePlacesAreFree_ItGoesOn) {
+  const SendRequest asked = surveys_to(1).at(0);
+  const auto widest = std::ranges::max_element(
+      survey(asked).ranges, {}, [](const auto& one) { return leaves_in(one.range); });
+  const wire::KeyRange different = widest->range;
+  wire::RangesCompared told = all_equal(asked, 1);
+  told.ranges[static_cast<std::size_t>(widest - survey(asked).ranges.begin())].is_equal = false;
+  answer(asked, told);
+  std::map<wire::ObjectId, wire::StoredObject> there;
+  for (int i = 0; there.size() < 20; ++i) {
+    const Buffer bytes = Buffer::copy_of(as_bytes("block " + std::to_string(i)));
+    const auto id = wire::ObjectId::block(crypto::sha256(bytes.view()));
+    if (!different.contains(id.placement)) continue;
+    there[id] = {.id = id, .holds = {hold(id, bytes.size())}, .content = bytes};
+  }
+  wire::RangeEntries entries{.state = {.has_entered = true}};
+  for (const auto& [id, object] : there) {
+    entries.entries.push_back({.id = id, .state = object.entry().state});
+  }
+  const auto compare = std::ranges::find_if(requests, [&](const SendRequest& one) {
+    return is_node(1, one.to) && !is_survey(one) && is_about(one, different);
+  });
+  ASSERT_NE(compare, requests.end());
+  answer(SendRequest(*compare), entries);
+  const auto fetches = [&] {
+    std::vector<SendRequest> out;
+    for (const SendRequest& one : requests) {
+      if (std::holds_alternative<wire::FetchObject>(one.request.body)) out.push_back(one);
+    }
+    return out;
+  };
+  ASSERT_EQ(fetches().size(), 8U);
+  now += std::chrono::seconds(3);
+  const SendRequest fetch = fetches().front();
+  answer(fetch,
+         wire::ObjectFound{.object = there.at(std::get<wire::FetchObject>(fetch.request.body).id)});
+  EXPECT_EQ(fetches().size(), 9U);
+}
+
 TEST_F(ManyArcsOf4, SurveyOfAnEpochThatIsOver_DoesNotCount) {
   gain();
   const SendRequest first = surveys_to(1).at(0);
@@ -683,17 +855,22 @@ TEST_F(ManyArcsOf4, SurveyOfAnEpochThatIsOver_DoesNotCount) {
 }
 
 TEST_F(ManyArcsOf4, AskedAboutManyRanges_SaysOfEachWhetherItIsEqual) {
-  objects[block] = stored_block();
-  wire::CompareRanges question;
-  std::size_t with_block = 0;
-  for (const wire::KeyRange& range : ranges()) {
-    if (range.contains(block.placement)) with_block = question.ranges.size();
+  std::size_t first = 0;
+  while (question(first).ranges.size() < 4) ++first;
+  wire::CompareRanges question = this->question(first);
+  const std::size_t with_block = 2;
+  for (int i = 0; objects.empty(); ++i) {
+    const Buffer bytes = Buffer::copy_of(as_bytes("block " + std::to_string(i)));
+    const auto id = wire::ObjectId::block(crypto::sha256(bytes.view()));
+    if (!question.ranges[with_block].range.contains(id.placement)) continue;
+    objects[id] = {.id = id, .holds = {hold(id, bytes.size())}, .content = bytes};
+  }
+  for (wire::CompareRange& one : question.ranges) {
     LeafDigests leaves;
-    RangeDigest nothing(range, leaves, 8);
+    RangeDigest nothing(one.range, leaves, 8);
     nothing.next_scan();
     nothing.add({.is_whole = true});
-    question.ranges.push_back({.range = range, .fingerprint = nothing.finish().fingerprint});
-    if (question.ranges.size() == wire::kComparedRangesMax) break;
+    one.fingerprint = nothing.finish().fingerprint;
   }
   ask_as_node(1, question);
   const auto* told = answered<wire::RangesCompared>();
@@ -722,12 +899,13 @@ TEST_F(ManyArcsOf4, AskedAboutManyRanges_ClaimsTheLeastOfBeforeAndAfter) {
 }
 
 TEST_F(ManyArcsOf4, AskedAboutManyRanges_OnlyArcsOfTheAskerAndOnlySoManyAtOnce) {
-  wire::CompareRanges question;
-  for (std::size_t i = 0; i < 20; ++i) question.ranges.push_back({.range = ranges()[i]});
+  std::size_t first = 0;
+  while (question(first).ranges.size() < RangeSurvey::kScansMax) ++first;
+  const wire::CompareRanges question = this->question(first);
   ask(question);
   EXPECT_EQ(refusal(), RefusalReason::kNotAllowed) << "clients ask nothing of the kind";
   wire::CompareRanges too_wide = question;
-  too_wide.ranges.back().range.last = ranges()[20].last;
+  too_wide.ranges.back().range.last = ranges()[first + question.ranges.size()].last;
   ask_as_node(1, too_wide);
   EXPECT_EQ(refusal(), RefusalReason::kNotAllowed);
   is_scan_held_up = true;
@@ -744,12 +922,39 @@ TEST_F(ManyArcsOf4, AskedAboutManyRanges_OnlyArcsOfTheAskerAndOnlySoManyAtOnce) 
   EXPECT_EQ(answers.size(), ReplicaLimits{}.survey_answers_per_peer_max + 1);
 }
 
+// Where everything is remembered, each leaf of the ranges is gone through within this one input.
+TEST_F(ManyArcsOf4, AskedAboutManyRanges_AQuarterOfTheKeySpaceAtMost) {
+  wire::CompareRanges question = this->question();
+  ask_as_node(1, question);
+  EXPECT_TRUE(answered<wire::RangesCompared>());
+  question.ranges.push_back({.range = ranges()[question.ranges.size()]});
+  ASSERT_LE(question.ranges.size(), wire::kComparedRangesMax);
+  ask_as_node(1, question);
+  EXPECT_EQ(refusal(), RefusalReason::kNotAllowed);
+}
+
+TEST_F(ReplicaOf4, AskedAboutOneRange_ItMayBeWide) {
+  const auto& arcs = core->verifier().configuration().ring().arcs();
+  const auto wide = std::ranges::max_element(
+      arcs, {}, [](const routing::Arc& arc) { return leaves_in(arc.range); });
+  ASSERT_GT(leaves_in(wide->range), kSurveyLeavesMax);
+  ask_as_node(1, wire::CompareRanges{{{.range = wide->range}}});
+  EXPECT_TRUE(answered<wire::RangesCompared>());
+}
+
 TEST_F(ManyArcsOf4, AskedAboutManyRanges_TheEpochEndsMeanwhile) {
   is_scan_held_up = true;
   ask_as_node(1, wire::CompareRanges{{{.range = ranges()[0]}, {.range = ranges()[1]}}});
+  ask_as_node(1, wire::CompareRanges{{{.range = ranges()[0]}, {.range = ranges()[1]}}});
   enter(2);
-  go_on();
+  EXPECT_EQ(answers.size(), 2U);
   EXPECT_EQ(refusal(), RefusalReason::kWrongEpoch);
+  // They do not keep the places that one peer has.
+  ask_as_node(1, wire::CompareRanges{{{.range = ranges()[0]}, {.range = ranges()[1]}}}, 2);
+  EXPECT_TRUE(answers.empty());
+  go_on();
+  ASSERT_EQ(answers.size(), 1U);
+  EXPECT_TRUE(answered<wire::RangesCompared>());
 }
 
 TEST_F(ManyArcsOf4, AskedAboutManyRanges_DiskFails_IsBusyOnce) {

@@ -450,7 +450,7 @@ TEST_F(MemberWasAway, EpochsAreShort_ServesInTheFirst) {
       world.run_until([&] { return world.replica(3)->is_serving_everything(); }, seconds(10)));
   const std::size_t arcs = world.replica(3)->statistics().arcs;
   EXPECT_GT(arcs, 100U);
-  EXPECT_LT(comparisons, arcs) << "fewer than one for each arc";
+  EXPECT_LE(comparisons, 60U) << "three for each arc and more, one by one";
   RecordProperty("comparisons", static_cast<int>(comparisons));
 }
 
