@@ -881,6 +881,14 @@ TEST_F(UrgingTest, WithOneFaultyReplicaThePrimaryWillHearTheWish) {
   EXPECT_FALSE(is_urging(small));
 }
 
+TEST(Recovering, APrimaryThatLeftBeforeAReplicaCameIsFollowedWhenItComes) {
+  TestReplica backup(3);
+  backup.hear(1, change_of(backup, 2, 1));  // the primary of view 1 has left it
+  EXPECT_EQ(backup->view(), View(0));
+  backup.hear(1, new_view_of(backup, 1, {}, {}));
+  EXPECT_EQ(backup->view(), View(2));
+}
+
 TEST(Recovering, NobodyWaitsForAPrimaryThatMayNotVoteYet) {
   TestReplica backup(2);
   backup.hear(1, Status{.votes_from = View(3), .view_changes = {}});
