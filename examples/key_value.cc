@@ -51,7 +51,7 @@ int main() {
       }
       if (const auto* said = std::get_if<SendReply>(&effect)) {
         ClientEffects out;
-        client.on_reply(now, id(from), said->reply, out);
+        client.on_reply(now.instant, id(from), said->reply, out);
         perform_client(std::move(out));
       }
     }
@@ -81,7 +81,7 @@ int main() {
   }
   for (const char* operation : {"set colour red", "set colour blue", "get colour"}) {
     ClientEffects out;
-    client.submit(now, Buffer::copy_of(as_bytes(operation)), out);
+    client.submit(now.instant, Buffer::copy_of(as_bytes(operation)), out);
     perform_client(std::move(out));
   }
   while (!network.empty()) {

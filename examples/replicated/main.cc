@@ -138,6 +138,13 @@ int operate(const std::string& folder, const std::vector<std::string>& words) {
     std::printf("%s\n", std::string(as_text(outcome.result.view())).c_str());
     return 0;
   }
+  if (outcome.status == replication::Outcome::Status::kOvertaken) {
+    std::fputs(
+        "rosebud-kv: somebody else is using this client's key at the same time; whether the "
+        "operation was executed is not known\nnext: ask with get, or use a key of your own\n",
+        stderr);
+    return 5;
+  }
   std::fputs("rosebud-kv: too few replicas answered; it may be executed still\n", stderr);
   for (const std::string& problem : client->problems())
     std::fprintf(stderr, "  %s\n", problem.c_str());

@@ -10,14 +10,13 @@ Client::Client(crypto::SecretKey key, std::shared_ptr<const Group> group,
       group_(std::move(group)),
       scheme_(&scheme),
       settings_(settings),
-      floors_(group_->seat_count()),
       is_link_down_(group_->seat_count()) {
   if (settings_.request_authentication == RequestAuthentication::kSessionKeys) {
     sessions_.emplace(*group_, key_, scheme);
   }
 }
 
-SubmissionId Client::submit(Now now, Buffer operation, ClientEffects& out) noexcept {
+SubmissionId Client::submit(Instant now, Buffer operation, ClientEffects& out) noexcept {
   CHECK(operation.size() <= kOperationSizeMax);
   last_id_ = last_id_.next();
   waiting_.push_back({last_id_, std::move(operation)});
@@ -25,26 +24,60 @@ SubmissionId Client::submit(Now now, Buffer operation, ClientEffects& out) noexc
   return last_id_;
 }
 
-void Client::begin_next(Now now, ClientEffects& out) {
+void Client::begin_next(Instant now, ClientEffects& out) {
   current_.reset();
   if (waiting_.empty()) return;
-  Waiting next = std::move(waiting_.front());
+  current_ =
+      Current{.what = std::move(waiting_.front()), .request = {}, .replies = {}, .deadline = {}};
   waiting_.pop_front();
-  // Greater than all before, of an earlier life too, as long as the clock does not go back.
-  last_number_ =
-      std::max({last_number_.next(), RequestNumber(now.wall.value * 1000), floor().next()});
-  current_ = Current{.id = next.id,
-                     .request = authenticate(std::move(next.operation)),
-                     .replies = {},
-                     .deadline = now.instant + settings_.reply_timeout};
-  current_->replies.resize(group_->seat_count());
+  if (!reading_) return ask_for_numbers(now, out);
+  send_current(now, out);
+}
+
+void Client::send_current(Instant now, ClientEffects& out) {
+  const auto steady = std::chrono::duration_cast<std::chrono::microseconds>(now - reading_->at);
+  const RequestNumber by_time(reading_->time.value * 1000 +
+                              static_cast<std::uint64_t>(steady.count()));
+  last_number_ = std::max(last_number_.next(), by_time);
+  current_->request = authenticate(last_number_, std::move(current_->what.operation));
+  begin_waiting(now);
   if (sessions_ || is_link_down_[believed_primary().value]) return send_to_all(out);
   out.push_back(SendRequest{believed_primary(), current_->request});
 }
 
-Request Client::authenticate(Buffer operation) const {
-  if (sessions_) return sessions_->authenticate(last_number_, std::move(operation));
-  return sign_request(group_->instance(), *scheme_, key_, last_number_, std::move(operation));
+void Client::ask_for_numbers(Instant now, ClientEffects& out) {
+  current_->request = authenticate(kNumbersQuestion, {});
+  begin_waiting(now);
+  send_to_all(out);
+}
+
+void Client::begin_waiting(Instant now) {
+  current_->replies.assign(group_->seat_count(), std::nullopt);
+  current_->doublings = 0;
+  current_->deadline = now + settings_.reply_timeout;
+}
+
+/// Medians of 2F+1, so that each lies between what two correct replicas say.
+void Client::take_numbers(Instant now, ClientEffects& out) {
+  std::vector<RequestNumber> floors;
+  std::vector<AgreedTime> times;
+  for (const auto& one : current_->replies) {
+    if (!one || one->status != Reply::Status::kNumberForgotten) continue;
+    floors.push_back(one->floor);
+    times.push_back(one->time);
+  }
+  if (floors.size() < group_->quorum()) return;
+  std::ranges::sort(floors);
+  std::ranges::sort(times);
+  last_number_ = std::max(last_number_, floors[floors.size() / 2]);
+  reading_ = Reading{now, times[times.size() / 2]};
+  learn_view(current_->replies);
+  send_current(now, out);
+}
+
+Request Client::authenticate(RequestNumber number, Buffer operation) const {
+  if (sessions_) return sessions_->authenticate(number, std::move(operation));
+  return sign_request(group_->instance(), *scheme_, key_, number, std::move(operation));
 }
 
 void Client::send_to_all(ClientEffects& out) const {
@@ -53,13 +86,12 @@ void Client::send_to_all(ClientEffects& out) const {
   }
 }
 
-void Client::on_reply(Now now, ReplicaId from, const Reply& reply, ClientEffects& out) noexcept {
+void Client::on_reply(Instant now, ReplicaId from, const Reply& reply,
+                      ClientEffects& out) noexcept {
   if (!group_->is_member(from)) return;
-  if (reply.status == Reply::Status::kNumberForgotten) {
-    floors_[from.value] = std::max(floors_[from.value], reply.floor);
-  }
   if (!current_ || reply.number != current_->request.number) return;
   current_->replies[from.value] = reply;
+  if (is_asking() && reply.status == Reply::Status::kNumberForgotten) return take_numbers(now, out);
   const auto is_equal = [&](const std::optional<Reply>& other) {
     return other && other->status == reply.status && other->result == reply.result;
   };
@@ -68,7 +100,8 @@ void Client::on_reply(Now now, ReplicaId from, const Reply& reply, ClientEffects
     return;
   }
   learn_view(current_->replies);
-  out.push_back(Finish{current_->id, reply.status, reply.result});
+  if (reply.status != Reply::Status::kExecuted) reading_.reset();
+  out.push_back(Finish{current_->what.id, reply.status, reply.result});
   begin_next(now, out);
 }
 
@@ -84,28 +117,20 @@ void Client::learn_view(const std::vector<std::optional<Reply>>& replies) {
   }
 }
 
-/// The greatest that F+1 replicas have spoken of: a correct one refuses up to there, or further.
-RequestNumber Client::floor() const {
-  std::vector<RequestNumber> floors = floors_;
-  std::ranges::sort(floors, std::greater());
-  return floors[group_->weak_quorum() - 1];
-}
-
-void Client::on_link(Now now, ReplicaId peer, bool is_up, ClientEffects& out) noexcept {
+void Client::on_link(Instant now, ReplicaId peer, bool is_up, ClientEffects& out) noexcept {
   if (!group_->is_member(peer)) return;
   is_link_down_[peer.value] = !is_up;
   if (is_up || !current_ || peer != believed_primary()) return;
-  current_->deadline = now.instant + settings_.reply_timeout;
+  current_->deadline = now + settings_.reply_timeout;
   send_to_all(out);
 }
 
-void Client::give_up(Now now, ClientEffects& out) noexcept { begin_next(now, out); }
+void Client::give_up(Instant now, ClientEffects& out) noexcept { begin_next(now, out); }
 
-void Client::on_time(Now now, ClientEffects& out) noexcept {
-  if (!current_ || now.instant < current_->deadline) return;
+void Client::on_time(Instant now, ClientEffects& out) noexcept {
+  if (!current_ || now < current_->deadline) return;
   current_->doublings = std::min(current_->doublings + 1, settings_.doublings_max);
-  current_->deadline =
-      now.instant + settings_.reply_timeout * (std::int64_t{1} << current_->doublings);
+  current_->deadline = now + settings_.reply_timeout * (std::int64_t{1} << current_->doublings);
   send_to_all(out);
 }
 

@@ -3,8 +3,12 @@
 // No I/O, clock, thread or exception. One request is under way at a time, others wait in order: the
 // group remembers one number per client. Whoever wants more in flight takes more keys.
 //
-//   submit ─▶ primary (session keys, or no link: all) ──reply_timeout──▶ all, again and again
+//   submit ─▶ all: which numbers? ──2F+1 say their floor and time──▶ (once)
+//          ─▶ primary (session keys, or no link: all) ──reply_timeout──▶ all, again and again
 //          ──F+1 equal replies──▶ Finish
+//
+// Numbers follow the group's time, not this machine's clock: it is asked for once, and a steady
+// clock adds to it. So it does no harm when clients' clocks are wrong or set.
 #pragma once
 
 #include <deque>
@@ -33,10 +37,11 @@ struct SendRequest {
 };
 struct Finish {
   SubmissionId id;
-  /// kExecuted: with the result. kNumberForgotten: the group has forgotten this client, or knows a
-  /// greater number of it; whether the request was executed is unknown when it was sent long ago.
-  /// Numbers of what is submitted next are above it. kNumberAhead: not executed. kNotAClient: F+1
-  /// replicas say that the service does not hear this client, as far as they have got.
+  /// kExecuted: with the result. kNumberForgotten: the group has executed a greater number of this
+  /// client, so somebody else uses the key, or has forgotten it; whether the request was executed
+  /// before is unknown. kNumberAhead: not executed so far; it may be when its time has come. After
+  /// either the group is asked for numbers again. kNotAClient: F+1 replicas say that the service
+  /// does not hear this client, as far as they have got.
   Reply::Status status = Reply::Status::kExecuted;
   Buffer result;
 };
@@ -50,15 +55,15 @@ class Client {
          const crypto::SignatureScheme& scheme, ClientSettings settings = {});
 
   /// Requires: at most kOperationSizeMax bytes.
-  SubmissionId submit(Now now, Buffer operation, ClientEffects& out) noexcept;
+  SubmissionId submit(Instant now, Buffer operation, ClientEffects& out) noexcept;
   /// From a replica; the link proves which.
-  void on_reply(Now now, ReplicaId from, const Reply& reply, ClientEffects& out) noexcept;
+  void on_reply(Instant now, ReplicaId from, const Reply& reply, ClientEffects& out) noexcept;
   /// A hint: the connection to a replica broke, or is there again. Of the primary's without one
   /// nothing is expected: all are asked at once, for what is under way and for what comes next.
-  void on_link(Now now, ReplicaId peer, bool is_up, ClientEffects& out) noexcept;
+  void on_link(Instant now, ReplicaId peer, bool is_up, ClientEffects& out) noexcept;
   /// Nobody wants the outcome of what is under way any more; it may still be executed.
-  void give_up(Now now, ClientEffects& out) noexcept;
-  void on_time(Now now, ClientEffects& out) noexcept;
+  void give_up(Instant now, ClientEffects& out) noexcept;
+  void on_time(Instant now, ClientEffects& out) noexcept;
   Instant next_deadline() const;
 
   ReplicaId believed_primary() const { return group_->primary_of(view_); }
@@ -71,18 +76,28 @@ class Client {
     Buffer operation;
   };
   struct Current {
-    SubmissionId id;
-    Request request;
+    Waiting what;     // its operation has moved into the request once it has a number
+    Request request;  // number 0: the question for numbers
     std::vector<std::optional<Reply>> replies;  // by replica: its last one
     Instant deadline;
     unsigned doublings = 0;
   };
 
-  void begin_next(Now now, ClientEffects& out);
-  Request authenticate(Buffer operation) const;
+  /// The group's time at an instant.
+  struct Reading {
+    Instant at;
+    AgreedTime time;
+  };
+
+  void begin_next(Instant now, ClientEffects& out);
+  void send_current(Instant now, ClientEffects& out);
+  void ask_for_numbers(Instant now, ClientEffects& out);
+  bool is_asking() const { return current_ && current_->request.number == kNumbersQuestion; }
+  void begin_waiting(Instant now);
+  void take_numbers(Instant now, ClientEffects& out);
+  Request authenticate(RequestNumber number, Buffer operation) const;
   void send_to_all(ClientEffects& out) const;
   void learn_view(const std::vector<std::optional<Reply>>& replies);
-  RequestNumber floor() const;
 
   crypto::SecretKey key_;
   std::shared_ptr<const Group> group_;
@@ -92,10 +107,10 @@ class Client {
   View view_;
   SubmissionId last_id_;
   RequestNumber last_number_;
+  std::optional<Reading> reading_;  // nothing: to be asked for
   std::deque<Waiting> waiting_;
   std::optional<Current> current_;
-  std::vector<RequestNumber> floors_;  // by replica: the greatest that it spoke of
-  std::vector<bool> is_link_down_;     // by replica; nobody said so: it is there
+  std::vector<bool> is_link_down_;  // by replica; nobody said so: it is there
 };
 
 }  // namespace rosebud::pbft

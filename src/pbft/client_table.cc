@@ -4,6 +4,7 @@ namespace rosebud::pbft {
 
 ClientTable::Verdict ClientTable::judge(const ClientId& client, RequestNumber number,
                                         AgreedTime time) const {
+  if (number == kNumbersQuestion) return Verdict::kForgotten;
   if (const Entry* entry = find(client)) {
     if (is_planted(Bug::kDuplicateExecuted)) return Verdict::kNew;
     if (number == entry->number) return Verdict::kLast;

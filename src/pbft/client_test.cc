@@ -8,7 +8,7 @@ namespace {
 
 struct ClientTest : testing::Test {
   Client client{test_key("client"), test_group(), crypto::model_scheme()};
-  Now now{Instant{}, AgreedTime(1000)};
+  Instant now;
 
   std::vector<SendRequest> sent(const ClientEffects& effects) const {
     std::vector<SendRequest> out;
@@ -23,10 +23,10 @@ struct ClientTest : testing::Test {
     }
     return std::nullopt;
   }
-  Request submit(std::string_view operation = "op") {
+  ClientEffects submitted(std::string_view operation = "op") {
     ClientEffects out;
     client.submit(now, Buffer::copy_of(as_bytes(operation)), out);
-    return sent(out).empty() ? Request{} : sent(out)[0].request;
+    return out;
   }
   ClientEffects reply(std::size_t from, RequestNumber number, std::string_view result,
                       std::uint64_t view = 0) {
@@ -36,30 +36,109 @@ struct ClientTest : testing::Test {
         {.view = View(view), .number = number, .result = Buffer::copy_of(as_bytes(result))}, out);
     return out;
   }
-  std::optional<Finish> refuse(std::size_t from, RequestNumber number, std::uint64_t floor) {
+  ClientEffects refuse(std::size_t from, RequestNumber number, std::uint64_t floor = 0,
+                       std::uint64_t time = 0) {
     ClientEffects out;
     client.on_reply(now, id(from),
                     {.view = {},
                      .number = number,
                      .status = Reply::Status::kNumberForgotten,
                      .result = {},
-                     .floor = RequestNumber(floor)},
+                     .floor = RequestNumber(floor),
+                     .time = AgreedTime(time)},
                     out);
-    return finish(out);
+    return out;
+  }
+  /// What a new client asks first; answered by 2F+1 at `time`.
+  std::vector<SendRequest> submit_after_the_question(std::uint64_t time = 1000) {
+    submitted();
+    refuse(0, kNumbersQuestion, 0, time);
+    refuse(1, kNumbersQuestion, 0, time);
+    return sent(refuse(2, kNumbersQuestion, 0, time));
+  }
+  /// The request that is sent now, of a client that has its numbers.
+  Request submit(std::string_view operation = "op") {
+    const auto out = sent(submitted(operation));
+    if (out.empty() || out[0].request.number != kNumbersQuestion) {
+      return out.empty() ? Request{} : out[0].request;
+    }
+    refuse(0, kNumbersQuestion, 0, 1000);
+    refuse(1, kNumbersQuestion, 0, 1000);
+    return sent(refuse(2, kNumbersQuestion, 0, 1000)).at(0).request;
   }
 };
 
-TEST_F(ClientTest, AsksThePrimaryFirstAndEverybodyAfterATimeout) {
-  ClientEffects out;
-  client.submit(now, Buffer::copy_of(as_bytes("op")), out);
-  ASSERT_EQ(sent(out).size(), 1U);
-  EXPECT_EQ(sent(out)[0].to, id(0));
-  EXPECT_TRUE(is_valid(sent(out)[0].request, InstanceId{}, crypto::model_scheme()));
-  now.instant = client.next_deadline();
+TEST_F(ClientTest, AsksAllForItsNumbersBeforeItsFirstRequest) {
+  const auto question = sent(submitted());
+  ASSERT_EQ(question.size(), 4U);
+  EXPECT_EQ(question[0].request.number, kNumbersQuestion);
+  EXPECT_TRUE(question[0].request.operation.empty());
+  EXPECT_TRUE(is_valid(question[0].request, InstanceId{}, crypto::model_scheme()));
+  now = client.next_deadline();
   ClientEffects again;
   client.on_time(now, again);
   EXPECT_EQ(sent(again).size(), 4U);
-  EXPECT_EQ(client.next_deadline(), now.instant + ClientSettings{}.reply_timeout * 2);
+  // A replica that says it twice is one, and liars go to either side of the median.
+  EXPECT_TRUE(refuse(3, kNumbersQuestion, ~std::uint64_t{0}, ~std::uint64_t{0}).empty());
+  EXPECT_TRUE(refuse(3, kNumbersQuestion, ~std::uint64_t{0}, ~std::uint64_t{0}).empty());
+  EXPECT_TRUE(refuse(1, kNumbersQuestion, 7, 2000).empty());
+  now += std::chrono::milliseconds(3);
+  const auto first = sent(refuse(2, kNumbersQuestion, 9, 2001));
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(first[0].to, id(0));
+  EXPECT_EQ(first[0].request.number, RequestNumber(2'001'000));
+  EXPECT_EQ(as_text(first[0].request.operation.view()), "op");
+}
+
+TEST_F(ClientTest, NumbersFollowTheGroupsTimeAndASteadyClock) {
+  EXPECT_EQ(submit_after_the_question(1000)[0].request.number, RequestNumber(1'000'000));
+  ClientEffects out;
+  client.give_up(now, out);
+  now += std::chrono::milliseconds(5);
+  EXPECT_EQ(submit().number, RequestNumber(1'005'000));
+}
+
+TEST_F(ClientTest, NumbersBeginAboveTheFloor_WhicheverTimeItIs) {
+  submitted();
+  const std::uint64_t floor = 3'600'000'000;  // of an earlier life; clocks were set back since
+  refuse(0, kNumbersQuestion, 0, 1000);       // it lost its disk
+  refuse(1, kNumbersQuestion, floor, 1000);
+  const auto first = sent(refuse(2, kNumbersQuestion, floor, 1000));
+  ASSERT_EQ(first.size(), 1U);
+  EXPECT_EQ(first[0].request.number, RequestNumber(floor + 1));
+}
+
+TEST_F(ClientTest, WhoIsNoClientIsToldSoInsteadOfNumbers) {
+  submitted();
+  const auto refuse_key = [this](std::size_t from) {
+    ClientEffects out;
+    client.on_reply(now, id(from),
+                    {.view = {},
+                     .number = kNumbersQuestion,
+                     .status = Reply::Status::kNotAClient,
+                     .result = {},
+                     .floor = {},
+                     .time = {}},
+                    out);
+    return finish(out);
+  };
+  EXPECT_FALSE(refuse_key(1));
+  const auto done = refuse_key(2);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->status, Reply::Status::kNotAClient);
+  EXPECT_TRUE(client.is_idle());
+}
+
+TEST_F(ClientTest, AsksThePrimaryFirstAndEverybodyAfterATimeout) {
+  const auto out = submit_after_the_question();
+  ASSERT_EQ(out.size(), 1U);
+  EXPECT_EQ(out[0].to, id(0));
+  EXPECT_TRUE(is_valid(out[0].request, InstanceId{}, crypto::model_scheme()));
+  now = client.next_deadline();
+  ClientEffects again;
+  client.on_time(now, again);
+  EXPECT_EQ(sent(again).size(), 4U);
+  EXPECT_EQ(client.next_deadline(), now + ClientSettings{}.reply_timeout * 2);
 }
 
 TEST_F(ClientTest, BelievesFPlusOneEqualReplies) {
@@ -106,37 +185,23 @@ TEST_F(ClientTest, APrimaryWithoutALinkIsNotAskedAlone) {
   ClientEffects out;
   client.on_link(now, id(0), false, out);
   EXPECT_TRUE(out.empty());
-  client.submit(now, Buffer::copy_of(as_bytes("op")), out);
-  EXPECT_EQ(sent(out).size(), 4U);
+  EXPECT_EQ(submit_after_the_question().size(), 4U);
   client.give_up(now, out);
   client.on_link(now, id(0), true, out);
-  out.clear();
-  client.submit(now, Buffer::copy_of(as_bytes("op")), out);
-  EXPECT_EQ(sent(out).size(), 1U);
+  EXPECT_EQ(sent(submitted()).size(), 1U);
 }
 
-TEST_F(ClientTest, AfterARefusedNumberItTakesOneAboveTheFloorOfFPlusOne) {
-  const std::uint64_t now_us = now.wall.value * 1000;
+TEST_F(ClientTest, ARefusedNumberIsNoAnswerToWhetherItWasExecuted_AndTheGroupIsAskedAnew) {
   const RequestNumber first = submit().number;
-  EXPECT_FALSE(refuse(1, first, now_us + 500));
-  const auto done = refuse(2, first, now_us + 700);
+  EXPECT_FALSE(finish(refuse(1, first, 5'000'000)));
+  const auto done = finish(refuse(2, first, 7'000'000));
   ASSERT_TRUE(done);
   EXPECT_EQ(done->status, Reply::Status::kNumberForgotten);
-  const RequestNumber second = submit().number;
-  EXPECT_EQ(second, RequestNumber(now_us + 501));
-  refuse(0, first, now_us + 600);  // late
-  refuse(1, second, now_us + 800);
-  refuse(3, second, ~std::uint64_t{0});  // a liar
-  EXPECT_EQ(submit().number, RequestNumber(now_us + 801));
-}
-
-TEST_F(ClientTest, ALiarThatIsTheFirstToRefuseIsOutvotedTheNextTime) {
-  const std::uint64_t hour_us = 3'600'000'000;  // the clock was set back by so much
-  const RequestNumber first = submit().number;
-  refuse(3, first, 0);
-  refuse(1, first, hour_us);
-  refuse(2, first, hour_us);
-  EXPECT_EQ(submit().number, RequestNumber(hour_us + 1));
+  EXPECT_EQ(sent(submitted()).at(0).request.number, kNumbersQuestion);
+  refuse(0, kNumbersQuestion, 5'000'000, 1000);
+  refuse(1, kNumbersQuestion, 5'000'000, 1000);
+  const auto second = sent(refuse(2, kNumbersQuestion, 7'000'000, 1000));
+  EXPECT_EQ(second.at(0).request.number, RequestNumber(5'000'001));
 }
 
 TEST_F(ClientTest, WhatWasGivenUpMakesRoomForTheNext) {

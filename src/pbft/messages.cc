@@ -253,6 +253,7 @@ Bytes encode(const Reply& reply) {
       .u64(reply.number.value)
       .u8(static_cast<std::uint8_t>(reply.status))
       .u64(reply.floor.value)
+      .u64(reply.time.value)
       .bytes32(reply.result.view());
   return out.take();
 }
@@ -266,6 +267,7 @@ std::optional<Reply> decode_reply(ByteView bytes) {
   if (status > 3 || out.view.value > kNumberMax) in.fail();
   out.status = static_cast<Reply::Status>(status);
   out.floor = RequestNumber(in.u64());
+  out.time = AgreedTime(in.u64());
   out.result = Buffer::copy_of(in.bytes32(kResultSizeMax));
   if (!in.done()) return std::nullopt;
   return out;

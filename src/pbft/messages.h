@@ -128,14 +128,16 @@ struct Reply {
   enum class Status : std::uint8_t {
     kExecuted = 0,
     kNumberForgotten = 1,  // at or under `floor`: take a greater number
-    kNumberAhead = 2,      // far ahead of agreed time: mend the clock
+    kNumberAhead = 2,      // far ahead of agreed time: not now
     kNotAClient = 3,       // the state machine hears no such client (StateMachine::is_client)
   };
   View view;  // of the replica: who the primary is
   RequestNumber number;
   Status status = Status::kExecuted;
-  Buffer result;        // at most kResultSizeMax
-  RequestNumber floor;  // with kNumberForgotten: no number up to this is executed for the client
+  Buffer result;  // at most kResultSizeMax
+  // With kNumberForgotten:
+  RequestNumber floor;  // no number up to this is executed for the client any more
+  AgreedTime time;      // of the replica: numbers near it (in us) are taken
 
   friend bool operator==(const Reply&, const Reply&) = default;
 };

@@ -82,7 +82,8 @@ TEST(Messages, RepliesAreReadBack) {
                     .number = RequestNumber(8),
                     .status = Reply::Status::kNumberForgotten,
                     .result = Buffer::copy_of(as_bytes("r")),
-                    .floor = RequestNumber(9)};
+                    .floor = RequestNumber(9),
+                    .time = AgreedTime(8)};
   const auto decoded = decode_reply(encode(reply));
   ASSERT_TRUE(decoded);
   EXPECT_EQ(*decoded, reply);

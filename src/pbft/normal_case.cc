@@ -33,13 +33,15 @@ void Replica::take_request(Now now, const Request& request, bool is_from_client,
       out.push_back(SendReply{request.client, std::move(reply)});
       return;
     case ClientTable::Verdict::kOld:
-      // A client that waits for this has begun anew with a clock that was set back.
     case ClientTable::Verdict::kForgotten:
       reply.status = Reply::Status::kNumberForgotten;
       reply.floor = clients_.floor_of(request.client);
+      reply.time = latest_time_for_numbers(now);
       out.push_back(SendReply{request.client, std::move(reply)});
       return;
     case ClientTable::Verdict::kAhead:
+      reply.status = Reply::Status::kNumberAhead;
+      out.push_back(SendReply{request.client, std::move(reply)});
       return;
     case ClientTable::Verdict::kNew:
       break;

@@ -160,6 +160,7 @@ void Replica::on_request(Now now, const Verified<Request>& request, Effects& out
 void Replica::on_link(Now now, ReplicaId peer, bool is_up, Effects& out) noexcept {
   if (!group().is_member(peer)) return;
   is_link_down_[peer.value] = !is_up;
+  if (transfer_) go_on_with_transfer(now, out);
   on_time(now, out);
 }
 

@@ -196,6 +196,7 @@ class Replica {
   void go_on_with_transfer(Now now, Effects& out);
   void install(Now now, Effects& out);
   bool take_over(const Checkpoint& checkpoint);
+  void answer_what_is_done(Effects& out);
 
   // view_change.cc [CL99 §4.4, §4.5.2]
   void on(Now now, ReplicaId from, const ViewChange& message, Effects& out);

@@ -60,10 +60,25 @@ TEST(Requests, AnEarlierNumberOfItsClientIsNotExecuted) {
   EXPECT_EQ(backup.ledger->executions(), 1U);
 }
 
+TEST(Requests, TheQuestionForNumbersIsAnsweredAndNeverOrdered) {
+  TestReplica primary(0);
+  const auto asks = [&] { return primary.ask(test_request("a", kNumbersQuestion.value)); };
+  const auto anew = effects_of<SendReply>(asks());
+  ASSERT_EQ(anew.size(), 1U);
+  EXPECT_EQ(anew[0].reply.status, Reply::Status::kNumberForgotten);
+  EXPECT_EQ(anew[0].reply.floor, RequestNumber(0));
+  EXPECT_EQ(anew[0].reply.time, AgreedTime(1000));  // its clock
+  EXPECT_EQ(primary->pending_count(), 0U);
+  TestReplica backup(1);
+  backup.commit(0, 1, test_batch({test_request("a", 0), test_request("a", 5)}));
+  EXPECT_EQ(backup.ledger->executions(), 1U);
+  EXPECT_EQ(effects_of<SendReply>(backup.ask(test_request("a", 0)))[0].reply.floor,
+            RequestNumber(5));
+}
+
 TEST(Requests, ANumberThatIsNotNewIsRefusedWithTheFloor) {
   TestReplica backup(1);
   backup.commit(0, 1, test_batch({test_request("a", 5)}));
-  // A client that began anew after its clock was set back waits for this answer.
   const auto replies = effects_of<SendReply>(backup.ask(test_request("a", 4)));
   ASSERT_EQ(replies.size(), 1U);
   EXPECT_EQ(replies[0].reply.status, Reply::Status::kNumberForgotten);
@@ -102,7 +117,9 @@ TEST(Requests, ABackupWaitsForNothingThatAPrimaryWithAnotherClockMayRefuse) {
   settings.group.number_ahead_max_ms = 5000;
   const auto ahead = [](std::uint64_t ms) { return test_request("a", (1000 + ms) * 1000); };
   TestReplica backup(1, settings);
-  EXPECT_TRUE(backup.ask(ahead(4901)).empty());
+  const auto refused = effects_of<SendReply>(backup.ask(ahead(4901)));
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].reply.status, Reply::Status::kNumberAhead);
   EXPECT_EQ(backup->pending_count(), 0U);
   backup.ask(ahead(4900));
   EXPECT_EQ(backup->pending_count(), 1U);
@@ -1066,7 +1083,9 @@ TEST(Transfer, AReplicaThatIsFarBehindTakesTheStateAndGoesOn) {
   TestReplica behind(1);
   Effects effects = behind.hear(
       2, StableCheckpoint{certificate(behind.group(), VoteKind::kCheckpoint, 0, 8, digest)});
+  behind.ask(test_request("a", 8));  // waits
   effects = behind.pass(test_settings().transfer_delay);
+  std::vector<SendReply> replies;
   for (int round = 0; round < 20 && behind->transfer_count() == 0; ++round) {
     Effects next;
     for (const Send& ask : effects_of<Send>(effects)) {
@@ -1075,8 +1094,12 @@ TEST(Transfer, AReplicaThatIsFarBehindTakesTheStateAndGoesOn) {
         next.insert(next.end(), more.begin(), more.end());
       }
     }
+    replies = effects_of<SendReply>(next);
     effects = std::move(next);
   }
+  ASSERT_EQ(replies.size(), 1U);  // to the client whose request the state contains
+  EXPECT_EQ(replies[0].reply.status, Reply::Status::kExecuted);
+  EXPECT_EQ(behind->pending_count(), 0U);
   EXPECT_EQ(behind->executed(), SequenceNumber(8));
   EXPECT_EQ(behind->stable(), SequenceNumber(8));
   EXPECT_EQ(behind.ledger->chain(), ahead.ledger->chain());

@@ -1,5 +1,7 @@
 #include "pbft/state_transfer.h"
 
+#include <algorithm>
+
 namespace rosebud::pbft {
 
 StateTransfer::StateTransfer(const Group& group, ReplicaId self, const Settings& settings,
@@ -16,23 +18,35 @@ void StateTransfer::retarget(Certificate target) {
   }
   random_.shuffle(sources_);
   manifest_.reset();
-  manifest_deadline_.reset();
+  manifest_asked_.reset();
   missing_.clear();
 }
 
-ReplicaId StateTransfer::next_source() { return sources_[turn_++ % sources_.size()]; }
+ReplicaId StateTransfer::next_source(const std::vector<bool>& is_link_down) {
+  for (std::size_t passed_over = 0; passed_over < sources_.size(); ++passed_over) {
+    const ReplicaId out = sources_[turn_++ % sources_.size()];
+    if (!is_link_down[out.value]) return out;
+  }
+  return sources_[turn_++ % sources_.size()];
+}
 
-std::vector<StateTransfer::Ask> StateTransfer::ask(Instant now, const CheckpointStore& known) {
+std::vector<StateTransfer::Ask> StateTransfer::ask(Instant now, const CheckpointStore& known,
+                                                   const std::vector<bool>& is_link_down) {
   std::vector<Ask> out;
   if (sources_.empty()) return out;
+  const bool has_links =
+      std::ranges::any_of(sources_, [&](ReplicaId source) { return !is_link_down[source.value]; });
+  const auto is_over = [&](const Asked& one) {
+    return now >= one.until || (has_links && is_link_down[one.from.value]);
+  };
   if (!manifest_) {
-    if (!manifest_deadline_ || now >= *manifest_deadline_) {
-      manifest_deadline_ = now + settings_.fetch_timeout;
-      out.push_back({next_source(), FetchManifest{target_.digest}});
+    if (!manifest_asked_ || is_over(*manifest_asked_)) {
+      manifest_asked_ = Asked{next_source(is_link_down), now + settings_.fetch_timeout};
+      out.push_back({manifest_asked_->from, FetchManifest{target_.digest}});
     }
     return out;
   }
-  std::erase_if(in_flight_, [&](const auto& one) { return now >= one.second; });
+  std::erase_if(in_flight_, [&](const auto& one) { return is_over(one.second); });
   std::vector<crypto::Digest> found;
   for (const crypto::Digest& digest : missing_) {
     if (in_flight_.size() >= settings_.chunks_in_flight_max) break;
@@ -42,17 +56,18 @@ std::vector<StateTransfer::Ask> StateTransfer::ask(Instant now, const Checkpoint
       found.push_back(digest);
       continue;
     }
-    in_flight_[digest] = now + settings_.fetch_timeout;
-    out.push_back({next_source(), FetchChunk{digest}});
+    const Asked asked{next_source(is_link_down), now + settings_.fetch_timeout};
+    in_flight_[digest] = asked;
+    out.push_back({asked.from, FetchChunk{digest}});
   }
   for (const crypto::Digest& digest : found) missing_.erase(digest);
   return out;
 }
 
 Instant StateTransfer::next_deadline() const {
-  if (!manifest_) return manifest_deadline_.value_or(Instant{});
+  if (!manifest_) return manifest_asked_ ? manifest_asked_->until : Instant{};
   Instant out = Instant::max();
-  for (const auto& [digest, deadline] : in_flight_) out = std::min(out, deadline);
+  for (const auto& [digest, asked] : in_flight_) out = std::min(out, asked.until);
   return out;
 }
 

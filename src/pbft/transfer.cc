@@ -30,7 +30,7 @@ void Replica::on_transfer_timeout(Now now, Effects& out) {
 }
 
 void Replica::go_on_with_transfer(Now now, Effects& out) {
-  for (StateTransfer::Ask& ask : transfer_->ask(now.instant, checkpoints_)) {
+  for (StateTransfer::Ask& ask : transfer_->ask(now.instant, checkpoints_, is_link_down_)) {
     out.push_back(Send{ask.from, std::move(ask.message)});
   }
   if (transfer_->is_complete()) install(now, out);
@@ -72,6 +72,7 @@ void Replica::install(Now now, Effects& out) {
   }
   checkpoints_.add(std::move(checkpoint));
   persist(std::move(writes), out);
+  answer_what_is_done(out);
   make_stable(now, certificate, out);
   execute_ready(now, out);
   status_at_ = now.instant;  // what lies above is asked for at once
@@ -87,10 +88,22 @@ bool Replica::take_over(const Checkpoint& checkpoint) {
   executed_ = checkpoint.manifest.number;
   clock_.restore(checkpoint.manifest.time);
   is_stopped_ = checkpoint.manifest.is_stopped;
-  // Suppose a request that the state contains went on waiting: nobody would ever order it, and this
-  // replica would leave one view after the other.
-  pending_.remove_if([this](const Request& request) { return is_done(request); });
   return true;
+}
+
+/// Suppose a request that the new state contains went on waiting: nobody would ever order it, and
+/// this replica would leave one view after the other. Its client may be one reply short: those that
+/// executed it are F+1 only together with this one when others are down.
+void Replica::answer_what_is_done(Effects& out) {
+  pending_.remove_if([&](const Request& request) {
+    if (!is_done(request)) return false;
+    const ClientTable::Entry* last = clients_.find(request.client);
+    if (last && last->number == request.number) {
+      out.push_back(SendReply{
+          request.client, Reply{.view = view_, .number = request.number, .result = last->result}});
+    }
+    return true;
+  });
 }
 
 }  // namespace rosebud::pbft

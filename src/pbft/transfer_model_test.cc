@@ -1,4 +1,5 @@
-// State transfer in a group whose members answer, lie, are slow or say nothing. Who looks on keeps
+// State transfer in a group whose members answer, lie, are slow or say nothing, and whose links
+// break, except those of correct members. Who looks on keeps
 // a list of all that was asked and all that came.
 #include <algorithm>
 #include <set>
@@ -33,6 +34,7 @@ class TransferRun {
     for (std::size_t seat = 0; seat < group_->seat_count(); ++seat) {
       manners_.push_back(static_cast<Manner>(random_.below(4)));
     }
+    is_link_down_.resize(group_->seat_count());
     if (random_.chance(1, 2)) {
       const Checkpoint older = make_checkpoint(4, 5);
       for (const auto& [digest, piece] : older.chunks) known_pieces_.insert(digest);
@@ -48,7 +50,8 @@ class TransferRun {
     const std::size_t asks_till_retarget = random_.below(8);
     for (int steps = 0;; ++steps) {
       ASSERT_LT(steps, 1000) << "gets nowhere";
-      for (const StateTransfer::Ask& ask : transfer_->ask(now_, known_)) note(ask);
+      change_links();
+      for (const auto& ask : transfer_->ask(now_, known_, is_link_down_)) note(ask);
       expect_as_seen();
       if (transfer_->is_complete()) break;
       // Of so many sources in a row one is correct, and what it is asked for comes in time.
@@ -66,6 +69,8 @@ class TransferRun {
   struct Asked {
     Instant when;
     std::optional<crypto::Digest> piece;  // nothing: the manifest
+    ReplicaId from;
+    bool is_lost = false;  // with the link
   };
   struct Answer {
     Instant when;
@@ -162,6 +167,17 @@ class TransferRun {
     }
   }
 
+  void change_links() {
+    for (std::size_t seat = 0; seat < manners_.size(); ++seat) {
+      if (manners_[seat] == Manner::kCorrect) {
+        is_link_down_[seat] = false;
+      } else if (random_.chance(1, 8)) {
+        is_link_down_[seat] = !is_link_down_[seat];
+      }
+    }
+    for (Asked& one : asked_) one.is_lost |= is_link_down_[one.from.value];
+  }
+
   // ---- Who looks on ----
 
   const std::map<crypto::Digest, Buffer>& pieces() const { return target_.chunks; }
@@ -173,13 +189,14 @@ class TransferRun {
         std::ranges::count_if(pieces(), [&](const auto& one) { return !is_here(one.first); }));
   }
   bool is_waited_for(const Asked& one) const {
-    if (now_ >= one.when + kTimeout) return false;
+    if (one.is_lost || now_ >= one.when + kTimeout) return false;
     return one.piece ? has_manifest_ && !came_.contains(*one.piece) : !has_manifest_;
   }
 
   void note(const StateTransfer::Ask& ask) {
     EXPECT_TRUE(sources_.contains(ask.from)) << "did not sign it, or is this replica";
-    Asked asked{.when = now_, .piece = {}};
+    EXPECT_FALSE(is_link_down_[ask.from.value]) << "another source has a link";
+    Asked asked{.when = now_, .piece = {}, .from = ask.from};
     if (const auto* manifest = std::get_if<FetchManifest>(&ask.message)) {
       EXPECT_FALSE(has_manifest_);
       EXPECT_EQ(manifest->checkpoint, target_.digest);
@@ -247,6 +264,7 @@ class TransferRun {
   Checkpoint target_;
   Checkpoint earlier_;
   std::vector<Manner> manners_;  // by seat
+  std::vector<bool> is_link_down_;
   CheckpointStore known_;
   std::set<crypto::Digest> known_pieces_;
   std::optional<StateTransfer> transfer_;
@@ -259,6 +277,21 @@ class TransferRun {
   std::set<crypto::Digest> came_;  // pieces that were lacking when they came
   std::vector<Answer> under_way_;
 };
+
+TEST(StateTransfer, AsksOnWhenNoLinkIsThere) {
+  const auto group = test_group();
+  const Checkpoint target =
+      Checkpoint::make(InstanceId{}, SequenceNumber(4), AgreedTime(4), false, {}, {});
+  Certificate certificate{
+      .kind = VoteKind::kCheckpoint, .number = SequenceNumber(4), .digest = target.digest};
+  for (std::size_t seat = 0; seat < 3; ++seat)
+    certificate.endorsements.push_back({.replica = id(seat)});
+  StateTransfer transfer(*group, id(3), transfer_settings(), certificate, Random(1));
+  const std::vector<bool> none(4, true);
+  EXPECT_EQ(transfer.ask(Instant{}, {}, none).size(), 1U);
+  EXPECT_TRUE(transfer.ask(Instant{}, {}, none).empty());
+  EXPECT_EQ(transfer.ask(Instant{} + kTimeout, {}, none).size(), 1U);
+}
 
 TEST(StateTransfer, ComesToItsEndWithTheTruthWhenOneSourceIsCorrect) {
   for (std::uint64_t seed = 0; seed < 1000; ++seed) {

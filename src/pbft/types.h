@@ -29,6 +29,9 @@ using InstanceId = FixedBytes<32, struct InstanceIdTag>;
 /// A client is its key.
 using ClientId = crypto::PublicKey;
 
+/// No request has this number: with it a client asks which numbers it may take (pbft/client.h).
+inline constexpr RequestNumber kNumbersQuestion{};
+
 /// What a core is told about time with every input.
 struct Now {
   Instant instant;  // for timers

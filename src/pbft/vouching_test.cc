@@ -176,7 +176,18 @@ TEST(SessionKeys, AClientAsksAllReplicasAtOnce) {
   Client client(test_key("a"), test_group(), crypto::model_scheme(),
                 {.request_authentication = RequestAuthentication::kSessionKeys});
   ClientEffects out;
-  client.submit({Instant{}, AgreedTime(1000)}, Buffer::copy_of(as_bytes("op")), out);
+  client.submit(Instant{}, Buffer::copy_of(as_bytes("op")), out);
+  for (std::size_t seat = 0; seat < 3; ++seat) {
+    out.clear();
+    client.on_reply(Instant{}, id(seat),
+                    {.view = {},
+                     .number = kNumbersQuestion,
+                     .status = Reply::Status::kNumberForgotten,
+                     .result = {},
+                     .floor = {},
+                     .time = AgreedTime(1000)},
+                    out);
+  }
   ASSERT_EQ(out.size(), 4U);
   EXPECT_EQ(std::get<SendRequest>(out[3]).request, session_request("a", 1'000'000));
 }

@@ -121,8 +121,8 @@ class LiveClient final : public ClientHost {
       one.done = std::move(waiting_.front().second);
       Buffer operation = std::move(waiting_.front().first);
       waiting_.pop_front();
-      const pbft::Now now = read_now();
-      one.give_up_at = now.instant + options_.timeout;
+      const Instant now = read_now().instant;
+      one.give_up_at = now + options_.timeout;
       pbft::ClientEffects effects;
       one.core.submit(now, std::move(operation), effects);
       perform(key, one, std::move(effects));
@@ -141,7 +141,8 @@ class LiveClient final : public ClientHost {
     const auto at = submitters_.find(frame->client);
     if (at == submitters_.end()) return true;
     pbft::ClientEffects effects;
-    at->second.core.on_reply(read_now(), *options_.group.seat_of(from), frame->reply, effects);
+    at->second.core.on_reply(read_now().instant, *options_.group.seat_of(from), frame->reply,
+                             effects);
     perform(at->first, at->second, std::move(effects));
     begin_waiting();
     return true;
@@ -151,7 +152,7 @@ class LiveClient final : public ClientHost {
     const pbft::ReplicaId replica = *options_.group.seat_of(peer);
     for (auto& [key, one] : submitters_) {
       pbft::ClientEffects effects;
-      one.core.on_link(read_now(), replica, is_up, effects);
+      one.core.on_link(read_now().instant, replica, is_up, effects);
       perform(key, one, std::move(effects));
     }
   }
@@ -168,25 +169,27 @@ class LiveClient final : public ClientHost {
         }
         links_.send(group_->key_of(request->to), {}, *encoded);
       } else if (auto* finish = std::get_if<pbft::Finish>(&effect)) {
-        finish_one(key, one, std::move(*finish));
+        finish_one(key, one, outcome_of(std::move(*finish)));
       }
     }
     wake();
   }
 
-  void finish_one(const pbft::ClientId& key, Submitter& one, pbft::Finish finish) {
-    Outcome outcome{.result = std::move(finish.result)};
+  static Outcome outcome_of(pbft::Finish finish) {
     switch (finish.status) {
       case pbft::Reply::Status::kExecuted:
-        outcome.status = Outcome::Status::kExecuted;
-        break;
-      case pbft::Reply::Status::kNumberAhead:
-        outcome.status = Outcome::Status::kRefused;
-        break;
-      case pbft::Reply::Status::kNotAClient:  // others may be further, and hear it
+        return {Outcome::Status::kExecuted, std::move(finish.result)};
+      case pbft::Reply::Status::kNotAClient:
+        return {Outcome::Status::kNotAClient, {}};
       case pbft::Reply::Status::kNumberForgotten:
+        return {Outcome::Status::kOvertaken, {}};
+      case pbft::Reply::Status::kNumberAhead:  // not so far
         break;
     }
+    return {};
+  }
+
+  void finish_one(const pbft::ClientId& key, Submitter& one, Outcome outcome) {
     one.give_up_at = Instant::max();
     free_.push_back(key);
     if (const Done done = std::exchange(one.done, {})) done(std::move(outcome));
@@ -207,12 +210,12 @@ class LiveClient final : public ClientHost {
   }
 
   void on_time() {
-    const pbft::Now now = read_now();
+    const Instant now = read_now().instant;
     for (auto& [key, one] : submitters_) {
       pbft::ClientEffects effects;
-      if (now.instant >= one.give_up_at) {
+      if (now >= one.give_up_at) {
         one.core.give_up(now, effects);
-        finish_one(key, one, {.status = pbft::Reply::Status::kNumberForgotten});
+        finish_one(key, one, {});
       } else {
         one.core.on_time(now, effects);
       }

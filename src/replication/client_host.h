@@ -25,10 +25,11 @@ struct ClientOptions {
 
 struct Outcome {
   enum class Status : std::uint8_t {
-    kExecuted,  // with the result that F+1 replicas gave
-    kRefused,   // not executed: the clock is far ahead of the group's
-    kUnknown,  // it may be executed still, or was: nobody said so in time, or its number is old, or
-               // the group does not hear the key
+    kExecuted,    // with the result that F+1 replicas gave
+    kNotAClient,  // the service does not hear this key, as far as F+1 replicas have got
+    kOvertaken,  // a later request of this key was executed, and whether this one was before is not
+                 // known: somebody else uses the key
+    kUnknown,    // it may be executed still, or was: nobody said so in time
   };
   Status status = Status::kUnknown;
   Buffer result;

@@ -191,7 +191,7 @@ void Participant::on_time(pbft::Now now, const Machine* machine, Effects& out) {
   // First what somebody waits for: what follows something that cannot be kept is dropped.
   if (is_tick) give_up_old(now, out);
   pbft::ClientEffects effects;
-  client_->on_time(now, effects);
+  client_->on_time(now.instant, effects);
   perform(now, std::move(effects), out);
   if (is_tick) {
     tick_at_ = now.instant + Member::kTick;
@@ -359,7 +359,7 @@ bool Participant::choose_handed_in(Instant now) {
 
 void Participant::ask(pbft::Now now, Buffer operation, Effects& out) {
   pbft::ClientEffects effects;
-  client_->submit(now, std::move(operation), effects);
+  client_->submit(now.instant, std::move(operation), effects);
   perform(now, std::move(effects), out);
 }
 
@@ -369,7 +369,7 @@ bool Participant::on_reply(pbft::Now now, const wire::NodeKey& from, const Reply
   const auto reply = pbft::decode_reply(notice.reply);
   if (!seat || !reply) return false;
   pbft::ClientEffects effects;
-  client_->on_reply(now, *seat, *reply, effects);
+  client_->on_reply(now.instant, *seat, *reply, effects);
   perform(now, std::move(effects), out);
   ask_next(now, machine, out);
   return true;

@@ -308,8 +308,7 @@ void World::reply_to(std::size_t index, const ClientId& to, const Reply& said) {
   if (!shown || is_lost(seat, seat_count() + which)) return;
   schedule(now_ + latency(), [this, which, seat, reply = *shown] {
     ClientEffects out;
-    clients_[which].core->on_reply({now_, wall()}, ReplicaId(static_cast<std::uint16_t>(seat)),
-                                   reply, out);
+    clients_[which].core->on_reply(now_, ReplicaId(static_cast<std::uint16_t>(seat)), reply, out);
     perform(which, std::move(out));
   });
 }
@@ -405,14 +404,14 @@ void World::deliver(std::size_t from_seat, std::size_t to_core, const Verified<M
 void World::submit(std::size_t client, Bytes operation, Done done) {
   ClientEffects effects;
   const SubmissionId id =
-      clients_[client].core->submit({now_, wall()}, Buffer(std::move(operation)), effects);
+      clients_[client].core->submit(now_, Buffer(std::move(operation)), effects);
   clients_[client].waiting.emplace(id, std::move(done));
   perform(client, std::move(effects));
 }
 
 void World::give_up(std::size_t client) {
   ClientEffects effects;
-  clients_[client].core->give_up({now_, wall()}, effects);
+  clients_[client].core->give_up(now_, effects);
   clients_[client].waiting.clear();
   perform(client, std::move(effects));
 }
@@ -460,7 +459,7 @@ void World::wake_client(std::size_t index) {
     if (clients_[index].wake_at != next) return;
     clients_[index].wake_at.reset();
     ClientEffects effects;
-    clients_[index].core->on_time({now_, wall()}, effects);
+    clients_[index].core->on_time(now_, effects);
     perform(index, std::move(effects));
   });
 }
