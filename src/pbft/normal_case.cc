@@ -56,6 +56,17 @@ void Replica::take_request(Now now, const Request& request, bool is_from_client,
   }
 }
 
+/// In a new view. Suppose a request came to the primary of the last one when that was leaving:
+/// nobody else has it, and its client would wait for its time-out. At most what one batch takes.
+/// Under session keys everybody has it, or the primary asks (fetch-requests).
+void Replica::pass_on_what_waits(Effects& out) {
+  if (is_primary() || has_session_keys()) return;
+  for (Request& request :
+       pending_.first_unproposed(settings_.batch_requests_max, settings_.batch_bytes_max)) {
+    out.push_back(Send{primary(), std::move(request)});
+  }
+}
+
 /// Who was one may still ask what became of its last request.
 bool Replica::is_client(const Request& request) const {
   return clients_.find(request.client) || machine_.is_client(request.client);
@@ -194,6 +205,7 @@ void Replica::on(Now now, ReplicaId, const PrePrepare& message, Effects& out) {
 // ---- Prepare and commit ----
 
 bool Replica::is_superfluous(const Message& message) const noexcept {
+  if (const auto* request = std::get_if<Request>(&message)) return pending_.holds(*request);
   const auto* ballot = std::get_if<Ballot>(&message);
   if (!ballot) return false;
   const Vote& vote = ballot->vote;

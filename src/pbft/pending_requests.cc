@@ -71,18 +71,28 @@ void PendingRequests::mark_proposed(const ClientId& client, RequestNumber number
   queue_.erase(entry.place);
 }
 
-std::vector<Request> PendingRequests::take_batch(std::size_t count_max, std::size_t bytes_max) {
+std::vector<Request> PendingRequests::first_unproposed(std::size_t count_max,
+                                                       std::size_t bytes_max) const {
   std::vector<Request> out;
   std::size_t bytes = 0;
-  while (!queue_.empty() && out.size() < count_max) {
-    Entry& entry = by_arrival_.at(queue_.begin()->second);
-    bytes += entry.request.operation.size();
-    if (!out.empty() && bytes > bytes_max) break;
-    entry.is_proposed = true;
-    queue_.erase(queue_.begin());
-    out.push_back(entry.request);
+  for (const auto& [place, arrival] : queue_) {
+    const Request& request = by_arrival_.at(arrival).request;
+    bytes += request.operation.size();
+    if (out.size() == count_max || (!out.empty() && bytes > bytes_max)) break;
+    out.push_back(request);
   }
   return out;
+}
+
+std::vector<Request> PendingRequests::take_batch(std::size_t count_max, std::size_t bytes_max) {
+  std::vector<Request> out = first_unproposed(count_max, bytes_max);
+  for (const Request& request : out) mark_proposed(request.client, request.number);
+  return out;
+}
+
+bool PendingRequests::holds(const Request& request) const {
+  const auto at = by_client_.find(request.client);
+  return at != by_client_.end() && by_arrival_.at(at->second).request == request;
 }
 
 const Request* PendingRequests::find(const crypto::Digest& digest) const {

@@ -46,12 +46,16 @@ class PendingRequests {
   /// In a new view all wait anew and queue by their places, proposed before or not.
   void restart(Instant now);
   void mark_proposed(const ClientId& client, RequestNumber number);
-  /// The first of the queue, within the limits, marked as proposed.
+  /// The first of the queue, within the limits; at least one when there is one.
+  std::vector<Request> first_unproposed(std::size_t count_max, std::size_t bytes_max) const;
+  /// The same, marked as proposed.
   std::vector<Request> take_batch(std::size_t count_max, std::size_t bytes_max);
   std::size_t unproposed_count() const { return queue_.size(); }
 
   /// Nothing when it does not wait, or was added without its digest.
   const Request* find(const crypto::Digest& digest) const;
+  /// This very request, signature and all.
+  bool holds(const Request& request) const;
   bool empty() const { return by_arrival_.empty(); }
   std::size_t size() const { return by_arrival_.size(); }
   /// When the one that waits longest began to. Requires: !empty().

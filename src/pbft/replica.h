@@ -59,9 +59,9 @@ class Replica {
   void on_message(Now now, ReplicaId from, const Verified<Message>& message, Effects& out) noexcept;
   /// From a client.
   void on_request(Now now, const Verified<Request>& request, Effects& out) noexcept;
-  /// True of a vote for what is settled here already in the same way: all that it would change is
-  /// what is remembered as its signer's latest vote. A driver may verify it later than others, or
-  /// lose it.
+  /// True of a request that waits here, and of a vote for what is settled here already in the same
+  /// way: all that the vote would change is what is remembered as its signer's latest one. A driver
+  /// may verify it later than others, or lose it.
   bool is_superfluous(const Message& message) const noexcept;
   /// A hint: the connection to a replica broke, or is there again.
   void on_link(Now now, ReplicaId peer, bool is_up, Effects& out) noexcept;
@@ -196,6 +196,7 @@ class Replica {
   void go_on_with_transfer(Now now, Effects& out);
   void install(Now now, Effects& out);
   bool take_over(const Checkpoint& checkpoint);
+  void pass_on_what_waits(Effects& out);
   void answer_what_is_done(Effects& out);
 
   // view_change.cc [CL99 §4.4, §4.5.2]

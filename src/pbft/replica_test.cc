@@ -177,6 +177,17 @@ TEST(NormalCase, AVoteForWhatIsSettled_IsSuperfluous_AnotherIsNot) {
   EXPECT_FALSE(backup->is_superfluous(Message(FetchBatch{digest})));
 }
 
+TEST(NormalCase, ARequestThatWaitsIsSuperfluous_OneWithAnotherSignatureIsNot) {
+  TestReplica backup(2);
+  Request request = test_request("a", 1);
+  EXPECT_FALSE(backup->is_superfluous(Message(request)));
+  backup.ask(request);
+  EXPECT_TRUE(backup->is_superfluous(Message(request)));
+  request.signature.bytes[0] ^= 1;
+  EXPECT_FALSE(backup->is_superfluous(Message(request)));
+  EXPECT_FALSE(backup->is_superfluous(Message(test_request("a", 2))));
+}
+
 TEST(NormalCase, RequestsAreGatheredWhileInstancesAreInFlight) {
   Settings settings = test_settings();
   settings.instances_in_flight_max = 1;
@@ -526,6 +537,21 @@ TEST(ViewChange, ABackupPreparesWhatTheNewViewBeginsWith) {
   // And nothing else for those numbers, though the primary says so.
   EXPECT_TRUE(
       ballots_of(backup.hear(1, backup.proposal(1, 1, kBatch)), VoteKind::kPrepare).empty());
+}
+
+TEST(ViewChange, WhatWaitsIsPassedOnToThePrimaryOfTheNewView) {
+  TestReplica old(0);  // the primary of view 0
+  old.hear(2, change_of(old, 1, 2));
+  old.hear(3, change_of(old, 1, 3));
+  ASSERT_TRUE(old->is_changing_view());
+  const Request late = test_request("late", 1);
+  EXPECT_TRUE(effects_of<Send>(old.ask(late)).empty());  // to whom?
+  const auto sent = effects_of<Send>(old.hear(1, new_view_of(old, 1, {}, {})));
+  const auto passed_on = std::ranges::count_if(sent, [&](const Send& one) {
+    const auto* request = std::get_if<Request>(&one.message);
+    return request && *request == late && one.to == id(1);
+  });
+  EXPECT_EQ(passed_on, 1);
 }
 
 TEST(ViewChange, WhatWasExecutedIsNotExecutedAgainInTheNewView) {

@@ -194,8 +194,10 @@ TEST(PendingRequests, AreThoseOfTheDumbVersion) {
         case 6: {
           const std::size_t count_max = random.below(4);
           const std::size_t bytes_max = random.below(25);
-          EXPECT_EQ(pending.take_batch(count_max, bytes_max),
-                    dumb.take_batch(count_max, bytes_max));
+          const auto first = pending.first_unproposed(count_max, bytes_max);
+          EXPECT_EQ(first, dumb.take_batch(count_max, bytes_max));
+          EXPECT_EQ(pending.take_batch(count_max, bytes_max), first);
+          for (const Request& one : first) EXPECT_TRUE(pending.holds(one));
           break;
         }
         case 7:

@@ -187,6 +187,7 @@ void Replica::enter_view(Now now, NewView message, Effects& out) {
     advance_all(now, out);
   }
   fetch_missing_batches(out);
+  pass_on_what_waits(out);
   propose(now, out);
   // Suppose its primary has left it before this replica came: nobody says so again (seed 980134 of
   // the scenario `rollback`).

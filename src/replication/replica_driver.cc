@@ -247,7 +247,9 @@ void ReplicaDriver::end_job(Source source) {
 
 /// Of four replicas one vote in three comes when the others were enough.
 void ReplicaDriver::put_aside(Incoming one) {
-  const pbft::Vote& vote = std::get<pbft::Ballot>(std::get<pbft::Message>(one.what)).vote;
+  const auto* ballot = std::get_if<pbft::Ballot>(&std::get<pbft::Message>(one.what));
+  if (!ballot) return;  // a request that waits
+  const pbft::Vote& vote = ballot->vote;
   if (vote.replica != *one.from) return;  // handed on: its signer says it itself
   one.permit.reset();
   const bool is_first = put_aside_.empty();
