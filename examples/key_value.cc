@@ -28,7 +28,7 @@ int main() {
 
   std::vector<KeyValue> machines(4);
   std::vector<std::unique_ptr<Replica>> replicas(4);
-  Client client(crypto::SecretKey::generate(), group, crypto::ed25519());
+  Client client(crypto::SecretKey::generate(), group, crypto::ed25519(), Random(1));
   std::deque<std::function<void()>> network;
   const auto id = [](std::size_t seat) { return ReplicaId(static_cast<std::uint16_t>(seat)); };
 

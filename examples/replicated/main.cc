@@ -140,8 +140,10 @@ int operate(const std::string& folder, const std::vector<std::string>& words) {
   }
   if (outcome.status == replication::Outcome::Status::kOvertaken) {
     std::fputs(
-        "rosebud-kv: somebody else is using this client's key at the same time; whether the "
-        "operation was executed is not known\nnext: ask with get, or use a key of your own\n",
+        "rosebud-kv: a later operation of this client was executed meanwhile; whether this one was "
+        "executed too is not known\n"
+        "likely: another process uses the same key\n"
+        "next: ask with get, or give each process a key of its own\n",
         stderr);
     return 5;
   }

@@ -5,10 +5,11 @@
 namespace rosebud::pbft {
 
 Client::Client(crypto::SecretKey key, std::shared_ptr<const Group> group,
-               const crypto::SignatureScheme& scheme, ClientSettings settings)
+               const crypto::SignatureScheme& scheme, Random random, ClientSettings settings)
     : key_(std::move(key)),
       group_(std::move(group)),
       scheme_(&scheme),
+      random_(random),
       settings_(settings),
       is_link_down_(group_->seat_count()) {
   if (settings_.request_authentication == RequestAuthentication::kSessionKeys) {
@@ -27,37 +28,39 @@ SubmissionId Client::submit(Instant now, Buffer operation, ClientEffects& out) n
 void Client::begin_next(Instant now, ClientEffects& out) {
   current_.reset();
   if (waiting_.empty()) return;
-  current_ =
-      Current{.what = std::move(waiting_.front()), .request = {}, .replies = {}, .deadline = {}};
+  current_.emplace();
+  current_->what = std::move(waiting_.front());
   waiting_.pop_front();
+  if (reading_ && now - reading_->at > settings_.reading_age_max) reading_.reset();
   if (!reading_) return ask_for_numbers(now, out);
   send_current(now, out);
 }
 
 void Client::send_current(Instant now, ClientEffects& out) {
   const auto steady = std::chrono::duration_cast<std::chrono::microseconds>(now - reading_->at);
-  const RequestNumber by_time(reading_->time.value * 1000 +
-                              static_cast<std::uint64_t>(steady.count()));
+  const RequestNumber by_time(reading_->number.value + static_cast<std::uint64_t>(steady.count()));
   last_number_ = std::max(last_number_.next(), by_time);
-  current_->request = authenticate(last_number_, std::move(current_->what.operation));
-  begin_waiting(now);
+  set_request(now, last_number_, std::move(current_->what.operation));
   if (sessions_ || is_link_down_[believed_primary().value]) return send_to_all(out);
   out.push_back(SendRequest{believed_primary(), current_->request});
 }
 
+/// Each question is another one, so that answers to an earlier one say nothing.
 void Client::ask_for_numbers(Instant now, ClientEffects& out) {
-  current_->request = authenticate(kNumbersQuestion, {});
-  begin_waiting(now);
+  set_request(now, kNumbersQuestion, Buffer(wire::Writer().u64(random_.next()).take()));
   send_to_all(out);
 }
 
-void Client::begin_waiting(Instant now) {
+void Client::set_request(Instant now, RequestNumber number, Buffer operation) {
+  current_->operation = operation_digest(operation.view());
+  current_->request = authenticate(number, std::move(operation));
   current_->replies.assign(group_->seat_count(), std::nullopt);
   current_->doublings = 0;
   current_->deadline = now + settings_.reply_timeout;
 }
 
-/// Medians of 2F+1, so that each lies between what two correct replicas say.
+/// Medians of 2F+1, so that each lies between what two correct replicas say. Two lives of one key
+/// that ask in one millisecond shall not take the same number.
 void Client::take_numbers(Instant now, ClientEffects& out) {
   std::vector<RequestNumber> floors;
   std::vector<AgreedTime> times;
@@ -69,8 +72,10 @@ void Client::take_numbers(Instant now, ClientEffects& out) {
   if (floors.size() < group_->quorum()) return;
   std::ranges::sort(floors);
   std::ranges::sort(times);
-  last_number_ = std::max(last_number_, floors[floors.size() / 2]);
-  reading_ = Reading{now, times[times.size() / 2]};
+  const std::uint64_t part_of_ms = random_.below(1000);
+  const RequestNumber floor(floors[floors.size() / 2].value + part_of_ms);
+  last_number_ = std::max(last_number_, floor);
+  reading_ = Reading{now, RequestNumber(times[times.size() / 2].value * 1000 + part_of_ms)};
   learn_view(current_->replies);
   send_current(now, out);
 }
@@ -90,6 +95,7 @@ void Client::on_reply(Instant now, ReplicaId from, const Reply& reply,
                       ClientEffects& out) noexcept {
   if (!group_->is_member(from)) return;
   if (!current_ || reply.number != current_->request.number) return;
+  if (reply.operation != current_->operation && !is_planted(Bug::kNumberAloneNamesARequest)) return;
   current_->replies[from.value] = reply;
   if (is_asking() && reply.status == Reply::Status::kNumberForgotten) return take_numbers(now, out);
   const auto is_equal = [&](const std::optional<Reply>& other) {
@@ -120,7 +126,9 @@ void Client::learn_view(const std::vector<std::optional<Reply>>& replies) {
 void Client::on_link(Instant now, ReplicaId peer, bool is_up, ClientEffects& out) noexcept {
   if (!group_->is_member(peer)) return;
   is_link_down_[peer.value] = !is_up;
-  if (is_up || !current_ || peer != believed_primary()) return;
+  if (!current_) return;
+  if (is_up && is_asking()) out.push_back(SendRequest{peer, current_->request});
+  if (is_up || peer != believed_primary()) return;
   current_->deadline = now + settings_.reply_timeout;
   send_to_all(out);
 }
@@ -129,7 +137,10 @@ void Client::give_up(Instant now, ClientEffects& out) noexcept { begin_next(now,
 
 void Client::on_time(Instant now, ClientEffects& out) noexcept {
   if (!current_ || now < current_->deadline) return;
-  current_->doublings = std::min(current_->doublings + 1, settings_.doublings_max);
+  // A question waits for 2F+1 and is answered at once: who did not was not there yet.
+  if (!is_asking()) {
+    current_->doublings = std::min(current_->doublings + 1, settings_.doublings_max);
+  }
   current_->deadline = now + settings_.reply_timeout * (std::int64_t{1} << current_->doublings);
   send_to_all(out);
 }

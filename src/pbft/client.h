@@ -3,16 +3,17 @@
 // No I/O, clock, thread or exception. One request is under way at a time, others wait in order: the
 // group remembers one number per client. Whoever wants more in flight takes more keys.
 //
-//   submit ─▶ all: which numbers? ──2F+1 say their floor and time──▶ (once)
+//   submit ─▶ all: which numbers? ──2F+1 say their floor and time──▶ (now and then)
 //          ─▶ primary (session keys, or no link: all) ──reply_timeout──▶ all, again and again
 //          ──F+1 equal replies──▶ Finish
 //
-// Numbers follow the group's time, not this machine's clock: it is asked for once, and a steady
-// clock adds to it. So it does no harm when clients' clocks are wrong or set.
+// Numbers follow the group's time, not this machine's clock: it is asked for, and a steady clock
+// adds to it for a while. So it does no harm when clients' clocks are wrong or set.
 #pragma once
 
 #include <deque>
 
+#include "base/random.h"
 #include "pbft/messages.h"
 #include "pbft/session_keys.h"
 
@@ -23,6 +24,9 @@ struct ClientSettings {
   /// most doublings_max times.
   Duration reply_timeout = std::chrono::milliseconds(500);
   unsigned doublings_max = 4;
+  /// The group's time is asked for again when what is known of it is older: where all its clocks
+  /// are set back, agreed time stands still. Well under number_ahead_max_ms.
+  Duration reading_age_max = std::chrono::seconds(20);
   /// The group's setting. With session keys every request goes to all replicas at once, since they
   /// have to vouch for it.
   RequestAuthentication request_authentication = RequestAuthentication::kSignature;
@@ -38,10 +42,10 @@ struct SendRequest {
 struct Finish {
   SubmissionId id;
   /// kExecuted: with the result. kNumberForgotten: the group has executed a greater number of this
-  /// client, so somebody else uses the key, or has forgotten it; whether the request was executed
-  /// before is unknown. kNumberAhead: not executed so far; it may be when its time has come. After
-  /// either the group is asked for numbers again. kNotAClient: F+1 replicas say that the service
-  /// does not hear this client, as far as they have got.
+  /// client (somebody else uses the key, or an earlier life's request came late) or has forgotten
+  /// it; whether the request was executed before is unknown. kNumberAhead: not executed so far; it
+  /// may be when its time has come. After either the group is asked for numbers again. kNotAClient:
+  /// F+1 replicas say that the service does not hear this client, as far as they have got.
   Reply::Status status = Reply::Status::kExecuted;
   Buffer result;
 };
@@ -52,7 +56,7 @@ class Client {
  public:
   /// `scheme` must outlive it.
   Client(crypto::SecretKey key, std::shared_ptr<const Group> group,
-         const crypto::SignatureScheme& scheme, ClientSettings settings = {});
+         const crypto::SignatureScheme& scheme, Random random, ClientSettings settings = {});
 
   /// Requires: at most kOperationSizeMax bytes.
   SubmissionId submit(Instant now, Buffer operation, ClientEffects& out) noexcept;
@@ -76,24 +80,25 @@ class Client {
     Buffer operation;
   };
   struct Current {
-    Waiting what;     // its operation has moved into the request once it has a number
-    Request request;  // number 0: the question for numbers
+    Waiting what;              // its operation has moved into the request once it has a number
+    Request request;           // number 0: the question for numbers
+    crypto::Digest operation;  // of the request
     std::vector<std::optional<Reply>> replies;  // by replica: its last one
     Instant deadline;
     unsigned doublings = 0;
   };
 
-  /// The group's time at an instant.
+  /// Of the group's time.
   struct Reading {
     Instant at;
-    AgreedTime time;
+    RequestNumber number;  // which number followed it then
   };
 
   void begin_next(Instant now, ClientEffects& out);
   void send_current(Instant now, ClientEffects& out);
   void ask_for_numbers(Instant now, ClientEffects& out);
   bool is_asking() const { return current_ && current_->request.number == kNumbersQuestion; }
-  void begin_waiting(Instant now);
+  void set_request(Instant now, RequestNumber number, Buffer operation);
   void take_numbers(Instant now, ClientEffects& out);
   Request authenticate(RequestNumber number, Buffer operation) const;
   void send_to_all(ClientEffects& out) const;
@@ -102,6 +107,7 @@ class Client {
   crypto::SecretKey key_;
   std::shared_ptr<const Group> group_;
   const crypto::SignatureScheme* scheme_;
+  Random random_;
   ClientSettings settings_;
   std::optional<ClientSessions> sessions_;  // with session keys
   View view_;

@@ -2,17 +2,20 @@
 
 namespace rosebud::pbft {
 
-ClientTable::Verdict ClientTable::judge(const ClientId& client, RequestNumber number,
-                                        AgreedTime time) const {
-  if (number == kNumbersQuestion) return Verdict::kForgotten;
-  if (const Entry* entry = find(client)) {
+ClientTable::Verdict ClientTable::judge(const Request& request, AgreedTime time) const {
+  if (request.number == kNumbersQuestion) return Verdict::kForgotten;
+  if (const Entry* entry = find(request.client)) {
     if (is_planted(Bug::kDuplicateExecuted)) return Verdict::kNew;
-    if (number == entry->number) return Verdict::kLast;
-    if (number < entry->number) return Verdict::kOld;
-  } else if (number <= floor_) {
+    if (request.number < entry->number) return Verdict::kOld;
+    if (request.number == entry->number) {
+      const bool is_it = entry->operation == operation_digest(request.operation.view()) ||
+                         is_planted(Bug::kNumberAloneNamesARequest);
+      return is_it ? Verdict::kLast : Verdict::kOld;
+    }
+  } else if (request.number <= floor_) {
     return Verdict::kForgotten;
   }
-  const std::uint64_t number_ms = number.value / 1000;
+  const std::uint64_t number_ms = request.number.value / 1000;
   if (number_ms > time.value + settings_.number_ahead_max_ms) return Verdict::kAhead;
   return Verdict::kNew;
 }
@@ -27,11 +30,11 @@ RequestNumber ClientTable::floor_of(const ClientId& client) const {
   return entry ? entry->number : floor_;
 }
 
-void ClientTable::record(const ClientId& client, RequestNumber number, Buffer result) {
-  Entry& entry = entries_[client];
-  by_number_.erase({entry.number, client});
-  entry = {number, std::move(result)};
-  by_number_.insert({number, client});
+void ClientTable::record(const Request& request, Buffer result) {
+  Entry& entry = entries_[request.client];
+  by_number_.erase({entry.number, request.client});
+  entry = {request.number, operation_digest(request.operation.view()), std::move(result)};
+  by_number_.insert({request.number, request.client});
   if (entries_.size() <= settings_.clients_max) return;
   const auto oldest = by_number_.begin();
   floor_ = std::max(floor_, oldest->first);
@@ -44,7 +47,10 @@ Bytes ClientTable::encode() const {
   out.u64(floor_.value).u32(static_cast<std::uint32_t>(entries_.size()));
   if (is_planted(Bug::kClientTableNotTransferred)) return out.take();
   for (const auto& [client, entry] : entries_) {
-    out.raw(client.view()).u64(entry.number.value).bytes32(entry.result.view());
+    out.raw(client.view())
+        .u64(entry.number.value)
+        .raw(entry.operation.view())
+        .bytes32(entry.result.view());
   }
   return out.take();
 }
@@ -59,9 +65,10 @@ bool ClientTable::restore(ByteView bytes) {
   for (std::size_t i = 0; i < count && in.ok(); ++i) {
     const auto client = in.fixed<ClientId>();
     const RequestNumber number(in.u64());
+    const auto operation = in.fixed<crypto::Digest>();
     Buffer result = Buffer::copy_of(in.bytes32(kResultSizeMax));
     read.by_number_.insert({number, client});
-    read.entries_[client] = {number, std::move(result)};
+    read.entries_[client] = {number, operation, std::move(result)};
   }
   if (!in.done() || read.entries_.size() != count) return false;
   *this = std::move(read);

@@ -3,10 +3,12 @@
 // Part of the replicated state: the same at all replicas after the same number. For each client it
 // keeps the greatest executed number and its reply. It is bounded: beyond `clients_max` the client
 // with the smallest number is forgotten, and from then on no client that is not in the table may
-// use that number or a smaller one. Since numbers follow clocks, whoever comes anew has a greater
-// one; and nobody can push the floor far beyond the clocks, since numbers more than
-// number_ahead_max_ms ahead of agreed time are refused. Who is refused learns the floor, and takes
-// a number above it the next time.
+// use that number or a smaller one. Since numbers follow agreed time, whoever comes anew has a
+// greater one; and nobody can push the floor far beyond it, since numbers more than
+// number_ahead_max_ms ahead of it are refused. Who is refused learns the floor.
+//
+// A request is named by its client, its number and its operation. Suppose two lives of one client
+// use one number for two things: the number alone would tell the one what became of the other.
 //
 // Differs from [CL99 §4.1], which remembers all clients for ever.
 #pragma once
@@ -24,21 +26,22 @@ class ClientTable {
 
   struct Entry {
     RequestNumber number;
+    crypto::Digest operation;  // operation_digest() of it
     Buffer result;
     friend bool operator==(const Entry&, const Entry&) = default;
   };
   enum class Verdict : std::uint8_t {
     kNew,        // execute it
     kLast,       // executed; the reply is kept
-    kOld,        // a greater number of this client was executed
-    kForgotten,  // at or under the floor
+    kOld,        // a greater number of this client was executed, or another request with this one
+    kForgotten,  // at or under the floor, or the question for numbers
     kAhead,      // too far ahead of `time`
   };
-  Verdict judge(const ClientId& client, RequestNumber number, AgreedTime time) const;
+  Verdict judge(const Request& request, AgreedTime time) const;
   const Entry* find(const ClientId& client) const;
 
   /// Requires: judge() said kNew.
-  void record(const ClientId& client, RequestNumber number, Buffer result);
+  void record(const Request& request, Buffer result);
 
   std::size_t size() const { return entries_.size(); }
   RequestNumber floor() const { return floor_; }

@@ -7,8 +7,9 @@ namespace rosebud::pbft {
 namespace {
 
 struct ClientTest : testing::Test {
-  Client client{test_key("client"), test_group(), crypto::model_scheme()};
+  Client client{test_key("client"), test_group(), crypto::model_scheme(), Random(1)};
   Instant now;
+  Request last;  // that was sent
 
   std::vector<SendRequest> sent(const ClientEffects& effects) const {
     std::vector<SendRequest> out;
@@ -23,61 +24,70 @@ struct ClientTest : testing::Test {
     }
     return std::nullopt;
   }
+  ClientEffects note(ClientEffects effects) {
+    for (const SendRequest& one : sent(effects)) last = one.request;
+    return effects;
+  }
   ClientEffects submitted(std::string_view operation = "op") {
     ClientEffects out;
     client.submit(now, Buffer::copy_of(as_bytes(operation)), out);
-    return out;
+    return note(std::move(out));
+  }
+  /// To what was sent last, unless `number` is another one's.
+  ClientEffects hear(std::size_t from, RequestNumber number, Reply reply) {
+    reply.number = number;
+    reply.operation = operation_digest(last.operation.view());
+    ClientEffects out;
+    client.on_reply(now, id(from), reply, out);
+    return note(std::move(out));
   }
   ClientEffects reply(std::size_t from, RequestNumber number, std::string_view result,
                       std::uint64_t view = 0) {
-    ClientEffects out;
-    client.on_reply(
-        now, id(from),
-        {.view = View(view), .number = number, .result = Buffer::copy_of(as_bytes(result))}, out);
-    return out;
+    return hear(from, number, {.view = View(view), .result = Buffer::copy_of(as_bytes(result))});
   }
   ClientEffects refuse(std::size_t from, RequestNumber number, std::uint64_t floor = 0,
                        std::uint64_t time = 0) {
-    ClientEffects out;
-    client.on_reply(now, id(from),
-                    {.view = {},
-                     .number = number,
-                     .status = Reply::Status::kNumberForgotten,
-                     .result = {},
-                     .floor = RequestNumber(floor),
-                     .time = AgreedTime(time)},
-                    out);
-    return out;
+    return hear(from, number,
+                {.status = Reply::Status::kNumberForgotten,
+                 .floor = RequestNumber(floor),
+                 .time = AgreedTime(time)});
   }
-  /// What a new client asks first; answered by 2F+1 at `time`.
-  std::vector<SendRequest> submit_after_the_question(std::uint64_t time = 1000) {
+  /// 2F+1 answer the question for numbers.
+  std::vector<SendRequest> give_numbers(std::uint64_t floor = 0, std::uint64_t time = 1000) {
+    refuse(0, kNumbersQuestion, floor, time);
+    refuse(1, kNumbersQuestion, floor, time);
+    return sent(refuse(2, kNumbersQuestion, floor, time));
+  }
+  std::vector<SendRequest> submit_after_the_question() {
     submitted();
-    refuse(0, kNumbersQuestion, 0, time);
-    refuse(1, kNumbersQuestion, 0, time);
-    return sent(refuse(2, kNumbersQuestion, 0, time));
+    return give_numbers();
   }
   /// The request that is sent now, of a client that has its numbers.
   Request submit(std::string_view operation = "op") {
     const auto out = sent(submitted(operation));
-    if (out.empty() || out[0].request.number != kNumbersQuestion) {
-      return out.empty() ? Request{} : out[0].request;
-    }
-    refuse(0, kNumbersQuestion, 0, 1000);
-    refuse(1, kNumbersQuestion, 0, 1000);
-    return sent(refuse(2, kNumbersQuestion, 0, 1000)).at(0).request;
+    if (out.empty()) return {};
+    if (out[0].request.number != kNumbersQuestion) return out[0].request;
+    return give_numbers().at(0).request;
   }
+  static std::uint64_t ms_of(const Request& request) { return request.number.value / 1000; }
 };
 
 TEST_F(ClientTest, AsksAllForItsNumbersBeforeItsFirstRequest) {
   const auto question = sent(submitted());
   ASSERT_EQ(question.size(), 4U);
   EXPECT_EQ(question[0].request.number, kNumbersQuestion);
-  EXPECT_TRUE(question[0].request.operation.empty());
   EXPECT_TRUE(is_valid(question[0].request, InstanceId{}, crypto::model_scheme()));
-  now = client.next_deadline();
-  ClientEffects again;
-  client.on_time(now, again);
-  EXPECT_EQ(sent(again).size(), 4U);
+  // It waits for more than F+1, so who was not there yet is asked again before long.
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(client.next_deadline(), now + ClientSettings{}.reply_timeout);
+    now = client.next_deadline();
+    ClientEffects again;
+    client.on_time(now, again);
+    EXPECT_EQ(sent(again).size(), 4U);
+  }
+  ClientEffects to_one;
+  client.on_link(now, id(3), true, to_one);
+  EXPECT_EQ(sent(to_one).size(), 1U);
   // A replica that says it twice is one, and liars go to either side of the median.
   EXPECT_TRUE(refuse(3, kNumbersQuestion, ~std::uint64_t{0}, ~std::uint64_t{0}).empty());
   EXPECT_TRUE(refuse(3, kNumbersQuestion, ~std::uint64_t{0}, ~std::uint64_t{0}).empty());
@@ -86,16 +96,33 @@ TEST_F(ClientTest, AsksAllForItsNumbersBeforeItsFirstRequest) {
   const auto first = sent(refuse(2, kNumbersQuestion, 9, 2001));
   ASSERT_EQ(first.size(), 1U);
   EXPECT_EQ(first[0].to, id(0));
-  EXPECT_EQ(first[0].request.number, RequestNumber(2'001'000));
+  EXPECT_EQ(ms_of(first[0].request), 2001U);
   EXPECT_EQ(as_text(first[0].request.operation.view()), "op");
 }
 
 TEST_F(ClientTest, NumbersFollowTheGroupsTimeAndASteadyClock) {
-  EXPECT_EQ(submit_after_the_question(1000)[0].request.number, RequestNumber(1'000'000));
+  EXPECT_EQ(ms_of(submit()), 1000U);
   ClientEffects out;
   client.give_up(now, out);
   now += std::chrono::milliseconds(5);
-  EXPECT_EQ(submit().number, RequestNumber(1'005'000));
+  EXPECT_EQ(ms_of(submit()), 1005U);
+}
+
+TEST_F(ClientTest, AReadingThatIsOldIsNotReliedOn) {
+  const Request first = submit();
+  now += ClientSettings{}.reading_age_max;
+  reply(0, first.number, "r");
+  reply(1, first.number, "r");
+  const Request second = submit();
+  EXPECT_EQ(ms_of(second), 1000U + 20'000U);
+  now += std::chrono::milliseconds(1);
+  reply(0, second.number, "r");
+  reply(1, second.number, "r");
+  EXPECT_EQ(sent(submitted()).at(0).request.number, kNumbersQuestion);
+  // All clocks were set back: agreed time stands still, and numbers go on one by one.
+  EXPECT_EQ(give_numbers(second.number.value, 1001).at(0).request.number.value / 1000,
+            ms_of(second));
+  EXPECT_GT(last.number, second.number);
 }
 
 TEST_F(ClientTest, NumbersBeginAboveTheFloor_WhicheverTimeItIs) {
@@ -105,22 +132,44 @@ TEST_F(ClientTest, NumbersBeginAboveTheFloor_WhicheverTimeItIs) {
   refuse(1, kNumbersQuestion, floor, 1000);
   const auto first = sent(refuse(2, kNumbersQuestion, floor, 1000));
   ASSERT_EQ(first.size(), 1U);
-  EXPECT_EQ(first[0].request.number, RequestNumber(floor + 1));
+  EXPECT_GT(first[0].request.number, RequestNumber(floor));
+  EXPECT_LE(first[0].request.number, RequestNumber(floor + 1000));
+}
+
+TEST_F(ClientTest, TwoLivesInOneMillisecondTakeOtherNumbers) {
+  const RequestNumber first = submit().number;
+  client = Client(test_key("client"), test_group(), crypto::model_scheme(), Random(2));
+  EXPECT_NE(submit().number, first);
+}
+
+TEST_F(ClientTest, AnAnswerToAnotherOperationWithItsNumberIsNone) {
+  const Request request = submit();
+  last.operation = Buffer::copy_of(as_bytes("of another life"));
+  EXPECT_FALSE(finish(reply(1, request.number, "r")));
+  EXPECT_FALSE(finish(reply(2, request.number, "r")));
+  last = request;
+  EXPECT_FALSE(finish(reply(1, request.number, "r")));
+  EXPECT_TRUE(finish(reply(2, request.number, "r")));
+}
+
+TEST_F(ClientTest, AnswersToAnEarlierQuestionSayNothing) {
+  submitted();
+  const Request earlier = last;
+  ClientEffects out;
+  client.give_up(now, out);
+  submitted();
+  const Request question = last;
+  EXPECT_NE(earlier.operation, question.operation);
+  last = earlier;
+  EXPECT_TRUE(give_numbers().empty());
+  last = question;
+  EXPECT_EQ(give_numbers().size(), 1U);
 }
 
 TEST_F(ClientTest, WhoIsNoClientIsToldSoInsteadOfNumbers) {
   submitted();
   const auto refuse_key = [this](std::size_t from) {
-    ClientEffects out;
-    client.on_reply(now, id(from),
-                    {.view = {},
-                     .number = kNumbersQuestion,
-                     .status = Reply::Status::kNotAClient,
-                     .result = {},
-                     .floor = {},
-                     .time = {}},
-                    out);
-    return finish(out);
+    return finish(hear(from, kNumbersQuestion, {.status = Reply::Status::kNotAClient}));
   };
   EXPECT_FALSE(refuse_key(1));
   const auto done = refuse_key(2);
@@ -198,10 +247,7 @@ TEST_F(ClientTest, ARefusedNumberIsNoAnswerToWhetherItWasExecuted_AndTheGroupIsA
   ASSERT_TRUE(done);
   EXPECT_EQ(done->status, Reply::Status::kNumberForgotten);
   EXPECT_EQ(sent(submitted()).at(0).request.number, kNumbersQuestion);
-  refuse(0, kNumbersQuestion, 5'000'000, 1000);
-  refuse(1, kNumbersQuestion, 5'000'000, 1000);
-  const auto second = sent(refuse(2, kNumbersQuestion, 7'000'000, 1000));
-  EXPECT_EQ(second.at(0).request.number, RequestNumber(5'000'001));
+  EXPECT_GT(give_numbers(5'000'000).at(0).request.number, RequestNumber(5'000'000));
 }
 
 TEST_F(ClientTest, WhatWasGivenUpMakesRoomForTheNext) {

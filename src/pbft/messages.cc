@@ -251,6 +251,7 @@ Bytes encode(const Reply& reply) {
   wire::Writer out;
   out.u64(reply.view.value)
       .u64(reply.number.value)
+      .raw(reply.operation.view())
       .u8(static_cast<std::uint8_t>(reply.status))
       .u64(reply.floor.value)
       .u64(reply.time.value)
@@ -263,6 +264,7 @@ std::optional<Reply> decode_reply(ByteView bytes) {
   Reply out;
   out.view = View(in.u64());
   out.number = RequestNumber(in.u64());
+  out.operation = in.fixed<crypto::Digest>();
   const std::uint8_t status = in.u8();
   if (status > 3 || out.view.value > kNumberMax) in.fail();
   out.status = static_cast<Reply::Status>(status);

@@ -133,11 +133,12 @@ struct Reply {
   };
   View view;  // of the replica: who the primary is
   RequestNumber number;
+  crypto::Digest operation;  // operation_digest() of the request that this answers
   Status status = Status::kExecuted;
   Buffer result;  // at most kResultSizeMax
   // With kNumberForgotten:
   RequestNumber floor;  // no number up to this is executed for the client any more
-  AgreedTime time;      // of the replica: numbers near it (in us) are taken
+  AgreedTime time;      // at the replica: numbers near it (in us) are taken
 
   friend bool operator==(const Reply&, const Reply&) = default;
 };

@@ -80,6 +80,7 @@ TEST(Messages, EncodingsAreReadBackAndCanonical) {
 TEST(Messages, RepliesAreReadBack) {
   const Reply reply{.view = View(3),
                     .number = RequestNumber(8),
+                    .operation = test_digest(4),
                     .status = Reply::Status::kNumberForgotten,
                     .result = Buffer::copy_of(as_bytes("r")),
                     .floor = RequestNumber(9),

@@ -15,8 +15,15 @@ void Replica::on(Now now, ReplicaId, const Request& request, Effects& out) {
   take_request(now, request, false, out);
 }
 
+/// Of status kExecuted, without a result.
+Reply Replica::reply_to(const Request& request) const {
+  return {.view = view_,
+          .number = request.number,
+          .operation = operation_digest(request.operation.view())};
+}
+
 void Replica::take_request(Now now, const Request& request, bool is_from_client, Effects& out) {
-  Reply reply{.view = view_, .number = request.number};
+  Reply reply = reply_to(request);
   if (!is_client(request)) {
     reply.status = Reply::Status::kNotAClient;
     out.push_back(SendReply{request.client, std::move(reply)});
@@ -26,7 +33,7 @@ void Replica::take_request(Now now, const Request& request, bool is_from_client,
       has_session_keys() ? request.digest(group().instance()) : crypto::Digest{};
   std::size_t agreements = 1;
   if (has_session_keys() && !is_genuine(request, digest, agreements)) return;
-  switch (clients_.judge(request.client, request.number, latest_time_for_numbers(now))) {
+  switch (clients_.judge(request, latest_time_for_numbers(now))) {
     case ClientTable::Verdict::kLast:
       // Executed before; the reply may have been lost [CL99 §4.1].
       reply.result = clients_.find(request.client)->result;
@@ -36,12 +43,10 @@ void Replica::take_request(Now now, const Request& request, bool is_from_client,
     case ClientTable::Verdict::kForgotten:
       reply.status = Reply::Status::kNumberForgotten;
       reply.floor = clients_.floor_of(request.client);
-      reply.time = latest_time_for_numbers(now);
+      reply.time = clock_.propose(now.wall);
       out.push_back(SendReply{request.client, std::move(reply)});
       return;
     case ClientTable::Verdict::kAhead:
-      reply.status = Reply::Status::kNumberAhead;
-      out.push_back(SendReply{request.client, std::move(reply)});
       return;
     case ClientTable::Verdict::kNew:
       break;
@@ -74,7 +79,7 @@ bool Replica::is_client(const Request& request) const {
 
 /// A backup waits for nothing that a correct primary may refuse, whose clock may be behind its own
 /// by the bound: or a client whose number is far ahead ends views in which nobody is faulty. Where
-/// clocks were set back, agreed time counts, which clients' numbers were near before.
+/// clocks were set back, agreed time counts, which is what clients are told then too.
 AgreedTime Replica::latest_time_for_numbers(Now now) const {
   const std::uint64_t bound = is_primary() ? 0 : settings_.clock_bound_ms;
   return clock_.propose(AgreedTime(now.wall.value - std::min(now.wall.value, bound)));
@@ -82,7 +87,7 @@ AgreedTime Replica::latest_time_for_numbers(Now now) const {
 
 bool Replica::is_done(const Request& request) const {
   if (!is_client(request)) return true;
-  const auto verdict = clients_.judge(request.client, request.number, clock_.last_executed());
+  const auto verdict = clients_.judge(request, clock_.last_executed());
   return verdict != ClientTable::Verdict::kNew && verdict != ClientTable::Verdict::kAhead;
 }
 
@@ -205,7 +210,10 @@ void Replica::on(Now now, ReplicaId, const PrePrepare& message, Effects& out) {
 // ---- Prepare and commit ----
 
 bool Replica::is_superfluous(const Message& message) const noexcept {
-  if (const auto* request = std::get_if<Request>(&message)) return pending_.holds(*request);
+  if (const auto* request = std::get_if<Request>(&message)) {
+    // Under session keys what comes again is vouched for again.
+    return !has_session_keys() && pending_.holds(*request);
+  }
   const auto* ballot = std::get_if<Ballot>(&message);
   if (!ballot) return false;
   const Vote& vote = ballot->vote;
@@ -346,20 +354,20 @@ void Replica::stop_waiting(Now now, const Request& request) {
 }
 
 void Replica::execute_request(Now now, const Request& request, Effects& out) {
-  Reply reply{.view = view_, .number = request.number};
+  Reply reply = reply_to(request);
   if (!is_client(request)) {
     reply.status = Reply::Status::kNotAClient;
     stop_waiting(now, request);
     out.push_back(SendReply{request.client, std::move(reply)});
     return;
   }
-  switch (clients_.judge(request.client, request.number, clock_.last_executed())) {
+  switch (clients_.judge(request, clock_.last_executed())) {
     case ClientTable::Verdict::kNew: {
       StateMachine::Outcome outcome =
           machine_.execute(clock_.last_executed(), request.client, request.operation.view());
       outcome.result.resize(std::min(outcome.result.size(), kResultSizeMax));
       reply.result = Buffer(std::move(outcome.result));
-      clients_.record(request.client, request.number, reply.result);
+      clients_.record(request, reply.result);
       if (outcome.is_stop) is_stopped_ = true;
       break;
     }
@@ -368,7 +376,8 @@ void Replica::execute_request(Now now, const Request& request, Effects& out) {
       break;
     case ClientTable::Verdict::kForgotten:
       reply.status = Reply::Status::kNumberForgotten;
-      reply.floor = clients_.floor();
+      reply.floor = clients_.floor_of(request.client);
+      reply.time = clock_.last_executed();
       break;
     case ClientTable::Verdict::kAhead:
       reply.status = Reply::Status::kNumberAhead;

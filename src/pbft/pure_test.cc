@@ -212,24 +212,30 @@ TEST(ClientTable, IsThatOfTheDumbVersion) {
   ClientTable table(settings);
   std::map<ClientId, std::uint64_t> last;  // of those that are not forgotten
   std::map<ClientId, std::uint64_t> ever;  // greatest executed, for ever
+  std::map<ClientId, Buffer> operations;   // of the greatest
   std::uint64_t floor = 0;
   Random random(2);
   for (int round = 0; round < 5000; ++round) {
-    const ClientId client = test_key("c" + std::to_string(random.below(9))).public_key();
-    const std::uint64_t number = static_cast<std::uint64_t>(round) + random.below(40);
-    const auto verdict = table.judge(client, RequestNumber(number), AgreedTime(1000));
+    const std::uint64_t number = static_cast<std::uint64_t>(round) + 1 + random.below(40);
+    Request request{.client = test_key("c" + std::to_string(random.below(9))).public_key(),
+                    .number = RequestNumber(number),
+                    .operation = Buffer::copy_of(as_bytes(random.chance(1, 2) ? "one" : "two"))};
+    const ClientId& client = request.client;
+    const auto verdict = table.judge(request, AgreedTime(1000));
     const auto at = last.find(client);
     if (at == last.end()) {
       EXPECT_EQ(verdict == ClientTable::Verdict::kForgotten, number <= floor);
     } else {
-      EXPECT_EQ(verdict == ClientTable::Verdict::kLast, number == at->second);
-      EXPECT_EQ(verdict == ClientTable::Verdict::kOld, number < at->second);
+      const bool is_it = number == at->second && request.operation == operations[client];
+      EXPECT_EQ(verdict == ClientTable::Verdict::kLast, is_it);
+      EXPECT_EQ(verdict == ClientTable::Verdict::kOld, number <= at->second && !is_it);
     }
     if (verdict != ClientTable::Verdict::kNew) continue;
     EXPECT_GT(number, ever[client]) << "executed twice or out of order";
     ever[client] = number;
-    table.record(client, RequestNumber(number), Buffer());
+    table.record(request, Buffer());
     last[client] = number;
+    operations[client] = request.operation;
     if (last.size() > 5) {
       auto oldest = last.begin();
       for (auto one = last.begin(); one != last.end(); ++one) {
@@ -251,9 +257,8 @@ TEST(ClientTable, NumbersFarAheadOfAgreedTimeAreRefused) {
   GroupSettings settings;
   settings.number_ahead_max_ms = 100;
   const ClientTable table(settings);
-  const ClientId client = test_key("c").public_key();
   const auto judge = [&](std::uint64_t ms) {
-    return table.judge(client, RequestNumber(ms * 1000), AgreedTime(5000));
+    return table.judge(test_request("c", ms * 1000), AgreedTime(5000));
   };
   EXPECT_EQ(judge(5100), ClientTable::Verdict::kNew);
   EXPECT_EQ(judge(5101), ClientTable::Verdict::kAhead);
@@ -261,7 +266,7 @@ TEST(ClientTable, NumbersFarAheadOfAgreedTimeAreRefused) {
 
 TEST(ClientTable, NonsenseChangesNothing) {
   ClientTable table({});
-  table.record(test_key("c").public_key(), RequestNumber(7), Buffer::copy_of(as_bytes("r")));
+  table.record(test_request("c", 7), Buffer::copy_of(as_bytes("r")));
   const Bytes before = table.encode();
   Bytes cut = before;
   cut.pop_back();

@@ -25,7 +25,7 @@ namespace rosebud::pbft::records {
 
 /// Names the format of all that follows. A store of another one belongs to another program, which
 /// can read it: it is refused, and not taken for nonsense.
-inline constexpr std::string_view kFormat = "rosebud pbft records 2";
+inline constexpr std::string_view kFormat = "rosebud pbft records 3";
 
 Write counter(VoteCounter value);
 Write view(View value, bool is_changing);

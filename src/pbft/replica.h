@@ -134,6 +134,7 @@ class Replica {
   void on(Now now, ReplicaId from, const PrePrepare& message, Effects& out);
   void on(Now now, ReplicaId from, const Ballot& message, Effects& out);
   void take_request(Now now, const Request& request, bool is_from_client, Effects& out);
+  Reply reply_to(const Request& request) const;
   bool is_client(const Request& request) const;
   AgreedTime latest_time_for_numbers(Now now) const;
   /// Executed, or never to be executed here.

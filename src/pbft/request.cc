@@ -12,6 +12,10 @@ crypto::Digest Request::digest(const InstanceId& instance) const {
   return crypto::tagged_hash(kTag, statement(instance));
 }
 
+crypto::Digest operation_digest(ByteView operation) {
+  return crypto::tagged_hash("rosebud pbft operation 1", operation);
+}
+
 Request sign_request(const InstanceId& instance, const crypto::SignatureScheme& scheme,
                      const crypto::SecretKey& key, RequestNumber number, Buffer operation) {
   Request out{.client = key.public_key(), .number = number, .operation = std::move(operation)};

@@ -30,6 +30,9 @@ struct Request {
   friend bool operator==(const Request&, const Request&) = default;
 };
 
+/// What tells requests of one client with one number apart.
+crypto::Digest operation_digest(ByteView operation);
+
 Request sign_request(const InstanceId& instance, const crypto::SignatureScheme& scheme,
                      const crypto::SecretKey& key, RequestNumber number, Buffer operation);
 bool is_valid(const Request& request, const InstanceId& instance,

@@ -98,12 +98,16 @@ void Replica::answer_what_is_done(Effects& out) {
   pending_.remove_if([&](const Request& request) {
     if (!is_done(request)) return false;
     const ClientTable::Entry* last = clients_.find(request.client);
-    if (last && last->number == request.number) {
-      out.push_back(SendReply{
-          request.client, Reply{.view = view_, .number = request.number, .result = last->result}});
+    if (last && last->number == request.number &&
+        last->operation == operation_digest(request.operation.view())) {
+      Reply reply = reply_to(request);
+      reply.result = last->result;
+      out.push_back(SendReply{request.client, std::move(reply)});
     }
     return true;
   });
+  if (is_stopped_) pending_.clear();
+  if (is_stopped_) unready_.clear();
 }
 
 }  // namespace rosebud::pbft

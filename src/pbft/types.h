@@ -16,8 +16,8 @@ using View = Strong<struct ViewTag>;
 using SequenceNumber = Strong<struct SequenceNumberTag>;
 /// Seat of a replica in the group, 0 to 3F [i].
 using ReplicaId = Strong<struct ReplicaIdTag, std::uint16_t>;
-/// A client numbers its requests upwards [t]. By convention microseconds since 1970 of the client's
-/// clock, so that a new number is greater than all that were forgotten (client_table.h).
+/// A client numbers its requests upwards [t]. By convention microseconds since 1970 of agreed time
+/// (client.h), so that a new number is greater than all that were forgotten (client_table.h).
 using RequestNumber = Strong<struct RequestNumberTag>;
 /// How many votes a replica has signed, this one included; durable, never used twice (recovery.h).
 using VoteCounter = Strong<struct VoteCounterTag>;
@@ -29,7 +29,8 @@ using InstanceId = FixedBytes<32, struct InstanceIdTag>;
 /// A client is its key.
 using ClientId = crypto::PublicKey;
 
-/// No request has this number: with it a client asks which numbers it may take (pbft/client.h).
+/// No request that is executed has this number: with it a client asks which numbers it may take
+/// (client.h).
 inline constexpr RequestNumber kNumbersQuestion{};
 
 /// What a core is told about time with every input.

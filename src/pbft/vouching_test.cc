@@ -173,15 +173,19 @@ TEST(SessionKeys, RequestsAreReadBackAndVouchesAreBounded) {
 }
 
 TEST(SessionKeys, AClientAsksAllReplicasAtOnce) {
-  Client client(test_key("a"), test_group(), crypto::model_scheme(),
+  Client client(test_key("a"), test_group(), crypto::model_scheme(), Random(1),
                 {.request_authentication = RequestAuthentication::kSessionKeys});
   ClientEffects out;
   client.submit(Instant{}, Buffer::copy_of(as_bytes("op")), out);
+  ASSERT_EQ(out.size(), 4U);
+  const Request question = std::get<SendRequest>(out[0]).request;
+  EXPECT_EQ(question.number, kNumbersQuestion);
   for (std::size_t seat = 0; seat < 3; ++seat) {
     out.clear();
     client.on_reply(Instant{}, id(seat),
                     {.view = {},
                      .number = kNumbersQuestion,
+                     .operation = operation_digest(question.operation.view()),
                      .status = Reply::Status::kNumberForgotten,
                      .result = {},
                      .floor = {},
@@ -189,7 +193,8 @@ TEST(SessionKeys, AClientAsksAllReplicasAtOnce) {
                     out);
   }
   ASSERT_EQ(out.size(), 4U);
-  EXPECT_EQ(std::get<SendRequest>(out[3]).request, session_request("a", 1'000'000));
+  const Request request = std::get<SendRequest>(out[3]).request;
+  EXPECT_EQ(request, session_request("a", request.number.value));
 }
 
 // ---- Vouches ----

@@ -27,6 +27,12 @@ struct Submitter {
   Instant give_up_at = Instant::max();
 };
 
+Random random_seed() {
+  std::uint64_t seed = 0;
+  crypto::fill_random({reinterpret_cast<std::uint8_t*>(&seed), sizeof seed});
+  return Random(seed);
+}
+
 class LiveClient final : public ClientHost {
  public:
   explicit LiveClient(ClientOptions options)
@@ -57,7 +63,8 @@ class LiveClient final : public ClientHost {
     for (const crypto::SecretKey& key : options_.keys) {
       submitters_.emplace(
           key.public_key(),
-          Submitter{.core = pbft::Client(key, group_, crypto::ed25519(), settings), .done = {}});
+          Submitter{.core = pbft::Client(key, group_, crypto::ed25519(), random_seed(), settings),
+                    .done = {}});
       free_.push_back(key.public_key());
     }
     Announcement others;

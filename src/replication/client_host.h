@@ -27,9 +27,10 @@ struct Outcome {
   enum class Status : std::uint8_t {
     kExecuted,    // with the result that F+1 replicas gave
     kNotAClient,  // the service does not hear this key, as far as F+1 replicas have got
-    kOvertaken,  // a later request of this key was executed, and whether this one was before is not
-                 // known: somebody else uses the key
-    kUnknown,    // it may be executed still, or was: nobody said so in time
+    // Whether it was executed is not known: a later request of this key was (somebody else uses it,
+    // or an earlier process' request came late), or the group has forgotten the key.
+    kOvertaken,
+    kUnknown,  // it may be executed still, or was: nobody said so in time
   };
   Status status = Status::kUnknown;
   Buffer result;

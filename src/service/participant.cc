@@ -55,7 +55,7 @@ void Participant::begin(pbft::Now now, Entered entered, Effects& out) {
   next_state_.reset();
   leases_.emplace(entered_.configuration, scheme_);
   probing_.clear();
-  client_.emplace(key_, group_, scheme_);
+  client_.emplace(key_, group_, scheme_, random_.fork());
   asking_ = Asking::kNothing;
   tick_at_ = ask_for_state_at_ = sign_at_ = own_again_at_ = now.instant;
 

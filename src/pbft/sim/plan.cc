@@ -244,6 +244,7 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   if (scenario == "session-keys") out.has_hostile_client = true;
   out.is_calm = scenario == "session-keys" && random.chance(1, 2);
   if (out.is_calm && seed % 2 == 1) make_narrow(out.world);
+  out.do_clients_begin_anew = !out.is_calm && seed % 3 == 1;
   order.resize(out.is_calm ? 0 : out.world.faults - out.world.vacant);
   share_out(order, random, out);
   if (scenario == "slow-network") out.safety_time = seconds(2);

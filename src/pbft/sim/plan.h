@@ -16,7 +16,7 @@ enum class FaultKind : std::uint8_t {
   kDuplicates,   // the lot is per mille
   kLatency,      // the lot is the longest, in milliseconds
   kClocks,       // everybody's clock is off by up to 2 seconds
-  kClocksBack,   // everybody's clock, clients' too, is set back by far more than the bound
+  kClocksBack,   // every replica's clock is set back by far more than the bound
   kCrash,        // one replica
   kKillPrimary,  // whoever is primary then
   kPowerCut,     // everybody at once
@@ -49,6 +49,8 @@ struct Plan {
   Duration safety_time = std::chrono::seconds(12);
   Duration pause_max = std::chrono::milliseconds(60);  // of a client between two operations
   bool has_hostile_client = false;
+  /// Now and then a client's process begins anew while something of it is under way.
+  bool do_clients_begin_anew = false;
   /// Nothing fails but clients: then no view may end. In half of these plans many clients share a
   /// narrow pipeline: the queue takes more than half of the time-out, so that a primary which
   /// learns of a request late, or puts it off, has no time left.

@@ -74,6 +74,11 @@ class Run {
     // A piece of work of any size.
     operation.raw(Bytes(random_.below(40), 7));
     submit(client, operation.take());
+    if (plan_.do_clients_begin_anew && !is_healed_ && random_.chance(1, 16)) {
+      world_.at(milliseconds(random_.below(100)), [this, client] {
+        if (!is_healed_) world_.begin_client(client);
+      });
+    }
   }
 
   void submit(std::size_t client, Bytes operation) {

@@ -53,12 +53,8 @@ World::World(const WorldOptions& options)
                                                    keys_[seat], verifier_, random_.fork())});
   }
   for (std::size_t i = 0; i < options.clients; ++i) {
-    SimClient client{.key = key_of("sim client", options.seed, i), .core = nullptr};
-    client.core = std::make_unique<Client>(
-        client.key, group_, *scheme_,
-        ClientSettings{.reply_timeout = options.settings.request_timeout / 2,
-                       .request_authentication = options.settings.group.request_authentication});
-    clients_.push_back(std::move(client));
+    clients_.push_back({.key = key_of("sim client", options.seed, i), .core = nullptr});
+    begin_client(i);
   }
   // Watchers come before the first input.
   at({}, [this] {
@@ -407,6 +403,16 @@ void World::submit(std::size_t client, Bytes operation, Done done) {
       clients_[client].core->submit(now_, Buffer(std::move(operation)), effects);
   clients_[client].waiting.emplace(id, std::move(done));
   perform(client, std::move(effects));
+}
+
+void World::begin_client(std::size_t client) {
+  clients_[client].core = std::make_unique<Client>(
+      clients_[client].key, group_, *scheme_, random_.fork(),
+      ClientSettings{.reply_timeout = options_.settings.request_timeout / 2,
+                     .request_authentication = options_.settings.group.request_authentication});
+  for (auto& [id, done] : std::exchange(clients_[client].waiting, {})) {
+    done({.id = id, .status = Reply::Status::kNumberForgotten, .result = {}});
+  }
 }
 
 void World::give_up(std::size_t client) {

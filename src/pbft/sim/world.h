@@ -88,7 +88,7 @@ class World {
   void set_sync_max(std::size_t seat, Duration longest) { cores_[seat].sync_max = longest; }
   /// Its clock shows so much more or less than others.
   void set_clock_offset(std::size_t seat, std::int64_t ms) { cores_[seat].clock_offset_ms = ms; }
-  /// All clocks were wrong till now, clients' too.
+  /// All replicas' clocks were wrong till now.
   void set_clocks_back(Duration by) {
     wall_before_ = latest_wall();
     clocks_back_ += by;
@@ -98,6 +98,9 @@ class World {
   using Done = std::function<void(const Finish&)>;
   void submit(std::size_t client, Bytes operation, Done done);
   void give_up(std::size_t client);
+  /// Its process begins anew with the same key. What was under way is heard of no more: it ends as
+  /// unknown.
+  void begin_client(std::size_t client);
   /// Past the client's core: whatever a hostile client may send.
   void send_raw(std::size_t client, std::size_t seat, Request request);
   const crypto::SecretKey& client_key(std::size_t client) const { return clients_[client].key; }
