@@ -44,8 +44,9 @@ struct Finish {
   /// kExecuted: with the result. kNumberForgotten: the group has executed a greater number of this
   /// client (somebody else uses the key, or an earlier life's request came late) or has forgotten
   /// it; whether the request was executed before is unknown. kNumberAhead: not executed so far; it
-  /// may be when its time has come. After either the group is asked for numbers again. kNotAClient:
-  /// F+1 replicas say that the service does not hear this client, as far as they have got.
+  /// may be when its time has come, behind some that were submitted later. After either the group
+  /// is asked for numbers again. kNotAClient: F+1 replicas say that the service does not hear this
+  /// client, as far as they have got.
   Reply::Status status = Reply::Status::kExecuted;
   Buffer result;
 };

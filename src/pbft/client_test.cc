@@ -125,6 +125,19 @@ TEST_F(ClientTest, AReadingThatIsOldIsNotReliedOn) {
   EXPECT_GT(last.number, second.number);
 }
 
+TEST_F(ClientTest, AfterANumberThatIsFarAheadItGoesBackToTheGroupsTime) {
+  submitted();
+  const Request ahead = give_numbers(0, 5'000'000).at(0).request;  // before clocks were set back
+  const auto refuse_as_ahead = [&](std::size_t from) {
+    return finish(hear(from, ahead.number, {.status = Reply::Status::kNumberAhead}));
+  };
+  EXPECT_FALSE(refuse_as_ahead(1));
+  const auto done = refuse_as_ahead(2);
+  ASSERT_TRUE(done);
+  EXPECT_EQ(done->status, Reply::Status::kNumberAhead);
+  EXPECT_EQ(ms_of(submit()), 1000U);
+}
+
 TEST_F(ClientTest, NumbersBeginAboveTheFloor_WhicheverTimeItIs) {
   submitted();
   const std::uint64_t floor = 3'600'000'000;  // of an earlier life; clocks were set back since

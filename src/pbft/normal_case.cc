@@ -47,6 +47,8 @@ void Replica::take_request(Now now, const Request& request, bool is_from_client,
       out.push_back(SendReply{request.client, std::move(reply)});
       return;
     case ClientTable::Verdict::kAhead:
+      reply.status = Reply::Status::kNumberAhead;
+      out.push_back(SendReply{request.client, std::move(reply)});
       return;
     case ClientTable::Verdict::kNew:
       break;

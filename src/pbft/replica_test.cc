@@ -135,7 +135,9 @@ TEST(Requests, ABackupWaitsForNothingThatAPrimaryWithAnotherClockMayRefuse) {
   settings.group.number_ahead_max_ms = 5000;
   const auto ahead = [](std::uint64_t ms) { return test_request("a", (1000 + ms) * 1000); };
   TestReplica backup(1, settings);
-  EXPECT_TRUE(backup.ask(ahead(4901)).empty());
+  const auto refused = effects_of<SendReply>(backup.ask(ahead(4901)));
+  ASSERT_EQ(refused.size(), 1U);
+  EXPECT_EQ(refused[0].reply.status, Reply::Status::kNumberAhead);
   EXPECT_EQ(backup->pending_count(), 0U);
   backup.ask(ahead(4900));
   EXPECT_EQ(backup->pending_count(), 1U);
