@@ -96,6 +96,17 @@ Status<Explained> create_file(const fs::path& path, std::string_view text, unsig
   return put_file(path, text, mode, false);
 }
 
+Status<Explained> make_folder(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (const int failed = error ? 0 : sync_folder_of(fs::absolute(folder)); failed != 0)
+    error = std::error_code(failed, std::generic_category());
+  if (!error) return {};
+  return fail(Explained{.what = "cannot make " + folder.string() + ": " + error.message(),
+                        .cause = "its file system is read-only or full",
+                        .next = "make room, or give the folder to the user that runs the node"});
+}
+
 Explained wrong_kind(const fs::path& path, std::string_view kind) {
   return {
       .what = path.string() + " is no " + std::string(kind.substr(0, kind.size() - 1)) + " file",

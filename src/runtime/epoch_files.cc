@@ -1,7 +1,6 @@
 #include "runtime/epoch_files.h"
 
 #include "base/files.h"
-#include "disk/directory.h"
 
 namespace rosebud::runtime {
 namespace {
@@ -35,17 +34,8 @@ Result<std::vector<std::shared_ptr<const membership::Configuration>>, Explained>
 }
 
 Status<Explained> EpochFiles::add(const membership::Configuration& next) const {
-  std::error_code error;
-  fs::create_directories(folder_, error);
   // Its name too: keys are erased when the description is durable.
-  if (const int failed = error ? 0 : disk::sync_folder(fs::absolute(folder_).parent_path());
-      failed != 0)
-    error = std::error_code(failed, std::generic_category());
-  if (error) {
-    return fail(Explained{.what = "cannot make " + folder_.string() + ": " + error.message(),
-                          .cause = "its file system is read-only or full",
-                          .next = "make room, or give the folder to the user that runs the node"});
-  }
+  if (auto made = make_folder(folder_); !made) return made;
   return replace_file(path_of(next.number()), as_text(next.signed_description().view()));
 }
 

@@ -4,7 +4,6 @@
 
 #include "base/files.h"
 #include "crypto/key_file.h"
-#include "disk/directory.h"
 #include "service/state.h"
 
 namespace rosebud::runtime {
@@ -43,19 +42,6 @@ std::optional<Number> number_in(std::string_view name, std::string_view before,
 }
 
 std::string key_prefix(const fs::path& node_key) { return node_key.stem().string() + ".epoch-"; }
-
-Status<Explained> make_folder(const fs::path& folder) {
-  std::error_code error;
-  fs::create_directories(folder, error);
-  // Its name too: what lies in a folder that a power cut takes away is not kept.
-  if (const int failed = error ? 0 : disk::sync_folder(fs::absolute(folder).parent_path());
-      failed != 0)
-    error = std::error_code(failed, std::generic_category());
-  if (!error) return {};
-  return fail(Explained{.what = "cannot make " + folder.string() + ": " + error.message(),
-                        .cause = "its file system is read-only or full",
-                        .next = "make room, or give the folder to the user that runs the node"});
-}
 
 }  // namespace
 

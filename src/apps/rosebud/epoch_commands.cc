@@ -2,20 +2,14 @@
 //
 // All three verify what they show, from the genesis on: an epoch is printed only when it and all
 // before it are verified.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
-#include <cerrno>
 #include <ctime>
-#include <filesystem>
-#include <system_error>
 
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/epoch_end.h"
 #include "apps/rosebud/epoch_export.h"
-#include "base/parallel.h"
-#include "membership/epoch_file.h"
+#include "apps/rosebud/verified_epochs.h"
 
 namespace rosebud::apps {
 namespace {
@@ -36,103 +30,6 @@ constexpr const char* kClusterHelp =
     "is\n"
     "trusted. Without, the genesis in the file is believed, and its cluster id is printed.\n"
     "Nobody can tell from a file whether there are newer epochs: see when its last one ends.\n";
-
-class InputFile {
- public:
-  explicit InputFile(const std::string& path) : path_(path) {
-    fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd_ < 0) stop(ExitCode::kUsage, problem("opening", errno));
-  }
-  ~InputFile() { ::close(fd_); }
-  InputFile(const InputFile&) = delete;
-  InputFile& operator=(const InputFile&) = delete;
-
-  /// 0 when it has none: a pipe.
-  std::uint64_t size() const {
-    std::error_code error;
-    const auto size = std::filesystem::file_size(path_, error);
-    return error ? 0 : size;
-  }
-  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) {
-    while (true) {
-      const ssize_t count = ::read(fd_, into.data(), into.size());
-      if (count >= 0) return static_cast<std::size_t>(count);
-      if (errno != EINTR) return fail(problem("reading", errno));
-    }
-  }
-
- private:
-  Explained problem(const std::string& doing, int error) const {
-    return {.what = doing + " " + path_ + " failed: " + std::generic_category().message(error),
-            .cause = {},
-            .next = {}};
-  }
-
-  std::string path_;
-  int fd_ = -1;
-};
-
-/// What --cluster says, if it was given: an id, or a rosebud.toml that has one.
-std::optional<crypto::ClusterId> trusted_cluster(const std::string& given) {
-  if (given.empty()) return std::nullopt;
-  if (const auto bytes = from_hex(given)) {
-    if (const auto id = crypto::ClusterId::from(*bytes)) return id;
-  }
-  std::error_code error;
-  if (!std::filesystem::exists(given, error)) {
-    stop(ExitCode::kUsage, {.what = "'" + given + "' is neither a cluster id nor a rosebud.toml",
-                            .cause = "a cluster id has 64 hexadecimal digits",
-                            .next = "rosebud epoch verify --cluster ID --file F"});
-  }
-  const auto file = or_stop(client::read_cluster_file(or_stop(client::find_cluster_file(given))));
-  if (!file.cluster) {
-    stop(ExitCode::kUsage, {.what = file.file.string() + " says no cluster id",
-                            .cause = {},
-                            .next = "give the id itself: --cluster ID"});
-  }
-  return file.cluster;
-}
-
-/// Verifies and hands over epoch by epoch; ends the program when something is wrong.
-membership::EpochsVerified verify_file(
-    const Globals& globals, const std::string& path,
-    const std::function<Onward(const VerifiedEpoch&)>& on_epoch) {
-  if (path.empty()) {
-    const ExportedEpochs exported(globals);
-    Globals there = globals;
-    there.cluster = to_hex(exported.cluster().view());
-    return verify_file(there, exported.path(), on_epoch);
-  }
-  const auto cluster = trusted_cluster(globals.cluster);
-  InputFile file(path);
-  auto verified = [&] {
-    Progress progress(globals, "verified", file.size());
-    membership::EpochFileReader reader([&](std::span<std::uint8_t> into) {
-      auto count = file.read(into);
-      if (count) progress.add(*count);
-      return count;
-    });
-    return membership::verify_epochs(
-        reader, cluster, crypto::ed25519(), for_each_in_parallel, [&](const VerifiedEpoch& epoch) {
-          if (!cluster && epoch.header.number.epoch.value == 1) {
-            warn(globals, {.what = "the genesis in the file is believed, of "
-                                   "cluster " +
-                                   to_hex(epoch.header.cluster.view()),
-                           .cause = "no --cluster ID was given",
-                           .next = "compare the id with one that you have from "
-                                   "elsewhere"});
-          }
-          return on_epoch(epoch);
-        });
-  }();
-  if (!verified) {
-    const auto& problem = verified.error();
-    stop(problem.error == membership::EpochFileError::kUnreadable ? ExitCode::kUsage
-                                                                  : ExitCode::kIntegrity,
-         problem.explained);
-  }
-  return std::move(*verified);
-}
 
 /// In UTC; seconds since 1970 where a year has more than four digits.
 std::string time_text(Timestamp time) {
@@ -156,7 +53,7 @@ std::string hex_or_none(const crypto::Digest& digest) {
 void verify(const Globals& globals, const EpochOptions& options) {
   const auto started = std::chrono::steady_clock::now();
   const auto verified =
-      verify_file(globals, options.file, [](const VerifiedEpoch&) { return Onward::kGoOn; });
+      verify_epochs_of(globals, options.file, [](const VerifiedEpoch&) { return Onward::kGoOn; });
   const double seconds = std::max(
       std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count(), 1e-6);
   const double rate = static_cast<double>(verified.epochs_count) / seconds;
@@ -214,7 +111,7 @@ void print_line(const Globals& globals, const VerifiedEpoch& epoch) {
 
 void list(const Globals& globals, const EpochOptions& options) {
   bool has_heading = globals.is_json || globals.is_quiet;
-  verify_file(globals, options.file, [&](const VerifiedEpoch& epoch) {
+  verify_epochs_of(globals, options.file, [&](const VerifiedEpoch& epoch) {
     if (!std::exchange(has_heading, true)) {
       print(globals, {},
             fmt::format("{:>8}  {:<20}  {:<20}  {:>5}  {:>5}", "epoch", "start", "end", "seats",
@@ -353,7 +250,7 @@ std::string text_of(const VerifiedEpoch& epoch) {
 }
 
 void show(const Globals& globals, const EpochOptions& options) {
-  const auto verified = verify_file(globals, options.file, [&](const VerifiedEpoch& epoch) {
+  const auto verified = verify_epochs_of(globals, options.file, [&](const VerifiedEpoch& epoch) {
     return epoch.header.number.epoch.value == options.epoch ? Onward::kStop : Onward::kGoOn;
   });
   const auto& last = verified.last;
