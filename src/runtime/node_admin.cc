@@ -71,6 +71,23 @@ nlohmann::json service_of(const ServiceHost::Status& status) {
   return out;
 }
 
+/// What this node can show against members, and whether they are members still.
+nlohmann::json evidence_of(const std::vector<EvidenceFiles::Kept>& kept,
+                           const membership::Configuration& configuration) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const EvidenceFiles::Kept& one : kept) {
+    out.push_back({{"node", one.evidence.name},
+                   {"key", to_hex(one.evidence.node.view())},
+                   {"org", one.evidence.organisation},
+                   {"generation", one.evidence.number.generation.value},
+                   {"epoch", one.evidence.number.epoch.value},
+                   {"seat", one.evidence.votes.first.replica.value},
+                   {"member", configuration.node_index(one.evidence.node).has_value()},
+                   {"file", "evidence/" + one.file.filename().string()}});
+  }
+  return out;
+}
+
 /// 0: there is none. It was checked when it came.
 std::uint64_t leased_until(const Buffer& signed_lease) {
   return membership::stated_end(signed_lease.view()).value_or(Timestamp(0)).value;
@@ -157,6 +174,7 @@ net::HttpResponse Node::Impl::misbehave(const std::string& query) {
   if (!mode)
     return text(400, "mode is one of honest, mute, lie, stale, garbage, equivocate, disk\n");
   misbehaviour_.set_mode(*mode);
+  service_->set_double_voting(*mode == adversary::Mode::kEquivocate);
   return {.body = nlohmann::json{{"mode", name}}.dump() + "\n"};
 }
 
@@ -173,6 +191,7 @@ std::string Node::Impl::status_json() const {
       {"epoch_start", configuration_->start().value},
       {"epoch_seconds", configuration_->settings().epoch_seconds},
       {"service", service_of(service_->status())},
+      {"evidence", evidence_of(service_->evidence(), *configuration_)},
       {"serving", replica_ && replica_->is_serving_everything()},
       {"arcs", replica.arcs},
       {"arcs_serving", replica.arcs_serving},
@@ -218,6 +237,10 @@ std::string Node::Impl::metrics_text() const {
       .add(count(configuration_->number().epoch.value))
       .into(out);
   add_service_metrics(service_->status(), leased_until(service_->lease()), out);
+  Family("rosebud_evidence_files",
+         "Files of evidence against members of the service that this node keeps.", kGauge)
+      .add(count(service_->evidence().size()))
+      .into(out);
   Family("rosebud_uptime_seconds", "Time since the node started.", kGauge)
       .add(count((read_clock() - started_).count()) / 1e6)
       .into(out);

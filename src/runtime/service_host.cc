@@ -2,6 +2,7 @@
 
 #include <boost/asio/post.hpp>
 
+#include "adversary/double_vote.h"
 #include "crypto/random.h"
 #include "pbft/records.h"
 #include "runtime/log.h"
@@ -12,11 +13,13 @@ namespace rosebud::runtime {
 namespace asio = boost::asio;
 
 ServiceHost::ServiceHost(asio::io_context& io, crypto::SecretKey key,
-                         const crypto::SignatureScheme& scheme, ServiceFiles files, Events events)
+                         const crypto::SignatureScheme& scheme, ServiceFiles files,
+                         EvidenceFiles evidence, Events events)
     : io_(io),
       key_(key),
       scheme_(scheme),
       files_(std::move(files)),
+      evidence_(std::move(evidence)),
       events_(std::move(events)),
       participant_(std::move(key), scheme, crypto::SecretKey::generate, {},
                    crypto::random_from_system()),
@@ -179,23 +182,15 @@ rosebud::Status<Explained> ServiceHost::try_to_open(const service::OpenGroup& wa
   auto driver = replication::ReplicaDriver::open(
       io_, {.self = wanted.seat, .key = wanted.key}, pbft::Verifier(group, settings.group, scheme_),
       settings, *machine_, *store_, 1,
-      {.send =
-           [this](pbft::ReplicaId to, const Buffer& message) {
-             send({service::node_of(participant_.configuration(), to), service::Order{message}});
-           },
+      {.send = [this, key = wanted.key](pbft::ReplicaId to,
+                                        const Buffer& message) { send_order(key, to, message); },
        .reply =
            [this](const pbft::ClientId& to, const pbft::Reply& reply) {
              const service::Reply answer{Buffer(pbft::encode(reply))};
              if (to == key_.public_key()) return take_reply(to, answer);
              send({to, answer});
            },
-       .on_evidence =
-           [](const pbft::Evidence& evidence) {
-             log_error(
-                 "a member of the configuration service signed two votes that contradict "
-                 "each other",
-                 {{"seat", std::to_string(evidence.first.replica.value)}});
-           },
+       .on_evidence = [this](const pbft::Evidence& evidence) { keep_evidence(evidence); },
        .on_change =
            [this] {
              if (!driver_ || driver_->replica().executed() == seen_ || is_look_posted_) return;
@@ -207,6 +202,8 @@ rosebud::Status<Explained> ServiceHost::try_to_open(const service::OpenGroup& wa
        .on_disk_failure = events_.on_disk_failure});
   if (!driver) return fail(driver.error());
   driver_ = std::move(*driver);
+  // The process may have ended between the records and the file.
+  for (const auto& [seat, evidence] : driver_->replica().evidence()) keep_evidence(evidence);
   return {};
 }
 
@@ -214,6 +211,33 @@ void ServiceHost::close_group() {
   driver_.reset();
   store_.reset();
   machine_.reset();
+}
+
+void ServiceHost::send_order(const crypto::SecretKey& epoch_key, pbft::ReplicaId to,
+                             const Buffer& message) {
+  const membership::Configuration& configuration = participant_.configuration();
+  const wire::NodeKey& node = service::node_of(configuration, to);
+  const auto other = is_double_voting_ ? adversary::other_vote(service::instance_of(configuration),
+                                                               epoch_key, scheme_, message)
+                                       : std::nullopt;
+  // Half of the others count the one vote, half the other one.
+  const bool is_other_first = other && to.value % 2 == 1;
+  if (is_other_first) send({node, service::Order{*other}});
+  send({node, service::Order{message}});
+  if (other && !is_other_first) send({node, service::Order{*other}});
+}
+
+/// A file that cannot be written is written at the next start in this epoch: the records have it.
+void ServiceHost::keep_evidence(const pbft::Evidence& evidence) {
+  const auto against = service::MemberEvidence::of(participant_.configuration(), evidence);
+  if (!evidence_.is_wanted(against)) return;
+  if (!is_kept(evidence_.keep(against), "evidence against a member")) return;
+  log_error("a member of the configuration service signed two votes that contradict each other",
+            {{"epoch", std::to_string(against.number.epoch.value)},
+             {"seat", std::to_string(evidence.first.replica.value)},
+             {"node", against.name},
+             {"organisation", against.organisation},
+             {"file", evidence_.path_of(against).string()}});
 }
 
 /// Later: it comes from within the replica.

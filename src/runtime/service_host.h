@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "replication/replica_driver.h"
+#include "runtime/evidence_files.h"
 #include "runtime/service_files.h"
 #include "service/participant.h"
 
@@ -43,7 +44,8 @@ class ServiceHost {
 
   /// `scheme` must outlive it.
   ServiceHost(boost::asio::io_context& io, crypto::SecretKey key,
-              const crypto::SignatureScheme& scheme, ServiceFiles files, Events events);
+              const crypto::SignatureScheme& scheme, ServiceFiles files, EvidenceFiles evidence,
+              Events events);
   ~ServiceHost();
 
   /// An epoch that was entered, durably; `previous`: nothing at the genesis. `is_member`: the
@@ -57,6 +59,10 @@ class ServiceHost {
   void hand_in(service::HandInId id, const service::Operation& operation);
   void stop();
   Status status() const;
+  /// What this node can show against members, of this epoch and of earlier ones.
+  const std::vector<EvidenceFiles::Kept>& evidence() const { return evidence_.kept(); }
+  /// For development clusters: whether its replica votes twice, as a liar does.
+  void set_double_voting(bool is_on) { is_double_voting_ = is_on; }
   /// Some node's lease; of another epoch it is passed over.
   void learn_lease(const Buffer& lease) { participant_.learn_lease(lease); }
   /// The newest lease of the epoch (membership::SignedLease, encoded); empty: none.
@@ -70,6 +76,8 @@ class ServiceHost {
   bool open_group(const service::OpenGroup& wanted);
   rosebud::Status<Explained> try_to_open(const service::OpenGroup& wanted);
   void close_group();
+  void send_order(const crypto::SecretKey& epoch_key, pbft::ReplicaId to, const Buffer& message);
+  void keep_evidence(const pbft::Evidence& evidence);
   void take_reply(const wire::NodeKey& from, const service::Reply& reply);
   void look_at_machine();
   void wake();
@@ -80,6 +88,8 @@ class ServiceHost {
   crypto::SecretKey key_;
   const crypto::SignatureScheme& scheme_;
   ServiceFiles files_;
+  EvidenceFiles evidence_;
+  bool is_double_voting_ = false;
   Events events_;
   service::Participant participant_;
   boost::asio::steady_timer timer_;

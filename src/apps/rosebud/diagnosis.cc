@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "apps/rosebud/held_evidence.h"
 #include "membership/lease.h"
 
 namespace rosebud::apps {
@@ -124,6 +125,26 @@ void look_at_suspects(const Looked& looked, Findings& out) {
   }
 }
 
+/// Of those who are members still. This is proof, where the other is a suspicion.
+void look_at_evidence(const Looked& looked, Findings& out) {
+  for (const Accused& one : accused_in(looked.nodes)) {
+    if (!one.is_member) continue;
+    out.push_back(
+        {"member-equivocated", kProblem,
+         fmt::format("{} of {} signed two votes that contradict each other as a member of the "
+                     "configuration service of epoch {}; the proof is {} in the data directory of "
+                     "{}{}",
+                     one.node, one.organisation, one.epoch, one.file, one.holders.front(),
+                     one.holders.size() > 1
+                         ? fmt::format(" and at {} others", one.holders.size() - 1)
+                         : ""),
+         fmt::format("check it: rosebud evidence verify FILE; then its organisation takes it out: "
+                     "rosebud member revoke {} --org DIR --yes; or the others do: rosebud org "
+                     "revoke-node {}",
+                     one.node, one.node)});
+  }
+}
+
 // ---- The cluster as a whole ----
 
 void look_at_groups(const Configuration& configuration, Findings& out) {
@@ -203,6 +224,7 @@ std::vector<Finding> diagnose(const Looked& looked) {
     look_at_clock(node, out);
     look_at_disk(node, out);
   }
+  look_at_evidence(looked, out);
   look_at_links(looked, out);
   look_at_suspects(looked, out);
   look_at_statement(looked, out);

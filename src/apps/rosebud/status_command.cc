@@ -7,6 +7,7 @@
 
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/dev_nodes.h"
+#include "apps/rosebud/held_evidence.h"
 #include "apps/rosebud/identity.h"
 #include "client/newest_file.h"
 #include "runtime/statement_file.h"
@@ -162,6 +163,7 @@ nlohmann::json json_of(const Seen& seen) {
           {"service", service_of(seen)},
           {"transfers", transfers},
           {"suspects", seen.suspects},
+          {"evidence", json_of(accused_in(seen.nodes))},
           {"nodes", seen.nodes}};
 }
 
@@ -210,6 +212,14 @@ std::string text_of(const nlohmann::json& status) {
                         suspect["node"].get<std::string>(), suspect["kind"].get<std::string>(),
                         observers, observers == 1 ? "" : "s", count, count == 1 ? "" : "s");
   }
+  for (const auto& one : status["evidence"]) {
+    text += fmt::format(
+        "\nproof against {} of {}: it signed two votes that contradict, in epoch {} "
+        "(held by {} nodes: rosebud evidence list){}",
+        one["node"].get<std::string>(), one["org"].get<std::string>(),
+        one["epoch"].get<std::uint64_t>(), one["held_by"].size(),
+        one["member"].get<bool>() ? "" : "; it is out");
+  }
   return text;
 }
 
@@ -230,7 +240,8 @@ void status(const Globals& globals, const StatusOptions& options) {
 void add_status_command(CLI::App& app, Globals& globals) {
   auto options = std::make_shared<StatusOptions>();
   auto* command = app.add_subcommand(
-      "status", "Epoch, groups, service, transfers and suspects of a development cluster");
+      "status",
+      "Epoch, groups, service, transfers, suspects and evidence of a development cluster");
   command->add_option("--dir", options->folder, "Folder of the cluster");
   command->add_flag("--watch", options->is_watching, "Again every two seconds, until stopped");
   command->callback([&globals, options] { status(globals, *options); });
