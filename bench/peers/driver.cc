@@ -1,38 +1,17 @@
 #include "driver.h"
 
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
-#include <fstream>
 #include <iostream>
 #include <nlohmann/json.hpp>
 #include <random>
-#include <sstream>
 
-#include "base/processor_time.h"
 #include "load/report.h"
+#include "load/run_cost.h"
 
 namespace rosebud::peers {
 namespace {
 
 Duration duration_of(double seconds) { return Duration(static_cast<std::int64_t>(seconds * 1e6)); }
-
-/// User and system time of other processes, from /proc/PID/stat (proc(5)); nothing when one is
-/// gone.
-std::optional<double> processor_seconds_of(const std::vector<int>& processes) {
-  double ticks = 0;
-  for (const int process : processes) {
-    std::ifstream file("/proc/" + std::to_string(process) + "/stat");
-    std::string line;
-    if (!std::getline(file, line)) return std::nullopt;
-    // The name in parentheses may hold spaces; utime and stime are the 12th and 13th after it.
-    std::istringstream words(line.substr(line.rfind(')') + 1));
-    std::string word;
-    for (int i = 1; i <= 13 && words >> word; ++i)
-      if (i >= 12) ticks += std::stod(word);
-  }
-  return ticks / static_cast<double>(::sysconf(_SC_CLK_TCK));
-}
 
 /// The records are shared out over the lanes: lane, lane + in_flight, and so on.
 class Workload {
@@ -88,28 +67,14 @@ void measure(const Options& options, const Driver& driver) {
   const load::Plan plan{.in_flight = options.in_flight,
                         .warm_up = duration_of(options.warm_up_seconds),
                         .measured = duration_of(options.seconds)};
-  struct Moment {
-    double own = 0;
-    std::optional<double> servers;
-  };
-  const auto now = [&] {
-    return Moment{.own = processor_seconds(),
-                  .servers = processor_seconds_of(options.server_processes)};
-  };
-  Moment before;
-  Moment after;
+  load::RunCost cost(options.server_processes);
   const auto measured = load::run(
       plan, [&](std::size_t lane, load::Ended ended) { workload.start(lane, std::move(ended)); },
-      [&] { before = now(); }, [&] { after = now(); });
-  if (!before.servers || !after.servers) throw Failure{"a server ended under the load"};
-  const double operations = std::max<double>(1, static_cast<double>(measured.latency.count()));
+      [&] { cost.begin(); }, [&] { cost.end(); });
   nlohmann::json json = load::to_json(plan, measured);
   json["work"] = options.work;
   json["size"] = options.value_size;
-  json["client_processor_us_per_operation"] = (after.own - before.own) * 1e6 / operations;
-  if (!options.server_processes.empty())
-    json["nodes_processor_us_per_operation"] =
-        (*after.servers - *before.servers) * 1e6 / operations;
+  if (!cost.put(json, measured)) throw Failure{"a server ended under the load"};
   std::cout << json.dump() << "\n";
 }
 

@@ -27,6 +27,15 @@ def tail(text, lines=15):
     return "\n".join("    " + line for line in text.strip().split("\n")[-lines:])
 
 
+def build_drivers(say, *targets):
+    """Builds the drivers of all systems, or those named, as far as what they need is installed; `say` is told what failed."""
+    for command in (["cmake", "--preset", "peers"],
+                    ["cmake", "--build", BUILD, "--target", *(targets or ["peers"]), "-j", "2", "--", "-k", "0"]):
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=1800)
+        if done.returncode != 0:
+            say(f"{' '.join(command)} failed:\n{tail(done.stdout + done.stderr, 30)}")
+
+
 def free_ports(count, kind=socket.SOCK_STREAM):
     """Ports that nobody uses now; all are held until the last is found, so that they differ."""
     sockets = [socket.socket(socket.AF_INET, kind) for _ in range(count)]

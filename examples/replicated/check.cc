@@ -7,6 +7,7 @@
 #include "commands.h"
 #include "load/generator.h"
 #include "load/report.h"
+#include "load/run_cost.h"
 
 using namespace rosebud;
 
@@ -67,18 +68,29 @@ int check(const std::string& folder, double seconds) {
   return right > 0 && wrong + unknown == 0 ? 0 : 1;
 }
 
-int bench(const std::string& folder, std::size_t in_flight, double seconds) {
+int bench(const std::string& folder, std::size_t in_flight, double seconds,
+          const std::vector<int>& servers) {
   const auto client = open_client(folder, in_flight, std::chrono::seconds(30));
   const load::Plan plan{
       .in_flight = in_flight,
       .per_second = {},
       .measured = std::chrono::milliseconds(static_cast<std::int64_t>(seconds * 1000))};
-  const auto measured = load::run(plan, [&](std::size_t, const load::Ended& ended) {
-    client->submit(Buffer::copy_of(as_bytes("null")), [ended](const replication::Outcome& outcome) {
-      const bool is_done = outcome.status == replication::Outcome::Status::kExecuted;
-      ended(is_done ? "" : "unknown");
-    });
-  });
-  std::puts(load::to_json(plan, measured).dump().c_str());
+  load::RunCost cost(servers);
+  const auto measured = load::run(
+      plan,
+      [&](std::size_t, const load::Ended& ended) {
+        client->submit(
+            Buffer::copy_of(as_bytes("null")), [ended](const replication::Outcome& outcome) {
+              const bool is_done = outcome.status == replication::Outcome::Status::kExecuted;
+              ended(is_done ? "" : "unknown");
+            });
+      },
+      [&] { cost.begin(); }, [&] { cost.end(); });
+  nlohmann::json json = load::to_json(plan, measured);
+  if (!cost.put(json, measured)) {
+    std::fputs("rosebud-kv: a server ended under the load\n", stderr);
+    return 1;
+  }
+  std::puts(json.dump().c_str());
   return measured.failures.empty() ? 0 : 1;
 }

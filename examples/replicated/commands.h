@@ -12,5 +12,7 @@ std::unique_ptr<rosebud::replication::ClientHost> open_client(const std::string&
 /// over or SIGTERM comes. Prints JSON; 0 when every answer was right.
 int check(const std::string& folder, double seconds);
 
-/// Null operations, `in_flight` at a time. Prints JSON.
-int bench(const std::string& folder, std::size_t in_flight, double seconds);
+/// Null operations, `in_flight` at a time. Prints JSON, with the processor time of this client and
+/// of `servers`, processes of this machine.
+int bench(const std::string& folder, std::size_t in_flight, double seconds,
+          const std::vector<int>& servers);

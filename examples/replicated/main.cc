@@ -24,7 +24,9 @@ constexpr const char* kUsage =
     "       rosebud-kv serve DIR NUMBER\n"
     "       rosebud-kv do DIR OPERATION...     set KEY VALUE | get KEY | add KEY NUMBER\n"
     "       rosebud-kv check DIR SECONDS       counts, and checks every answer\n"
-    "       rosebud-kv bench DIR IN_FLIGHT SECONDS\n";
+    "       rosebud-kv bench DIR IN_FLIGHT SECONDS [PID...]\n"
+    "                                          with the processor time of the replicas with these "
+    "ids\n";
 
 [[noreturn]] void stop_with(const Explained& failure) {
   std::fprintf(stderr, "rosebud-kv: %s\n", failure.text().c_str());
@@ -176,8 +178,13 @@ int main(int count, char** words) {
   if (verb == "check" && rest.size() == 1)
     return check(folder, static_cast<double>(number_of(rest[0])));
   const bool is_bench =
-      verb == "bench" && rest.size() == 2 && number_of(rest[0]) >= 1 && number_of(rest[0]) <= 512;
-  if (is_bench) return bench(folder, number_of(rest[0]), static_cast<double>(number_of(rest[1])));
+      verb == "bench" && rest.size() >= 2 && number_of(rest[0]) >= 1 && number_of(rest[0]) <= 512;
+  if (is_bench) {
+    std::vector<int> replicas;
+    for (std::size_t at = 2; at < rest.size(); ++at)
+      replicas.push_back(static_cast<int>(number_of(rest[at])));
+    return bench(folder, number_of(rest[0]), static_cast<double>(number_of(rest[1])), replicas);
+  }
   if (verb == "serve" && rest.size() == 1) {
     // Before any thread is there, so that all of them have it.
     sigset_t ending;
