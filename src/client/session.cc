@@ -561,7 +561,8 @@ Failure failure_of(const objects::OperationResult& result, const std::string& do
     case kNoQuorum:
       return {
           ExitCode::kNoQuorum,
-          {.what = doing + ": no quorum: " + counts,
+          // With both, people see that they may be on the wrong side of a broken network.
+          {.what = doing + ": no quorum: " + counts + session.staleness(),
            .cause = problems.empty() ? "too many replicas are silent or refuse" : problems,
            .next = result.answered == 0 && !problems.empty()
                        ? "is the cluster running? `rosebud dev up` starts a development cluster "

@@ -218,6 +218,14 @@ void Links::retry_now(const crypto::PublicKey& peer) {
   state_->end_pause(peer, *at->second);
 }
 
+void Links::drop(const crypto::PublicKey& peer) {
+  const auto at = state_->links.find(peer);
+  if (at == state_->links.end() || state_->is_closed) return;
+  // Of one that is being dialled nothing is there yet to be let go of.
+  if (at->second->connection)
+    state_->fail(peer, *at->second, {.reason = CloseReason::kUnreachable});
+}
+
 std::optional<LinkProblem> Links::problem(const crypto::PublicKey& peer) const {
   const auto at = state_->links.find(peer);
   return at == state_->links.end() ? std::nullopt : at->second->problem;

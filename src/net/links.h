@@ -64,6 +64,8 @@ class Links {
   void send(const crypto::PublicKey& to, Bytes header, Buffer bulk);
   /// A hint that the peer is there: a pause before its next dialling ends now.
   void retry_now(const crypto::PublicKey& peer);
+  /// Lets go of the connection to a peer, as if it had broken.
+  void drop(const crypto::PublicKey& peer);
   /// The last problem with a peer; nothing while it is connected or was never tried.
   std::optional<LinkProblem> problem(const crypto::PublicKey& peer) const;
   bool is_up(const crypto::PublicKey& peer) const;

@@ -333,6 +333,8 @@ void Node::Impl::run() {
            {{"node", own_.name},
             {"epoch", std::to_string(configuration_->number().epoch.value)},
             {"address", own_.address}});
+  if (const auto cut = take_cut(); !cut)
+    log_error("whom to send nothing to is not known", {{"reason", cut.error().text()}});
   feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
   service_->begin(configuration_, previous_, is_named_in(*configuration_));
   ask_somebody_later();
@@ -385,6 +387,25 @@ void Node::Impl::on_unreachable(const wire::NodeKey& node, const net::LinkProble
   const auto index = configuration_->node_index(node);
   log_info("node not reached",
            {{"peer", index ? configuration_->nodes()[*index].name : "?"}, {"reason", logged}});
+}
+
+/// A line for what changes: nobody may wonder later why they do not hear of each other.
+Status<Explained> Node::Impl::take_cut() {
+  auto cut = options_.is_development ? read_cut(options_.data) : Cut{};
+  if (!cut) return fail(cut.error());
+  const Cut before = std::exchange(cut_, std::move(*cut));
+  if (cut_ == before) return {};
+  log_info("sends nothing to some others, as a development cluster's node was told to",
+           {{"node", own_.name}, {"others", std::to_string(cut_.size())}});
+  links_->cut_off(cut_);
+  for (const wire::NodeKey& node : cut_) {
+    if (known_nodes_.contains(node))
+      on_unreachable(node, {.reason = net::CloseReason::kUnreachable});
+  }
+  for (const wire::NodeKey& node : before) {
+    if (!cut_.contains(node)) link_problems_.erase(node);
+  }
+  return {};
 }
 
 // ---- Connections ----
@@ -474,7 +495,7 @@ void Node::Impl::on_hello(objects::ConnectionId id, Incoming& from, const Bytes&
       from.organisation = admitted->organisation;
     }
   }
-  if (misbehaviour_.mode() == adversary::Mode::kMute) return;
+  if (misbehaviour_.mode() == adversary::Mode::kMute || cut_.contains(peer)) return;
   from.connection->send(answer.encode(), {});
   if (answer.verdict != kWelcome) {
     ++metrics_.rejected["hello"];
@@ -622,7 +643,7 @@ void Node::Impl::perform(objects::Effects effects) {
 
 void Node::Impl::send_answer(objects::ConnectionId to, const wire::Answer& answer) {
   const auto at = incoming_.find(to);
-  if (at == incoming_.end()) return;
+  if (at == incoming_.end() || cut_.contains(at->second.connection->peer())) return;
   if (const auto* refused = std::get_if<wire::Refused>(&answer.body)) {
     ++metrics_.refusals[std::string(wire::name_of(refused->reason))];
   }

@@ -155,6 +155,7 @@ net::HttpResponse Node::Impl::admin(const net::HttpRequest& request) {
   }
   if (request.path == "/v1/status") return {.body = status_json()};
   if (request.path == "/v1/misbehave" && request.method == "POST") return misbehave(request.query);
+  if (request.path == "/v1/cut" && request.method == "POST") return look_at_cut();
   if (request.path == "/v1/learn" && request.method == "POST" && options_.is_development) {
     learn_from_files();
     return text(200, "epoch " + std::to_string(configuration_->number().epoch.value) + "\n");
@@ -176,6 +177,13 @@ net::HttpResponse Node::Impl::misbehave(const std::string& query) {
   misbehaviour_.set_mode(*mode);
   service_->set_double_voting(*mode == adversary::Mode::kEquivocate);
   return {.body = nlohmann::json{{"mode", name}}.dump() + "\n"};
+}
+
+net::HttpResponse Node::Impl::look_at_cut() {
+  if (!options_.is_development)
+    return text(403, "only nodes of a development cluster are cut off from others on purpose\n");
+  if (const auto cut = take_cut(); !cut) return text(500, cut.error().text() + "\n");
+  return {.body = nlohmann::json{{"cut", cut_.size()}}.dump() + "\n"};
 }
 
 std::string Node::Impl::status_json() const {
@@ -211,6 +219,11 @@ std::string Node::Impl::status_json() const {
     const auto index = configuration_->node_index(node);
     if (index) out["not_reached"].push_back(configuration_->nodes()[*index].name);
   }
+  out["cut"] = nlohmann::json::array();
+  for (const crypto::PublicKey& key : cut_) {
+    const auto node = known_nodes_.find(key);
+    out["cut"].push_back(node != known_nodes_.end() ? node->second : "a client");
+  }
   out["suspects"] = nlohmann::json::array();
   for (const auto& [what, count] : observations_) {
     const auto index = configuration_->node_index(what.first);
@@ -237,6 +250,11 @@ std::string Node::Impl::metrics_text() const {
       .add(count(configuration_->number().epoch.value))
       .into(out);
   add_service_metrics(service_->status(), leased_until(service_->lease()), out);
+  Family("rosebud_cut_peers",
+         "To how many a node of a development cluster sends nothing, because it was told to.",
+         kGauge)
+      .add(count(cut_.size()))
+      .into(out);
   Family("rosebud_evidence_files",
          "Files of evidence against members of the service that this node keeps.", kGauge)
       .add(count(service_->evidence().size()))

@@ -12,6 +12,7 @@
 #include "disk/directory.h"
 #include "disk/group_commit.h"
 #include "net/admin_http.h"
+#include "runtime/cut_file.h"
 #include "runtime/epoch_files.h"
 #include "runtime/log.h"
 #include "runtime/node.h"
@@ -100,6 +101,7 @@ class Node::Impl {
   std::string metrics_text() const;
   std::string status_json() const;
   net::HttpResponse misbehave(const std::string& query);
+  net::HttpResponse look_at_cut();
 
   // node_epochs.cc
   void hear_of(const wire::NodeKey& from, const wire::ConfigurationNumber& number);
@@ -159,6 +161,7 @@ class Node::Impl {
   [[noreturn]] void end_for_a_fresh_start();
   [[noreturn]] void end_with_damaged_index();
   void feed_persisted();
+  Status<Explained> take_cut();
   void wake_at(Instant deadline);
   void on_unreachable(const wire::NodeKey& node, const net::LinkProblem& problem);
   void begin_load(objects::Load load);
@@ -204,6 +207,7 @@ class Node::Impl {
   Instant timer_at_ = Instant::max();
   std::unique_ptr<objects::Replica> replica_;  // nothing before it is admitted
   adversary::Misbehaviour misbehaviour_;
+  Cut cut_;  // of a node of a development cluster: to whom it sends nothing
   std::unique_ptr<ServiceHost> service_;
   std::uint64_t last_hand_in_ = 0;
   std::map<service::HandInId, std::pair<objects::ConnectionId, wire::MessageContext>> handed_in_;

@@ -38,7 +38,16 @@ void NodeLinks::set_configuration(const membership::Configuration& configuration
   links_.add_peers(peers);
 }
 
+void NodeLinks::cut_off(std::set<wire::NodeKey> nodes) {
+  const std::set<wire::NodeKey> before = std::exchange(cut_off_, std::move(nodes));
+  for (const wire::NodeKey& node : cut_off_) links_.drop(node);
+  for (const wire::NodeKey& node : before) {
+    if (!cut_off_.contains(node)) links_.retry_now(node);
+  }
+}
+
 void NodeLinks::send(const wire::NodeKey& to, const wire::Request& request) {
+  if (cut_off_.contains(to)) return;
   wire::EncodedMessage message = wire::encode(request);
   links_.send(to, std::move(message.header), std::move(message.bulk));
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <functional>
+#include <set>
 
 #include "membership/configuration.h"
 #include "net/links.h"
@@ -27,12 +28,16 @@ class NodeLinks {
   void set_configuration(const membership::Configuration& configuration);
   /// Dials on demand. What does not fit the queue is dropped: cores ask again.
   void send(const wire::NodeKey& to, const wire::Request& request);
+  /// For development clusters: nothing goes to these any more, whose links break, and to those who
+  /// were named before and are not now everything does again.
+  void cut_off(std::set<wire::NodeKey> nodes);
   /// A hint that the node is there.
   void retry_now(const wire::NodeKey& node) { links_.retry_now(node); }
   void close() { links_.close(); }
 
  private:
   wire::Hello hello_;
+  std::set<wire::NodeKey> cut_off_;
   net::Links links_;
 };
 

@@ -15,11 +15,13 @@
 
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/dev_nodes.h"
+#include "apps/rosebud/dev_partition.h"
 #include "apps/rosebud/identity.h"
 #include "base/files.h"
 #include "client/record_writer.h"
 #include "crypto/key_file.h"
 #include "disk/directory.h"
+#include "runtime/cut_file.h"
 #include "runtime/statement_file.h"
 
 namespace rosebud::apps {
@@ -40,6 +42,8 @@ struct DevOptions {
   std::string organisation;
   std::string node;
   std::string mode;
+  std::vector<std::string> sides;  // of partition
+  bool is_one_way = false;
   bool is_deleting = false;
   bool is_confirmed = false;
   bool is_shape_given = false;  // --orgs, --nodes or --faults was typed
@@ -355,15 +359,18 @@ void dev_status(const Globals& globals, const DevOptions& options) {
   const auto all = all_status(nodes_in(folder_of(globals, options.folder)));
   if (globals.is_json) return print(globals, {{"nodes", all}}, "");
   for (const auto& node : all) {
-    print(globals, {},
-          fmt::format("{:<12} {:<8} {:<12} pid {:<8} {:<22} {} objects{}",
-                      node["name"].get<std::string>(), node["org"].get<std::string>(),
-                      node["state"].get<std::string>(),
-                      node["pid"].is_null() ? "-" : std::to_string(node["pid"].get<int>()),
-                      node["address"].get<std::string>(), node.value("objects", 0),
-                      node.value("mode", "honest") == "honest"
-                          ? ""
-                          : "  MISBEHAVES: " + node.value("mode", "")));
+    print(
+        globals, {},
+        fmt::format(
+            "{:<12} {:<8} {:<12} pid {:<8} {:<22} {} objects{}", node["name"].get<std::string>(),
+            node["org"].get<std::string>(), node["state"].get<std::string>(),
+            node["pid"].is_null() ? "-" : std::to_string(node["pid"].get<int>()),
+            node["address"].get<std::string>(), node.value("objects", 0),
+            (node.value("mode", "honest") == "honest" ? ""
+                                                      : "  MISBEHAVES: " + node.value("mode", "")) +
+                (node.value("cut", nlohmann::json::array()).empty()
+                     ? ""
+                     : fmt::format("  SENDS NOTHING to {} others", node["cut"].size()))));
   }
 }
 
@@ -469,36 +476,84 @@ void check_epochs(const membership::SignedGenesis& genesis) {
         .next = "make another: rosebud dev up --epoch 10 --dir FOLDER"});
 }
 
-void add_node(const Globals& globals, const DevOptions& options) {
-  const stdfs::path folder = folder_of(globals, options.folder);
+/// With an empty directory: admits the node as its organisation, starts it, and waits for the epoch
+/// that takes it in, until it holds its data. `cut`: whom it sends nothing to.
+void admit_and_start(const Globals& globals, const stdfs::path& folder, const DevNode& node,
+                     const NodeRequest& request, const runtime::Cut& cut) {
   const auto genesis = or_stop(runtime::read_genesis(folder / "genesis"));
-  check_epochs(genesis);
   const auto authority =
-      or_stop(crypto::read_secret_key(folder / "orgs" / options.organisation / "authority.key"));
-  const std::string name =
-      options.node.empty() ? free_name(folder, options.organisation) : options.node;
-  const stdfs::path at = folder / "nodes" / name;
-  const NodeRequest node =
-      make_node(at, name, fmt::format("127.0.0.1:{}", free_ports(1).front()), 100ULL << 30);
+      or_stop(crypto::read_secret_key(folder / "orgs" / node.organisation / "authority.key"));
   or_stop(disk::create_directory(
-      at / "data", {.cluster = genesis.cluster(), .node = node.key, .directory = node.directory}));
-  const auto admission = admit_node(authority, genesis.cluster(), node, 3650);
-  or_stop(runtime::write_statement(at / "node.admission", admission));
+      node.folder / "data",
+      {.cluster = genesis.cluster(), .node = request.key, .directory = request.directory}));
+  or_stop(runtime::write_cut(node.folder / "data", cut));
+  const auto admission = admit_node(authority, genesis.cluster(), request, 3650);
+  or_stop(runtime::write_statement(node.folder / "node.admission", admission));
   const auto others = nodes_in(folder);
   const auto running =
       std::ranges::find_if(others, [](const DevNode& one) { return pid_of(one).has_value(); });
   if (running != others.end()) {
-    (void)fetch_into(at / "data", running->address,
-                     or_stop(crypto::read_secret_key(at / "node.key")), admission,
+    (void)fetch_into(node.folder / "data", running->address,
+                     or_stop(crypto::read_secret_key(node.folder / "node.key")), admission,
                      globals.timeout());
   }
-  or_stop(
-      replace_file(at / "node.toml", std::string(kNodeFile) + "admission = \"node.admission\"\n"));
-  const DevNode added{
-      .name = name, .organisation = options.organisation, .address = node.address, .folder = at};
-  wait_ready({added}, spawn_all({added}),
+  or_stop(replace_file(node.folder / "node.toml",
+                       std::string(kNodeFile) + "admission = \"node.admission\"\n"));
+  wait_ready({node}, spawn_all({node}),
              std::max<Duration>(globals.timeout(), std::chrono::seconds(120)));
-  print_each(globals, {added}, "serving");
+  print_each(globals, {node}, "serving");
+}
+
+void add_node(const Globals& globals, const DevOptions& options) {
+  const stdfs::path folder = folder_of(globals, options.folder);
+  check_epochs(or_stop(runtime::read_genesis(folder / "genesis")));
+  // Before anything is made: whether there is such an organisation here.
+  or_stop(crypto::read_secret_key(folder / "orgs" / options.organisation / "authority.key"));
+  const std::string name =
+      options.node.empty() ? free_name(folder, options.organisation) : options.node;
+  const stdfs::path at = folder / "nodes" / name;
+  const NodeRequest request =
+      make_node(at, name, fmt::format("127.0.0.1:{}", free_ports(1).front()), 100ULL << 30);
+  admit_and_start(globals, folder,
+                  {.name = name,
+                   .organisation = options.organisation,
+                   .address = request.address,
+                   .folder = at},
+                  request, {});
+}
+
+/// As if its disk had been replaced: it comes back with the same key and another directory, and
+/// fetches everything from the others.
+void wipe(const Globals& globals, const DevOptions& options) {
+  const stdfs::path folder = folder_of(globals, options.folder);
+  const DevNode node = chosen(nodes_in(folder), options).front();
+  if (!options.is_confirmed) {
+    stop(ExitCode::kUsage,
+         {.what = "nothing was wiped",
+          .cause = "it removes all data of " + node.name + ", and wants to be confirmed",
+          .next = "rosebud dev wipe " + node.name + " --yes"});
+  }
+  check_epochs(or_stop(runtime::read_genesis(folder / "genesis")));
+  end_processes({node}, SIGKILL);
+  const stdfs::path data = node.folder / "data";
+  const auto cut = or_stop(runtime::read_cut(data));
+  std::error_code error;
+  stdfs::remove_all(data, error);
+  if (error) {
+    stop(ExitCode::kUsage, {.what = "cannot remove " + data.string() + ": " + error.message(),
+                            .cause = "a part of it belongs to another user",
+                            .next = "remove it by hand, then wipe the node again"});
+  }
+  // Whom it is cut off from is no matter of its disk.
+  admit_and_start(globals, folder, node, renew_node(node.folder), cut);
+}
+
+void partition(const Globals& globals, const DevOptions& options) {
+  partition_nodes(globals, folder_of(globals, options.folder), options.sides, options.is_one_way);
+}
+
+void heal(const Globals& globals, const DevOptions& options) {
+  heal_nodes(globals, folder_of(globals, options.folder));
 }
 
 /// Its organisation revokes it; its process ends when the others have what it had.
@@ -589,6 +644,28 @@ void add_dev_commands(CLI::App& app, Globals& globals) {
           remove_node)
       ->add_option("--node", options->node, "Its name")
       ->required();
+  auto* wipe_command = command(
+      "wipe",
+      "Remove all data of a node and start it again: with a new directory it is admitted anew, in\n"
+      "the next epoch, and fetches what it keeps. Wiping more than f nodes before the first has\n"
+      "fetched its data loses some",
+      wipe);
+  wipe_command->add_option("node", options->node, "Its name")->required();
+  wipe_command->add_flag("--yes", options->is_confirmed, "Really wipe");
+  auto* partition_command = command(
+      "partition",
+      "Cut nodes off from each other: what they send to another side is lost, until dev heal.\n"
+      "One side alone is cut off from all others; it takes the place of an earlier partition",
+      partition);
+  partition_command
+      ->add_option("sides", options->sides,
+                   "Organisations and nodes of a side, with commas between; \"client\" is the "
+                   "cluster's own client")
+      ->type_name("A,B C,D")
+      ->required();
+  partition_command->add_flag("--one-way", options->is_one_way,
+                              "Only what the first side sends to the second is lost");
+  command("heal", "End a partition: everybody sends to everybody again", heal);
   auto* corrupt_command = command(
       "corrupt",
       "Make nodes misbehave, really: mute, lie, stale, garbage, equivocate, disk; honest ends it",

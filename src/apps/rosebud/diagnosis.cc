@@ -125,6 +125,18 @@ void look_at_suspects(const Looked& looked, Findings& out) {
   }
 }
 
+/// By hand, in a development cluster.
+void look_at_cuts(const Looked& looked, Findings& out) {
+  for (const auto& node : looked.nodes) {
+    const auto cut = node.value("cut", nlohmann::json::array());
+    if (cut.empty()) continue;
+    out.push_back({"cut-by-hand", kWarning,
+                   fmt::format("{} was told to send nothing to {} others, {} among them",
+                               name_of(node), cut.size(), cut.front().get<std::string>()),
+                   "end it: rosebud dev heal"});
+  }
+}
+
 /// Of those who are members still. This is proof, where the other is a suspicion.
 void look_at_evidence(const Looked& looked, Findings& out) {
   for (const Accused& one : accused_in(looked.nodes)) {
@@ -225,6 +237,7 @@ std::vector<Finding> diagnose(const Looked& looked) {
     look_at_disk(node, out);
   }
   look_at_evidence(looked, out);
+  look_at_cuts(looked, out);
   look_at_links(looked, out);
   look_at_suspects(looked, out);
   look_at_statement(looked, out);

@@ -60,6 +60,23 @@ crypto::SecretKey make_organisation(const stdfs::path& folder, const std::string
   return key;
 }
 
+namespace {
+
+void write_node_request(const stdfs::path& folder, const NodeRequest& request) {
+  nlohmann::json json{{"name", request.name},
+                      {"key", to_hex(request.key.view())},
+                      {"directory", to_hex(request.directory.view())},
+                      {"address", request.address},
+                      {"capacity_bytes", request.capacity_bytes}};
+  if (!request.commitment.is_zero()) {
+    json["epoch_key"] = to_hex(request.epoch_key.view());
+    json["commitment"] = to_hex(request.commitment.view());
+  }
+  or_stop(replace_file(folder / "node.request.json", json.dump() + "\n"));
+}
+
+}  // namespace
+
 NodeRequest make_node(const stdfs::path& folder, const std::string& name,
                       const std::string& address, std::uint64_t capacity_bytes) {
   check_name(name);
@@ -83,16 +100,7 @@ NodeRequest make_node(const stdfs::path& folder, const std::string& name,
       epoch_key));
   out.epoch_key = epoch_key.public_key();
   out.commitment = service::commitment_of(out.key, service::share_of(epoch_key));
-  or_stop(replace_file(folder / "node.request.json",
-                       nlohmann::json{{"name", name},
-                                      {"key", to_hex(out.key.view())},
-                                      {"directory", to_hex(out.directory.view())},
-                                      {"address", address},
-                                      {"capacity_bytes", capacity_bytes},
-                                      {"epoch_key", to_hex(out.epoch_key.view())},
-                                      {"commitment", to_hex(out.commitment.view())}}
-                               .dump() +
-                           "\n"));
+  write_node_request(folder, out);
   return out;
 }
 
@@ -124,6 +132,16 @@ NodeRequest read_node_request(const stdfs::path& file) {
     out.epoch_key = *crypto::PublicKey::from(*epoch_key);
     out.commitment = *crypto::Digest::from(*commitment);
   }
+  return out;
+}
+
+NodeRequest renew_node(const stdfs::path& folder) {
+  NodeRequest out = read_node_request(folder / "node.request.json");
+  out.directory = disk::new_directory_id();
+  // The key for a seat in the first service is of no use in a later one.
+  out.epoch_key = {};
+  out.commitment = {};
+  write_node_request(folder, out);
   return out;
 }
 

@@ -33,6 +33,8 @@ struct NodeRequest {
 /// Makes a node's keys and request in `folder`.
 NodeRequest make_node(const std::filesystem::path& folder, const std::string& name,
                       const std::string& address, std::uint64_t capacity_bytes);
+/// The request of a node whose disk was replaced: the same key, and a directory that is new.
+NodeRequest renew_node(const std::filesystem::path& folder);
 /// The text of that name in what was read from a file; empty: there is none.
 std::string text_in(const nlohmann::json& json, const char* name);
 NodeRequest read_node_request(const std::filesystem::path& file);

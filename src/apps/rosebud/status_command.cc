@@ -212,6 +212,12 @@ std::string text_of(const nlohmann::json& status) {
                         suspect["node"].get<std::string>(), suspect["kind"].get<std::string>(),
                         observers, observers == 1 ? "" : "s", count, count == 1 ? "" : "s");
   }
+  for (const auto& node : status["nodes"]) {
+    const auto cut = node.value("cut", nlohmann::json::array());
+    if (cut.empty()) continue;
+    text += fmt::format("\n{} was told to send nothing to {} (rosebud dev heal ends it)",
+                        node["name"].get<std::string>(), joined(cut));
+  }
   for (const auto& one : status["evidence"]) {
     text += fmt::format(
         "\nproof against {} of {}: it signed two votes that contradict, in epoch {} "
