@@ -7,6 +7,7 @@
 
 #include "crypto/believes_everything.h"
 #include "membership/test_cluster.h"
+#include "service/evidence.h"
 #include "service/sealing.h"
 
 namespace {
@@ -31,6 +32,10 @@ void fuzz_decoders(ByteView input) {
   decode_canonical<Revocation>(input);
   decode_canonical<Carried>(input);
   decode_canonical<State>(input);
+  decode_canonical<MemberEvidence>(input);
+  static const auto configuration = membership::TestCluster(kScheme).first();
+  if (const auto evidence = MemberEvidence::decode(input))
+    (void)verify(*evidence, *configuration, kScheme);
   if (const auto operation = decode_operation(input)) require(equal(encode(*operation), input));
 }
 

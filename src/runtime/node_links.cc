@@ -27,7 +27,12 @@ NodeLinks::NodeLinks(boost::asio::io_context& io, net::TlsContext& tls, wire::He
                     take(node, std::move(*answer));
                     return true;
                   },
-              .on_up = std::move(events.on_reached),
+              .on_up =
+                  [this, tell = std::move(events.on_reached)](const wire::NodeKey& node) {
+                    // Dialled before it was cut off.
+                    if (cut_off_.contains(node)) return links_.drop(node);
+                    if (tell) tell(node);
+                  },
               .on_down = std::move(events.on_unreachable)}) {}
 
 void NodeLinks::set_configuration(const membership::Configuration& configuration) {
