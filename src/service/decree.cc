@@ -17,6 +17,7 @@ void write(wire::Writer& out, const RevokeOrganisation& one) {
   out.text(one.name).raw(one.authority.view());
 }
 void write(wire::Writer& out, const RevokeAnyNode& one) { out.text(one.name).raw(one.node.view()); }
+void write(wire::Writer& out, const ChangeSetting& one) { out.text(one.name).u64(one.value); }
 
 /// Numbers are those of the alternatives, from 1.
 std::optional<Decree::What> read_what(wire::Reader& in) {
@@ -34,6 +35,11 @@ std::optional<Decree::What> read_what(wire::Reader& in) {
                                 .authority = in.fixed<crypto::PublicKey>()};
     case 3:
       return RevokeAnyNode{.name = std::move(name), .node = in.fixed<wire::NodeKey>()};
+    case 4: {
+      ChangeSetting out{.name = std::move(name)};
+      out.value = in.u64();
+      return out;
+    }
     default:
       return std::nullopt;
   }

@@ -1,5 +1,5 @@
-// What organisations decide together (design 3.4): which organisation comes, which goes, and which
-// node of somebody else.
+// What organisations decide together (design 3.4): which organisation comes, which goes, which node
+// of somebody else, and other settings (design 7).
 //
 // A decree is a signed statement like any other, but by many: more than two thirds of the
 // organisations that have a say in the configuration in force. It holds for a limited time, and the
@@ -35,9 +35,16 @@ struct RevokeAnyNode {
   friend bool operator==(const RevokeAnyNode&, const RevokeAnyNode&) = default;
 };
 
+/// One of membership/changeable_settings.h, from the next epoch on.
+struct ChangeSetting {
+  std::string name;
+  std::uint64_t value = 0;
+  friend bool operator==(const ChangeSetting&, const ChangeSetting&) = default;
+};
+
 struct Decree {
   static constexpr std::string_view kTag = "rosebud decree 1";
-  using What = std::variant<AdmitOrganisation, RevokeOrganisation, RevokeAnyNode>;
+  using What = std::variant<AdmitOrganisation, RevokeOrganisation, RevokeAnyNode, ChangeSetting>;
 
   crypto::ClusterId cluster;
   Timestamp not_before;

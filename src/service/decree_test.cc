@@ -61,7 +61,8 @@ TEST(Decree, EncodingsAreReadBackAndSpoiltOnesRefused) {
   Assembly service;
   for (const Decree::What& what :
        {Decree::What(coming(7)), Decree::What(going(3)),
-        Decree::What(RevokeAnyNode{.name = "node3", .node = node_key(3)})}) {
+        Decree::What(RevokeAnyNode{.name = "node3", .node = node_key(3)}),
+        Decree::What(ChangeSetting{.name = "hedge-ms", .value = 7})}) {
     const SignedDecree whole = service.decree(what, {0, 1, 2});
     const Bytes bytes = whole.encode();
     EXPECT_EQ(SignedDecree::decode(bytes), whole);
@@ -111,6 +112,38 @@ TEST(Decree, AnOrganisationComesAndItsNodesAfterIt) {
   const auto index = service.configuration->node_index(node_key(20));
   ASSERT_TRUE(index);
   EXPECT_EQ(service.configuration->nodes()[*index].organisation, 4U);
+}
+
+TEST(Decree, ASettingChangesWithTheNextEpoch) {
+  Assembly service;
+  const std::uint64_t length = service.configuration->settings().epoch_seconds;
+  ASSERT_EQ(service.decide(ChangeSetting{.name = "hedge-ms", .value = 7}, {0, 1, 2}),
+            Answer::kDone);
+  ASSERT_EQ(service.decide(ChangeSetting{.name = "epoch-seconds", .value = 2 * length}, {0, 1, 2}),
+            Answer::kDone);
+  EXPECT_FALSE(service.machine->may_prepare(service.now_ms));  // no reason to hurry
+  service.end_epoch();
+  const membership::Configuration& next = *service.configuration;
+  EXPECT_EQ(next.settings().hedge_ms, 7U);
+  EXPECT_EQ(next.settings().epoch_seconds, 2 * length);
+  EXPECT_EQ(next.end().value, next.start().value + 3 * 2 * length);  // its own length
+  service.end_epoch();
+  EXPECT_EQ(service.configuration->settings(), next.settings());
+}
+
+TEST(Decree, NoSettingLeavesItsBoundsOrContradictsAnother) {
+  Assembly service;
+  const auto decide = [&](const char* name, std::uint64_t value) {
+    return service.decide(ChangeSetting{.name = name, .value = value}, {0, 1, 2});
+  };
+  EXPECT_EQ(decide("faults", 2), Answer::kRefused);
+  EXPECT_EQ(decide("cap", 2), Answer::kRefused);
+  EXPECT_EQ(decide("epoch-seconds", 0), Answer::kRefused);
+  EXPECT_EQ(decide("hedge-ms", 10'001), Answer::kRefused);
+  EXPECT_EQ(service.decide(ChangeSetting{.name = "hedge-ms", .value = 7}, {0, 1}),
+            Answer::kRefused);
+  service.end_epoch();
+  EXPECT_EQ(service.configuration->settings(), TestService().configuration->settings());
 }
 
 TEST(Decree, NoNameAndNoKeyOfOthersIsGivenAway) {

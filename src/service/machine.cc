@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "membership/admission.h"
+#include "membership/changeable_settings.h"
 #include "pbft/settings.h"
 #include "service/planted_bugs.h"
 
@@ -348,6 +349,16 @@ Answer Machine::enact(const RevokeAnyNode& one) {
   return Answer::kDone;
 }
 
+/// Suppose two decrees that make sense alone contradict each other: the later one is refused.
+Answer Machine::enact(const ChangeSetting& one) {
+  auto& wishes = state_.carried.wishes;
+  const auto changed =
+      membership::with_setting(next_settings(*configuration_, wishes), one.name, one.value);
+  if (!changed) return Answer::kRefused;
+  wishes.settings[one.name] = one.value;
+  return Answer::kDone;
+}
+
 // ---- The end of the epoch ----
 
 bool Machine::is_time_to_end(std::uint64_t now_ms) const {
@@ -400,7 +411,7 @@ Answer Machine::on(const Asker& asker, const PrepareEpoch&) {
   if (!may_prepare(now_ms_) && !is_planted(Bug::kPreparedBeforeItsTime)) return Answer::kNotNow;
   NextMembers next = next_members(*configuration_, state_.carried.wishes, now_ms_);
   state_.prepared_ms = now_ms_;
-  state_.next = {.settings = configuration_->settings(),
+  state_.next = {.settings = next_settings(*configuration_, state_.carried.wishes),
                  .organisations = std::move(next.organisations),
                  .nodes = std::move(next.nodes)};
   const SeatDraw drawn = draw();

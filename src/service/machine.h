@@ -66,6 +66,7 @@ class Machine final : public pbft::StateMachine {
   Answer enact(const AdmitOrganisation& one);
   Answer enact(const RevokeOrganisation& one);
   Answer enact(const RevokeAnyNode& one);
+  Answer enact(const ChangeSetting& one);
 
   bool is_time_to_end(std::uint64_t now_ms) const;
   bool may_end_early(std::uint64_t now_ms) const;

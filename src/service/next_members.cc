@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "membership/changeable_settings.h"
 #include "service/planted_bugs.h"
 
 namespace rosebud::service {
@@ -214,6 +215,15 @@ NextMembers next_members(const Configuration& current, const Wishes& wishes, std
   Leaving leaving(current, wishes, out);
   evict(current, wishes, now_ms, leaving);
   retire(current, wishes, leaving);
+  return out;
+}
+
+membership::Settings next_settings(const Configuration& current, const Wishes& wishes) {
+  membership::Settings out = current.settings();
+  if (is_planted(Bug::kSettingsLost)) return out;
+  for (const auto& [name, value] : wishes.settings) {
+    if (const auto changed = membership::with_setting(out, name, value)) out = *changed;
+  }
   return out;
 }
 

@@ -28,6 +28,8 @@ struct Wishes {
   /// By decree; an authority stands in one of them at most.
   std::map<crypto::PublicKey, AdmitOrganisation> organisations_admitted;
   std::set<crypto::PublicKey> organisations_revoked;
+  /// By decree: names of membership/changeable_settings.h.
+  std::map<std::string, std::uint64_t> settings;
 };
 
 struct NextMembers {
@@ -47,6 +49,9 @@ struct NextMembers {
 /// an address, a directory id of somebody else), are passed over.
 NextMembers next_members(const membership::Configuration& current, const Wishes& wishes,
                          std::uint64_t now_ms);
+
+/// Settings of the next epoch.
+membership::Settings next_settings(const membership::Configuration& current, const Wishes& wishes);
 
 /// What is left of `wishes` when these members are in.
 Wishes left_over(const Wishes& wishes, const membership::DescriptionBody& next,

@@ -66,7 +66,7 @@ membership::SignedDescription draft(const Machine& machine) {
   const State& state = machine.state();
   const membership::Configuration& current = machine.configuration();
   const crypto::Digest randomness = next_randomness(current, state.shares);
-  const std::uint64_t length = current.settings().epoch_seconds;
+  const std::uint64_t length = state.next.settings.epoch_seconds;
   const Timestamp start = start_of(machine);
   membership::NextEpoch next{
       .start = start,

@@ -3,8 +3,10 @@
 namespace rosebud::service {
 namespace {
 
-constexpr std::uint8_t kLayout = 2;  // of what is handed over; 1 had no retirements, no decrees
-constexpr std::uint8_t kStateLayout = 3;  // 1 had nobody set aside; 2 had layout 1 of the above
+// Of what is handed over: 1 had no retirements and no decrees, 2 no settings.
+constexpr std::uint8_t kLayout = 3;
+// 1 had nobody set aside, 2 had layout 1 of the above, 3 layout 2.
+constexpr std::uint8_t kStateLayout = 4;
 /// Longest list that is read; what a list may hold is decided when something is added.
 constexpr std::size_t kListMax = 65536;
 
@@ -91,6 +93,8 @@ void write(wire::Writer& out, const Carried& carried) {
     out.raw(authority.view()).text(one.name).u64(one.quota_bytes);
   }
   write(out, carried.wishes.organisations_revoked);
+  write_count(out, carried.wishes.settings.size());
+  for (const auto& [name, value] : carried.wishes.settings) out.text(name).u64(value);
   write_count(out, carried.enacted_s.size());
   for (const auto& [decree, until] : carried.enacted_s) out.raw(decree.view()).u64(until);
   write_count(out, carried.end_requested_ms.size());
@@ -127,6 +131,10 @@ Carried read_carried(wire::Reader& in) {
     one.quota_bytes = in.u64();
   }
   out.wishes.organisations_revoked = read_set<crypto::PublicKey>(in);
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    std::string name = in.text(wire::kNameSizeMax);
+    out.wishes.settings[std::move(name)] = in.u64();
+  }
   for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
     const auto decree = in.fixed<crypto::Digest>();
     out.enacted_s[decree] = in.u64();

@@ -1,5 +1,6 @@
-// org list|admit|revoke|revoke-node|show|sign|enact: what organisations decide together. A decree
-// is a file that one of them makes and all pass around until more than two thirds have signed it.
+// org list|settings|admit|revoke|revoke-node|set|show|sign|enact: what organisations decide
+// together. A decree is a file that one of them makes and all pass around until more than two
+// thirds have signed it.
 #include "apps/rosebud/decree_commands.h"
 
 #include <fmt/chrono.h>
@@ -11,6 +12,7 @@
 #include "apps/rosebud/identity.h"
 #include "base/files.h"
 #include "crypto/key_file.h"
+#include "membership/changeable_settings.h"
 
 namespace rosebud::apps {
 namespace {
@@ -21,6 +23,7 @@ using membership::Configuration;
 using membership::Organisation;
 using service::AdmitOrganisation;
 using service::AuthoritySignature;
+using service::ChangeSetting;
 using service::Decree;
 using service::RevokeAnyNode;
 using service::RevokeOrganisation;
@@ -34,6 +37,7 @@ struct DecreeOptions {
   std::string file;
   std::string organisation;
   std::uint64_t quota_gib = 1024;
+  std::uint64_t value = 0;
   std::uint64_t days = 14;
   bool is_confirmed = false;
   bool is_waiting = false;
@@ -77,6 +81,9 @@ nlohmann::json json_of(const Decree::What& what) {
     return {
         {"decree", "revoke"}, {"name", one->name}, {"authority", to_hex(one->authority.view())}};
   }
+  if (const auto* one = std::get_if<ChangeSetting>(&what)) {
+    return {{"decree", "set"}, {"name", one->name}, {"value", one->value}};
+  }
   const auto& one = std::get<RevokeAnyNode>(what);
   return {{"decree", "revoke-node"}, {"name", one.name}, {"key", to_hex(one.node.view())}};
 }
@@ -91,6 +98,11 @@ std::string text_of(const Decree::What& what) {
     return fmt::format("organisation {} ({}) is revoked: its nodes leave, its clients are refused",
                        one->name, to_hex(one->authority.view()));
   }
+  if (const auto* one = std::get_if<ChangeSetting>(&what)) {
+    const membership::ChangeableSetting* setting = membership::find_setting(one->name);
+    return fmt::format("{} is {}{}", one->name, one->value,
+                       setting ? fmt::format(" ({})", setting->meaning) : "");
+  }
   const auto& one = std::get<RevokeAnyNode>(what);
   return fmt::format("node {} ({}) is revoked for ever", one.name, to_hex(one.node.view()));
 }
@@ -102,6 +114,10 @@ bool is_so(const Configuration& configuration, const Decree::What& what) {
   }
   if (const auto* one = std::get_if<RevokeOrganisation>(&what)) {
     return !configuration.has_say(one->authority);
+  }
+  if (const auto* one = std::get_if<ChangeSetting>(&what)) {
+    const membership::ChangeableSetting* setting = membership::find_setting(one->name);
+    return setting && setting->get(configuration.settings()) == one->value;
   }
   return !configuration.node_index(std::get<RevokeAnyNode>(what).node);
 }
@@ -187,12 +203,58 @@ void list(const Globals& globals) {
   print(globals, {{"epoch", configuration->number().epoch.value}, {"organisations", all}}, text);
 }
 
+void settings(const Globals& globals) {
+  const OpenSession session(globals);
+  const auto configuration = newest(globals, *session);
+  const membership::Settings& all = configuration->settings();
+  nlohmann::json json = nlohmann::json::array();
+  std::string text =
+      fmt::format("epoch {}; fixed: f = {}, F = {}, cap {}", configuration->number().epoch.value,
+                  all.faults, all.service_faults, all.cap);
+  for (const membership::ChangeableSetting& one : membership::changeable_settings()) {
+    json.push_back({{"name", one.name},
+                    {"value", one.get(all)},
+                    {"min", one.min},
+                    {"max", one.max},
+                    {"meaning", one.meaning}});
+    text += fmt::format("\n{:<25} {:>12}  {} ({} to {})", one.name, one.get(all), one.meaning,
+                        one.min, one.max);
+  }
+  text +=
+      "\nanother value, decided together: rosebud org set NAME VALUE --decree FILE --org FOLDER";
+  print(globals,
+        {{"epoch", configuration->number().epoch.value},
+         {"faults", all.faults},
+         {"service_faults", all.service_faults},
+         {"cap", all.cap},
+         {"settings", json}},
+        text);
+}
+
+void check_setting(const Configuration& configuration, const ChangeSetting& wanted) {
+  const membership::ChangeableSetting* setting = membership::find_setting(wanted.name);
+  if (!setting) {
+    stop(ExitCode::kUsage, {.what = "no setting '" + wanted.name + "' can be changed",
+                            .cause = "the name is wrong, or it is fixed for the cluster's life",
+                            .next = "see which can: rosebud org settings"});
+  }
+  if (membership::with_setting(configuration.settings(), wanted.name, wanted.value)) return;
+  stop(ExitCode::kUsage,
+       {.what = fmt::format("{} cannot be {}", wanted.name, wanted.value),
+        .cause = fmt::format("it is between {} and {}; leases need epochs that end by time",
+                             setting->min, setting->max),
+        .next = "see all: rosebud org settings"});
+}
+
 /// What the service would refuse is not passed around.
 void check_new(const Configuration& configuration, const Decree::What& what) {
   if (is_so(configuration, what)) {
     stop(ExitCode::kConflict, {.what = "nothing to decide: it is so in the newest epoch",
                                .cause = text_of(what),
                                .next = "see it: rosebud org list"});
+  }
+  if (const auto* wanted = std::get_if<ChangeSetting>(&what)) {
+    return check_setting(configuration, *wanted);
   }
   const auto* admitted = std::get_if<AdmitOrganisation>(&what);
   if (!admitted) return;
@@ -282,6 +344,12 @@ void revoke_node(const Globals& globals, const DecreeOptions& options) {
   begin(globals, *configuration, options, RevokeAnyNode{.name = at->name, .node = at->key});
 }
 
+void set(const Globals& globals, const DecreeOptions& options) {
+  const OpenSession session(globals);
+  begin(globals, *newest(globals, *session), options,
+        ChangeSetting{.name = options.name, .value = options.value});
+}
+
 void show(const Globals& globals, const DecreeOptions& options) {
   const FoundDecree found = read_decree(options.file);
   const OpenSession session(globals);
@@ -306,7 +374,7 @@ void sign(const Globals& globals, const DecreeOptions& options) {
     stop(ExitCode::kConflict, {.what = options.file + " was to be signed and enacted until " +
                                        date_of(found.decree.not_after),
                                .cause = "its time is over",
-                               .next = "begin another: rosebud org revoke|admit|revoke-node"});
+                               .next = "begin another: rosebud org revoke|admit|revoke-node|set"});
   }
   const std::size_t before = found.file.signatures.size();
   found.file.sign(authority_of(options), crypto::ed25519());
@@ -322,7 +390,8 @@ void sign(const Globals& globals, const DecreeOptions& options) {
 void tell_done(const Globals& globals, const Decree& decree, const Configuration& configuration) {
   const std::uint64_t epoch = configuration.number().epoch.value;
   const bool is_done = is_so(configuration, decree.what);
-  const bool is_at_once = !std::holds_alternative<AdmitOrganisation>(decree.what);
+  const bool is_at_once = !std::holds_alternative<AdmitOrganisation>(decree.what) &&
+                          !std::holds_alternative<ChangeSetting>(decree.what);
   nlohmann::json json = json_of(decree.what);
   json["done"] = is_done;
   json["epoch"] = epoch;
@@ -358,7 +427,9 @@ void enact(const Globals& globals, const DecreeOptions& options) {
           .next = is_few ? "pass it on to " + joined(signers.have_not) : "make a new one"});
   }
   hand_in(globals, *session, service::Enact{found.file},
-          "the name is another's, the node is not in, or nobody would be left", "rosebud org list");
+          "the name is another's, the node is not in, nobody would be left, or the setting "
+          "contradicts another one that was decided",
+          "rosebud org list");
   const auto is_done = [&](const Configuration& one) { return is_so(one, found.decree.what); };
   if (options.is_waiting) {
     configuration = wait_for(globals, *session, is_done, "rosebud org list");
@@ -373,6 +444,8 @@ void add_decree_commands(CLI::App& org, Globals& globals) {
   org.add_subcommand("list", "All organisations of the newest epoch")->callback([&globals] {
     list(globals);
   });
+  org.add_subcommand("settings", "Settings that can be changed together, and their values")
+      ->callback([&globals] { settings(globals); });
   const auto beginning = [&](const std::string& name, const std::string& what) {
     auto* command = org.add_subcommand(name, what);
     command->add_option("--decree", options->file, "The file to make, which is passed around")
@@ -397,6 +470,10 @@ void add_decree_commands(CLI::App& org, Globals& globals) {
       beginning("revoke-node", "Begin a decree: a node of another organisation goes for ever");
   node_command->add_option("name", options->name, "Name of the node")->required();
   node_command->callback([&globals, options] { revoke_node(globals, *options); });
+  auto* set_command = beginning("set", "Begin a decree: a setting has another value");
+  set_command->add_option("name", options->name, "One of `rosebud org settings`")->required();
+  set_command->add_option("value", options->value, "Its new value")->required();
+  set_command->callback([&globals, options] { set(globals, *options); });
   const auto on_file = [&](const std::string& name, const std::string& what) {
     auto* command = org.add_subcommand(name, what);
     command->add_option("decree", options->file, "The file")->required();

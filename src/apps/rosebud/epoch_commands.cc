@@ -150,6 +150,8 @@ nlohmann::json json_of(const Configuration& configuration) {
             {"service_faults", settings.service_faults},
             {"has_leases", settings.has_leases},
             {"epoch_seconds", settings.epoch_seconds},
+            {"service_term_seconds", settings.service_term_seconds},
+            {"evict_after_seconds", settings.evict_after_seconds},
             {"read_settle_ms", settings.read_settle_ms},
             {"hedge_ms", settings.hedge_ms},
             {"hold_seconds_max", settings.hold_seconds_max},

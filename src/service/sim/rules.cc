@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "membership/changeable_settings.h"
 #include "service/sim/statement_rules.h"
 
 namespace rosebud::service::sim {
@@ -412,7 +413,7 @@ class SuccessorRules {
 
   std::string of_times() const {
     const std::uint64_t start = std::max(current_.start().value, sealed_.prepared_ms / kSecondMs);
-    const std::uint64_t length = current_.settings().epoch_seconds;
+    const std::uint64_t length = next_.settings().epoch_seconds;
     if (next_.start().value != start) return "an epoch does not start at its agreed time";
     if (next_.end().value != (length == 0 ? 0 : start + 3 * length)) {
       return "an epoch does not end three lengths after its start";
@@ -436,7 +437,13 @@ class SuccessorRules {
   }
 
   std::string of_settings() const {
-    if (next_.settings() != current_.settings()) return "settings change";
+    membership::Settings expected = current_.settings();
+    for (const auto& [name, value] : sealed_.carried.wishes.settings) {
+      const membership::ChangeableSetting* setting = membership::find_setting(name);
+      if (!setting || value < setting->min || value > setting->max) return "an impossible setting";
+      setting->set(expected, value);
+    }
+    if (next_.settings() != expected) return "settings are not what was decided";
     return problem_of_organisations(current_, sealed_, next_);
   }
 

@@ -240,7 +240,8 @@ class StatementRules {
     const auto& after = after_.carried;
     const bool is_same =
         before.wishes.organisations_admitted == after.wishes.organisations_admitted &&
-        before.wishes.organisations_revoked == after.wishes.organisations_revoked;
+        before.wishes.organisations_revoked == after.wishes.organisations_revoked &&
+        before.wishes.settings == after.wishes.settings;
     const auto* asked = as<Enact>();
     const bool is_new = asked && !before.enacted_s.contains(decree_hash(asked->decree.decree)) &&
                         after.enacted_s.contains(decree_hash(asked->decree.decree));
@@ -255,9 +256,12 @@ class StatementRules {
     } else if (const auto* revoked = std::get_if<RevokeOrganisation>(&decree->what)) {
       expected.organisations_admitted.erase(revoked->authority);
       expected.organisations_revoked.insert(revoked->authority);
+    } else if (const auto* changed = std::get_if<ChangeSetting>(&decree->what)) {
+      expected.settings[changed->name] = changed->value;
     }
     if (expected.organisations_admitted != after.wishes.organisations_admitted ||
-        expected.organisations_revoked != after.wishes.organisations_revoked) {
+        expected.organisations_revoked != after.wishes.organisations_revoked ||
+        expected.settings != after.wishes.settings) {
       return "a decree does something else than it says";
     }
     return {};

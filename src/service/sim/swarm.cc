@@ -312,7 +312,10 @@ class Run {
   /// One that would change something.
   Decree::What choose_decree() {
     const std::size_t organisations = plan_.world.organisations;
-    switch (random_.below(4)) {
+    switch (random_.below(5)) {
+      case 4:  // one of those that the service has no use for
+        return ChangeSetting{.name = random_.chance(1, 2) ? "hedge-ms" : "read-settle-ms",
+                             .value = random_.between(1, 100)};
       case 0:  // one at a time: the others make a service and groups all the same
         if (!is_anybody_to_go_) {
           is_anybody_to_go_ = true;
