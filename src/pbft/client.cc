@@ -28,8 +28,11 @@ SubmissionId Client::submit(Instant now, Buffer operation, ClientEffects& out) n
 void Client::begin_next(Instant now, ClientEffects& out) {
   current_.reset();
   if (waiting_.empty()) return;
-  current_.emplace();
-  current_->what = std::move(waiting_.front());
+  current_ = Current{.what = std::move(waiting_.front()),
+                     .request = {},
+                     .operation = {},
+                     .replies = {},
+                     .deadline = {}};
   waiting_.pop_front();
   if (reading_ && now - reading_->at > settings_.reading_age_max) reading_.reset();
   if (!reading_) return ask_for_numbers(now, out);
