@@ -4,6 +4,7 @@
 
 #include "crypto/believes_everything.h"
 #include "membership/admission.h"
+#include "membership/recovery.h"
 #include "membership/test_cluster.h"
 
 namespace {
@@ -52,6 +53,20 @@ void fuzz_description(ByteView input, const Configuration& current,
   if (made) check_configuration(**made);
 }
 
+/// As a recovery that all organisations have signed (design 8.6).
+void fuzz_recovery(NextEpoch next, const Configuration& current,
+                   const crypto::SignatureScheme& scheme) {
+  for (const wire::SignedBytes& one : next.body.recovery->statements)
+    (void)decode_canonical<RecoveryStatement>(one.statement);
+  const wire::Generation generation(1);
+  next.randomness = recovery_randomness(current, generation);
+  SignedDescription description = draft_description(current, next, generation);
+  for (std::uint16_t one = 0; one < current.organisations().size(); ++one)
+    description.signatures.push_back({.seat = one, .signature = {}});
+  const auto made = apply(current, description.encode(), scheme);
+  if (made) check_configuration(**made);
+}
+
 /// Any body, under a header that fits it: hashes do not stop the fuzzer here.
 void fuzz_body(ByteView input, const Configuration& current,
                const crypto::SignatureScheme& scheme) {
@@ -65,6 +80,7 @@ void fuzz_body(ByteView input, const Configuration& current,
   for (std::size_t i = 0; i < keys.size(); ++i) keys[i].seat = static_cast<std::uint16_t>(i);
   const auto made = apply(current, make_description(current, next, keys, scheme), scheme);
   if (made) check_configuration(**made);
+  if (next.body.recovery) fuzz_recovery(std::move(next), current, scheme);
 }
 
 void fuzz_admission(ByteView input, const Configuration& current,

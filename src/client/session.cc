@@ -15,6 +15,7 @@
 #include "crypto/random.h"
 #include "crypto/remembering_scheme.h"
 #include "membership/admission.h"
+#include "membership/description.h"
 #include "membership/lease.h"
 #include "runtime/node_links.h"
 #include "runtime/statement_file.h"
@@ -37,10 +38,12 @@ std::uint64_t wall_seconds() {
 
 class LiveSession final : public Session {
  public:
-  LiveSession(std::shared_ptr<const membership::Configuration> configuration,
+  LiveSession(std::shared_ptr<const membership::Configuration> first,
+              std::shared_ptr<const membership::Configuration> configuration,
               std::filesystem::path state, crypto::SecretKey key, wire::SignedBytes admission,
               wire::AdmissionStatement statement, bool is_stale_allowed)
-      : configuration_(std::move(configuration)),
+      : first_(std::move(first)),
+        configuration_(std::move(configuration)),
         state_(std::move(state)),
         key_(std::move(key)),
         admission_(std::move(admission)),
@@ -342,8 +345,10 @@ class LiveSession final : public Session {
   /// In order, as far as they go. Where some are missing between, any member has them.
   void learn(const std::vector<Buffer>& descriptions) {
     const auto now = configuration_->number();
+    const auto detour_before = detour_;
     for (const Buffer& description : descriptions) {
       auto next = membership::apply(*configuration_, description.view(), scheme_);
+      if (!next) next = by_detour(description, next.error());
       if (!next && next.error() == membership::DescriptionError::kNotNewer) continue;
       if (!next && next.error() == membership::DescriptionError::kGap) return ask_for_missing();
       if (!next) return;
@@ -358,12 +363,34 @@ class LiveSession final : public Session {
         tell_fresh_until(out);
       });
     }
+    if (detour_ && detour_ != detour_before) return ask_for_missing();
     if (now == configuration_->number()) return;
     is_newer_than_kept_ = true;
     // Four come with an answer: who is far behind asks on.
     if (descriptions.size() >= wire::kDescriptionsMax) return ask_for_missing();
     keep_newest(state_, *configuration_);
     is_newer_than_kept_ = false;
+  }
+
+  /// A recovery may abandon what this client knows (design 8.6), and its parent is not kept here.
+  /// Then the way from the genesis is followed until it leads to something newer.
+  Result<std::shared_ptr<const membership::Configuration>, membership::DescriptionError> by_detour(
+      const Buffer& description, membership::DescriptionError error) {
+    using enum membership::DescriptionError;
+    if (!detour_ && error == kOtherHistory && is_of_higher_generation(description))
+      detour_ = first_;
+    if (!detour_) return fail(error);
+    auto next = membership::apply(*detour_, description.view(), scheme_);
+    if (!next) return fail(kNotNewer);  // it is asked for again, in order
+    detour_ = std::move(*next);
+    if (detour_->number() <= configuration_->number()) return fail(kNotNewer);
+    return std::exchange(detour_, nullptr);
+  }
+  bool is_of_higher_generation(const Buffer& description) const {
+    const auto decoded = membership::SignedDescription::decode(description);
+    const auto header =
+        decoded ? membership::DescriptionHeader::decode(decoded->header) : std::nullopt;
+    return header && header->number.generation > configuration_->number().generation;
   }
 
   /// Of the configuration in force; others are passed over.
@@ -397,12 +424,13 @@ class LiveSession final : public Session {
   }
 
   void ask_for_missing() {
+    const auto after = (detour_ ? detour_ : configuration_)->number();
     const auto& nodes = configuration_->nodes();
     for (std::size_t i = 0; i <= configuration_->f(); ++i) {
       links_.send(nodes[random_.below(nodes.size())].key,
                   {.context = {.configuration = configuration_->number(),
                                .nonce = wire::Nonce(random_.next())},
-                   .body = wire::GetDescriptions{.after = configuration_->number()}});
+                   .body = wire::GetDescriptions{.after = after}});
     }
   }
 
@@ -444,7 +472,10 @@ class LiveSession final : public Session {
     return index ? configuration_->nodes()[*index].name : "?";
   }
 
+  std::shared_ptr<const membership::Configuration> first_;          // the genesis
   std::shared_ptr<const membership::Configuration> configuration_;  // changes under the mutex
+  /// On the way from the genesis to a generation that abandoned what this client knows.
+  std::shared_ptr<const membership::Configuration> detour_;
   std::filesystem::path state_;  // folder of this client's own things
   bool is_newer_than_kept_ = false;
   crypto::SecretKey key_;
@@ -488,14 +519,14 @@ objects::OperationResult Session::wait(const std::function<void(Done)>& begin) {
 Result<std::unique_ptr<Session>, Explained> Session::open(const ClusterFile& file) {
   auto genesis = runtime::read_genesis(file.genesis);
   if (!genesis) return fail(genesis.error());
-  auto configuration = membership::verify_genesis(*genesis, file.cluster, crypto::ed25519());
-  if (!configuration) return fail(configuration.error());
-  configuration = newest_kept(file.state, std::move(*configuration));
+  const auto first = membership::verify_genesis(*genesis, file.cluster, crypto::ed25519());
+  if (!first) return fail(first.error());
+  auto configuration = newest_kept(file.state, *first);
   auto key = crypto::read_secret_key(file.key);
   if (!key) return fail(key.error());
   auto admission = runtime::read_statement(file.admission);
   if (!admission) return fail(admission.error());
-  auto statement = membership::check_admission(**configuration, *admission, key->public_key(),
+  auto statement = membership::check_admission(*configuration, *admission, key->public_key(),
                                                wire::Role::kClient, Timestamp(wall_seconds()),
                                                crypto::ed25519());
   // The newest epoch that was kept may say that the organisation is revoked, and it has come back
@@ -512,9 +543,9 @@ Result<std::unique_ptr<Session>, Explained> Session::open(const ClusterFile& fil
         .next =
             "ask an organisation of the cluster for a new statement: rosebud org admit-client"});
   }
-  return std::make_unique<LiveSession>(std::move(*configuration), file.state, std::move(*key),
-                                       std::move(*admission), std::move(*statement),
-                                       file.is_stale_allowed);
+  return std::make_unique<LiveSession>(*first, std::move(configuration), file.state,
+                                       std::move(*key), std::move(*admission),
+                                       std::move(*statement), file.is_stale_allowed);
 }
 
 ExitCode code_of(const Explained& explained) {

@@ -71,6 +71,10 @@ inline constexpr std::size_t kAddressSizeMax = wire::kAddressSizeMax;
 inline constexpr std::size_t kOrganisationsMax = 256;
 inline constexpr std::size_t kNodesMax = 4096;
 
+/// The least number that is more than two thirds of `count`: of organisations, what they decide
+/// together (design 3.4, 8.6).
+constexpr std::size_t more_than_two_thirds(std::size_t count) { return 2 * count / 3 + 1; }
+
 /// Positions by capacity: kPositionsUsual for a node of the median capacity, in proportion for
 /// others, 1 to kPositionsMax. More positions mean a more even share; all members must compute the
 /// same, so it is integer arithmetic.
@@ -79,6 +83,8 @@ std::uint32_t position_count_for(std::uint64_t capacity_bytes, std::uint64_t med
 /// SHA-256(tag ‖ key ‖ i ‖ R): nobody can choose where a node stands (design 3.3).
 crypto::Digest position_of(const wire::NodeKey& key, std::uint32_t index,
                            const crypto::Digest& randomness);
+
+struct Recovery;  // description.h
 
 /// What a Configuration is made of.
 struct ConfigurationParts {
@@ -94,6 +100,7 @@ struct ConfigurationParts {
   std::vector<ServiceMember> service;  // empty: no other configuration can follow
   crypto::Digest header_hash;          // what the next description names as its predecessor
   crypto::Digest service_state;        // of what the service begins with; zero: nothing (genesis)
+  std::shared_ptr<const Recovery> recovery{};  // of the first of a generation above 0
 };
 
 /// What is wrong with them, for a person: they contradict each other or the bounds above, or the
@@ -132,6 +139,9 @@ class Configuration {
   const crypto::Digest& header_hash() const { return parts_.header_hash; }
   /// Digest of what the service of the epoch before handed over; zero: nothing was.
   const crypto::Digest& service_state() const { return parts_.service_state; }
+
+  /// What led to its generation; nothing: its generation is that of the epoch before.
+  const std::shared_ptr<const Recovery>& recovery() const { return parts_.recovery; }
 
   /// Members that the group of a key has under the cap: group_size() unless seats are exposed.
   std::size_t filled_seats() const { return filled_seats_; }

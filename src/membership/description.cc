@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "membership/header_chain.h"
+#include "membership/recovery.h"
 
 namespace rosebud::membership {
 namespace {
@@ -21,6 +22,10 @@ std::optional<std::vector<ServiceMember>> service_of(const std::vector<Seat>& se
   return out;
 }
 
+std::shared_ptr<const Recovery> shared(std::optional<Recovery> recovery) {
+  return recovery ? std::make_shared<const Recovery>(std::move(*recovery)) : nullptr;
+}
+
 }  // namespace
 
 std::string_view text_of(DescriptionError error) {
@@ -31,7 +36,8 @@ std::string_view text_of(DescriptionError error) {
     case kOtherCluster:
       return "the epoch description is of another cluster";
     case kOtherGeneration:
-      return "the epoch description is of another recovery generation";
+      return "the epoch description begins a generation, and which organisations may do so is not "
+             "known";
     case kNotNewer:
       return "the epoch description is not newer than the configuration in force";
     case kGap:
@@ -39,11 +45,16 @@ std::string_view text_of(DescriptionError error) {
     case kOtherHistory:
       return "the epoch description follows another configuration than the one in force";
     case kTooFewSignatures:
-      return "the epoch description has too few valid signatures of the configuration service";
+      return "the epoch description has too few valid signatures of the configuration service, or "
+             "of the organisations";
     case kBodyMismatch:
       return "the body of the epoch description is not the one that was signed";
     case kImpossible:
       return "the epoch description was signed, but contradicts itself or its predecessor";
+    case kNotAsStated:
+      return "the recovery is not what the members' statements say";
+    case kLossNotAccepted:
+      return "the recovery lacks statements of a group that it does not name as lost";
   }
   return "unknown";
 }
@@ -74,7 +85,8 @@ Result<std::shared_ptr<const Configuration>, DescriptionError> configuration_of(
                                    .signed_description = Buffer(description.encode()),
                                    .service = std::move(*service),
                                    .header_hash = DescriptionHeader::hash_of(description.header),
-                                   .service_state = header.state});
+                                   .service_state = header.state,
+                                   .recovery = shared(std::move(body->recovery))});
   if (!made) return fail(DescriptionError::kImpossible);
   return std::move(*made);
 }
@@ -84,6 +96,16 @@ bool keeps_positions(const Configuration& before, const Configuration& after) {
     const auto at = before.node_index(node.key);
     return !at || before.nodes()[*at].admission_randomness == node.admission_randomness;
   });
+}
+
+std::optional<DescriptionError> problem_of_succession(const Configuration& before,
+                                                      const Configuration& after,
+                                                      const crypto::SignatureScheme& scheme) {
+  if (!keeps_positions(before, after)) return DescriptionError::kImpossible;
+  if (before.number().generation != after.number().generation)
+    return problem_of_recovery(before, after, scheme);
+  if (after.recovery()) return DescriptionError::kImpossible;
+  return std::nullopt;
 }
 
 Result<std::shared_ptr<const Configuration>, DescriptionError> apply(
@@ -96,7 +118,7 @@ Result<std::shared_ptr<const Configuration>, DescriptionError> apply(
   if (appended.problem) return fail(*appended.problem);
   auto made = configuration_of(appended.headers.front(), *description);
   if (!made) return made;
-  if (!keeps_positions(current, **made)) return fail(DescriptionError::kImpossible);
+  if (const auto problem = problem_of_succession(current, **made, scheme)) return fail(*problem);
   return made;
 }
 
@@ -111,9 +133,14 @@ NextEpoch same_again(const Configuration& current) {
 }
 
 SignedDescription draft_description(const Configuration& current, const NextEpoch& next) {
+  return draft_description(current, next, current.number().generation);
+}
+
+SignedDescription draft_description(const Configuration& current, const NextEpoch& next,
+                                    wire::Generation generation) {
   SignedDescription out{.body = next.body.encode()};
   DescriptionHeader header{.cluster = current.cluster(),
-                           .number = {current.number().generation, current.number().epoch.next()},
+                           .number = {generation, current.number().epoch.next()},
                            .start = next.start,
                            .end = next.end,
                            .previous = current.header_hash(),

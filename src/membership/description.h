@@ -13,9 +13,14 @@
 // 3. Body, root and header say the same.
 // 4. Whoever was a node stays at its positions: it keeps the randomness of its admission.
 //
-// Not here: whether the changes are allowed (the service decides that before it signs), and
-// recovery into a higher generation (design 8.6), whose descriptions organisations sign.
+// A description of a higher generation (design 8.6) is signed by organisations of its parent
+// instead, under a tag of its own: then `seat` of a signature is an index into the parent's
+// organisations, and what else it has to show is in recovery.h.
+//
+// Not here: whether the changes are allowed (the service decides that before it signs).
 #pragma once
+
+#include <algorithm>
 
 #include "membership/configuration.h"
 
@@ -52,10 +57,24 @@ struct DescriptionHeader {
   friend bool operator==(const DescriptionHeader&, const DescriptionHeader&) = default;
 };
 
+/// Names the members of a group: eight bytes, for people to copy.
+using GroupId = FixedBytes<8, struct GroupIdTag>;
+
+/// What the first description of a generation shows (recovery.h).
+struct Recovery {
+  std::vector<wire::SignedBytes> statements;  // by members of the parent, ascending by their key
+  /// Groups of the parent of which fewer than 2f+1 members stated anything: what was acknowledged
+  /// there may be lost, and the organisations accepted it. Ascending.
+  std::vector<GroupId> losses;
+  Bytes state;  // what the header's state is the digest of; empty: the service begins with nothing
+  friend bool operator==(const Recovery&, const Recovery&) = default;
+};
+
 struct DescriptionBody {
   Settings settings;
   std::vector<Organisation> organisations;
   std::vector<Node> nodes;
+  std::optional<Recovery> recovery{};  // of the first description of a generation alone
 
   Bytes encode() const;
   static std::optional<DescriptionBody> decode(ByteView bytes);
@@ -65,7 +84,8 @@ struct DescriptionBody {
   friend bool operator==(const DescriptionBody&, const DescriptionBody&) = default;
 };
 
-/// A signature by the member in seat `seat` of the previous service.
+/// A signature by the member in seat `seat` of the previous service; of a recovery by the
+/// organisation with this index in the parent.
 struct SeatSignature {
   std::uint16_t seat = 0;
   crypto::Signature signature;
@@ -95,32 +115,40 @@ struct SignedDescription {
 
 inline constexpr std::size_t kDescriptionBodySizeMax = 2U << 20;
 inline constexpr std::size_t kSeatsMax = 3 * std::size_t{kFaultsMax} + 1;
+/// Signatures of one description: by seats, or by organisations.
+inline constexpr std::size_t kSignaturesMax = std::max(kSeatsMax, kOrganisationsMax);
+/// Losses and state of a recovery.
+inline constexpr std::size_t kLossesMax = std::size_t{kPositionsMax} * kNodesMax;
+inline constexpr std::size_t kRecoveredStateSizeMax = 512U << 10;
 /// Longest encoded header: its fixed part and all seats.
 inline constexpr std::size_t kDescriptionHeaderSizeMax =
     1 + 6 * 32 + 12 + 16 + 4 + 2 + kSeatsMax * 96;
 /// Longest encoded SignedHeader and SignedDescription.
 inline constexpr std::size_t kSignedHeaderSizeMax =
-    2 + kDescriptionHeaderSizeMax + 2 + kSeatsMax * (2 + 64);
+    2 + kDescriptionHeaderSizeMax + 2 + kSignaturesMax * (2 + 64);
 inline constexpr std::size_t kSignedDescriptionSizeMax =
     kSignedHeaderSizeMax + 4 + kDescriptionBodySizeMax;
 
 enum class DescriptionError : std::uint8_t {
   kMalformed,         // not a description of a known layout
   kOtherCluster,      // it describes another cluster
-  kOtherGeneration,   // only a recovery leads there
+  kOtherGeneration,   // a recovery, which needs the organisations of the epoch before: its body
   kNotNewer,          // this epoch is already known; nothing to do
   kGap,               // descriptions between are missing: fetch them first
   kOtherHistory,      // it follows another configuration than ours of the same number: evidence
   kTooFewSignatures,  // fewer than 2F+1 valid ones of the current service
   kBodyMismatch,      // the body is not the one that was signed: fetch it elsewhere
   kImpossible,        // signed, but it contradicts itself or its predecessor
+  kNotAsStated,       // of a recovery: a statement is not good, or names a later configuration
+  kLossNotAccepted,   // of a recovery: a group lacks statements, and is not named as lost
 };
 /// For a person.
 std::string_view text_of(DescriptionError error);
 
 /// Checks a description against its predecessor and makes the configuration. Constant work before
-/// signatures were checked, besides decoding. A description whose predecessor has no service is
-/// refused with kTooFewSignatures.
+/// signatures were checked, besides decoding. A recovery may follow any configuration of a lower
+/// generation, not only the newest: its epoch is the next after its parent's. A description whose
+/// predecessor has no service is refused with kTooFewSignatures.
 Result<std::shared_ptr<const Configuration>, DescriptionError> apply(
     const Configuration& current, ByteView signed_description,
     const crypto::SignatureScheme& scheme);
@@ -139,6 +167,12 @@ Result<std::shared_ptr<const Configuration>, DescriptionError> configuration_of(
 /// take data with it that nobody planned to move, and could choose its place by leaving and
 /// returning (design 3.3).
 bool keeps_positions(const Configuration& before, const Configuration& after);
+
+/// What two neighbouring configurations must not have between them: nodes that moved, and of a
+/// recovery all that recovery.h asks for.
+std::optional<DescriptionError> problem_of_succession(const Configuration& before,
+                                                      const Configuration& after,
+                                                      const crypto::SignatureScheme& scheme);
 
 /// What the epoch after `current` shall be.
 struct NextEpoch {
@@ -162,6 +196,9 @@ struct SeatKey {
 /// The description without signatures. Nothing is checked. Requires: service members are nodes of
 /// the body.
 SignedDescription draft_description(const Configuration& current, const NextEpoch& next);
+/// The same in another generation.
+SignedDescription draft_description(const Configuration& current, const NextEpoch& next,
+                                    wire::Generation generation);
 
 /// Builds and signs a description as the service does, for the simulator and for tests, which also
 /// make bad ones with it: nothing is checked. Requires: service members are nodes of the body.

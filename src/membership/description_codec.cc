@@ -8,7 +8,8 @@ namespace {
 
 /// Of the header; layout 1 had no F, without which headers alone cannot be verified.
 constexpr std::uint8_t kHeaderLayout = 2;
-constexpr std::uint8_t kBodyLayout = 2;  // 1 had no revoked organisations
+constexpr std::uint8_t kBodyLayout = 2;          // 1 had no revoked organisations
+constexpr std::uint8_t kRecoveryBodyLayout = 3;  // 2, and what led to the generation
 
 enum class Leaf : std::uint8_t { kSettings = 0, kOrganisation = 1, kNode = 2 };
 
@@ -53,10 +54,36 @@ void write_admitted(wire::Writer& out, const Node& node) {
   out.raw(node.admission_randomness.view());
 }
 
+void write(wire::Writer& out, const Recovery& recovery) {
+  CHECK(recovery.statements.size() <= kNodesMax);
+  CHECK(recovery.losses.size() <= kLossesMax);
+  out.u16(static_cast<std::uint16_t>(recovery.statements.size()));
+  for (const wire::SignedBytes& one : recovery.statements) wire::write(out, one);
+  out.u32(static_cast<std::uint32_t>(recovery.losses.size()));
+  for (const GroupId& one : recovery.losses) out.raw(one.view());
+  out.bytes32(recovery.state);
+}
+Recovery read_recovery(wire::Reader& in) {
+  Recovery out;
+  const std::size_t statement_count = in.u16();
+  if (statement_count > kNodesMax) in.fail();
+  for (std::size_t i = 0; in.ok() && i < statement_count; ++i) {
+    out.statements.push_back(wire::read_signed_bytes(in, wire::kStatementSizeMax));
+  }
+  const std::size_t loss_count = in.u32();
+  if (loss_count > kLossesMax) in.fail();
+  for (std::size_t i = 0; in.ok() && i < loss_count; ++i) {
+    out.losses.push_back(in.fixed<GroupId>());
+    if (i > 0 && out.losses[i] <= out.losses[i - 1]) in.fail();
+  }
+  out.state = to_bytes(in.bytes32(kRecoveredStateSizeMax));
+  return out;
+}
+
 }  // namespace
 
 void write(wire::Writer& out, const std::vector<SeatSignature>& signatures) {
-  CHECK(signatures.size() <= kSeatsMax);
+  CHECK(signatures.size() <= kSignaturesMax);
   out.u16(static_cast<std::uint16_t>(signatures.size()));
   for (const SeatSignature& one : signatures) out.u16(one.seat).raw(one.signature.view());
 }
@@ -64,7 +91,7 @@ void write(wire::Writer& out, const std::vector<SeatSignature>& signatures) {
 std::vector<SeatSignature> read_signatures(wire::Reader& in) {
   std::vector<SeatSignature> out;
   const std::size_t count = in.u16();
-  if (count > kSeatsMax) in.fail();
+  if (count > kSignaturesMax) in.fail();
   for (std::size_t i = 0; in.ok() && i < count; ++i) {
     SeatSignature one;
     one.seat = in.u16();
@@ -134,19 +161,21 @@ Bytes DescriptionBody::encode() const {
   CHECK(organisations.size() <= kOrganisationsMax);
   CHECK(nodes.size() <= kNodesMax);
   wire::Writer out;
-  out.u8(kBodyLayout);
+  out.u8(recovery ? kRecoveryBodyLayout : kBodyLayout);
   write(out, settings);
   out.u16(static_cast<std::uint16_t>(organisations.size()));
   for (const Organisation& organisation : organisations) write_in_force(out, organisation);
   out.u16(static_cast<std::uint16_t>(nodes.size()));
   for (const Node& node : nodes) write_admitted(out, node);
+  if (recovery) write(out, *recovery);
   return out.take();
 }
 
 std::optional<DescriptionBody> DescriptionBody::decode(ByteView bytes) {
   wire::Reader in(bytes);
   DescriptionBody out;
-  if (in.u8() != kBodyLayout) return std::nullopt;
+  const std::uint8_t layout = in.u8();
+  if (layout != kBodyLayout && layout != kRecoveryBodyLayout) return std::nullopt;
   out.settings = read_settings(in);
   const std::size_t organisation_count = in.u16();
   if (organisation_count > kOrganisationsMax) return std::nullopt;
@@ -159,6 +188,7 @@ std::optional<DescriptionBody> DescriptionBody::decode(ByteView bytes) {
     out.nodes.push_back(read_node(in));
     out.nodes.back().admission_randomness = in.fixed<crypto::Digest>();
   }
+  if (layout == kRecoveryBodyLayout) out.recovery = read_recovery(in);
   if (!in.done()) return std::nullopt;
   return out;
 }

@@ -97,7 +97,7 @@ TEST_F(DescriptionTest, EveryReasonForRefusingAHeader) {
   EXPECT_EQ(refusal(with_header([](H& h) { h.cluster.bytes[0] ^= 1; })),
             DescriptionError::kOtherCluster);
   EXPECT_EQ(refusal(with_header([](H& h) { h.number.generation = wire::Generation(1); })),
-            DescriptionError::kOtherGeneration);
+            DescriptionError::kTooFewSignatures);  // of organisations (recovery_test.cc)
   EXPECT_EQ(refusal(with_header([](H& h) { h.number.epoch = wire::Epoch(1); })),
             DescriptionError::kNotNewer);
   EXPECT_EQ(refusal(with_header([](H& h) { h.number.epoch = wire::Epoch(3); })),

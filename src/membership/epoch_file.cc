@@ -33,8 +33,9 @@ std::string_view cause_of(DescriptionError error) {
     case kOtherCluster:
       return "epochs of two clusters were put into one file";
     case kOtherGeneration:
-      return "the organisations recovered the configuration service by hand, which a chain of one "
-             "generation cannot show";
+      return "the organisations recovered the configuration service by hand, and the file lacks "
+             "the "
+             "body of the epoch before, which says who they are";
     case kNotNewer:
       return "an epoch stands twice in the file, or not in order";
     case kGap:
@@ -43,13 +44,17 @@ std::string_view cause_of(DescriptionError error) {
       return "an epoch before it was changed or exchanged, or somebody made up another history";
     case kTooFewSignatures:
       return "it was changed after it was signed, or others than the members of the configuration "
-             "service of the epoch before made it";
+             "service of the epoch before made it, or than its organisations if it is a recovery";
     case kBodyMismatch:
       return "its body was changed, or is that of another epoch";
     case kImpossible:
       return "more than F members of the configuration service of the epoch before are faulty, or "
              "a "
              "newer version made it";
+    case kNotAsStated:
+    case kLossNotAccepted:
+      return "more than two thirds of the organisations signed what their tools refuse, or a newer "
+             "version made it";
   }
   return "";
 }
@@ -150,25 +155,52 @@ struct Batch {
   bool is_last = false;
 };
 
-Batch read_batch(EpochFileReader& file) {
-  Batch out;
-  std::size_t body_bytes = 0;
-  while (out.headers.size() < kEpochBatch && body_bytes < kDescriptionBodySizeMax) {
-    auto next = file.next();
-    if (!next) {
-      out.problem = std::move(next.error());
-      break;
-    }
-    if (!*next) {
-      out.is_last = true;
-      break;
-    }
-    if ((*next)->body) body_bytes += (*next)->body->size();
-    out.headers.push_back(std::move((*next)->header));
-    out.bodies.push_back(std::move((*next)->body));
-  }
-  return out;
+std::optional<wire::Generation> generation_of(const SignedHeader& one) {
+  const auto header = DescriptionHeader::decode(one.header);
+  return header ? std::optional(header->number.generation) : std::nullopt;
 }
+
+/// Takes a file apart into batches, of which each is of one generation: a recovery needs the body
+/// before it, which is made when the batch before was verified.
+class Batches {
+ public:
+  explicit Batches(EpochFileReader& file) : file_(file) {}
+
+  Batch next() {
+    Batch out;
+    std::size_t body_bytes = 0;
+    const auto take = [&](FileEpoch epoch) {
+      if (epoch.body) body_bytes += epoch.body->size();
+      out.headers.push_back(std::move(epoch.header));
+      out.bodies.push_back(std::move(epoch.body));
+    };
+    if (held_) take(std::move(*std::exchange(held_, std::nullopt)));
+    while (out.headers.size() < kEpochBatch && body_bytes < kDescriptionBodySizeMax) {
+      auto next = file_.next();
+      if (!next) {
+        out.problem = std::move(next.error());
+        break;
+      }
+      if (!*next) {
+        out.is_last = true;
+        break;
+      }
+      const auto generation = generation_of((*next)->header);
+      const bool is_other = generation != std::exchange(generation_, generation);
+      if (is_other) {
+        held_ = std::move(**next);
+        break;
+      }
+      take(std::move(**next));
+    }
+    return out;
+  }
+
+ private:
+  EpochFileReader& file_;
+  std::optional<wire::Generation> generation_ = wire::Generation(0);
+  std::optional<FileEpoch> held_;
+};
 
 using MadeConfiguration = Result<std::shared_ptr<const Configuration>, DescriptionError>;
 
@@ -337,8 +369,10 @@ Result<EpochsVerified, EpochFileProblem> verify_epochs(
 
   // The last epoch's configuration, if it is known.
   std::shared_ptr<const Configuration> before = *genesis;
+  Batches batches(file);
   while (!out.is_whole) {
-    Batch batch = read_batch(file);
+    Batch batch = batches.next();
+    if (before) CHECK(chain.see_body(*before));
     auto appended = chain.append(batch.headers, scheme, for_each);
     const auto configurations = configurations_of(appended.headers, batch, for_each);
     for (std::size_t i = 0; i < appended.headers.size(); ++i) {
@@ -347,9 +381,10 @@ Result<EpochsVerified, EpochFileProblem> verify_epochs(
         return fail(refused(header.number.epoch, configurations[i].error(), file.offset()));
       }
       const auto& configuration = *configurations[i];
-      if (before && configuration && !keeps_positions(*before, *configuration)) {
-        return fail(refused(header.number.epoch, DescriptionError::kImpossible, file.offset()));
-      }
+      const auto problem = before && configuration
+                               ? problem_of_succession(*before, *configuration, scheme)
+                               : std::nullopt;
+      if (problem) return fail(refused(header.number.epoch, *problem, file.offset()));
       before = configuration;
       const bool is_tip = i + 1 == appended.headers.size();
       out.last = {.header = std::move(header),

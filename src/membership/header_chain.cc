@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "membership/planted_bugs.h"
+#include "membership/recovery.h"
 
 namespace rosebud::membership {
 namespace {
@@ -11,7 +12,12 @@ std::optional<DescriptionError> problem_of_link(const ChainTip& before,
                                                 const DescriptionHeader& header) {
   using enum DescriptionError;
   if (header.cluster != before.cluster) return kOtherCluster;
-  if (header.number.generation != before.number.generation) return kOtherGeneration;
+  if (header.number.generation < before.number.generation) return kNotNewer;
+  if (header.number.generation > before.number.generation) {
+    if (before.authorities.empty()) return kOtherGeneration;
+    // It abandons what followed its parent.
+    if (header.number.epoch <= before.number.epoch) return kOtherHistory;
+  }
   if (header.number.epoch <= before.number.epoch) return kNotNewer;
   if (header.number.epoch != before.number.epoch.next()) return kGap;
   if (header.previous != before.header_hash) return kOtherHistory;
@@ -20,24 +26,37 @@ std::optional<DescriptionError> problem_of_link(const ChainTip& before,
 
 /// Bad signatures are not counted rather than refused: who hands a header on may have spoilt one,
 /// and enough others make it true. Those after a quorum are not looked at.
-bool has_quorum(const ChainTip& before, const SignedHeader& signed_header,
+bool are_enough(std::size_t needed, const std::vector<crypto::PublicKey>& keys,
+                std::string_view tag, const SignedHeader& signed_header,
                 const crypto::SignatureScheme& scheme) {
   std::size_t valid_count = 0;
-  const std::size_t needed = is_planted(Bug::kFewSignaturesMakeAnEpoch)
-                                 ? std::max<std::size_t>(before.service_faults, 1)
-                                 : before.quorum();
   // Ascending, as a decoder demands; a caller's own list must not count one seat twice either.
   std::size_t next_seat = 0;
   for (const SeatSignature& one : signed_header.signatures) {
-    if (one.seat < next_seat || one.seat >= before.epoch_keys.size()) continue;
+    if (one.seat < next_seat || one.seat >= keys.size()) continue;
     next_seat = std::size_t{one.seat} + 1;
-    if (!scheme.verify(before.epoch_keys[one.seat], DescriptionHeader::kTag, signed_header.header,
-                       one.signature)) {
-      continue;
-    }
+    if (keys[one.seat].is_zero()) continue;
+    if (!scheme.verify(keys[one.seat], tag, signed_header.header, one.signature)) continue;
     if (++valid_count == needed) return true;
   }
   return false;
+}
+
+bool has_quorum(const ChainTip& before, const SignedHeader& signed_header,
+                const crypto::SignatureScheme& scheme) {
+  const std::size_t needed = is_planted(Bug::kFewSignaturesMakeAnEpoch)
+                                 ? std::max<std::size_t>(before.service_faults, 1)
+                                 : before.quorum();
+  return are_enough(needed, before.epoch_keys, DescriptionHeader::kTag, signed_header, scheme);
+}
+
+/// More than two thirds of the organisations that have a say (design 8.6).
+bool have_organisations_signed(const ChainTip& before, const SignedHeader& signed_header,
+                               const crypto::SignatureScheme& scheme) {
+  const auto say = static_cast<std::size_t>(std::ranges::count_if(
+      before.authorities, [](const crypto::PublicKey& one) { return !one.is_zero(); }));
+  return are_enough(more_than_two_thirds(say), before.authorities, kRecoveryHeaderTag,
+                    signed_header, scheme);
 }
 
 /// No key of a seat stands twice: one in two seats would count twice, and an epoch key that signs
@@ -73,9 +92,13 @@ ChainTip ChainTip::of(const Configuration& configuration) {
                .end = configuration.end(),
                .header_hash = configuration.header_hash(),
                .service_faults = configuration.settings().service_faults,
-               .epoch_keys = {}};
+               .epoch_keys = {},
+               .authorities = {}};
   for (const ServiceMember& member : configuration.service()) {
     out.epoch_keys.push_back(member.epoch_key);
+  }
+  for (const Organisation& one : configuration.organisations()) {
+    out.authorities.push_back(one.is_revoked ? crypto::PublicKey{} : one.authority);
   }
   return out;
 }
@@ -87,10 +110,24 @@ ChainTip ChainTip::of(const DescriptionHeader& header, ByteView encoded) {
                .end = header.end,
                .header_hash = DescriptionHeader::hash_of(encoded),
                .service_faults = header.service_faults,
-               .epoch_keys = {}};
+               .epoch_keys = {},
+               .authorities = {}};
   out.epoch_keys.reserve(header.seats.size());
   for (const Seat& seat : header.seats) out.epoch_keys.push_back(seat.epoch_key);
   return out;
+}
+
+std::optional<DescriptionError> HeaderChain::problem_of_next(
+    const DescriptionHeader& header) const {
+  if (const auto problem = problem_of_link(tip_, header)) return problem;
+  if (!is_possible(tip_, header)) return DescriptionError::kImpossible;
+  return std::nullopt;
+}
+
+bool HeaderChain::see_body(const Configuration& configuration) {
+  if (configuration.header_hash() != tip_.header_hash) return false;
+  tip_ = ChainTip::of(configuration);
+  return true;
 }
 
 HeaderChain::Appended HeaderChain::append(std::span<const SignedHeader> headers,
@@ -100,6 +137,7 @@ HeaderChain::Appended HeaderChain::append(std::span<const SignedHeader> headers,
   // First the links, up to the first that breaks: what comes after it hangs on nothing. A header
   // that contradicts itself is still held against its signatures, which say whose fault that is.
   std::vector<ChainTip> tips{tip_};  // tips[i]: what headers[i] is checked against
+  std::vector<std::uint8_t> is_recovery_of;
   std::size_t linked_count = 0;
   while (linked_count < headers.size() && !out.problem) {
     auto header = DescriptionHeader::decode(headers[linked_count].header);
@@ -107,6 +145,8 @@ HeaderChain::Appended HeaderChain::append(std::span<const SignedHeader> headers,
                          : std::optional(DescriptionError::kMalformed);
     if (out.problem) break;
     ++linked_count;
+    const bool is_recovery = header->number.generation != tips.back().number.generation;
+    is_recovery_of.push_back(is_recovery ? 1 : 0);
     if (!is_possible(tips.back(), *header)) {
       out.problem = DescriptionError::kImpossible;
       break;
@@ -117,8 +157,12 @@ HeaderChain::Appended HeaderChain::append(std::span<const SignedHeader> headers,
 
   // One byte each: threads write beside each other.
   std::vector<std::uint8_t> is_signed(linked_count);
-  for_each(linked_count,
-           [&](std::size_t i) { is_signed[i] = has_quorum(tips[i], headers[i], scheme) ? 1 : 0; });
+  for_each(linked_count, [&](std::size_t i) {
+    const bool is_recovery = is_recovery_of[i] != 0;
+    const bool is_good = is_recovery ? have_organisations_signed(tips[i], headers[i], scheme)
+                                     : has_quorum(tips[i], headers[i], scheme);
+    is_signed[i] = is_good ? 1 : 0;
+  });
 
   const auto unsigned_at = std::ranges::find(is_signed, 0);
   if (unsigned_at != is_signed.end()) {

@@ -7,11 +7,11 @@
 // signatures of many headers can be verified at once.
 //
 // Invariants of every header that append() returns:
-// 1. Cluster and generation are those of the chain, the epoch is the next, `previous` is the hash
-// of
-//    the header before (of epoch 2: the cluster id).
+// 1. The cluster is that of the chain, the epoch is the next, `previous` is the hash of the header
+//    before (of epoch 2: the cluster id). The generation is that of the chain, or a higher one.
 // 2. 2F+1 different seats of the service of the epoch before signed it, F being that of the epoch
-//    before: of its header, or of the settings in the genesis.
+//    before: of its header, or of the settings in the genesis. One of a higher generation is signed
+//    by more than two thirds of the organisations of the epoch before instead (design 8.6).
 // 3. It does not start before its predecessor; its end, if it has one, is after its start.
 // 4. F is at most kFaultsMax; the service has 2F+1 to 3F+1 seats on different nodes, with epoch
 // keys
@@ -22,7 +22,10 @@
 // same code as here and the body; who has only headers relies on the correct ones among the 2F+1
 // signers, F+1 at least.
 //
-// Not here: recovery into a higher generation (design 8.6), and whether there is a newer epoch:
+// Organisations stand in bodies: a header of a higher generation can be appended only directly
+// after a configuration that is known (the one the chain begins with, or see_body()).
+//
+// Not here: what else a recovery has to show (recovery.h), and whether there is a newer epoch:
 // whoever hands over a chain can leave out its end (leases answer that, design 9.4).
 #pragma once
 
@@ -48,6 +51,8 @@ struct ChainTip {
   crypto::Digest header_hash;                 // what the next header names as `previous`
   std::uint32_t service_faults = 0;           // F
   std::vector<crypto::PublicKey> epoch_keys;  // by seat; empty: nothing can follow
+  /// By index; zero: it has no say. Empty: not known, since there is no body.
+  std::vector<crypto::PublicKey> authorities;
 
   static ChainTip of(const Configuration& configuration);
   /// Requires: `encoded` is the encoding of `header`.
@@ -72,6 +77,12 @@ class HeaderChain {
   /// given; callers hand over a long chain in pieces.
   Appended append(std::span<const SignedHeader> headers, const crypto::SignatureScheme& scheme,
                   const ForEach& for_each = for_each_in_order);
+
+  /// What is wrong with a next header beside its signatures, if anything.
+  std::optional<DescriptionError> problem_of_next(const DescriptionHeader& header) const;
+
+  /// The body of the tip: from now on a recovery may follow. False: it is another configuration's.
+  [[nodiscard]] bool see_body(const Configuration& configuration);
 
   const ChainTip& tip() const { return tip_; }
 

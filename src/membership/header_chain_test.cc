@@ -128,7 +128,7 @@ TEST_F(HeaderChainTest, EveryFieldChangedWithoutKeys_IsRefused) {
   expect_refused("cluster", 3, changed(3, [](H& h) { h.cluster.bytes[0] ^= 1; }), kOtherCluster);
   expect_refused("generation", 3,
                  changed(3, [](H& h) { h.number.generation = wire::Generation(1); }),
-                 kOtherGeneration);
+                 kOtherGeneration);  // recovery_test.cc has the rest
   expect_refused("epoch before", 3,
                  changed(3, [](H& h) { h.number.epoch = wire::Epoch(h.number.epoch.value - 1); }),
                  kNotNewer);
@@ -431,7 +431,7 @@ TEST(SignedHeaderLayout, LargestFitsItsBound) {
   DescriptionHeader header;
   header.seats.resize(kSeatsMax);
   SignedHeader signed_header{.header = header.encode(), .signatures = {}};
-  for (std::size_t i = 0; i < kSeatsMax; ++i) {
+  for (std::size_t i = 0; i < kSignaturesMax; ++i) {
     signed_header.signatures.push_back({.seat = static_cast<std::uint16_t>(i), .signature = {}});
   }
   EXPECT_EQ(signed_header.encode().size(), kSignedHeaderSizeMax);

@@ -27,6 +27,7 @@
 #include <vector>
 
 #include "membership/configuration.h"
+#include "objects/history.h"
 #include "objects/write_quorum.h"
 #include "wire/ids.h"
 
@@ -36,6 +37,9 @@ namespace rosebud::objects {
 struct EpochGroup {
   wire::Epoch epoch;
   std::vector<wire::NodeKey> members;
+  /// The organisations accepted that what this group acknowledged may be lost (design 8.6): these
+  /// members are what is left of it. All of them tell, and nobody is asked about epochs before.
+  bool is_lost = false;
 };
 
 /// What a member says of an interval beside what it holds there.
@@ -52,6 +56,11 @@ struct Claim {
 /// out, so that what it does not hold is not taken for what the member did not hold (ADR 6).
 EpochGroup members_in(const membership::Configuration& earlier,
                       const membership::Configuration& newest, const crypto::Digest& key);
+
+/// The same for all epochs that count, newest first: that of `newest` itself, then those in
+/// `history`, back to a group whose loss was accepted, if there is one.
+std::vector<EpochGroup> groups_back(const membership::Configuration& newest, const History& history,
+                                    const crypto::Digest& key);
 
 class Completion {
  public:
@@ -115,22 +124,24 @@ class Completion {
     }
     for (std::size_t back = 1; back < groups_.size(); ++back) {
       add(groups_[back]);
-      if (tellers(groups_[back]) < quorum_of(faults_)) break;
+      if (groups_[back].is_lost || tellers(groups_[back]) < quorum_of(faults_)) break;
     }
     return out;
   }
 
  private:
   std::size_t enough() const { return faults_ + (is_planted(Bug::kCompleteFromFew) ? 0 : 1); }
-  std::size_t quorum() const {
+  std::size_t quorum(const EpochGroup& group) const {
+    if (group.is_lost) return group.members.size();
     return quorum_of(faults_) - (is_planted(Bug::kCompleteFrom2f) ? 1 : 0);
   }
 
   /// The newest group before the own one that suffices as the oldest.
   std::optional<std::size_t> oldest() const {
     for (std::size_t back = 1; back < groups_.size(); ++back) {
-      if (tellers(groups_[back]) < quorum()) return std::nullopt;
-      if (complete_members(groups_[back]) >= enough()) return back;
+      const EpochGroup& group = groups_[back];
+      if (tellers(group) < quorum(group)) return std::nullopt;
+      if (group.is_lost || complete_members(group) >= enough()) return back;
     }
     return std::nullopt;
   }
@@ -156,14 +167,14 @@ class Completion {
   bool has_asked_group_told() const {
     const EpochGroup& group = groups_[*asked_];
     if (is_planted(Bug::kOwnGroupNotAsked)) return true;
-    if (is_planted(Bug::kAskedInAnyOrder)) return tellers(group) >= quorum();
+    if (is_planted(Bug::kAskedInAnyOrder)) return tellers(group) >= quorum(group);
     return std::cmp_greater_equal(
         std::ranges::count_if(group.members,
                               [&](const wire::NodeKey& member) {
                                 return member == self_ ? counts(told_, member, group)
                                                        : counts(told_in_round_, member, group);
                               }),
-        quorum());
+        quorum(group));
   }
 
   using Claims = std::map<wire::NodeKey, Claim>;

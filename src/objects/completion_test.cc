@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "membership/recovery.h"
 #include "objects/interval_epochs.h"
 #include "objects/test_group.h"
 
@@ -279,6 +280,73 @@ TEST(IntervalEpochs, EqualNeighboursAreOnePiece) {
   const Bytes once = epochs.encode();
   epochs.raise({key(12), key(14)}, Epoch(3));
   EXPECT_EQ(epochs.encode(), once);
+}
+
+// Two of four are gone for good, and their loss was accepted (design 8.6, ADR 13).
+TEST(Completion, OfALostGroupAllWhoAreLeftTell_AndNobodyBefore) {
+  EpochGroup lost = group(5, {1, 2});
+  lost.is_lost = true;
+  Completion gainer(1, node(9), Claim{}, {group(6, {1, 2, 8, 9}), lost});
+  EXPECT_TRUE(asks(gainer, 1));
+  tell(gainer, {1}, Epoch(0));
+  tell(gainer, {8}, Epoch(0));
+  EXPECT_EQ(gainer.round(), 0U) << "one of them may hold what the other does not";
+  tell(gainer, {2}, Epoch(0));
+  EXPECT_EQ(gainer.round(), 1U);
+  EXPECT_FALSE(gainer.is_complete());
+  tell(gainer, {1, 8}, Epoch(0));
+  EXPECT_TRUE(gainer.is_complete());
+}
+
+TEST(Completion, WhereNobodyIsLeft_TheOwnGroupAloneTells) {
+  EpochGroup lost = group(5, {});
+  lost.is_lost = true;
+  Completion gainer(1, node(9), Claim{}, {group(6, {6, 7, 8, 9}), lost});
+  EXPECT_FALSE(gainer.is_complete());
+  tell(gainer, {6}, Epoch(0));
+  EXPECT_FALSE(gainer.is_complete());
+  tell(gainer, {7}, Epoch(0));
+  EXPECT_TRUE(gainer.is_complete());
+}
+
+TEST(GroupsBack, EndAtAGroupWhoseLossWasAccepted_WithThoseWhoAreLeft) {
+  const TestGroup test;
+  const auto parent = test.configuration(2);
+  const auto key = crypto::Digest{};
+  auto recovery = std::make_shared<membership::Recovery>();
+  const auto without_loss = test.configuration(3, {}, 1, recovery);
+  EXPECT_EQ(groups_back(*without_loss, {parent, test.configuration(1)}, key).size(), 3U);
+
+  auto lossy = std::make_shared<membership::Recovery>();
+  lossy->losses.push_back(membership::group_id(*parent, parent->group(key)));
+  const auto recovered = test.configuration(3, 1, 1, lossy);  // node 1 came back as another one
+  const auto groups = groups_back(*recovered, {parent, test.configuration(1)}, key);
+  ASSERT_EQ(groups.size(), 2U);
+  EXPECT_FALSE(groups[0].is_lost);
+  EXPECT_TRUE(groups[1].is_lost);
+  EXPECT_EQ(groups[1].members.size(), 3U);
+  // Later epochs know it too.
+  const auto later = groups_back(*test.configuration(4, 1, 1), {recovered, parent}, key);
+  ASSERT_EQ(later.size(), 3U);
+  EXPECT_FALSE(later[1].is_lost);
+  EXPECT_TRUE(later[2].is_lost);
+}
+
+TEST(IntervalEpochs, CappedAtAnEpoch_LowerOnesStay) {
+  IntervalEpochs epochs;
+  const auto middle = crypto::sha256(as_bytes("middle"));
+  const wire::KeyRange low{.first = crypto::Digest{}, .last = middle};
+  epochs.raise(wire::whole_key_range(), Epoch(3));
+  epochs.raise(low, Epoch(9));
+  epochs.cap(Epoch(5));
+  EXPECT_EQ(epochs.highest(low), Epoch(5));
+  EXPECT_EQ(epochs.lowest(wire::whole_key_range()), Epoch(3));
+  epochs.cap(Epoch(3));
+  EXPECT_EQ(epochs, [] {
+    IntervalEpochs all;
+    all.raise(wire::whole_key_range(), Epoch(3));
+    return all;
+  }());
 }
 
 }  // namespace

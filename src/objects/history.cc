@@ -6,7 +6,8 @@ namespace rosebud::objects {
 
 bool have_same_groups(const membership::Configuration& one,
                       const membership::Configuration& other) {
-  return one.settings().faults == other.settings().faults &&
+  return one.number().generation == other.number().generation &&
+         one.settings().faults == other.settings().faults &&
          one.settings().cap == other.settings().cap &&
          std::ranges::equal(
              one.nodes(), other.nodes(), [](const membership::Node& a, const membership::Node& b) {

@@ -17,7 +17,8 @@ namespace rosebud::objects {
 using History = std::vector<std::shared_ptr<const membership::Configuration>>;
 
 /// Whether both have the same nodes at the same places, with the same directories, and share keys
-/// out by the same rule. Constant time for each node.
+/// out by the same rule, in one generation: the first epoch of one says which groups were lost.
+/// Constant time for each node.
 bool have_same_groups(const membership::Configuration& one, const membership::Configuration& other);
 
 /// Puts the configuration that was in force until now in front, in at most `size_max` in all.

@@ -29,6 +29,16 @@ TEST(History, OfARunTheFirstAndTheLastAreKept) {
   EXPECT_EQ(epochs_of(history), (std::vector<std::uint64_t>{151, 150, 101, 100, 1}));
 }
 
+// The first epoch of a generation says which groups were lost with the one before (design 8.6).
+TEST(History, AGenerationBeginsARun) {
+  const TestGroup test;
+  History history;
+  for (std::uint64_t epoch = 1; epoch <= 10; ++epoch) {
+    remember(history, test.configuration(epoch, {}, epoch < 4 ? 0 : 1), 8);
+  }
+  EXPECT_EQ(epochs_of(history), (std::vector<std::uint64_t>{10, 4, 3, 1}));
+}
+
 TEST(History, TheOldestAreForgotten) {
   const TestGroup test;
   History history;

@@ -20,7 +20,15 @@ void IntervalEpochs::raise(const wire::KeyRange& range, wire::Epoch epoch) {
   for (auto at = begins_.find(range.first); at != begins_.end() && at->first <= range.last; ++at) {
     at->second = std::max(at->second, epoch);
   }
-  // Neighbours that say the same are one piece.
+  join();
+}
+
+void IntervalEpochs::cap(wire::Epoch epoch) {
+  for (auto& [first, known] : begins_) known = std::min(known, epoch);
+  join();
+}
+
+void IntervalEpochs::join() {
   for (auto at = std::next(begins_.begin()); at != begins_.end();) {
     at = at->second == std::prev(at)->second ? begins_.erase(at) : std::next(at);
   }

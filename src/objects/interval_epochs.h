@@ -17,6 +17,8 @@ class IntervalEpochs {
 
   /// From now on at least `epoch` in the whole interval. Never lowers.
   void raise(const wire::KeyRange& range, wire::Epoch epoch);
+  /// From now on at most `epoch` everywhere: what is said of later ones was abandoned (design 8.6).
+  void cap(wire::Epoch epoch);
   /// The lowest epoch in the interval; 0: nothing is known of some key in it.
   wire::Epoch lowest(const wire::KeyRange& range) const;
   wire::Epoch highest(const wire::KeyRange& range) const;
@@ -28,6 +30,8 @@ class IntervalEpochs {
  private:
   /// Makes a piece begin at `key`.
   void cut(const crypto::Digest& key);
+  /// Neighbours that say the same are one piece.
+  void join();
 
   std::map<crypto::Digest, wire::Epoch> begins_;  // first key of each piece; key 0 is always there
 };

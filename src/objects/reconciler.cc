@@ -52,14 +52,28 @@ void Reconciler::start(Instant now, const Verifier& verifier, const History& his
   take_arcs(now, verifier, history, true, out);
 }
 
+void abandon_after(Tenure& tenure, wire::Epoch last, wire::Epoch next) {
+  tenure.complete.cap(last);
+  tenure.served.cap(last);
+  tenure.gone.cap(next);
+}
+
 void Reconciler::begin_epoch(Instant now, const Verifier& next, const History& history,
                              ReconcilerEffects& out) {
+  const wire::ConfigurationNumber number = next.configuration().number();
+  if (verifier_->configuration().number().generation != number.generation) {
+    const Tenure before = tenure_;
+    abandon_after(tenure_, wire::Epoch(number.epoch.value - 1), number.epoch);
+    tenure_revision_ += tenure_ == before ? 0 : 1;
+  }
   take_arcs(now, next, history, false, out);
 }
 
 void Reconciler::take_arcs(Instant now, const Verifier& next, const History& history, bool is_start,
                            ReconcilerEffects& out) {
   next_deadline_.reset();
+  const wire::Epoch epoch = next.configuration().number().epoch;
+  const bool is_abandoning = !is_start && verifier_->configuration().number().epoch >= epoch;
   const std::vector<Arc> before = std::move(arcs_);
   arcs_.clear();
   verifier_ = next;
@@ -74,7 +88,6 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
   arcs_served_ = 0;
   ++era_;
   const membership::Configuration& configuration = next.configuration();
-  const wire::Epoch epoch = configuration.number().epoch;
   // Pieces on which every known epoch has one group. Who is in it counts, not in which order: in
   // small clusters most neighbours differ in nothing else.
   std::set<crypto::Digest> cuts;
@@ -88,10 +101,15 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
     }
   }
   const auto add = [&](const wire::KeyRange& range) {
-    Arc arc{.range = range, .groups = groups_of(range.first, history)};
+    Arc arc{.range = range, .groups = groups_back(configuration, history, range.first)};
     if (is_start) {
       arc.is_kept = tenure_.served.lowest(range) >= epoch;
       arc.is_served = is_planted(Bug::kServedBeforeReconciled);
+    } else if (is_abandoning) {
+      // What it had after the parent says nothing of what it had there.
+      arc.is_kept =
+          contains(arc.groups[1].members, self_) && tenure_.served.lowest(range).next() >= epoch;
+      arc.is_served = arc.is_kept;
     } else {
       // Who was still reconciling after a start enters the next epoch as a gainer.
       arc.is_kept =
@@ -128,14 +146,6 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
                          [&](const Exchange& one) { return !arcs_[one.arc].is_served; });
   next_round_ = now + settings_.interval;
   on_time(now, out);
-}
-
-std::vector<EpochGroup> Reconciler::groups_of(const crypto::Digest& key,
-                                              const History& history) const {
-  const membership::Configuration& newest = verifier_->configuration();
-  std::vector<EpochGroup> out{members_in(newest, newest, key)};
-  for (const auto& earlier : history) out.push_back(members_in(*earlier, newest, key));
-  return out;
 }
 
 Completion Reconciler::new_completion(const Arc& arc, bool has_own) const {

@@ -108,6 +108,11 @@ struct Tenure {
   friend bool operator==(const Tenure&, const Tenure&) = default;
 };
 
+/// Forgets what was claimed of epochs after `last` that were abandoned by a recovery; `next` is in
+/// force now, or was after it (design 8.6). Epochs count on through generations, and a claim names
+/// no generation: what holds for epoch 9 of one says nothing of epoch 9 of the next.
+void abandon_after(Tenure& tenure, wire::Epoch last, wire::Epoch next);
+
 class Reconciler {
  public:
   /// `leaves`: of the store that it reconciles; outlives it.
@@ -240,7 +245,6 @@ class Reconciler {
 
   void take_arcs(Instant now, const Verifier& next, const History& history, bool is_start,
                  ReconcilerEffects& out);
-  std::vector<EpochGroup> groups_of(const crypto::Digest& key, const History& history) const;
   /// `has_own`: what this replica is complete for counts.
   Completion new_completion(const Arc& arc, bool has_own) const;
   void add_sources(std::size_t arc);

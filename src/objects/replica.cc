@@ -31,10 +31,10 @@ Bytes encode_tenure(const wire::ConfigurationNumber& entered, const Tenure& tenu
       .take();
 }
 
-std::optional<Tenure> decode_tenure(ByteView bytes) {
+std::optional<Tenure> decode_tenure(ByteView bytes, wire::ConfigurationNumber& entered) {
   wire::Reader in(bytes);
-  in.u32();
-  in.u64();
+  entered.generation = wire::Generation(in.u32());
+  entered.epoch = wire::Epoch(in.u64());
   constexpr std::size_t kSizeMax = 64U << 20;
   auto complete = IntervalEpochs::decode(in.bytes32(kSizeMax));
   auto served = IntervalEpochs::decode(in.bytes32(kSizeMax));
@@ -98,9 +98,8 @@ Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::Sign
                   ForgettingSettings{.delay = limits.forget_delay}, scheme) {
   for (const auto& earlier : history) {
     const auto next = (recent_.empty() ? verifier_.configuration() : *recent_.back()).number();
-    wire::ConfigurationNumber following = earlier->number();
-    following.epoch = following.epoch.next();
-    if (recent_.size() >= kRecentMax || following != next) break;
+    // Epochs count on through generations.
+    if (recent_.size() >= kRecentMax || earlier->number().epoch.next() != next.epoch) break;
     recent_.push_back(earlier);
   }
   for (auto earlier = history.rbegin(); earlier != history.rend(); ++earlier) {
@@ -109,13 +108,35 @@ Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::Sign
   for (const auto& [name, value] : recovered.notes) {
     const std::string_view text = as_text(name);
     // A note that cannot be read is none: everything is completed anew.
-    if (text == kTenureNote) recovered_tenure_ = decode_tenure(value).value_or(Tenure{});
+    if (text == kTenureNote) {
+      wire::ConfigurationNumber entered;
+      recovered_tenure_ = decode_tenure(value, entered).value_or(Tenure{});
+      abandon_of_before(entered, *recovered_tenure_);
+    }
     if (!text.starts_with(kQuotaNote)) continue;
     const auto holder = crypto::PublicKey::from(ByteView(name).subspan(kQuotaNote.size()));
     wire::Reader in(value);
     const std::uint64_t bytes = in.u64();
     if (holder && in.done()) charged_bytes_[*holder] = bytes;
   }
+}
+
+/// The process ended in an epoch that was abandoned meanwhile, or before the first note of the
+/// generation.
+void Replica::abandon_of_before(const wire::ConfigurationNumber& entered, Tenure& tenure) const {
+  const wire::ConfigurationNumber now = verifier_.configuration().number();
+  if (entered.generation == now.generation) return;
+  const auto last = std::ranges::find_if(
+      history_, [&](const auto& one) { return one->number().generation <= entered.generation; });
+  abandon_after(tenure, last == history_.end() ? wire::Epoch(0) : (*last)->number().epoch,
+                now.epoch);
+}
+
+void Replica::go_back_to(std::shared_ptr<const membership::Configuration> parent) noexcept {
+  const auto is_abandoned = [&](const auto& one) { return one->number() >= parent->number(); };
+  std::erase_if(recent_, is_abandoned);
+  std::erase_if(history_, is_abandoned);
+  parent_ = std::move(parent);
 }
 
 void Replica::start(Instant now, Effects& out) noexcept {
@@ -470,9 +491,10 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
 void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcept {
   last_instant_ = now;
   if (next.configuration().number() <= verifier_.configuration().number()) return;
-  recent_.insert(recent_.begin(), verifier_.shared());
+  auto before = parent_ ? std::exchange(parent_, nullptr) : verifier_.shared();
+  recent_.insert(recent_.begin(), before);
   if (recent_.size() > kRecentMax) recent_.pop_back();
-  remember(history_, verifier_.shared(),
+  remember(history_, std::move(before),
            reconciler_.is_everything_complete() ? kHistoryMax : kIncompleteHistoryMax);
   verifier_ = std::move(next);
   // They would be of no use, and take the places of this epoch's until they are done.

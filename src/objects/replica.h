@@ -116,6 +116,11 @@ class Replica {
   /// The next configuration in order, verified by membership/.
   void on_configuration(Instant now, Verifier next, Effects& out) noexcept;
 
+  /// What was entered after `parent` is abandoned: the next configuration is of a higher generation
+  /// and follows that one (design 8.6). Until it comes, which is at once, nothing else may be
+  /// called.
+  void go_back_to(std::shared_ptr<const membership::Configuration> parent) noexcept;
+
   void on_time(Instant now, Effects& out) noexcept;
   Instant next_deadline() const;
 
@@ -226,6 +231,7 @@ class Replica {
               Effects& out);
   void persist(AfterPersist after, wire::StorageWrite write, Effects& out);
   std::vector<Buffer> descriptions_after(const wire::ConfigurationNumber& known) const;
+  void abandon_of_before(const wire::ConfigurationNumber& entered, Tenure& tenure) const;
   void enter(Effects& out);
   void write_tenure(Effects& out);
   Token next_token() { return Token(++tokens_); }
@@ -298,12 +304,13 @@ class Replica {
   Verifier verifier_;
   const crypto::SignatureScheme* scheme_;
   ReplicaLimits limits_;
-  History history_;                         // for completing
-  History recent_;                          // newest first, without gaps: for peers that are behind
-  std::optional<Tenure> recovered_tenure_;  // taken by start()
-  bool is_entering_ = false;                // that this epoch was entered is not durable yet
-  std::optional<Token> tenure_persist_;     // under way
-  std::uint64_t written_revision_ = 0;      // of the tenure that it writes
+  History history_;  // for completing
+  History recent_;   // newest first, without gaps: for peers that are behind
+  std::shared_ptr<const membership::Configuration> parent_;  // of the next one, if not this one
+  std::optional<Tenure> recovered_tenure_;                   // taken by start()
+  bool is_entering_ = false;             // that this epoch was entered is not durable yet
+  std::optional<Token> tenure_persist_;  // under way
+  std::uint64_t written_revision_ = 0;   // of the tenure that it writes
   std::uint64_t durable_revision_ = 0;
   LeafDigests leaves_;
   Reconciler reconciler_;

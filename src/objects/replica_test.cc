@@ -365,6 +365,62 @@ TEST_F(ReplicaOf4, NotReconciledWhenTheEpochChanges_EntersAsGainer) {
   EXPECT_TRUE(answered<wire::Absent>());
 }
 
+// Generation 1 follows epoch 1; what this replica did in epochs 2 and 3 of generation 0 is
+// abandoned (design 8.6). Claims name epochs alone: its "complete for 3" would be one for the new
+// epoch 3.
+class AbandoningOf4 : public ReplicaOf4 {
+ protected:
+  AbandoningOf4() {
+    serve();
+    enter(2);
+    answer_requests({1, 2, 3}, {.has_entered = true, .complete_for = wire::Epoch(2)});
+    enter(3);
+    answer_requests({1, 2, 3}, {.has_entered = true, .complete_for = wire::Epoch(3)});
+  }
+  Verifier recovered(std::uint64_t epoch) const {
+    return {configuration(epoch, {}, 1, std::make_shared<membership::Recovery>()),
+            crypto::model_scheme()};
+  }
+  void recover() {
+    core->go_back_to(configuration(1));
+    Effects effects;
+    core->on_configuration(now, recovered(2), effects);
+    take(std::move(effects));
+  }
+  const wire::KeyRange whole = wire::whole_key_range();
+};
+
+TEST_F(AbandoningOf4, ClaimsOfAbandonedEpochs_AreForgotten) {
+  ASSERT_EQ(core->complete_for(whole), wire::Epoch(3));
+  recover();
+  EXPECT_EQ(core->complete_for(whole), wire::Epoch(1));
+  EXPECT_TRUE(core->is_serving_everything()) << "it served in the parent, and is a keeper";
+  answer_requests({1, 2, 3}, {.has_entered = true, .complete_for = wire::Epoch(1)});
+  EXPECT_EQ(core->complete_for(whole), wire::Epoch(2));
+}
+
+TEST_F(AbandoningOf4, WhoIsBehindGetsWhatFollowsTheParent) {
+  recover();
+  ask(wire::GetRecord{record_id()}, 1);
+  ASSERT_EQ(refusal(), RefusalReason::kWrongEpoch);
+  const auto& descriptions = answered<wire::Refused>()->descriptions;
+  ASSERT_EQ(descriptions.size(), 1U);
+  EXPECT_EQ(as_text(descriptions[0].view()), "description 2");
+}
+
+TEST_F(AbandoningOf4, TheProcessEndedBeforeItNotedTheGeneration) {
+  restart({.notes = {notes.begin(), notes.end()}}, recovered(2), {configuration(1)});
+  EXPECT_EQ(core->complete_for(whole), wire::Epoch(1));
+  EXPECT_FALSE(core->is_serving_everything());
+}
+
+TEST_F(AbandoningOf4, ARestartInTheGenerationCancelsNothing) {
+  recover();
+  answer_requests({1, 2, 3}, {.has_entered = true, .complete_for = wire::Epoch(1)});
+  restart({.notes = {notes.begin(), notes.end()}}, recovered(2), {configuration(1)});
+  EXPECT_EQ(core->complete_for(whole), wire::Epoch(2));
+}
+
 // An empty directory in a later epoch: nothing is known of the past.
 class GainerOf4 : public ReplicaOf4 {
  protected:

@@ -2,6 +2,7 @@
 // sides start from.
 #pragma once
 
+#include "membership/description.h"
 #include "objects/client.h"
 #include "objects/replica.h"
 
@@ -38,9 +39,11 @@ class TestGroup {
   /// The same members in every epoch; each epoch starts 1000 s after the one before. Node `lost`
   /// has come back with an empty directory.
   std::shared_ptr<const membership::Configuration> configuration(
-      std::uint64_t epoch, std::optional<std::size_t> lost = {}) const {
+      std::uint64_t epoch, std::optional<std::size_t> lost = {}, std::uint32_t generation = 0,
+      std::shared_ptr<const membership::Recovery> recovery = nullptr) const {
     membership::ConfigurationParts parts;
-    parts.number = {wire::Generation(0), wire::Epoch(epoch)};
+    parts.number = {wire::Generation(generation), wire::Epoch(epoch)};
+    parts.recovery = std::move(recovery);
     parts.start = Timestamp(1000 * epoch);
     parts.signed_description = Buffer::copy_of(as_bytes("description " + std::to_string(epoch)));
     for (std::uint32_t i = 0; i < kReplicas; ++i) {

@@ -180,6 +180,9 @@ Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
   EpochFiles epoch_files(options.data / "epochs");
   auto chain = epoch_files.load(*first, crypto::ed25519());
   if (!chain) return fail(chain.error());
+  auto promise = RecoveryPromise::load(options.data / "recovery.promise");
+  if (!promise) return fail(promise.error());
+  promise->cut(*chain);
   auto admission = read_admission(options);
   if (!admission) return fail(admission.error());
   auto self = own_entry(options, *chain, key->public_key(), *admission);
@@ -201,10 +204,10 @@ Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
                   .cause = "files of the database are damaged",
                   .next = "have the node's organisation admit it again with a new directory"});
   }
-  auto impl =
-      std::make_unique<Impl>(std::move(options), *key, std::move(*admission), std::move(*self),
-                             std::move(*chain), std::move(epoch_files), std::move(*directory),
-                             std::move(*store), objects::RecoveredNotes{std::move(*notes)});
+  auto impl = std::make_unique<Impl>(std::move(options), *key, std::move(*admission),
+                                     std::move(*self), std::move(*chain), std::move(epoch_files),
+                                     std::move(*promise), std::move(*directory), std::move(*store),
+                                     objects::RecoveredNotes{std::move(*notes)});
   if (auto listening = impl->listen(); !listening) return fail(listening.error());
   return std::unique_ptr<Node>(new Node(std::move(impl)));
 }
@@ -220,12 +223,13 @@ void Node::stop() { impl_->stop(); }
 Node::Impl::Impl(NodeOptions options, crypto::SecretKey key,
                  std::optional<wire::SignedBytes> admission, membership::Node own,
                  std::vector<std::shared_ptr<const membership::Configuration>> chain,
-                 EpochFiles epoch_files, disk::DataDirectory directory,
+                 EpochFiles epoch_files, RecoveryPromise promise, disk::DataDirectory directory,
                  std::unique_ptr<disk::Store> store, objects::RecoveredNotes notes)
     : options_(std::move(options)),
       key_(std::move(key)),
       admission_(std::move(admission)),
       epoch_files_(std::move(epoch_files)),
+      promise_(std::move(promise)),
       genesis_(chain.front()->signed_description()),
       own_(std::move(own)),
       random_(crypto::random_from_system()),
@@ -336,7 +340,7 @@ void Node::Impl::run() {
   if (const auto cut = take_cut(); !cut)
     log_error("whom to send nothing to is not known", {{"reason", cut.error().text()}});
   feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
-  service_->begin(configuration_, previous_, is_named_in(*configuration_));
+  service_->begin(configuration_, previous_, is_named_in(*configuration_) && !is_bound());
   ask_somebody_later();
   ask_to_be_admitted_later(Duration::zero());
   const auto work = asio::make_work_guard(io_);

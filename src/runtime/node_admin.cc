@@ -156,11 +156,30 @@ net::HttpResponse Node::Impl::admin(const net::HttpRequest& request) {
   if (request.path == "/v1/status") return {.body = status_json()};
   if (request.path == "/v1/misbehave" && request.method == "POST") return misbehave(request.query);
   if (request.path == "/v1/cut" && request.method == "POST") return look_at_cut();
-  if (request.path == "/v1/learn" && request.method == "POST" && options_.is_development) {
+  if (request.path == "/v1/recovery" && request.method == "POST")
+    return state_for_recovery_as_asked(request.query);
+  // What stands there is verified: whoever makes the node look does no harm.
+  if (request.path == "/v1/learn" && request.method == "POST") {
     learn_from_files();
     return text(200, "epoch " + std::to_string(configuration_->number().epoch.value) + "\n");
   }
   return text(404, "nothing here; see /livez /readyz /health /metrics /v1/status\n");
+}
+
+/// `call`: a RecoveryCall as it is signed, in hexadecimal digits.
+net::HttpResponse Node::Impl::state_for_recovery_as_asked(const std::string& query) {
+  const auto bytes = from_hex(value_in(query, "call"));
+  wire::Reader in(bytes ? ByteView(*bytes) : ByteView());
+  const wire::SignedBytes call = wire::read_signed_bytes(in, wire::kStatementSizeMax);
+  if (!in.done()) return text(400, "this is no call for a statement\n");
+  const auto statement = state_for_recovery(call);
+  if (!statement) return text(403, statement.error() + "\n");
+  wire::Writer out;
+  wire::write(out, *statement);
+  return {.body = nlohmann::json{{"statement", to_hex(out.bytes())},
+                                 {"state", to_hex(state_handed_over().view())}}
+                      .dump() +
+                  "\n"};
 }
 
 net::HttpResponse Node::Impl::misbehave(const std::string& query) {
@@ -196,6 +215,8 @@ std::string Node::Impl::status_json() const {
       {"cluster", to_hex(configuration_->cluster().view())},
       {"generation", configuration_->number().generation.value},
       {"epoch", configuration_->number().epoch.value},
+      {"stated_for_generation", is_bound() ? promise_.generation().value : 0},
+      {"lost_groups", lost_groups_},
       {"epoch_start", configuration_->start().value},
       {"epoch_seconds", configuration_->settings().epoch_seconds},
       {"service", service_of(service_->status())},
@@ -248,6 +269,12 @@ std::string Node::Impl::metrics_text() const {
       .into(out);
   Family("rosebud_epoch", "Epoch that this node has entered.", kGauge)
       .add(count(configuration_->number().epoch.value))
+      .into(out);
+  Family("rosebud_generation", "How often the organisations have recovered the service.", kGauge)
+      .add(count(configuration_->number().generation.value))
+      .into(out);
+  Family("rosebud_lost_groups_total", "Groups whose losses were accepted in doing so.", kCounter)
+      .add(count(lost_groups_))
       .into(out);
   add_service_metrics(service_->status(), leased_until(service_->lease()), out);
   Family("rosebud_cut_peers",

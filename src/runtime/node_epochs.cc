@@ -22,10 +22,15 @@ constexpr std::size_t kRecent = 64;
 /// Of one answer.
 constexpr std::size_t kDescriptionBytesMax = 1U << 20;
 
+std::optional<membership::DescriptionHeader> header_of(const Buffer& description) {
+  const auto decoded = membership::SignedDescription::decode(description);
+  return decoded ? membership::DescriptionHeader::decode(decoded->header) : std::nullopt;
+}
+
 }  // namespace
 
 void Node::Impl::hear_of(const wire::NodeKey& from, const wire::ConfigurationNumber& number) {
-  if (number <= configuration_->number() || !known_nodes_.contains(from)) return;
+  if (number <= newest_known() || !known_nodes_.contains(from)) return;
   const Instant now = read_clock();
   Instant& again = ask_again_at_[from];
   if (now < again) return;
@@ -34,10 +39,9 @@ void Node::Impl::hear_of(const wire::NodeKey& from, const wire::ConfigurationNum
 }
 
 void Node::Impl::ask_for_descriptions(const wire::NodeKey& node) {
-  links_->send(node,
-               wire::Request{.context = {.configuration = configuration_->number(),
-                                         .nonce = wire::Nonce(random_.next())},
-                             .body = wire::GetDescriptions{.after = configuration_->number()}});
+  links_->send(node, wire::Request{.context = {.configuration = configuration_->number(),
+                                               .nonce = wire::Nonce(random_.next())},
+                                   .body = wire::GetDescriptions{.after = newest_known()}});
 }
 
 /// Answered from the files: the core remembers only so many.
@@ -47,11 +51,10 @@ void Node::Impl::answer_descriptions(objects::ConnectionId to, const wire::Messa
   std::size_t bytes = 0;
   // Who comes with nothing but the cluster id begins with what that is the hash of.
   if (after == wire::ConfigurationNumber{}) out.descriptions.push_back(genesis_);
-  for (wire::ConfigurationNumber next{after.generation,
-                                      std::max(after.epoch.next(), wire::Epoch(2))};
+  for (wire::ConfigurationNumber next = following(after);
        next <= configuration_->number() && out.descriptions.size() < wire::kDescriptionsMax &&
        bytes < kDescriptionBytesMax;
-       next.epoch = next.epoch.next()) {
+       next = at_epoch(next.epoch.next())) {
     auto description = epoch_files_.find(next);
     if (!description) break;
     bytes += description->size();
@@ -65,10 +68,10 @@ void Node::Impl::take_answer(const wire::NodeKey& from, wire::Answer answer) {
   link_problems_.erase(from);
   if (const auto* refused = std::get_if<wire::Refused>(&answer.body)) learn(refused->descriptions);
   if (const auto* found = std::get_if<wire::Descriptions>(&answer.body)) {
-    const wire::ConfigurationNumber before = configuration_->number();
+    const wire::ConfigurationNumber before = newest_known();
     learn(found->descriptions);
     if (!found->lease.empty()) service_->learn_lease(found->lease);
-    if (before < configuration_->number()) ask_again_at_.erase(from);  // there may be more
+    if (before < newest_known()) ask_again_at_.erase(from);  // there may be more
   }
   if (std::holds_alternative<wire::HandedIn>(answer.body)) take_admission_answer(from, answer);
   hear_of(from, answer.context.configuration);
@@ -80,13 +83,20 @@ void Node::Impl::take_answer(const wire::NodeKey& from, wire::Answer answer) {
 void Node::Impl::learn(const std::vector<Buffer>& descriptions) {
   const wire::ConfigurationNumber before = configuration_->number();
   for (const Buffer& description : descriptions) {
-    auto next = membership::apply(*configuration_, description.view(), scheme_);
+    const auto header = header_of(description);
+    if (header && header->number.generation > configuration_->number().generation) {
+      if (!learn_recovery(*header, description)) break;
+      continue;
+    }
+    auto next = membership::apply(held_ ? *held_ : *configuration_, description.view(), scheme_);
     if (!next) {
       if (next.error() == membership::DescriptionError::kNotNewer) continue;
       ++metrics_.rejected["description"];
       break;
     }
-    if (!enter(std::move(*next))) return;
+    const bool is_taken =
+        promise_.may_enter((*next)->number()) ? enter(std::move(*next)) : hold(std::move(*next));
+    if (!is_taken) return;
   }
   if (before < configuration_->number()) tell_others();
 }
@@ -95,16 +105,20 @@ void Node::Impl::learn(const std::vector<Buffer>& descriptions) {
 /// have their turn.
 void Node::Impl::learn_from_files() {
   std::vector<Buffer> found;
-  for (wire::ConfigurationNumber next = configuration_->number();
-       found.size() < wire::kDescriptionsMax;) {
+  for (wire::ConfigurationNumber next = newest_known(); found.size() < wire::kDescriptionsMax;) {
     next.epoch = next.epoch.next();
     auto description = epoch_files_.find(next);
     if (!description) break;
     found.push_back(std::move(*description));
   }
-  const wire::ConfigurationNumber before = configuration_->number();
+  for (const wire::ConfigurationNumber& one : epoch_files_.numbers()) {
+    if (one.generation <= configuration_->number().generation) continue;
+    if (auto description = epoch_files_.find(one)) found.push_back(std::move(*description));
+    break;
+  }
+  const wire::ConfigurationNumber before = newest_known();
   learn(found);
-  if (configuration_->number() == before || is_stopping_) return;
+  if (newest_known() == before || is_stopping_) return;
   asio::post(io_, [this] { learn_from_files(); });
 }
 
@@ -119,6 +133,7 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
   const bool is_new_here = !replica_ && is_named_in(*configuration_);
   log_info(is_new_here ? "admitted" : "entered",
            {{"node", own_.name},
+            {"generation", std::to_string(configuration_->number().generation.value)},
             {"epoch", std::to_string(configuration_->number().epoch.value)},
             {"nodes", std::to_string(configuration_->nodes().size())}});
   links_->set_configuration(*configuration_);
@@ -131,7 +146,7 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
       replica_->on_configuration(read_clock(), objects::Verifier(configuration_, scheme_), out);
     });
   }
-  service_->begin(configuration_, previous_, is_named_in(*configuration_));
+  service_->begin(configuration_, previous_, is_named_in(*configuration_) && !is_bound());
   if (replica_ && is_replaced_in(*configuration_)) end_as_replaced();
   return true;
 }
@@ -151,6 +166,10 @@ void Node::Impl::end_revoked_clients() {
 void Node::Impl::use(std::shared_ptr<const membership::Configuration> configuration) {
   previous_ = std::exchange(configuration_, std::move(configuration));
   if (previous_) objects::remember(recent_, previous_, kRecent);
+  if (configuration_->recovery()) {
+    generation_starts_.push_back(configuration_->number());
+    lost_groups_ += configuration_->recovery()->losses.size();
+  }
   // One that is no member any more keeps the name it had: it still answers former peers.
   for (const membership::Node& node : configuration_->nodes()) known_nodes_[node.key] = node.name;
   if (!is_named_in(*configuration_)) return;

@@ -17,6 +17,7 @@
 #include "runtime/log.h"
 #include "runtime/node.h"
 #include "runtime/node_links.h"
+#include "runtime/recovery_promise.h"
 #include "runtime/service_host.h"
 
 namespace rosebud::runtime {
@@ -88,8 +89,8 @@ class Node::Impl {
  public:
   Impl(NodeOptions options, crypto::SecretKey key, std::optional<wire::SignedBytes> admission,
        membership::Node own, std::vector<std::shared_ptr<const membership::Configuration>> chain,
-       EpochFiles epoch_files, disk::DataDirectory directory, std::unique_ptr<disk::Store> store,
-       objects::RecoveredNotes notes);
+       EpochFiles epoch_files, RecoveryPromise promise, disk::DataDirectory directory,
+       std::unique_ptr<disk::Store> store, objects::RecoveredNotes notes);
   ~Impl();
 
   Status<Explained> listen();
@@ -102,6 +103,7 @@ class Node::Impl {
   std::string status_json() const;
   net::HttpResponse misbehave(const std::string& query);
   net::HttpResponse look_at_cut();
+  net::HttpResponse state_for_recovery_as_asked(const std::string& query);
 
   // node_epochs.cc
   void hear_of(const wire::NodeKey& from, const wire::ConfigurationNumber& number);
@@ -117,6 +119,19 @@ class Node::Impl {
   void tell(const wire::NodeKey& node);
   void tell_others();
   void ask_somebody_later();
+
+  // node_recovery.cc
+  bool is_bound() const;
+  Result<wire::SignedBytes, std::string> state_for_recovery(const wire::SignedBytes& signed_call);
+  Buffer state_handed_over() const;
+  bool hold(std::shared_ptr<const membership::Configuration> next);
+  std::vector<std::shared_ptr<const membership::Configuration>> chain_on_disk() const;
+  bool learn_recovery(const membership::DescriptionHeader& header, const Buffer& description);
+  void go_back_to(const std::shared_ptr<const membership::Configuration>& parent);
+  wire::ConfigurationNumber newest_known() const;
+  wire::ConfigurationNumber at_epoch(wire::Epoch epoch) const;
+  wire::ConfigurationNumber following(const wire::ConfigurationNumber& after) const;
+  ServiceFiles service_files() const { return {options_.key, options_.data / "service"}; }
 
   // node_joining.cc
   bool is_named_in(const membership::Configuration& configuration) const;
@@ -183,6 +198,11 @@ class Node::Impl {
   std::shared_ptr<const membership::Configuration> configuration_;
   std::shared_ptr<const membership::Configuration> previous_;  // nothing at the genesis
   EpochFiles epoch_files_;
+  RecoveryPromise promise_;
+  std::shared_ptr<const membership::Configuration> held_;     // verified; the promise keeps it out
+  std::vector<wire::ConfigurationNumber> generation_starts_;  // of the own chain; ascending
+  std::size_t lost_groups_ = 0;                               // whose loss was accepted with them
+  Instant look_back_at_;
   Buffer genesis_;           // signed
   membership::Node own_;     // as the newest configuration says in which it is; before: as it asks
   objects::History recent_;  // before the one in force: what a node that is admitted completes from

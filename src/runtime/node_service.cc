@@ -48,8 +48,7 @@ bool is_signed(const Other&, const membership::Configuration&, Timestamp,
 
 void Node::Impl::open_service() {
   service_ = std::make_unique<ServiceHost>(
-      io_, key_, scheme_, ServiceFiles(options_.key, options_.data / "service"),
-      EvidenceFiles(options_.data / "evidence"),
+      io_, key_, scheme_, service_files(), EvidenceFiles(options_.data / "evidence"),
       ServiceHost::Events{
           .send = [this](const wire::NodeKey& to,
                          Buffer notice) { send_notice(to, std::move(notice)); },

@@ -4,6 +4,7 @@
 
 #include "adversary/double_vote.h"
 #include "crypto/random.h"
+#include "membership/description.h"
 #include "pbft/records.h"
 #include "runtime/log.h"
 #include "service/instance.h"
@@ -35,13 +36,34 @@ void ServiceHost::begin(std::shared_ptr<const membership::Configuration> configu
   service::Entered entered{
       .configuration = configuration,
       .previous = std::move(previous),
-      .secret = is_member ? files_.secret(number) : std::nullopt,
+      .secret = is_member ? secret_of(*configuration) : std::nullopt,
       .next_secret = files_.secret({number.generation, number.epoch.next()}),
-      .state = files_.state(number, configuration->service_state()),
+      .state = state_of(*configuration),
       .has_next_state = files_.has_state({number.generation, number.epoch.next()})};
   feed([&](service::Effects& out) {
     participant_.begin(replication::read_now(), std::move(entered), out);
   });
+}
+
+/// Of the first epoch of a generation the number was not known when the key was made.
+std::optional<crypto::SecretKey> ServiceHost::secret_of(
+    const membership::Configuration& configuration) const {
+  const wire::ConfigurationNumber number = configuration.number();
+  auto out = files_.secret(number);
+  if (out || !configuration.recovery()) return out;
+  out = files_.secret({.generation = number.generation, .epoch = {}});
+  if (out && !is_kept(files_.keep_secret(number, *out), "a key for a seat")) out.reset();
+  return out;
+}
+
+/// A recovery brings with it what was handed to its parent.
+std::optional<Buffer> ServiceHost::state_of(const membership::Configuration& configuration) const {
+  const wire::ConfigurationNumber number = configuration.number();
+  auto out = files_.state(number, configuration.service_state());
+  if (out || !configuration.recovery() || configuration.recovery()->state.empty()) return out;
+  const Bytes& state = configuration.recovery()->state;
+  if (is_kept(files_.keep_state(number, state), "the service's state")) out = Buffer(state);
+  return out;
 }
 
 void ServiceHost::stop() {

@@ -69,6 +69,8 @@ class ServiceHost {
   Buffer lease() const { return participant_.lease(); }
 
  private:
+  std::optional<crypto::SecretKey> secret_of(const membership::Configuration& configuration) const;
+  std::optional<Buffer> state_of(const membership::Configuration& configuration) const;
   void perform(service::Effects effects);
   bool perform_one(const service::Effect& effect);
   static bool is_kept(const rosebud::Status<Explained>& kept, std::string_view what);

@@ -124,7 +124,7 @@ std::size_t signatures_needed(const membership::Configuration& configuration) {
         return !one.is_revoked || is_planted(Bug::kRevokedOrganisationHasSay);
       }));
   if (is_planted(Bug::kHalfDecides)) return count / 2 + 1;
-  return 2 * count / 3 + 1;
+  return membership::more_than_two_thirds(count);
 }
 
 std::string_view text_of(DecreeError error) {

@@ -1,5 +1,7 @@
 #include "service/state.h"
 
+#include "membership/recovery.h"
+
 namespace rosebud::service {
 namespace {
 
@@ -185,7 +187,7 @@ std::optional<Carried> Carried::decode(ByteView bytes) {
 }
 
 crypto::Digest Carried::digest(ByteView encoded) {
-  return crypto::tagged_hash("rosebud service state 1", encoded);
+  return membership::service_state_digest(encoded);
 }
 
 Bytes State::encode() const {

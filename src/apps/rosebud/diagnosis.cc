@@ -189,7 +189,18 @@ void look_at_service(const Looked& looked, Findings& out) {
          fmt::format("{} of {} members of the configuration service run, {} are needed: no "
                      "epoch follows",
                      up, service.size(), configuration.service_quorum()),
-         "start the nodes that sit in it: rosebud member list"});
+         "start the nodes that sit in it: rosebud member list; if more than F of them are gone for "
+         "good, only the organisations can go on: rosebud cluster recover --help"});
+  }
+  for (const auto& node : looked.nodes) {
+    const auto generation = node.value("stated_for_generation", std::uint64_t{0});
+    if (generation == 0) continue;
+    out.push_back({"node-waits-for-recovery", kWarning,
+                   fmt::format("{} has stated what it holds for generation {} and follows no epoch "
+                               "before it",
+                               name_of(node), generation),
+                   "have the organisations sign the proposal, and hand it in: rosebud cluster "
+                   "recover apply"});
   }
   if (service.size() < 3 * faults + 1) {
     out.push_back({"seat-vacant", kWarning,

@@ -94,12 +94,11 @@ void verify(const Globals& globals, const EpochOptions& options) {
 void print_line(const Globals& globals, const VerifiedEpoch& epoch) {
   const auto& header = epoch.header;
   const auto* configuration = epoch.configuration.get();
-  nlohmann::json json{{"epoch", header.number.epoch.value},
-                      {"start", header.start.value},
-                      {"end", header.end.value},
-                      {"seats", header.seats.size()},
-                      {"service_faults", header.service_faults},
-                      {"header", to_hex(epoch.hash.view())}};
+  nlohmann::json json{
+      {"epoch", header.number.epoch.value}, {"generation", header.number.generation.value},
+      {"start", header.start.value},        {"end", header.end.value},
+      {"seats", header.seats.size()},       {"service_faults", header.service_faults},
+      {"header", to_hex(epoch.hash.view())}};
   if (configuration) json["nodes"] = configuration->nodes().size();
   print(globals, json,
         globals.is_quiet
@@ -107,6 +106,12 @@ void print_line(const Globals& globals, const VerifiedEpoch& epoch) {
             : fmt::format("{:>8}  {:<20}  {:<20}  {:>5}  {:>5}", header.number.epoch.value,
                           time_text(header.start), end_text(header.end), header.seats.size(),
                           configuration ? std::to_string(configuration->nodes().size()) : "-"));
+  if (globals.is_json || globals.is_quiet || !configuration || !configuration->recovery()) return;
+  print(
+      globals, {},
+      fmt::format("          generation {} from here on: the organisations recovered the service; "
+                  "losses accepted of {} groups",
+                  header.number.generation.value, configuration->recovery()->losses.size()));
 }
 
 void list(const Globals& globals, const EpochOptions& options) {

@@ -40,8 +40,22 @@ class EpochsFile {
   membership::EpochFileWriter writer_;
 };
 
-/// Appends what follows, as far as it does.
-void take(const std::vector<Buffer>& descriptions, membership::HeaderChain& chain,
+/// Who the organisations are that may recover from what was appended last.
+void see_body(const Buffer& last, membership::HeaderChain& chain) {
+  const auto description = membership::SignedDescription::decode(last);
+  const auto header =
+      description ? membership::DescriptionHeader::decode(description->header) : std::nullopt;
+  const auto configuration =
+      header
+          ? membership::configuration_of(*header, *description)
+          : Result<std::shared_ptr<const membership::Configuration>, membership::DescriptionError>(
+                fail(membership::DescriptionError::kMalformed));
+  // At the genesis the chain knows them.
+  if (configuration) (void)chain.see_body(**configuration);
+}
+
+/// Appends what follows, as far as it does. `last`: the last one that was appended.
+void take(const std::vector<Buffer>& descriptions, membership::HeaderChain& chain, Buffer& last,
           EpochsFile& file) {
   for (const Buffer& bytes : descriptions) {
     const auto description = membership::SignedDescription::decode(bytes);
@@ -52,8 +66,10 @@ void take(const std::vector<Buffer>& descriptions, membership::HeaderChain& chai
     const bool is_its_body =
         decoded && membership::DescriptionBody::hash_of(description->body) == decoded->body;
     if (!is_its_body) return;
+    if (decoded->number.generation != chain.tip().number.generation) see_body(last, chain);
     if (chain.append(std::span(&header, 1), crypto::ed25519()).problem) return;
     file.put({.header = header, .body = description->body});
+    last = bytes;
   }
 }
 
@@ -70,10 +86,11 @@ Exported export_epochs(const Globals& globals, const std::string& path) {
   const auto newest = session->learn_newest(std::chrono::seconds(5));
   EpochsFile file(path, genesis);
   membership::HeaderChain chain(*first);
+  Buffer last;
   int bad_answers = 0;
   while (chain.tip().number < newest->number()) {
     const auto before = chain.tip().number;
-    take(session->descriptions_after(before, globals.timeout()), chain, file);
+    take(session->descriptions_after(before, globals.timeout()), chain, last, file);
     bad_answers = chain.tip().number == before ? bad_answers + 1 : 0;
     if (bad_answers < kBadAnswersMax) continue;
     stop(ExitCode::kNoQuorum,

@@ -6,6 +6,7 @@
 #include <charconv>
 
 #include "apps/rosebud/decree_commands.h"
+#include "apps/rosebud/recover_commands.h"
 #include "base/files.h"
 #include "client/record_writer.h"
 #include "crypto/key_file.h"
@@ -451,6 +452,8 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
                       "rosebud org admit-client",
                       id, (folder / "genesis").string()));
   });
+
+  add_recover_commands(*cluster, globals);
 
   auto* node_init = app.get_subcommand("node")->add_subcommand(
       "init", "Make an admitted node's data directory and node.toml");

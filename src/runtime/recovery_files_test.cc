@@ -1,0 +1,154 @@
+// What a node keeps for a recovery by the organisations: its promise, and chains that branch
+// (design 8.6).
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "base/temporary_folder.h"
+#include "membership/test_chain.h"
+#include "runtime/epoch_files.h"
+#include "runtime/recovery_promise.h"
+
+namespace rosebud::runtime {
+namespace {
+
+namespace fs = std::filesystem;
+
+using membership::RecoveryStatement;
+
+wire::ConfigurationNumber number(std::uint32_t generation, std::uint64_t epoch) {
+  return {wire::Generation(generation), wire::Epoch(epoch)};
+}
+
+class RecoveryFilesTest : public testing::Test {
+ protected:
+  wire::SignedBytes stated(std::uint32_t generation, wire::ConfigurationNumber entered) const {
+    return wire::sign(crypto::model_scheme(), membership::test_key("node0"),
+                      RecoveryStatement{.cluster = {},
+                                        .generation = wire::Generation(generation),
+                                        .node = membership::test_key("node0").public_key(),
+                                        .directory = {},
+                                        .entered = entered,
+                                        .header_hash = {},
+                                        .epoch_key = {},
+                                        .commitment = {}});
+  }
+  /// What more than two thirds of the organisations make of `parent`.
+  std::shared_ptr<const membership::Configuration> recovered(
+      const membership::Configuration& parent, std::uint32_t generation) const {
+    membership::RecoveryPlan plan{.generation = wire::Generation(generation),
+                                  .start = parent.start(),
+                                  .settings = parent.settings(),
+                                  .given_up = {},
+                                  .seats = {},
+                                  .statements = {},
+                                  .losses = {},
+                                  .state = {}};
+    for (const auto& node : parent.nodes()) {
+      plan.statements.push_back(wire::sign(
+          chain.cluster.scheme, membership::test_key(node.name),
+          RecoveryStatement{.cluster = parent.cluster(),
+                            .generation = wire::Generation(generation),
+                            .node = node.key,
+                            .directory = node.directory,
+                            .entered = parent.number(),
+                            .header_hash = parent.header_hash(),
+                            .epoch_key = membership::test_key("r" + node.name).public_key(),
+                            .commitment = crypto::sha256(as_bytes(node.name))}));
+    }
+    for (const std::size_t node : {0U, 2U, 4U, 6U}) plan.seats.push_back(parent.nodes()[node].key);
+    auto draft = membership::draft_recovery(parent, plan);
+    for (const std::size_t one : {0U, 1U, 2U}) {
+      draft.signatures.push_back(*membership::sign_recovery(
+          parent, draft.header, chain.cluster.authorities[one], chain.cluster.scheme));
+    }
+    return *membership::apply(parent, draft.encode(), chain.cluster.scheme);
+  }
+  RecoveryPromise promise() const { return *RecoveryPromise::load(file); }
+  std::vector<wire::ConfigurationNumber> loaded() const {
+    std::vector<wire::ConfigurationNumber> out;
+    const auto all = files.load(chain.cluster.first(), chain.cluster.scheme);
+    for (const auto& one : *all) out.push_back(one->number());
+    return out;
+  }
+
+  membership::TestChain chain;
+  TemporaryFolder own;
+  fs::path file = own.path() / "recovery.promise";
+  EpochFiles files{own.path() / "epochs"};
+};
+
+TEST_F(RecoveryFilesTest, WhoPromisedNothing_FollowsTheService) {
+  EXPECT_EQ(promise().statement(), std::nullopt);
+  EXPECT_FALSE(promise().binds(number(0, 1)));
+  EXPECT_TRUE(promise().may_enter(number(0, 2)));
+}
+
+TEST_F(RecoveryFilesTest, APromiseOutlivesTheProcess) {
+  ASSERT_TRUE(promise().make(stated(1, number(0, 8))));
+  EXPECT_EQ(promise().statement(), stated(1, number(0, 8)));
+  EXPECT_TRUE(promise().binds(number(0, 8)));
+  EXPECT_TRUE(promise().may_enter(number(0, 8)));  // it has
+  EXPECT_FALSE(promise().may_enter(number(0, 9)));
+  EXPECT_TRUE(promise().may_enter(number(1, 9)));
+  EXPECT_FALSE(promise().binds(number(1, 9)));
+}
+
+TEST_F(RecoveryFilesTest, APromiseForALaterGeneration_KeepsOutTheOneBefore) {
+  ASSERT_TRUE(promise().make(stated(1, number(0, 8))));
+  ASSERT_TRUE(promise().make(stated(2, number(0, 8))));
+  EXPECT_FALSE(promise().may_enter(number(1, 9)));
+  EXPECT_TRUE(promise().may_enter(number(2, 9)));
+}
+
+TEST_F(RecoveryFilesTest, APromiseThatCannotBeRead_StopsTheNode) {
+  std::ofstream(file) << "rosebud-statement-1 00\n";
+  EXPECT_FALSE(RecoveryPromise::load(file).has_value());
+}
+
+TEST_F(RecoveryFilesTest, WhatWasWrittenDownAndNotEntered_IsCutOff) {
+  std::vector<std::shared_ptr<const membership::Configuration>> all{chain.cluster.first()};
+  for (int i = 0; i < 3; ++i) {
+    (void)chain.next();
+    all.push_back(chain.tip());
+  }
+  ASSERT_TRUE(promise().make(stated(1, number(0, 2))));
+  promise().cut(all);
+  ASSERT_EQ(all.size(), 2U);
+  EXPECT_EQ(all.back()->number(), number(0, 2));
+}
+
+TEST_F(RecoveryFilesTest, TheHigherGenerationIsFollowed) {
+  (void)chain.next();
+  const auto second = chain.tip();
+  ASSERT_TRUE(files.add(*second));
+  for (int i = 0; i < 2; ++i) {
+    (void)chain.next();
+    ASSERT_TRUE(files.add(*chain.tip()));
+  }
+  EXPECT_EQ(loaded().back(), number(0, 4));
+  ASSERT_TRUE(files.add(*recovered(*second, 1)));
+  EXPECT_THAT(loaded(), testing::ElementsAre(number(0, 1), number(0, 2), number(1, 3)));
+  // Two from the same parent: the higher one, whatever came first.
+  ASSERT_TRUE(files.add(*recovered(*second, 3)));
+  EXPECT_THAT(loaded(), testing::ElementsAre(number(0, 1), number(0, 2), number(3, 3)));
+  EXPECT_THAT(files.numbers(), testing::ElementsAre(number(0, 2), number(0, 3), number(0, 4),
+                                                    number(1, 3), number(3, 3)));
+}
+
+TEST_F(RecoveryFilesTest, AFileThatDoesNotFollow_IsPassedOver) {
+  (void)chain.next();
+  const auto second = chain.tip();
+  ASSERT_TRUE(files.add(*second));
+  (void)chain.next();
+  ASSERT_TRUE(files.add(*chain.tip()));
+  std::ofstream(own.path() / "epochs" / "1-3.description") << "something";
+  EXPECT_EQ(loaded().back(), number(0, 3));
+  // One that follows another epoch: this chain goes on as before.
+  ASSERT_TRUE(files.add(*recovered(*chain.cluster.first(), 1)));
+  EXPECT_THAT(loaded(), testing::ElementsAre(number(0, 1), number(1, 2)));
+}
+
+}  // namespace
+}  // namespace rosebud::runtime
