@@ -47,7 +47,7 @@ ReplicaLimits small_limits() {
 
 /// What merging may have under way beside the operations of clients: fetches of every exchange, one
 /// repair for each object, one that is scrubbed.
-constexpr std::size_t kOwnOperationsMax = 16 * 8 + World::kBlocks + World::kRecords + 1;
+constexpr std::size_t kOwnOperationsMax = 16 * 8 + World::kBlocks + World::kRecords + 3;
 
 struct Held {
   wire::StoredObject object;
@@ -222,8 +222,10 @@ class Run {
         return wire::OfferBlock{.id = id,
                                 .hold = world().hold(script_, id, world().contents[at].size())};
       case 7:
-      case 8:
         return wire::FetchObject{id};
+      case 8:
+        if (!is_block) return wire::FetchObject{id};
+        return wire::AuditBlock{.id = id, .challenge = crypto::sha256(id.encode().view())};
       case 9:
         if (script_.rarely(2)) return any_ranges();
         return wire::CompareRange{.range = any_range()};
@@ -332,6 +334,7 @@ class Run {
     const auto* compare = std::get_if<wire::CompareRange>(&to);
     const auto* survey = std::get_if<wire::CompareRanges>(&to);
     if (survey && choice < 0xd0) return any_survey_answer(survey->ranges.size());
+    if (std::holds_alternative<wire::AuditBlock>(to) && choice < 0x40) return wire::BlockProof{};
     const auto* fetch = std::get_if<wire::FetchObject>(&to);
     const wire::ObjectId id = fetch ? fetch->id : world().ids[script_.below(world().ids.size())];
     const wire::KeyRange range = compare ? compare->range : any_range();
@@ -663,6 +666,12 @@ class Run {
       }
       return require(std::holds_alternative<wire::ObjectAbsent>(body) && !held,
                      "only what is not there is absent");
+    }
+    if (const auto* audit = std::get_if<wire::AuditBlock>(&request)) {
+      const Held* held = durable(audit->id);
+      return require(held ? std::holds_alternative<wire::BlockProof>(body)
+                          : std::holds_alternative<wire::ObjectAbsent>(body),
+                     "a proof is given of what is there");
     }
     if (const auto* asked = std::get_if<wire::GetCompleteness>(&request)) {
       require(std::holds_alternative<wire::Completeness>(body),

@@ -83,7 +83,7 @@ class Script {
   }
 
   Bytes operation() {
-    switch (in_.u8() % 9) {
+    switch (in_.u8() % 11) {
       case 0: {
         const wire::NodeKey about = node();
         return encode(Reachability{.node = about, .is_reachable = in_.u8() % 2 == 0});
@@ -128,6 +128,16 @@ class Script {
       }
       case 7:
         return encode(NoReveal{node()});
+      case 8: {
+        Complain complaint{.accused = node()};
+        complaint.block.placement.bytes[0] = in_.u8();
+        return encode(complaint);
+      }
+      case 9: {
+        const wire::NodeKey accused = node();
+        return encode(
+            Verdict{.accused = accused, .outcome = static_cast<wire::AuditOutcome>(in_.u8() % 3)});
+      }
       default: {
         const std::size_t size = std::min<std::size_t>(in_.u8(), in_.left());
         const ByteView raw = in_.raw(size);

@@ -39,6 +39,8 @@ std::string_view name_of(Mode mode) {
       return "refuse";
     case Mode::kReplay:
       return "replay";
+    case Mode::kHollow:
+      return "hollow";
     case Mode::kStall:
       return "stall";
   }
@@ -46,8 +48,9 @@ std::string_view name_of(Mode mode) {
 }
 
 std::optional<Mode> mode_of(std::string_view name) {
-  for (Mode mode : {Mode::kHonest, Mode::kMute, Mode::kLie, Mode::kStale, Mode::kGarbage,
-                    Mode::kEquivocate, Mode::kForge, Mode::kRefuse, Mode::kReplay, Mode::kStall}) {
+  for (Mode mode :
+       {Mode::kHonest, Mode::kMute, Mode::kLie, Mode::kStale, Mode::kGarbage, Mode::kEquivocate,
+        Mode::kForge, Mode::kRefuse, Mode::kReplay, Mode::kHollow, Mode::kStall}) {
     if (name == name_of(mode)) return mode;
   }
   return std::nullopt;
@@ -58,6 +61,7 @@ bool Misbehaviour::edit_notice(Buffer& bytes) {
     case Mode::kHonest:
     case Mode::kStale:
     case Mode::kReplay:
+    case Mode::kHollow:
     case Mode::kStall:
     case Mode::kEquivocate:  // with votes of its own (double_vote.h), which must get through
       return true;
@@ -112,6 +116,9 @@ bool Misbehaviour::edit_answer(objects::SendAnswer& answer) {
     case Mode::kRefuse:
       answer.answer.body = wire::Refused{.reason = wire::RefusalReason::kBadHold};
       break;
+    case Mode::kHollow:
+      hollow(answer.answer.body);
+      break;
     case Mode::kStall:
       stall(answer.answer.body);
       break;
@@ -142,6 +149,23 @@ void Misbehaviour::lie(wire::AnswerBody& body) {
     body = wire::RangeEqual{.state = kCompleteForAll};
   } else if (auto* compared = std::get_if<wire::RangesCompared>(&body)) {
     for (auto& one : compared->ranges) one = {.state = kCompleteForAll, .is_equal = true};
+  } else if (std::holds_alternative<wire::BlockProof>(body)) {
+    body = wire::ObjectAbsent{.complete_for = kAnyEpoch};
+  }
+}
+
+/// As if it kept the names of what it should hold, and nothing else.
+void Misbehaviour::hollow(wire::AnswerBody& body) {
+  if (std::holds_alternative<wire::BlockFound>(body)) {
+    body = wire::Absent{};
+  } else if (std::holds_alternative<wire::ObjectFound>(body)) {
+    body = wire::Refused{.reason = wire::RefusalReason::kBusy};
+  } else if (std::holds_alternative<wire::RangeSplit>(body) ||
+             std::holds_alternative<wire::RangeEntries>(body) ||
+             std::holds_alternative<wire::RangesCompared>(body)) {
+    lie(body);
+  } else if (auto* proof = std::get_if<wire::BlockProof>(&body)) {
+    for (auto& byte : proof->proof.bytes) byte = static_cast<std::uint8_t>(random_.next());
   }
 }
 

@@ -23,6 +23,7 @@ enum class Mode : std::uint8_t {
   kForge,   // records with a higher version that nobody signed, and other records than asked for
   kRefuse,  // says no to everything, for reasons that waiting does not change
   kReplay,  // the truth, and then once more what it answered long ago
+  kHollow,  // answers everything and is complete for everything, but has no bytes of a block
   kStall,   // finds a difference in every part of every comparison, so that it never ends
 };
 std::string_view name_of(Mode mode);
@@ -47,6 +48,7 @@ class Misbehaviour {
   void lie(wire::AnswerBody& body);
   void show_stale(wire::AnswerBody& body);
   void stall(wire::AnswerBody& body);
+  void hollow(wire::AnswerBody& body);
   void forge(wire::AnswerBody& body);
   void replay(objects::Effects& effects);
   void scramble(wire::AnswerBody& body);

@@ -45,6 +45,8 @@ enum class Observation : std::uint8_t {
   kStaleRecord,    // an older record than a quorum holds: a suspicion
   kSlow,           // did not answer in time: a suspicion
   kEmptyListing,   // listed an object that it then could not show
+  kNoProof,        // did not show a block that it should hold: a suspicion
+  kFalseProof,     // showed another one's bytes, or none: proof of a fault
 };
 std::string_view name_of(Observation observation);
 
@@ -53,7 +55,18 @@ struct Report {
   Observation observation = Observation::kSlow;
 };
 
-using Effect = std::variant<SendAnswer, SendRequest, Load, Scan, Persist, Report>;
+/// A complaint for the configuration service: by this node about another (auditor.h).
+struct Complain {
+  wire::Accusation about;
+};
+/// What a check found that the service wanted.
+struct Checked {
+  wire::Accusation about;
+  wire::AuditOutcome outcome = wire::AuditOutcome::kProven;
+};
+
+using Effect =
+    std::variant<SendAnswer, SendRequest, Load, Scan, Persist, Report, Complain, Checked>;
 using Effects = std::vector<Effect>;
 
 }  // namespace rosebud::objects

@@ -80,6 +80,10 @@ std::string_view name_of(Observation observation) {
       return "slow";
     case Observation::kEmptyListing:
       return "empty_listing";
+    case Observation::kNoProof:
+      return "no_proof";
+    case Observation::kFalseProof:
+      return "false_proof";
   }
   return "unknown";
 }
@@ -95,7 +99,9 @@ Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::Sign
                                      .range_entries_max = limits.range_entries_max},
                   leaves_),
       forgetting_(identity_.key.public_key(), Random(random.next()),
-                  ForgettingSettings{.delay = limits.forget_delay}, scheme) {
+                  ForgettingSettings{.delay = limits.forget_delay}, scheme),
+      auditor_(identity_.key.public_key(), Random(random.next()),
+               AuditorSettings{.interval = limits.audit_interval}) {
   for (const auto& earlier : history) {
     const auto next = (recent_.empty() ? verifier_.configuration() : *recent_.back()).number();
     // Epochs count on through generations.
@@ -145,6 +151,7 @@ void Replica::start(Instant now, Effects& out) noexcept {
   ReconcilerEffects asked;
   reconciler_.start(now, verifier_, history_, std::move(recovered_tenure_), asked);
   forgetting_.begin_epoch(now, verifier_.shared());
+  auditor_.begin_epoch(now, verifier_);
   enter(out);
   perform(asked, out);
 }
@@ -201,6 +208,9 @@ std::optional<RefusalReason> Replica::refusal_of(const Sender& sender,
       !is_in_group(object->placement)) {
     return RefusalReason::kNotInGroup;
   }
+  if (const auto* audit = std::get_if<wire::AuditBlock>(&request.body)) {
+    return refusal_of_audit(sender, *audit);
+  }
   return std::nullopt;
 }
 
@@ -245,6 +255,8 @@ void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Reque
     id =
         fetch
             ->id;  // answered before this replica serves: a power cut of everybody heals (design 6)
+  } else if (const auto* audit = std::get_if<wire::AuditBlock>(&request.body)) {
+    id = audit->id;
   } else {
     id = *client_object(request.body);
     if (!std::holds_alternative<wire::GetBlock>(request.body) && !reconciler_.is_served(id)) {
@@ -332,7 +344,8 @@ void Replica::begin_front(const wire::ObjectId& id, Effects& out) {
   const auto* client = std::get_if<ClientOperation>(&front);
   const bool needs_content = !client || id.type == wire::ObjectType::kRecord ||
                              std::holds_alternative<wire::GetBlock>(client->request.body) ||
-                             std::holds_alternative<wire::FetchObject>(client->request.body);
+                             std::holds_alternative<wire::FetchObject>(client->request.body) ||
+                             std::holds_alternative<wire::AuditBlock>(client->request.body);
   const bool is_scrub = std::holds_alternative<ScrubOperation>(front);
   const bool is_forget = std::holds_alternative<ForgetOperation>(front);
   const Token token = next_token();
@@ -412,6 +425,9 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
   if (const auto* client = std::get_if<ClientOperation>(&front)) return run(id, *client, held, out);
   if (auto* merge = std::get_if<MergeOperation>(&front)) {
     return run_merge(id, *merge, held, is_corrupt, out);
+  }
+  if (const auto* audit = std::get_if<AuditOperation>(&front)) {
+    return run_audit(id, *audit, held, out);
   }
   ++statistics_.scrubbed;
   finish_front(id, out);
@@ -504,6 +520,7 @@ void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcep
   held_scans_.clear();
   given_up_in_.reset();
   forgetting_.begin_epoch(now, verifier_.shared());
+  auditor_.begin_epoch(now, verifier_);
   ReconcilerEffects asked;
   reconciler_.begin_epoch(now, verifier_, history_, asked);
   enter(out);
@@ -518,6 +535,9 @@ void Replica::on_time(Instant now, Effects& out) noexcept {
   ForgettingEffects forgetting;
   forgetting_.on_time(now, reconciler_.is_everything_complete(), forgetting);
   perform(forgetting, out);
+  AuditorEffects audits;
+  auditor_.on_time(now, reconciler_.is_everything_complete(), audits);
+  perform(audits, out);
   write_tenure(out);
   if (now >= next_scrub_) {
     next_scrub_ = now + limits_.scrub_interval;
@@ -526,7 +546,8 @@ void Replica::on_time(Instant now, Effects& out) noexcept {
 }
 
 Instant Replica::next_deadline() const {
-  return std::min({next_scrub_, reconciler_.next_deadline(), forgetting_.next_deadline()});
+  return std::min({next_scrub_, reconciler_.next_deadline(), forgetting_.next_deadline(),
+                   auditor_.next_deadline()});
 }
 
 Replica::Statistics Replica::statistics() const {
@@ -534,6 +555,7 @@ Replica::Statistics Replica::statistics() const {
   out.operations = operations_;
   out.arcs = reconciler_.arc_count();
   out.arcs_serving = reconciler_.arcs_served();
+  out.audits = auditor_.statistics();
   return out;
 }
 

@@ -30,6 +30,7 @@
 #include <map>
 
 #include "base/random.h"
+#include "objects/auditor.h"
 #include "objects/effects.h"
 #include "objects/forgetting.h"
 #include "objects/reconciler.h"
@@ -63,6 +64,9 @@ struct ReplicaLimits {
   /// Ranges of at most so many objects are compared object by object; at most kRangeEntriesMax.
   std::size_t range_entries_max = wire::kRangeEntriesMax;
   Duration scrub_interval = std::chrono::milliseconds(500);
+  /// How often another member of a group is asked to show a block; zero: never. In short epochs
+  /// more often.
+  Duration audit_interval = std::chrono::seconds(10);
   /// From an epoch's beginning until what is not one's own any more may be deleted.
   Duration forget_delay = std::chrono::seconds(2);
 };
@@ -121,6 +125,11 @@ class Replica {
   /// called.
   void go_back_to(std::shared_ptr<const membership::Configuration> parent) noexcept;
 
+  /// What the service wants this node to check from now on (service/complaints.h).
+  void check(Instant now, const std::vector<wire::Accusation>& accusations) noexcept {
+    auditor_.check(now, accusations);
+  }
+
   void on_time(Instant now, Effects& out) noexcept;
   Instant next_deadline() const;
 
@@ -137,6 +146,7 @@ class Replica {
     std::size_t operations = 0;
     std::size_t arcs = 0;
     std::size_t arcs_serving = 0;
+    Auditor::Statistics audits;
   };
   Statistics statistics() const;
   /// What it says of an interval when it is asked what it holds there.
@@ -166,7 +176,12 @@ class Replica {
   struct ForgetOperation {
     wire::ConfigurationNumber decided_in;  // what was decided in an earlier one is not done
   };
-  using Operation = std::variant<ClientOperation, MergeOperation, ScrubOperation, ForgetOperation>;
+  /// Reads a block for the auditor.
+  struct AuditOperation {
+    AuditStep tag;
+  };
+  using Operation = std::variant<ClientOperation, MergeOperation, ScrubOperation, ForgetOperation,
+                                 AuditOperation>;
 
   struct KeyQueue {
     std::deque<Operation> operations;  // the front one is under way
@@ -216,7 +231,7 @@ class Replica {
     wire::KeyRange range;
   };
   using AfterScan = std::variant<AnswerScan, SurveyScan, StatementScan, ReconcilerScan,
-                                 ForgettingScan, ScrubOperation>;
+                                 ForgettingScan, AuditStep, ScrubOperation>;
 
   // replica.cc: entry and the queue of a key
   std::optional<wire::RefusalReason> refusal_of(const Sender& sender,
@@ -300,6 +315,15 @@ class Replica {
                     bool is_deleted, Effects& out);
   bool is_deleting_of_before() const;
 
+  // replica_audits.cc: showing what one holds, and asking others to
+  std::optional<wire::RefusalReason> refusal_of_audit(const Sender& sender,
+                                                      const wire::AuditBlock& audit) const;
+  void show_block(const wire::ObjectId& id, const ClientOperation& operation,
+                  const wire::AuditBlock& audit, const wire::StoredObject* held, Effects& out);
+  void run_audit(const wire::ObjectId& id, const AuditOperation& operation,
+                 const wire::StoredObject* held, Effects& out);
+  void perform(AuditorEffects& asked, Effects& out);
+
   ReplicaIdentity identity_;
   Verifier verifier_;
   const crypto::SignatureScheme* scheme_;
@@ -315,6 +339,7 @@ class Replica {
   LeafDigests leaves_;
   Reconciler reconciler_;
   Forgetting forgetting_;
+  Auditor auditor_;
   std::optional<std::uint64_t> given_up_in_;  // revision of the tenure that has to be durable
   std::vector<ReconcilerEffects::RangeScan> held_scans_;  // until deletes of before are done
 

@@ -53,6 +53,10 @@ void Replica::on_answer(Instant now, const wire::NodeKey& from, wire::Answer ans
   last_instant_ = now;
   ForgettingEffects forgetting;
   if (forgetting_.on_answer(now, from, answer, forgetting)) return perform(forgetting, out);
+  AuditorEffects audits;
+  const bool is_audit = auditor_.on_answer(now, from, answer, audits);
+  perform(audits, out);
+  if (is_audit) return;
   ReconcilerEffects asked;
   reconciler_.on_answer(now, from, std::move(answer), asked);
   perform(asked, out);
@@ -79,6 +83,11 @@ void Replica::on_scanned(Instant now, Token token,
   if (const auto* tag = std::get_if<ForgettingScan>(&after)) {
     ForgettingEffects asked;
     forgetting_.on_scanned(now, *tag, scanned ? &*scanned : nullptr, asked);
+    return perform(asked, out);
+  }
+  if (const auto* tag = std::get_if<AuditStep>(&after)) {
+    AuditorEffects asked;
+    auditor_.on_scanned(*tag, scanned ? &*scanned : nullptr, asked);
     return perform(asked, out);
   }
   if (auto* statement = std::get_if<StatementScan>(&after)) {

@@ -116,6 +116,8 @@ void Replica::run(const wire::ObjectId& id, const ClientOperation& operation,
   } else if (std::holds_alternative<wire::GetRecord>(body)) {
     if (held) return finish_with(record_held(*held));
     finish_with(wire::Absent{});
+  } else if (const auto* audit = std::get_if<wire::AuditBlock>(&body)) {
+    show_block(id, operation, *audit, held, out);
   } else if (std::holds_alternative<wire::FetchObject>(body)) {
     const auto [complete_for, gone_before] = reconciler_.claim({id.placement, id.placement});
     if (!held) return finish_with(wire::ObjectAbsent{complete_for, gone_before});

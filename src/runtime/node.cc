@@ -278,6 +278,7 @@ void Node::Impl::open_replica(const objects::History& history) {
   limits.operation_bytes_max = operation_bytes(options_);
   limits.reconcile_interval = std::chrono::seconds(options_.reconcile_seconds);
   limits.scrub_interval = std::chrono::milliseconds(options_.scrub_interval_ms);
+  limits.audit_interval = std::chrono::seconds(options_.audit_seconds);
   replica_ = std::make_unique<objects::Replica>(
       objects::ReplicaIdentity{.key = key_, .directory = directory_.identity().directory},
       objects::Verifier(configuration_, scheme_), scheme_, std::move(notes_),
@@ -640,6 +641,10 @@ void Node::Impl::perform(objects::Effects effects) {
       run_persist(std::move(*persist));
     } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
       ++observations_[{report->peer, report->observation}];
+    } else if (const auto* complaint = std::get_if<objects::Complain>(&effect)) {
+      complain(complaint->about);
+    } else if (const auto* checked = std::get_if<objects::Checked>(&effect)) {
+      service_->on_checked(checked->about, checked->outcome);
     }
   }
   wake_at(replica_->next_deadline());

@@ -32,6 +32,7 @@ struct NodeOptions {
   std::uint32_t worker_threads = 2;
   std::uint32_t reconcile_seconds = 60;
   std::uint32_t scrub_interval_ms = 500;
+  std::uint32_t audit_seconds = 10;  // between two audits; 0: it asks nobody
 };
 
 class Node {

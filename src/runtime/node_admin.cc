@@ -66,6 +66,9 @@ nlohmann::json service_of(const ServiceHost::Status& status) {
                   {"executed", group.executed},
                   {"not_answering", group.inactive},
                   {"admissions", group.admissions},
+                  {"complained_of", group.complained_of.size()},
+                  {"withholding", group.withholding.size()},
+                  {"convicted", group.convicted.size()},
                   {"rejected", group.rejected},
                   {"evidence", group.evidence}};
   return out;
@@ -124,6 +127,12 @@ void add_service_metrics(const ServiceHost::Status& status, std::uint64_t leased
       .into(out);
   Family("rosebud_service_admissions", "Admissions that wait for the next epoch.", kGauge)
       .add(count(group.admissions))
+      .into(out);
+  Family("rosebud_service_complaints", "Members that others complain of, by what was found.",
+         kGauge)
+      .add(count(group.complained_of.size()), {{"state", "complained_of"}})
+      .add(count(group.withholding.size()), {{"state", "withholding"}})
+      .add(count(group.convicted.size()), {{"state", "convicted"}})
       .into(out);
   Family("rosebud_service_rejected_total", "Messages of the group that failed a check.", kCounter)
       .add(count(group.rejected))
@@ -192,7 +201,8 @@ net::HttpResponse Node::Impl::misbehave(const std::string& query) {
   }
   const auto mode = adversary::mode_of(name);
   if (!mode)
-    return text(400, "mode is one of honest, mute, lie, stale, garbage, equivocate, disk\n");
+    return text(400,
+                "mode is one of honest, mute, lie, stale, garbage, equivocate, hollow, disk\n");
   misbehaviour_.set_mode(*mode);
   service_->set_double_voting(*mode == adversary::Mode::kEquivocate);
   return {.body = nlohmann::json{{"mode", name}}.dump() + "\n"};
@@ -233,8 +243,27 @@ std::string Node::Impl::status_json() const {
       {"damaged_found", replica.damaged_found},
       {"healed", replica.healed},
       {"forgotten", replica.forgotten},
+      {"audits",
+       {{"asked", replica.audits.asked},
+        {"proven", replica.audits.proven},
+        {"failed", replica.audits.failed},
+        {"false", replica.audits.false_ones},
+        {"complaints", replica.audits.complaints},
+        {"suspected", replica.audits.suspects}}},
       {"mode", adversary::name_of(misbehaviour_.mode())},
   };
+  // By name: what doctor tells, as far as this node's seat knows.
+  out["wanting"] = nlohmann::json::array();
+  if (const auto group = service_->status().group) {
+    for (const auto& [how, nodes] :
+         {std::pair("withholding", group->withholding), std::pair("convicted", group->convicted)}) {
+      for (const wire::NodeKey& node : nodes) {
+        const auto index = configuration_->node_index(node);
+        if (!index) continue;
+        out["wanting"].push_back({{"node", configuration_->nodes()[*index].name}, {"how", how}});
+      }
+    }
+  }
   out["not_reached"] = nlohmann::json::array();
   for (const auto& [node, problem] : link_problems_) {
     const auto index = configuration_->node_index(node);
@@ -335,6 +364,15 @@ std::string Node::Impl::metrics_text() const {
       .into(out);
   Family("rosebud_forgotten_total", "Objects deleted that other nodes keep now.", kCounter)
       .add(count(replica.forgotten))
+      .into(out);
+  Family("rosebud_audits_total",
+         "Questions to other nodes to show a block, by what became of them.", kCounter)
+      .add(count(replica.audits.proven), {{"outcome", "proven"}})
+      .add(count(replica.audits.failed), {{"outcome", "failed"}})
+      .add(count(replica.audits.false_ones), {{"outcome", "false"}})
+      .into(out);
+  Family("rosebud_audit_complaints_total", "Complaints of this node about others.", kCounter)
+      .add(count(replica.audits.complaints))
       .into(out);
   Family("rosebud_store_objects", "Objects stored (estimate).", kGauge)
       .add(count(disk.objects))

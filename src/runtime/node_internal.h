@@ -146,6 +146,7 @@ class Node::Impl {
   void send_notice(const wire::NodeKey& to, Buffer notice);
   void take_notice(objects::ConnectionId id, Incoming& from, const wire::MessageContext& context,
                    const wire::Notice& notice);
+  void complain(const wire::Accusation& about);
   void give_back(objects::ConnectionId id, std::size_t size);
   std::optional<service::Answer> answer_without_group(const Incoming& from,
                                                       const service::Operation& operation) const;

@@ -55,6 +55,10 @@ void Node::Impl::open_service() {
           .learn = [this](Buffer description) { learn({std::move(description)}); },
           .handed_in = [this](service::HandInId id,
                               service::Answer answer) { answer_hand_in(id, answer); },
+          .check =
+              [this](const std::vector<wire::Accusation>& accusations) {
+                feed([&](objects::Effects&) { replica_->check(read_clock(), accusations); });
+              },
           .on_disk_failure = [this](const Explained&) { end_for_a_fresh_start(); }});
 }
 
@@ -63,6 +67,15 @@ void Node::Impl::send_notice(const wire::NodeKey& to, Buffer notice) {
   links_->send(to, wire::Request{.context = {.configuration = configuration_->number(),
                                              .nonce = wire::Nonce(random_.next())},
                                  .body = wire::Notice{std::move(notice)}});
+}
+
+void Node::Impl::complain(const wire::Accusation& about) {
+  const auto accused = configuration_->node_index(about.accused);
+  log_info("a member does not show a block that it should hold; the service is told",
+           {{"node", own_.name},
+            {"member", accused ? configuration_->nodes()[*accused].name : "unknown"},
+            {"block", to_hex(about.block.placement.view())}});
+  service_->complain(about);
 }
 
 /// Of another epoch than this node's: whoever is behind asks for what comes between.

@@ -13,6 +13,17 @@ namespace rosebud::runtime {
 
 namespace asio = boost::asio;
 
+namespace {
+
+template <typename Map>
+std::vector<wire::NodeKey> keys_of(const Map& map) {
+  std::vector<wire::NodeKey> out;
+  for (const auto& [key, value] : map) out.push_back(key);
+  return out;
+}
+
+}  // namespace
+
 ServiceHost::ServiceHost(asio::io_context& io, crypto::SecretKey key,
                          const crypto::SignatureScheme& scheme, ServiceFiles files,
                          EvidenceFiles evidence, Events events)
@@ -116,6 +127,18 @@ void ServiceHost::hand_in(service::HandInId id, const service::Operation& operat
   });
 }
 
+void ServiceHost::complain(const wire::Accusation& about) {
+  feed([&](service::Effects& out) {
+    participant_.complain(replication::read_now(), about, machine_.get(), out);
+  });
+}
+
+void ServiceHost::on_checked(const wire::Accusation& about, wire::AuditOutcome outcome) {
+  feed([&](service::Effects& out) {
+    participant_.on_checked(replication::read_now(), about, outcome, machine_.get(), out);
+  });
+}
+
 // ---- What goes out ----
 
 void ServiceHost::perform(service::Effects effects) {
@@ -145,6 +168,10 @@ bool ServiceHost::perform_one(const service::Effect& effect) {
     });
   } else if (const auto* answered = std::get_if<service::HandedIn>(&effect)) {
     events_.handed_in(answered->id, answered->answer);
+  } else if (const auto* check = std::get_if<service::Check>(&effect)) {
+    asio::post(io_, [this, alive = std::weak_ptr(alive_), accusations = check->accusations] {
+      if (!alive.expired() && !is_stopped_) events_.check(accusations);
+    });
   }
   return true;
 }
@@ -310,6 +337,9 @@ ServiceHost::Status ServiceHost::status() const {
                .executed = replica.executed().value,
                .inactive = state.carried.wishes.inactive_since_ms.size(),
                .admissions = state.carried.wishes.admissions.size(),
+               .complained_of = keys_of(state.carried.complaints),
+               .withholding = keys_of(state.carried.wishes.withholding_since_ms),
+               .convicted = keys_of(state.carried.wishes.false_since_ms),
                .rejected = driver_->statistics().rejected,
                .evidence = replica.evidence().size()};
   return out;

@@ -22,6 +22,8 @@ class ServiceHost {
     /// The next description, not from within a call of this class.
     std::function<void(Buffer description)> learn;
     std::function<void(service::HandInId, service::Answer)> handed_in;
+    /// What this node is to check from now on, not from within a call of this class.
+    std::function<void(std::vector<wire::Accusation>)> check;
     /// The records take nothing any more: the process ends, and is started again.
     std::function<void(const Explained&)> on_disk_failure;
   };
@@ -34,8 +36,11 @@ class ServiceHost {
       bool is_primary = false;
       bool may_vote = false;
       std::uint64_t executed = 0;
-      std::size_t inactive = 0;    // members that do not answer
-      std::size_t admissions = 0;  // that wait
+      std::size_t inactive = 0;                  // members that do not answer
+      std::size_t admissions = 0;                // that wait
+      std::vector<wire::NodeKey> complained_of;  // by whomever
+      std::vector<wire::NodeKey> withholding;    // as 2F+1 found
+      std::vector<wire::NodeKey> convicted;      // gave wrong proofs to 2F+1
       std::uint64_t rejected = 0;
       std::size_t evidence = 0;  // members that signed two votes that contradict each other
     };
@@ -57,6 +62,9 @@ class ServiceHost {
                           replication::Permit permit);
   void on_link(const wire::NodeKey& node, bool is_up);
   void hand_in(service::HandInId id, const service::Operation& operation);
+  /// This node's own complaint, and what it found about others'.
+  void complain(const wire::Accusation& about);
+  void on_checked(const wire::Accusation& about, wire::AuditOutcome outcome);
   void stop();
   Status status() const;
   /// What this node can show against members, of this epoch and of earlier ones.

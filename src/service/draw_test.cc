@@ -22,7 +22,10 @@ TEST(Operations, EncodingsAreReadBackAndCanonical) {
       NoReveal{node_key(4)},
       Enact{{.decree = Bytes{1, 2}, .signatures = {{.authority = node_key(1), .signature = {}}}}},
       RetireNode{service.revocation(3, 1).revocation},
-      EndEpoch{service.revocation(3, 1).revocation}};
+      EndEpoch{service.revocation(3, 1).revocation},
+      Complain{.accused = node_key(1),
+               .block = wire::ObjectId::block(TestService::share(node_key(4), 1))},
+      Verdict{.accused = node_key(1), .outcome = wire::AuditOutcome::kFalse}};
   ASSERT_EQ(all.size(), std::variant_size_v<Operation>);
   for (std::size_t kind = 0; kind < all.size(); ++kind) {
     ASSERT_EQ(all[kind].index(), kind);

@@ -30,6 +30,8 @@ Machine::Machine(std::shared_ptr<const membership::Configuration> configuration,
     state_.carried.seated_since_ms.try_emplace(configuration_->nodes()[member.node].key,
                                                configuration_->start().value * 1000);
   }
+  // Who is in no group with the other any more may have deleted the block since (design 10.5).
+  drop_old(state_.carried.complaints, *configuration_, 0);
 }
 
 pbft::StateMachine::Outcome Machine::execute(pbft::AgreedTime time, const pbft::ClientId& client,
@@ -408,6 +410,7 @@ SeatDraw Machine::draw() const {
 Answer Machine::on(const Asker& asker, const PrepareEpoch&) {
   if (!asker.is_member) return Answer::kRefused;
   if (state_.phase != Phase::kRunning) return Answer::kAlready;
+  drop_old_complaints();
   if (!may_prepare(now_ms_) && !is_planted(Bug::kPreparedBeforeItsTime)) return Answer::kNotNow;
   NextMembers next = next_members(*configuration_, state_.carried.wishes, now_ms_);
   state_.prepared_ms = now_ms_;

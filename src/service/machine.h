@@ -63,6 +63,12 @@ class Machine final : public pbft::StateMachine {
   Answer on(const Asker& asker, const Enact& operation);
   Answer on(const Asker& asker, const RetireNode& operation);
   Answer on(const Asker& asker, const EndEpoch& operation);
+  // machine_complaints.cc
+  Answer on(const Asker& asker, const Complain& operation);
+  Answer on(const Asker& asker, const Verdict& operation);
+  void drop_old_complaints();
+  std::size_t complaints_of(const wire::NodeKey& accuser) const;
+
   Answer enact(const AdmitOrganisation& one);
   Answer enact(const RevokeOrganisation& one);
   Answer enact(const RevokeAnyNode& one);

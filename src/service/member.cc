@@ -77,7 +77,35 @@ std::optional<Operation> Member::wish_while_running(std::uint64_t wall_ms,
       return Reachability{.node = node, .is_reachable = true};
     }
   }
+  if (auto verdict = wish_for_verdicts(machine)) return verdict;
   if (machine.may_prepare(std::max(wall_ms, machine.now_ms()))) return PrepareEpoch{};
+  return std::nullopt;
+}
+
+/// Like reachability: said once, and taken back when it is otherwise.
+std::optional<Operation> Member::wish_for_verdicts(const Machine& machine) const {
+  const State& state = machine.state();
+  const Complaints& complaints = state.carried.complaints;
+  for (const auto& [accused, of_it] : complaints) {
+    if (accused == self_ || !is_case(*configuration_, complaints, accused)) continue;
+    const auto found = checked_.verdict(*configuration_, complaints, accused);
+    if (!found) continue;
+    const bool is_doubted = says(state.withheld, accused, self_) ||
+                            state.carried.wishes.withholding_since_ms.contains(accused);
+    bool is_said = false;
+    switch (*found) {
+      case wire::AuditOutcome::kProven:
+        is_said = says(state.shown, accused, self_) || !is_doubted;
+        break;
+      case wire::AuditOutcome::kWithheld:
+        is_said = says(state.withheld, accused, self_);
+        break;
+      case wire::AuditOutcome::kFalse:
+        is_said = says(state.shown_false, accused, self_);
+        break;
+    }
+    if (!is_said) return Verdict{.accused = accused, .outcome = *found};
+  }
   return std::nullopt;
 }
 

@@ -59,6 +59,15 @@ class Member {
   std::vector<wire::NodeKey> to_probe(Instant now);
   void on_probe(const wire::NodeKey& node, bool is_answered);
 
+  // ---- Complaints ----
+  void on_checked(const wire::Accusation& about, wire::AuditOutcome outcome) {
+    checked_.add(about, outcome);
+  }
+  /// Only these are checked from now on (complaints.h); sorted.
+  void keep_checked(const std::vector<wire::Accusation>& accusations) {
+    checked_.keep(accusations);
+  }
+
   /// Its signature of the next description. Nothing before the state is sealed, or without secret.
   std::optional<membership::SeatSignature> sign(const Machine& machine);
   /// Signatures count when the own state is sealed: until then they are to be sent again. False:
@@ -76,6 +85,7 @@ class Member {
     bool is_answered = false;  // the last time
   };
   std::optional<Operation> wish_while_running(std::uint64_t wall_ms, const Machine& machine) const;
+  std::optional<Operation> wish_for_verdicts(const Machine& machine) const;
   std::optional<Operation> wish_for_announcements(Instant now, const Machine& machine);
   std::optional<Operation> wish_for_shares(Instant now, const Machine& machine);
   /// True when `node` has been waited for longer than patience, since the first time of asking.
@@ -89,6 +99,7 @@ class Member {
   const crypto::SignatureScheme& scheme_;
   Random random_;
   std::map<wire::NodeKey, Probed> probed_;
+  CheckResults checked_;
   std::map<wire::NodeKey, wire::SignedBytes> announcements_;
   std::map<wire::NodeKey, Instant> ask_at_;
   std::map<wire::NodeKey, Instant> waited_since_;

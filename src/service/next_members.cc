@@ -126,15 +126,31 @@ void remove_revoked(const Configuration& current, const Wishes& wishes, NextMemb
   }
 }
 
-/// The longest silent first.
+/// By node, since when it has to go: it does not answer, or does not show what it should hold, for
+/// `evict_after_seconds`; or it gave wrong proofs.
+std::map<wire::NodeKey, std::uint64_t> due_to_go(const Configuration& current, const Wishes& wishes,
+                                                 std::uint64_t now_ms) {
+  std::map<wire::NodeKey, std::uint64_t> out;
+  const auto add = [&](const wire::NodeKey& node, std::uint64_t due_ms) {
+    if (due_ms > now_ms && !is_planted(Bug::kEvictedAtOnce)) return;
+    const auto [at, is_new] = out.emplace(node, due_ms);
+    if (!is_new) at->second = std::min(at->second, due_ms);
+  };
+  const std::uint64_t wait_ms = current.settings().evict_after_seconds * 1000;
+  for (const auto& [node, since] : wishes.inactive_since_ms) add(node, since + wait_ms);
+  for (const auto& [node, since] : wishes.withholding_since_ms) {
+    add(node, since + (is_planted(Bug::kWithholderGoesAtOnce) ? 0 : wait_ms));
+  }
+  for (const auto& [node, since] : wishes.false_since_ms) add(node, since);
+  return out;
+}
+
+/// The longest due first.
 void evict(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms,
            Leaving& leaving) {
   std::vector<std::pair<std::uint64_t, wire::NodeKey>> waiting;
-  for (const auto& [node, since] : wishes.inactive_since_ms) {
-    if (since + current.settings().evict_after_seconds * 1000 <= now_ms ||
-        is_planted(Bug::kEvictedAtOnce)) {
-      waiting.emplace_back(since, node);
-    }
+  for (const auto& [node, due_ms] : due_to_go(current, wishes, now_ms)) {
+    waiting.emplace_back(due_ms, node);
   }
   std::ranges::sort(waiting);
   for (const auto& [since, key] : waiting) leaving.leave(key);
@@ -247,11 +263,9 @@ bool is_there_a_reason(const Configuration& current, const Wishes& wishes, std::
       [&](const crypto::PublicKey& authority) { return current.has_say(authority); });
   if (does_organisation_go) return true;
   // Asked for again and again: where nobody can be meant it costs a look at each node.
-  const std::uint64_t evict_after_ms = current.settings().evict_after_seconds * 1000;
+  const auto due = due_to_go(current, wishes, now_ms);
   const auto has_to_go = [&](const Node& node) {
-    const auto silent = wishes.inactive_since_ms.find(node.key);
-    return is_revoked(current, wishes, node) ||
-           (silent != wishes.inactive_since_ms.end() && silent->second + evict_after_ms <= now_ms);
+    return is_revoked(current, wishes, node) || due.contains(node.key);
   };
   if (std::ranges::none_of(current.nodes(), has_to_go)) return false;
   const NextMembers next = next_members(current, wishes, now_ms);
@@ -266,9 +280,13 @@ Wishes left_over(const Wishes& wishes, const membership::DescriptionBody& next,
   Wishes out;
   if (!is_planted(Bug::kRevocationsLost)) out.revoked = wishes.revoked;
   if (!is_planted(Bug::kRetirementsLost)) out.retired_s = wishes.retired_s;
-  for (const auto& [node, since] : wishes.inactive_since_ms) {
-    const bool is_in = std::ranges::find(next.nodes, node, &Node::key) != next.nodes.end();
-    if (is_in) out.inactive_since_ms.emplace(node, since);
+  using Since = std::map<wire::NodeKey, std::uint64_t> Wishes::*;
+  for (const Since since :
+       {&Wishes::inactive_since_ms, &Wishes::withholding_since_ms, &Wishes::false_since_ms}) {
+    out.*since = wishes.*since;
+    std::erase_if(out.*since, [&next](const auto& one) {
+      return std::ranges::find(next.nodes, one.first, &Node::key) == next.nodes.end();
+    });
   }
   for (const wire::SignedBytes& one : wishes.admissions) {
     const auto statement = wire::AdmissionStatement::decode(one.statement);

@@ -25,6 +25,11 @@ struct Wishes {
   std::map<OwnedNode, std::uint64_t> retired_s;
   /// Members that do not answer, and since when, in milliseconds of agreed time.
   std::map<wire::NodeKey, std::uint64_t> inactive_since_ms;
+  /// Members that do not show what they should hold, as 2F+1 of the service have checked, and since
+  /// when, in milliseconds of agreed time (complaints.h).
+  std::map<wire::NodeKey, std::uint64_t> withholding_since_ms;
+  /// Members that gave 2F+1 of the service a wrong proof, and since when; it is not taken back.
+  std::map<wire::NodeKey, std::uint64_t> false_since_ms;
   /// By decree; an authority stands in one of them at most.
   std::map<crypto::PublicKey, AdmitOrganisation> organisations_admitted;
   std::set<crypto::PublicKey> organisations_revoked;
@@ -43,10 +48,11 @@ struct NextMembers {
 
 /// Revoked nodes, and those of revoked organisations, go at once, or as soon as the groups can be
 /// filled to 2f+1 without them, and the service to 2F+1 of those that answer. A node that has been
-/// inactive for `evict_after_seconds` goes, the longest inactive first, and one that is retired,
-/// but never more than f such of one group in one epoch, and never so that a group could not be
-/// filled to 2f+1. Admissions that have become invalid, or that contradict what is there (a name,
-/// an address, a directory id of somebody else), are passed over.
+/// inactive for `evict_after_seconds`, or has not shown what it should hold for so long, goes, the
+/// longest due first, and one that gave wrong proofs, and one that is retired, but never more than
+/// f such of one group in one epoch, and never so that a group could not be filled to 2f+1.
+/// Admissions that have become invalid, or that contradict what is there (a name, an address, a
+/// directory id of somebody else), are passed over.
 NextMembers next_members(const membership::Configuration& current, const Wishes& wishes,
                          std::uint64_t now_ms);
 

@@ -18,6 +18,13 @@ void write(wire::Writer& out, const NoReveal& one) { out.raw(one.node.view()); }
 void write(wire::Writer& out, const Enact& one) { write(out, one.decree); }
 void write(wire::Writer& out, const RetireNode& one) { wire::write(out, one.retirement); }
 void write(wire::Writer& out, const EndEpoch& one) { wire::write(out, one.request); }
+void write(wire::Writer& out, const Complain& one) {
+  out.raw(one.accused.view());
+  wire::write(out, one.block);
+}
+void write(wire::Writer& out, const Verdict& one) {
+  out.raw(one.accused.view()).u8(static_cast<std::uint8_t>(one.outcome));
+}
 
 /// Numbers are those of Operation's alternatives, from 1.
 std::optional<Operation> read_body(std::uint8_t kind, wire::Reader& in) {
@@ -52,6 +59,19 @@ std::optional<Operation> read_body(std::uint8_t kind, wire::Reader& in) {
       return RetireNode{wire::read_signed_bytes(in, kStatementSizeMax)};
     case 11:
       return EndEpoch{wire::read_signed_bytes(in, kStatementSizeMax)};
+    case 12: {
+      Complain out{.accused = in.fixed<wire::NodeKey>()};
+      out.block = wire::read_object_id(in);
+      if (out.block.type != wire::ObjectType::kBlock) in.fail();
+      return out;
+    }
+    case 13: {
+      Verdict out{.accused = in.fixed<wire::NodeKey>()};
+      const std::uint8_t outcome = in.u8();
+      if (outcome > static_cast<std::uint8_t>(wire::AuditOutcome::kFalse)) in.fail();
+      out.outcome = static_cast<wire::AuditOutcome>(outcome);
+      return out;
+    }
     default:
       return std::nullopt;
   }
@@ -181,8 +201,9 @@ crypto::PublicKey author_of(const Operation& operation) {
 
 std::string_view name_of(const Operation& operation) {
   constexpr std::string_view kNames[] = {
-      "reachability", "admit-node", "revoke-node", "prepare-epoch", "announce", "no-announcement",
-      "reveal",       "no-reveal",  "enact",       "retire-node",   "end-epoch"};
+      "reachability",    "admit-node", "revoke-node", "prepare-epoch", "announce",
+      "no-announcement", "reveal",     "no-reveal",   "enact",         "retire-node",
+      "end-epoch",       "complain",   "verdict"};
   static_assert(std::size(kNames) == std::variant_size_v<Operation>);
   return kNames[operation.index()];
 }

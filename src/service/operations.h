@@ -9,6 +9,7 @@
 
 #include "membership/configuration.h"
 #include "service/decree.h"
+#include "wire/audit.h"
 
 namespace rosebud::service {
 
@@ -110,9 +111,21 @@ struct RetireNode {
 struct EndEpoch {
   wire::SignedBytes request;
 };
+/// "It does not show this block, which it should hold": by a member of the block's group about
+/// another (complaints.h).
+struct Complain {
+  wire::NodeKey accused;
+  wire::ObjectId block;
+};
+/// What a service member found when it checked complaints.
+struct Verdict {
+  wire::NodeKey accused;
+  wire::AuditOutcome outcome = wire::AuditOutcome::kProven;
+};
 
-using Operation = std::variant<Reachability, AdmitNode, RevokeNode, PrepareEpoch, Announce,
-                               NoAnnouncement, Reveal, NoReveal, Enact, RetireNode, EndEpoch>;
+using Operation =
+    std::variant<Reachability, AdmitNode, RevokeNode, PrepareEpoch, Announce, NoAnnouncement,
+                 Reveal, NoReveal, Enact, RetireNode, EndEpoch, Complain, Verdict>;
 
 inline constexpr std::size_t kStatementSizeMax = 1024;
 

@@ -57,6 +57,8 @@ void Participant::begin(pbft::Now now, Entered entered, Effects& out) {
   probing_.clear();
   client_.emplace(key_, group_, scheme_, random_.fork());
   asking_ = Asking::kNothing;
+  complaints_.clear();  // the reason may be gone with the epoch
+  if (!std::exchange(checking_, {}).empty()) out.push_back(Check{});
   tick_at_ = ask_for_state_at_ = sign_at_ = own_again_at_ = now.instant;
 
   const bool has_key =
@@ -205,6 +207,7 @@ void Participant::on_time(pbft::Now now, const Machine* machine, Effects& out) {
 void Participant::on_executed(pbft::Now now, const Machine& machine, Effects& out) {
   if (!member_) return;
   ask_candidates(now.instant, machine, out);
+  choose_checks(machine, out);
   sign(now.instant, machine, out);
   ask_next(now, &machine, out);
 }
@@ -212,6 +215,7 @@ void Participant::on_executed(pbft::Now now, const Machine& machine, Effects& ou
 void Participant::do_duties(pbft::Now now, const Machine& machine, Effects& out) {
   probe(now.instant, out);
   ask_candidates(now.instant, machine, out);
+  choose_checks(machine, out);
   sign(now.instant, machine, out);
 }
 
@@ -243,6 +247,32 @@ void Participant::ask_candidates(Instant now, const Machine& machine, Effects& o
       member_->on_announcement(own_announcement(out));
     }
   }
+}
+
+void Participant::choose_checks(const Machine& machine, Effects& out) {
+  std::vector<wire::Accusation> wanted =
+      to_check(configuration(), machine.state().carried.complaints);
+  std::erase_if(wanted, [this](const auto& one) { return one.accused == key_.public_key(); });
+  if (wanted == checking_) return;
+  checking_ = std::move(wanted);
+  member_->keep_checked(checking_);
+  out.push_back(Check{checking_});
+}
+
+void Participant::on_checked(pbft::Now now, const wire::Accusation& about,
+                             wire::AuditOutcome outcome, const Machine* machine, Effects& out) {
+  // An answer that was on its way when the complaint was over, or the epoch.
+  if (!member_ || std::ranges::find(checking_, about) == checking_.end()) return;
+  member_->on_checked(about, outcome);
+  ask_next(now, machine, out);
+}
+
+void Participant::complain(pbft::Now now, const wire::Accusation& about, const Machine* machine,
+                           Effects& out) {
+  std::erase_if(complaints_, [&](const Complain& one) { return one.accused == about.accused; });
+  if (complaints_.size() >= kComplaintsOfOneMax) return;
+  complaints_.push_back({.accused = about.accused, .block = about.block});
+  ask_next(now, machine, out);
 }
 
 /// What is handed over is on disk before the signature leaves: 2F+1 signed, so F+1 correct members
@@ -335,17 +365,32 @@ void Participant::hand_in(pbft::Now now, HandInId id, const Operation& operation
 void Participant::ask_next(pbft::Now now, const Machine* machine, Effects& out) {
   // One that is no node any more is no client of the group: the answers of others are false.
   if (asking_ != Asking::kNothing || !is_node()) return;
+  // They take turns with everything else: nobody who hands in much can keep them back.
+  if (!complaints_.empty() && !was_complaint_) return ask_complaint(now, out);
   std::optional<Operation> own;
   if (member_ && machine && now.instant >= own_again_at_) {
     own = member_->wish(now.instant, now.wall.value, *machine);
   }
   const bool is_handed_in = choose_handed_in(now.instant);
   const bool is_own = own && (!is_handed_in || !was_own_);
-  if (!is_own && !is_handed_in) return;
+  if (!is_own && !is_handed_in) {
+    if (!complaints_.empty()) ask_complaint(now, out);
+    return;
+  }
   was_own_ = is_own;
+  was_complaint_ = false;
   asking_ = is_own ? Asking::kOwn : Asking::kHandedIn;
   asked_at_ = now.instant;
   ask(now, is_own ? Buffer(encode(*own)) : handed_in_.front().operation, out);
+}
+
+void Participant::ask_complaint(pbft::Now now, Effects& out) {
+  const Operation complaint = complaints_.front();
+  complaints_.pop_front();
+  was_complaint_ = true;
+  asking_ = Asking::kComplaint;
+  asked_at_ = now.instant;
+  ask(now, Buffer(encode(complaint)), out);
 }
 
 /// Of those whose pause is over the one that has waited longest comes to the front; false: none.
@@ -394,7 +439,7 @@ void Participant::perform(pbft::Now now, pbft::ClientEffects effects, Effects& o
 void Participant::end_asking(pbft::Now now, Answer answer, Effects& out) {
   if (asking_ == Asking::kHandedIn) {
     end_handed_in(now, answer, out);
-  } else if (answer != Answer::kDone) {
+  } else if (asking_ == Asking::kOwn && answer != Answer::kDone) {
     own_again_at_ = now.instant + Member::kTick;
   }
   asking_ = Asking::kNothing;
@@ -450,7 +495,8 @@ void Participant::on_failed(const Effect& effect) {
 }
 
 Instant Participant::next_deadline() const {
-  const Instant tick = member_ || !handed_in_.empty() ? tick_at_ : Instant::max();
+  const bool is_waiting = asking_ != Asking::kNothing || !handed_in_.empty();
+  const Instant tick = member_ || is_waiting ? tick_at_ : Instant::max();
   return std::min(tick, client_->next_deadline());
 }
 

@@ -55,8 +55,12 @@ struct HandedIn {
   HandInId id;
   Answer answer = Answer::kNotNow;
 };
-using Effect =
-    std::variant<SendNotice, KeepSecret, EraseSecrets, KeepState, OpenGroup, Learn, HandedIn>;
+/// Find out about these from now on, and about nothing else: on_checked says what came of it.
+struct Check {
+  std::vector<wire::Accusation> accusations;
+};
+using Effect = std::variant<SendNotice, KeepSecret, EraseSecrets, KeepState, OpenGroup, Learn,
+                            HandedIn, Check>;
 using Effects = std::vector<Effect>;
 
 /// An epoch as it begins at one node: what it has entered, and what lies on its disk.
@@ -104,6 +108,13 @@ class Participant {
   /// An admission or a revocation that somebody handed in. Answered by HandedIn, once: kNotNow when
   /// it was not ordered in time or too much waits.
   void hand_in(pbft::Now now, HandInId id, const Operation& operation, Effects& out);
+
+  /// This node's own complaint, to be ordered. Nobody is told what becomes of it: whoever still
+  /// has a reason repeats it.
+  void complain(pbft::Now now, const wire::Accusation& about, const Machine* machine, Effects& out);
+  /// What a check of this epoch found that was asked for.
+  void on_checked(pbft::Now now, const wire::Accusation& about, wire::AuditOutcome outcome,
+                  const Machine* machine, Effects& out);
 
   const std::shared_ptr<const membership::Configuration>& shared_configuration() const {
     return entered_.configuration;
@@ -153,7 +164,9 @@ class Participant {
   void forget_next_secret();
   bool is_node() const { return configuration().node_index(key_.public_key()).has_value(); }
   void learn(Effects& out) const;
+  void choose_checks(const Machine& machine, Effects& out);
   void ask_next(pbft::Now now, const Machine* machine, Effects& out);
+  void ask_complaint(pbft::Now now, Effects& out);
   bool choose_handed_in(Instant now);
   void ask(pbft::Now now, Buffer operation, Effects& out);
   void perform(pbft::Now now, pbft::ClientEffects effects, Effects& out);
@@ -178,9 +191,13 @@ class Participant {
 
   // ---- What it asks the group for, one after the other ----
   std::optional<pbft::Client> client_;
-  enum class Asking : std::uint8_t { kNothing, kOwn, kHandedIn };  // the first of handed_in_
+  // kHandedIn: the first of handed_in_
+  enum class Asking : std::uint8_t { kNothing, kOwn, kHandedIn, kComplaint };
   Asking asking_ = Asking::kNothing;
   std::deque<Waiting> handed_in_;
+  std::deque<Complain> complaints_;  // not asked for yet; one about each
+  bool was_complaint_ = false;       // what was asked last
+  std::vector<wire::Accusation> checking_;
   Instant asked_at_;
   bool was_own_ = false;  // what was asked last: they take turns
   Instant own_again_at_;  // after an answer that changed nothing

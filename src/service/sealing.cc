@@ -33,6 +33,24 @@ Timestamp start_of(const Machine& machine) {
   return std::max(machine.configuration().start(), Timestamp(machine.state().prepared_ms / 1000));
 }
 
+/// Who is out, or came back with an empty directory, is complained of no more, and complains no
+/// more.
+void forget_complaints_of_others(const Machine& machine, Carried& out) {
+  const auto stays = [&](const wire::NodeKey& key) {
+    const auto before = machine.configuration().node_index(key);
+    const auto& next = machine.state().next.nodes;
+    const auto after = std::ranges::find(next, key, &membership::Node::key);
+    return before && after != next.end() &&
+           machine.configuration().nodes()[*before].directory == after->directory;
+  };
+  const auto is_another = [&](const auto& one) { return !stays(one.first); };
+  std::erase_if(out.complaints, is_another);
+  for (auto& [accused, of_it] : out.complaints) std::erase_if(of_it, is_another);
+  std::erase_if(out.complaints, [](const auto& one) { return one.second.empty(); });
+  std::erase_if(out.wishes.withholding_since_ms, is_another);
+  std::erase_if(out.wishes.false_since_ms, is_another);
+}
+
 }  // namespace
 
 Carried handed_over(const Machine& machine) {
@@ -40,6 +58,7 @@ Carried handed_over(const Machine& machine) {
   CHECK(state.phase == Phase::kSealed);
   Carried out = state.carried;
   out.wishes = left_over(state.carried.wishes, state.next, state.prepared_ms);
+  forget_complaints_of_others(machine, out);
   out.seated_since_ms.clear();
   if (is_planted(Bug::kEarlyEndsForgotten)) out.early_ends_ms.clear();
   if (is_planted(Bug::kDecreesForgotten)) out.enacted_s.clear();

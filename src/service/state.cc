@@ -5,10 +5,10 @@
 namespace rosebud::service {
 namespace {
 
-// Of what is handed over: 1 had no retirements and no decrees, 2 no settings.
-constexpr std::uint8_t kLayout = 3;
-// 1 had nobody set aside, 2 had layout 1 of the above, 3 layout 2.
-constexpr std::uint8_t kStateLayout = 4;
+// Of what is handed over: 1 had no retirements and no decrees, 2 no settings, 3 no complaints.
+constexpr std::uint8_t kLayout = 4;
+// 1 had nobody set aside, 2 had layout 1 of the above, 3 layout 2, 4 layout 3.
+constexpr std::uint8_t kStateLayout = 5;
 /// Longest list that is read; what a list may hold is decided when something is added.
 constexpr std::size_t kListMax = 65536;
 
@@ -71,6 +71,31 @@ Said read_said(wire::Reader& in) {
   return out;
 }
 
+void write(wire::Writer& out, const Complaints& complaints) {
+  write_count(out, complaints.size());
+  for (const auto& [accused, of_it] : complaints) {
+    out.raw(accused.view());
+    write_count(out, of_it.size());
+    for (const auto& [accuser, complaint] : of_it) {
+      out.raw(accuser.view());
+      wire::write(out, complaint.block);
+      out.u64(complaint.since_ms);
+    }
+  }
+}
+Complaints read_complaints(wire::Reader& in) {
+  Complaints out;
+  for (std::size_t n = read_count(in); n > 0 && in.ok(); --n) {
+    auto& of_it = out[in.fixed<wire::NodeKey>()];
+    for (std::size_t by = read_count(in); by > 0 && in.ok(); --by) {
+      Complaint& complaint = of_it[in.fixed<wire::NodeKey>()];
+      complaint.block = wire::read_object_id(in);
+      complaint.since_ms = in.u64();
+    }
+  }
+  return out;
+}
+
 void write(wire::Writer& out, const Carried& carried) {
   write_count(out, carried.wishes.admissions.size());
   for (const wire::SignedBytes& one : carried.wishes.admissions) wire::write(out, one);
@@ -102,6 +127,9 @@ void write(wire::Writer& out, const Carried& carried) {
   write_count(out, carried.end_requested_ms.size());
   for (const auto& [authority, time] : carried.end_requested_ms)
     out.raw(authority.view()).u64(time);
+  write(out, carried.complaints);
+  write(out, carried.wishes.withholding_since_ms);
+  write(out, carried.wishes.false_since_ms);
 }
 Carried read_carried(wire::Reader& in) {
   Carried out;
@@ -145,6 +173,9 @@ Carried read_carried(wire::Reader& in) {
     const auto authority = in.fixed<crypto::PublicKey>();
     out.end_requested_ms[authority] = in.u64();
   }
+  out.complaints = read_complaints(in);
+  out.wishes.withholding_since_ms = read_times(in);
+  out.wishes.false_since_ms = read_times(in);
   return out;
 }
 
@@ -197,6 +228,9 @@ Bytes State::encode() const {
   out.u8(static_cast<std::uint8_t>(phase));
   write(out, unreachable);
   write(out, reachable);
+  write(out, withheld);
+  write(out, shown_false);
+  write(out, shown);
   out.u8(is_end_requested ? 1 : 0).u64(prepared_ms);
   out.bytes32(next.nodes.empty() ? Bytes{} : next.encode());
   write(out, added);
@@ -221,6 +255,9 @@ std::optional<State> State::decode(ByteView bytes) {
   out.phase = static_cast<Phase>(phase);
   out.unreachable = read_said(in);
   out.reachable = read_said(in);
+  out.withheld = read_said(in);
+  out.shown_false = read_said(in);
+  out.shown = read_said(in);
   out.is_end_requested = in.u8() == 1;
   out.prepared_ms = in.u64();
   const ByteView next = in.bytes32(membership::kDescriptionBodySizeMax);

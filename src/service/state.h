@@ -9,6 +9,7 @@
 #pragma once
 
 #include "membership/description.h"
+#include "service/complaints.h"
 #include "service/draw.h"
 #include "service/next_members.h"
 #include "service/operations.h"
@@ -36,6 +37,7 @@ struct Carried {
   std::map<crypto::Digest, std::uint64_t> enacted_s;
   /// When an organisation last had an epoch ended, within the last hour.
   std::map<crypto::PublicKey, std::uint64_t> end_requested_ms;
+  Complaints complaints;
 
   Bytes encode() const;
   static std::optional<Carried> decode(ByteView bytes);
@@ -54,6 +56,9 @@ struct State {
   // ---- While it runs ----
   Said unreachable;
   Said reachable;
+  Said withheld;     // blocks that complaints are about were not shown
+  Said shown_false;  // nor rightly; these say the above too
+  Said shown;
   bool is_end_requested = false;
 
   // ---- On the way to the end ----

@@ -32,6 +32,8 @@ Checkers::Checkers(World& world) : world_(world), nodes_(world.node_count()) {
       [this](std::size_t node, World::Endpoint to, const wire::Answer& answer,
              const std::optional<wire::ObjectId>& about) { on_answer(node, to, answer, about); });
   world_.watch_deletes([this](std::size_t node, const wire::ObjectId& id) { on_delete(node, id); });
+  world_.watch_reports(
+      [this](std::size_t node, const objects::Report& report) { on_report(node, report); });
 }
 
 void Checkers::set_healed(std::size_t node) {
@@ -229,6 +231,15 @@ void Checkers::check_after_start(std::size_t node, const wire::Answer& answer,
       fail(node_name(node) + " answers after its start with less than was acknowledged before");
     }
     return;
+  }
+}
+
+void Checkers::on_report(std::size_t node, const objects::Report& report) {
+  if (report.observation != objects::Observation::kFalseProof || nodes_[node].is_faulty) return;
+  const std::size_t accused = world_.node_of(report.peer);
+  const auto epoch = world_.replica(node)->verifier().configuration().number().epoch;
+  if (!is_faulty_in(accused, epoch)) {
+    fail(node_name(accused) + " is correct and gave " + node_name(node) + " a wrong proof");
   }
 }
 

@@ -13,7 +13,8 @@
 //  7. A client gets no more than its quota, and its replicas count what they store (design 5).
 //  8. What was acknowledged is deleted only when f+1 correct members of one later group hold it
 //  (design 10.5).
-//  9. In the end the members of a group hold the same.
+//  9. No correct node's proof of a block is found wrong by a correct one (design 8.2).
+// 10. In the end the members of a group hold the same.
 //
 // The first violation stays.
 #pragma once
@@ -62,6 +63,7 @@ class Checkers {
   void on_answer(std::size_t node, World::Endpoint to, const wire::Answer& answer,
                  const std::optional<wire::ObjectId>& about);
   void on_delete(std::size_t node, const wire::ObjectId& id);
+  void on_report(std::size_t node, const objects::Report& report);
   void check_completeness();
   void check_disks();
   /// Empty when the members of every group hold the same, undamaged; otherwise who does not.

@@ -196,6 +196,7 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
     if (random.chance(1, 4)) out.limits.range_entries_max = 4;
     out.limits.scrub_interval = milliseconds(100);
     out.limits.forget_delay = milliseconds(500);
+    out.limits.audit_interval = seconds(1);
   }
   return out;
 }
@@ -209,7 +210,7 @@ bool is_fault_of_node(FaultKind kind) {
 adversary::Mode choose_mode(Random& random, bool is_patient) {
   using enum adversary::Mode;
   constexpr adversary::Mode kModes[] = {kMute,  kLie,    kStale,  kGarbage, kEquivocate,
-                                        kForge, kRefuse, kReplay, kStall};
+                                        kForge, kRefuse, kReplay, kHollow,  kStall};
   const auto mode = kModes[random.below(std::size(kModes))];
   return mode == kStall && !is_patient && random.chance(2, 3) ? kLie : mode;
 }

@@ -486,6 +486,9 @@ void World::perform(std::size_t index, objects::Effects& effects) {
                  });
     } else if (const auto* report = std::get_if<objects::Report>(&effect)) {
       ++observations_[{endpoint_of(report->peer), report->observation}];
+      if (report_watcher_ && node.misbehaviour.mode() == adversary::Mode::kHonest) {
+        report_watcher_(index, *report);
+      }
     }
   }
   if (node.replica) {

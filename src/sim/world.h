@@ -203,6 +203,10 @@ class World {
   /// Is called before an object leaves the disk of a node that tells the truth.
   using DeleteWatcher = std::function<void(std::size_t node, const wire::ObjectId& id)>;
   void watch_deletes(DeleteWatcher watcher) { delete_watcher_ = std::move(watcher); }
+  /// Is called with what a node that tells the truth noticed about another.
+  using ReportWatcher = std::function<void(std::size_t node, const objects::Report& report)>;
+  void watch_reports(ReportWatcher watcher) { report_watcher_ = std::move(watcher); }
+  std::size_t node_of(const wire::NodeKey& key) const { return endpoint_of(key); }
   /// Remembers the last `lines` events as sentences.
   void tell(std::size_t lines) { story_max_ = lines; }
   void tell(const std::string& what);
@@ -337,6 +341,7 @@ class World {
   std::vector<std::uint16_t> cuts_;  // by from and to
   Watcher watcher_;
   DeleteWatcher delete_watcher_;
+  ReportWatcher report_watcher_;
   std::unordered_map<std::uint64_t, wire::ObjectId> asked_about_;  // by nonce, while watched
   std::size_t story_max_ = 0;
   std::deque<std::string> story_;

@@ -71,6 +71,12 @@ struct BodyEncoder {
     out.mutable_fetch_object()->set_id(encoded(m.id));
     return {};
   }
+  Buffer operator()(const AuditBlock& m) const {
+    auto& body = *out.mutable_audit_block();
+    body.set_id(encoded(m.id));
+    body.set_challenge(text_of(m.challenge.view()));
+    return {};
+  }
   Buffer operator()(const GetDescriptions& m) const {
     auto& body = *out.mutable_get_descriptions();
     body.set_generation(m.after.generation.value);
@@ -173,6 +179,10 @@ struct BodyEncoder {
     auto& body = *out.mutable_object_absent();
     body.set_complete_for(m.complete_for.value);
     body.set_gone_before(m.gone_before.value);
+    return {};
+  }
+  Buffer operator()(const BlockProof& m) const {
+    out.mutable_block_proof()->set_proof(text_of(m.proof.view()));
     return {};
   }
   Buffer operator()(const Descriptions& m) const {
@@ -462,6 +472,10 @@ Body body_of(Fields& fields, const proto::Message& in, Buffer& bulk) {
       return RequestBody(compare_ranges_of(fields, in.compare_ranges()));
     case proto::Message::kFetchObject:
       return RequestBody(FetchObject{.id = fields.id(in.fetch_object().id(), std::nullopt)});
+    case proto::Message::kAuditBlock:
+      return RequestBody(
+          AuditBlock{.id = fields.id(in.audit_block().id(), kBlock),
+                     .challenge = fields.fixed<crypto::Digest>(in.audit_block().challenge())});
     case proto::Message::kGetDescriptions:
       return RequestBody(
           GetDescriptions{.after = {.generation = Generation(in.get_descriptions().generation()),
@@ -498,6 +512,9 @@ Body body_of(Fields& fields, const proto::Message& in, Buffer& bulk) {
     case proto::Message::kObjectAbsent:
       return AnswerBody(ObjectAbsent{.complete_for = Epoch(in.object_absent().complete_for()),
                                      .gone_before = Epoch(in.object_absent().gone_before())});
+    case proto::Message::kBlockProof:
+      return AnswerBody(
+          BlockProof{.proof = fields.fixed<crypto::Digest>(in.block_proof().proof())});
     case proto::Message::kDescriptions:
       return AnswerBody(
           Descriptions{.descriptions = fields.descriptions(in.descriptions().descriptions()),

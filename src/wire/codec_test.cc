@@ -43,8 +43,9 @@ std::vector<Message> one_of_each() {
            OfferBlock{block, some_hold()}, GetBlock{block},
            PutRecord{record, signed_record, some_hold()}, GetRecord{record},
            CompareRange{range, digest_of(4)}, two_ranges(), FetchObject{record},
-           GetDescriptions{{Generation(0), Epoch(9)}}, GetCompleteness{range},
-           Notice{Buffer::copy_of(as_bytes("notice"))}, HandIn{{1, 2, 3}}}) {
+           AuditBlock{block, digest_of(6)}, GetDescriptions{{Generation(0), Epoch(9)}},
+           GetCompleteness{range}, Notice{Buffer::copy_of(as_bytes("notice"))},
+           HandIn{{1, 2, 3}}}) {
     out.push_back(Request{context, body});
   }
   for (AnswerBody body : std::initializer_list<AnswerBody>{
@@ -54,7 +55,7 @@ std::vector<Message> one_of_each() {
            RangeSplit{{true, Epoch(0)}, {{range, digest_of(1), 7}, {range, digest_of(2), 8}}},
            RangeEntries{{false, Epoch(0)}, {{block, digest_of(5), true}}}, RangeEntries{},
            RangesCompared{{{{true, Epoch(3), Epoch(2)}, true}, {{true, Epoch(1)}, false}}},
-           ObjectFound{stored, Epoch(7)}, ObjectAbsent{Epoch(7)},
+           ObjectFound{stored, Epoch(7)}, ObjectAbsent{Epoch(7)}, BlockProof{digest_of(7)},
            Descriptions{{Buffer::copy_of(as_bytes("one"))}, {}},
            Descriptions{{}, Buffer::copy_of(as_bytes("lease"))}, Completeness{}, HandedIn{2}}) {
     out.push_back(Answer{context, body});
@@ -88,6 +89,12 @@ TEST(Codec, DamagedHeaders_NeverCrash) {
       (void)decode(header, encoded.bulk);
     }
   }
+}
+
+TEST(Codec, RecordIdInAnAudit_IsRefused) {
+  const EncodedMessage encoded =
+      encode(Request{.body = AuditBlock{ObjectId::record(digest_of(1)), digest_of(2)}});
+  EXPECT_EQ(decode(encoded.header, {}).error(), DecodeError::kOutOfRange);
 }
 
 TEST(Codec, RecordIdInABlockRequest_IsRefused) {

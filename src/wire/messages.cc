@@ -12,6 +12,7 @@ struct NameOf {
   std::string_view operator()(const CompareRange&) const { return "compare_range"; }
   std::string_view operator()(const CompareRanges&) const { return "compare_ranges"; }
   std::string_view operator()(const FetchObject&) const { return "fetch_object"; }
+  std::string_view operator()(const AuditBlock&) const { return "audit_block"; }
   std::string_view operator()(const GetDescriptions&) const { return "get_descriptions"; }
   std::string_view operator()(const GetCompleteness&) const { return "get_completeness"; }
   std::string_view operator()(const Notice&) const { return "notice"; }
@@ -29,6 +30,7 @@ struct NameOf {
   std::string_view operator()(const ObjectFound&) const { return "object_found"; }
   std::string_view operator()(const Descriptions&) const { return "descriptions"; }
   std::string_view operator()(const ObjectAbsent&) const { return "object_absent"; }
+  std::string_view operator()(const BlockProof&) const { return "block_proof"; }
   std::string_view operator()(const Completeness&) const { return "completeness"; }
   std::string_view operator()(const HandedIn&) const { return "handed_in"; }
 };

@@ -6,7 +6,7 @@
 // objects/verify.h is the next gate.
 #pragma once
 
-#include "wire/object.h"
+#include "wire/audit.h"
 
 namespace rosebud::wire {
 
@@ -64,6 +64,11 @@ struct CompareRanges {
 struct FetchObject {
   ObjectId id;
 };
+/// Between nodes: "show that you hold this block". Answered: BlockProof, ObjectAbsent, Refused.
+struct AuditBlock {
+  ObjectId id;
+  crypto::Digest challenge;  // fresh and not to be guessed
+};
 /// Answered: Descriptions with what follows `after`, oldest first.
 struct GetDescriptions {
   ConfigurationNumber after;
@@ -86,7 +91,7 @@ struct HandIn {
 
 using RequestBody =
     std::variant<PutBlock, OfferBlock, GetBlock, PutRecord, GetRecord, CompareRange, CompareRanges,
-                 FetchObject, GetDescriptions, GetCompleteness, Notice, HandIn>;
+                 FetchObject, AuditBlock, GetDescriptions, GetCompleteness, Notice, HandIn>;
 
 struct Request {
   MessageContext context;
@@ -177,6 +182,10 @@ struct ObjectAbsent {
   Epoch complete_for;
   Epoch gone_before{};
 };
+/// audit_proof() of the block's bytes, from the node that was asked to the one that asks.
+struct BlockProof {
+  crypto::Digest proof;
+};
 /// `lease`: the sender's newest of the epoch that it is in (membership::SignedLease, encoded);
 /// empty: it has none.
 struct Descriptions {
@@ -193,7 +202,7 @@ struct HandedIn {
 
 using AnswerBody = std::variant<Refused, Stored, Missing, BlockFound, Absent, RecordHeld,
                                 RangeEqual, RangeSplit, RangeEntries, RangesCompared, ObjectFound,
-                                ObjectAbsent, Descriptions, Completeness, HandedIn>;
+                                ObjectAbsent, BlockProof, Descriptions, Completeness, HandedIn>;
 
 struct Answer {
   MessageContext context;

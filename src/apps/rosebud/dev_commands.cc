@@ -668,12 +668,14 @@ void add_dev_commands(CLI::App& app, Globals& globals) {
   command("heal", "End a partition: everybody sends to everybody again", heal);
   auto* corrupt_command = command(
       "corrupt",
-      "Make nodes misbehave, really: mute, lie, stale, garbage, equivocate, disk; honest ends it",
+      "Make nodes misbehave, really: mute, lie, stale, garbage, equivocate, hollow, disk; honest "
+      "ends it",
       corrupt);
   with_choice(corrupt_command);
   corrupt_command->add_option("--mode", options->mode, "How")
       ->required()
-      ->check(CLI::IsMember({"honest", "mute", "lie", "stale", "garbage", "equivocate", "disk"}));
+      ->check(CLI::IsMember(
+          {"honest", "mute", "lie", "stale", "garbage", "equivocate", "hollow", "disk"}));
 }
 
 }  // namespace rosebud::apps

@@ -111,7 +111,7 @@ nlohmann::json status_of(const DevNode& node) {
   out["admin_port"] = *port;
   for (const char* key : {"epoch", "objects", "bytes", "mode", "suspects", "arcs", "arcs_serving",
                           "healed", "damaged_found", "evidence", "cut", "generation",
-                          "lost_groups", "stated_for_generation"}) {
+                          "lost_groups", "stated_for_generation", "audits", "wanting"}) {
     if (json.contains(key)) out[key] = json[key];
   }
   return out;

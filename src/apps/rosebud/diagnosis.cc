@@ -157,6 +157,30 @@ void look_at_evidence(const Looked& looked, Findings& out) {
   }
 }
 
+/// What 2F+1 members of the service have agreed on; every one of them shows it.
+void look_at_wanting(const Looked& looked, Findings& out) {
+  std::map<std::string, std::string> how_of;
+  for (const auto& node : looked.nodes) {
+    for (const auto& one : node.value("wanting", nlohmann::json::array())) {
+      std::string& how = how_of[one.value("node", "")];
+      if (how != "convicted") how = one.value("how", "");
+    }
+  }
+  for (const auto& [name, how] : how_of) {
+    const bool is_convicted = how == "convicted";
+    out.push_back(
+        {"node-wanting", kProblem,
+         is_convicted
+             ? fmt::format("{} gave wrong proofs of what it holds: it leaves with the next epoch",
+                           name)
+             : fmt::format("{} answers and does not show blocks that it should hold: unless it "
+                           "does, it is removed after evict_after ({} s)",
+                           name, looked.configuration->settings().evict_after_seconds),
+         is_convicted ? "replace the machine: its software or memory cannot be trusted"
+                      : "look at its log and its disk: is it full, slow, or failing?"});
+  }
+}
+
 // ---- The cluster as a whole ----
 
 void look_at_groups(const Configuration& configuration, Findings& out) {
@@ -251,6 +275,7 @@ std::vector<Finding> diagnose(const Looked& looked) {
   look_at_cuts(looked, out);
   look_at_links(looked, out);
   look_at_suspects(looked, out);
+  look_at_wanting(looked, out);
   look_at_statement(looked, out);
   Findings sorted;
   for (const Finding::Weight weight : {kProblem, kWarning}) {

@@ -77,6 +77,10 @@ std::vector<Setting> settings_of(const stdfs::path& folder) {
        [](auto& options, const toml::node& value) {
          return take_number(options.reconcile_seconds, value, 1, 86400);
        }},
+      {"audit_seconds", false,
+       [](auto& options, const toml::node& value) {
+         return take_number(options.audit_seconds, value, 0, 86400);
+       }},
       {"scrub_interval_ms", false,
        [](auto& options, const toml::node& value) {
          return take_number(options.scrub_interval_ms, value, 1, 86'400'000);

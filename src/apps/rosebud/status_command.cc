@@ -67,6 +67,17 @@ nlohmann::json suspects_in(const nlohmann::json& observers) {
   return out;
 }
 
+/// What members of the service have found, each node once.
+nlohmann::json wanting_in(const nlohmann::json& nodes) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const auto& node : nodes) {
+    for (const auto& one : node.value("wanting", nlohmann::json::array())) {
+      if (std::ranges::find(out, one) == out.end()) out.push_back(one);
+    }
+  }
+  return out;
+}
+
 Seen look(const Globals& globals, const stdfs::path& folder) {
   Seen out{.nodes = all_status(nodes_in(folder))};
   for (const auto& node : out.nodes) {
@@ -168,6 +179,7 @@ nlohmann::json json_of(const Seen& seen) {
           {"transfers", transfers},
           {"suspects", seen.suspects},
           {"evidence", json_of(accused_in(seen.nodes))},
+          {"wanting", wanting_in(seen.nodes)},
           {"nodes", seen.nodes}};
 }
 
@@ -240,6 +252,12 @@ std::string text_of(const nlohmann::json& status) {
         one["node"].get<std::string>(), one["org"].get<std::string>(),
         one["epoch"].get<std::uint64_t>(), one["held_by"].size(),
         one["member"].get<bool>() ? "" : "; it is out");
+  }
+  for (const auto& one : status["wanting"]) {
+    text += fmt::format("\n{} {}", one["node"].get<std::string>(),
+                        one["how"] == "convicted"
+                            ? "gave wrong proofs of what it holds: it leaves with the next epoch"
+                            : "does not show what it should hold");
   }
   return text;
 }

@@ -148,6 +148,13 @@ void Checkers::on_step(std::size_t n, const Step& step) {
   if (after.phase == Phase::kSealed && step.before.phase != Phase::kSealed) {
     on_sealed(n, step.machine);
   }
+  for (const auto* wanting :
+       {&after.carried.wishes.withholding_since_ms, &after.carried.wishes.false_since_ms}) {
+    for (const auto& [node, since] : *wanting) {
+      const auto number = world_.number_of(node);
+      if (number && !is_faulty(*number)) fail(*number, "is found wanting though it is correct");
+    }
+  }
   if (!is_quiet_) return;
   for (const auto& [node, since] : after.carried.wishes.inactive_since_ms) {
     const auto number = world_.number_of(node);

@@ -11,7 +11,8 @@
 //  8. Each step of each machine keeps the rules (rules.h), and all seal the same.
 //  9. No correct member opens its share before all candidates announced.
 // 10. Where nothing fails but liars, no correct node is ever inactive.
-// 11. Who may have signed what follows an epoch signs no lease of it any more.
+// 11. No correct node is ever found wanting by those who check complaints.
+// 12. Who may have signed what follows an epoch signs no lease of it any more.
 //
 // Of whoever is faulty, or was, its machine, its disk and what it enters are judged, which liars do
 // not touch; not what it says. The first violation stays.

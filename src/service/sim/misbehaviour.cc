@@ -1,5 +1,7 @@
 #include "service/sim/misbehaviour.h"
 
+#include <algorithm>
+
 #include "membership/description.h"
 #include "pbft/request.h"
 #include "service/instance.h"
@@ -69,6 +71,10 @@ std::string_view name_of(Conduct conduct) {
       return "impostor";
     case Conduct::kStaller:
       return "staller";
+    case Conduct::kHollow:
+      return "hollow";
+    case Conduct::kSlanderer:
+      return "slanderer";
     case Conduct::kRewriter:
       return "rewriter";
   }
@@ -114,6 +120,8 @@ std::optional<Leaving> Misbehaviour::edit(const membership::Configuration& epoch
     case Conduct::kComplainer:
     case Conduct::kHurrier:
     case Conduct::kImpostor:
+    case Conduct::kHollow:
+    case Conduct::kSlanderer:
     case Conduct::kRewriter:
       break;
   }
@@ -174,6 +182,8 @@ std::optional<Operation> Misbehaviour::wish(const membership::Configuration& epo
       return complaint(epoch, machine);
     case Conduct::kHurrier:
       return hurry(epoch);
+    case Conduct::kSlanderer:
+      return slander(epoch, machine);
     case Conduct::kImpostor:
       return random_.chance(1, 2) ? false_announcement(epoch, machine) : false_reveal(epoch);
     default:
@@ -185,6 +195,40 @@ std::optional<Operation> Misbehaviour::complaint(const membership::Configuration
                                                  const Machine* machine) {
   if (random_.chance(1, 2)) return NoReveal{some_member(epoch)};
   return NoAnnouncement{some_candidate(epoch, machine)};
+}
+
+std::optional<wire::ObjectId> some_block(const membership::Configuration& epoch,
+                                         const wire::NodeKey& one, const wire::NodeKey& other,
+                                         Random& random) {
+  std::vector<const routing::Arc*> shared;
+  for (const routing::Arc& arc : epoch.ring().arcs()) {
+    const auto has = [&](const wire::NodeKey& key) {
+      const auto node = epoch.node_index(key);
+      return node && std::ranges::find(arc.group, *node) != arc.group.end();
+    };
+    if (has(one) && has(other)) shared.push_back(&arc);
+  }
+  if (shared.empty()) return std::nullopt;
+  return wire::ObjectId::block(shared[random.below(shared.size())]->range.last);
+}
+
+/// Of whomever the others talk about, so that there are more of them, or of anybody.
+std::optional<Operation> Misbehaviour::slander(const membership::Configuration& epoch,
+                                               const Machine* machine) {
+  wire::NodeKey accused = some_node(epoch);
+  if (machine && random_.chance(1, 2)) {
+    for (const auto& [node, of_it] : machine->state().carried.complaints) {
+      if (random_.chance(1, 2)) accused = node;
+    }
+  }
+  if (random_.chance(1, 2)) {
+    return Verdict{.accused = accused,
+                   .outcome = random_.chance(1, 2) ? wire::AuditOutcome::kFalse
+                                                   : wire::AuditOutcome::kWithheld};
+  }
+  const auto block = some_block(epoch, key_.public_key(), accused, random_);
+  if (!block) return std::nullopt;
+  return Complain{.accused = accused, .block = *block};
 }
 
 /// Its share is opened as soon as the epoch has begun, whoever may hear it.

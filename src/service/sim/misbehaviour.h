@@ -28,17 +28,25 @@ enum class Conduct : std::uint8_t {
   kHurrier,        // asks for the end of the epoch all the time, and opens its share before it
   kImpostor,       // announces again, and in others' names; opens wrong shares, and others'
   kStaller,        // proposes nothing while it is primary
+  kHollow,         // has no blocks, and shows none or shows wrong ones; answers everything else
+  kSlanderer,      // complains of others, and says that it has found them wanting
   kRewriter,       // keeps its keys, and signs a second successor of epochs that are over
 };
 inline constexpr Conduct kFaulty[] = {
     Conduct::kMute,     Conduct::kSpoiler,  Conduct::kLiar,       Conduct::kLateAnnouncer,
     Conduct::kTwoFaced, Conduct::kKeyThief, Conduct::kWithholder, Conduct::kHoarder,
     Conduct::kAccuser,  Conduct::kReviver,  Conduct::kComplainer, Conduct::kHurrier,
-    Conduct::kImpostor, Conduct::kStaller,  Conduct::kRewriter};
+    Conduct::kImpostor, Conduct::kStaller,  Conduct::kHollow,     Conduct::kSlanderer,
+    Conduct::kRewriter};
 std::string_view name_of(Conduct conduct);
 
 /// The operation that a notice asks the group for.
 std::optional<Operation> operation_in(const Notice& notice);
+
+/// A block that both should hold; nothing: they are in no group together.
+std::optional<wire::ObjectId> some_block(const membership::Configuration& epoch,
+                                         const wire::NodeKey& one, const wire::NodeKey& other,
+                                         Random& random);
 
 /// One notice that leaves, and when.
 struct Leaving {
@@ -72,6 +80,7 @@ class Misbehaviour {
   Notice lie_about(Notice notice);
   Notice announced_otherwise(const membership::Configuration& epoch, Notice notice);
   std::optional<Operation> wish(const membership::Configuration& epoch, const Machine* machine);
+  std::optional<Operation> slander(const membership::Configuration& epoch, const Machine* machine);
   Operation false_announcement(const membership::Configuration& epoch, const Machine* machine);
   Operation false_reveal(const membership::Configuration& epoch);
   std::optional<Operation> complaint(const membership::Configuration& epoch,

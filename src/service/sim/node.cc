@@ -119,6 +119,14 @@ void SimNode::hand_in(HandInId id, const Operation& operation) {
   feed([&](Effects& out) { participant_.hand_in(now(), id, operation, out); });
 }
 
+void SimNode::complain(const wire::Accusation& about) {
+  feed([&](Effects& out) { participant_.complain(now(), about, machine(), out); });
+}
+
+void SimNode::on_checked(const wire::Accusation& about, wire::AuditOutcome outcome) {
+  feed([&](Effects& out) { participant_.on_checked(now(), about, outcome, machine(), out); });
+}
+
 // ---- Epochs, as in runtime/node_epochs.cc ----
 
 void SimNode::ask_for_descriptions(const wire::NodeKey& node) {
@@ -229,6 +237,8 @@ void SimNode::perform_one(const Effect& effect) {
     plan(agenda_.now(), [this, description = next->description] { learn({description}); });
   } else if (const auto* answered = std::get_if<HandedIn>(&effect)) {
     events_.on_answer(answered->id, answered->answer);
+  } else if (const auto* check = std::get_if<Check>(&effect)) {
+    checks_ = check->accusations;
   }
 }
 

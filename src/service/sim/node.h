@@ -108,6 +108,10 @@ class SimNode {
   void take(const wire::NodeKey& from, const Packet& packet);
   void on_link(const wire::NodeKey& node, bool is_up);
   void hand_in(HandInId id, const Operation& operation);
+  void complain(const wire::Accusation& about);
+  void on_checked(const wire::Accusation& about, wire::AuditOutcome outcome);
+  /// What it is to check, with what its replica of objects would do.
+  const std::vector<wire::Accusation>& checks() const { return checks_; }
   /// Does not enter anything before.
   void learn_not_before(Instant time) { learns_at_ = time; }
 
@@ -152,6 +156,7 @@ class SimNode {
   std::unique_ptr<SeatReplica> replica_;
   bool is_look_posted_ = false;
   pbft::SequenceNumber seen_;
+  std::vector<wire::Accusation> checks_;
   Instant wake_at_ = Instant::max();
   Instant learns_at_;
   std::map<wire::NodeKey, Instant> ask_again_at_;

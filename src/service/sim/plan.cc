@@ -51,6 +51,10 @@ std::vector<Weight> weights_of(std::string_view scenario, bool is_quiet) {
   if (scenario == "organisations") {
     return {{kLie, 60, 1}, {kLoss, 20, 1}, {kLatency, 40, 1}, {kCrash, 40, 6}, {kOutage, 30, 3}};
   }
+  if (scenario == "complaints") {
+    return {{kLie, 100, 1},  {kTurn, 70, 8},   {kLoss, 20, 1}, {kLatency, 40, 1},
+            {kCrash, 50, 8}, {kOutage, 30, 3}, {kLag, 30, 4},  {kWipe, 30, 2}};
+  }
   if (scenario == "clocks") {
     return {{kClocks, 100, 1}, {kClockJump, 80, 10}, {kWildClock, 40, 1},
             {kLie, 50, 1},     {kLatency, 40, 1},    {kCrash, 40, 5}};
@@ -139,7 +143,8 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
 
 WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random& random) {
   WorldOptions out{.seed = seed};
-  const bool is_large = scenario == "churn" || scenario == "organisations" || random.chance(1, 4);
+  const bool is_large = scenario == "churn" || scenario == "organisations" ||
+                        scenario == "complaints" || random.chance(1, 4);
   out.organisations = is_large ? 5 : 4;
   out.nodes_of_each = is_large ? 3 : 2;
   membership::Settings& settings = out.settings;
@@ -149,6 +154,7 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
   if (scenario == "churn" && random.chance(1, 2)) settings.epoch_seconds = 40;
   settings.service_term_seconds = random.chance(1, 2) ? 0 : random.between(5, 30);
   settings.evict_after_seconds = random.chance(1, 2) ? 600 : random.between(4, 25);
+  if (scenario == "complaints") settings.evict_after_seconds = random.between(3, 15);
   if (scenario == "churn") settings.evict_after_seconds = random.between(2, 8);
   return out;
 }
@@ -176,8 +182,10 @@ Plan make_plan(std::string_view scenario, std::uint64_t seed) {
   out.world = choose_world(scenario, seed, random);
   out.is_quiet = scenario == "calm" || scenario == "one-organisation" ||
                  (scenario == "byzantine" && random.chance(1, 2));
-  out.has_office = scenario == "calm" || scenario == "churn" || random.chance(1, 2);
+  out.has_office =
+      scenario == "calm" || scenario == "churn" || scenario == "complaints" || random.chance(1, 2);
   out.has_assembly = scenario == "organisations";
+  out.has_audits = scenario == "complaints" || seed % 3 == 0;
   out.is_misbehaving_after_healing = random.chance(1, 2);
   const std::size_t each = out.world.nodes_of_each;
   const std::size_t faulty = random.below(out.world.organisations);

@@ -54,6 +54,8 @@ struct Plan {
   bool is_misbehaving_after_healing = false;
   /// Whether people hand in admissions, right ones and wrong ones.
   bool has_office = false;
+  /// Whether members of groups complain, with reason and without.
+  bool has_audits = false;
   /// Whether organisations decide together, or pretend to.
   bool has_assembly = false;
   std::string story;
@@ -75,6 +77,7 @@ inline constexpr Scenario kScenarios[] = {
     {"churn", "nodes are admitted, revoked, evicted and admitted again; statements without end"},
     {"organisations",
      "organisations come and go by decree, retire nodes, end epochs; decrees by too few, forged"},
+    {"complaints", "members without blocks, slanderers, and complaints by mistake"},
     {"clocks", "clocks that are off and jump; one organisation lies, or is off by days"},
 };
 bool is_scenario(std::string_view name);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "membership/changeable_settings.h"
+#include "service/sim/complaint_rules.h"
 #include "service/sim/statement_rules.h"
 
 namespace rosebud::service::sim {
@@ -88,7 +89,8 @@ class StepRules {
       std::string out = (this->*rule)();
       if (!out.empty()) return out;
     }
-    return problem_of_statements(step_);
+    const std::string out = problem_of_complaints(step_);
+    return out.empty() ? problem_of_statements(step_) : out;
   }
 
  private:
@@ -119,8 +121,19 @@ class StepRules {
     if (const auto* one = as<NoAnnouncement>()) unannounced = one->candidate;
     std::optional<wire::NodeKey> unrevealed;
     if (const auto* one = as<NoReveal>()) unrevealed = one->node;
+    std::optional<wire::NodeKey> withheld;
+    std::optional<wire::NodeKey> shown_false;
+    std::optional<wire::NodeKey> shown;
+    if (const auto* one = as<Verdict>()) {
+      const bool is_proven = one->outcome == wire::AuditOutcome::kProven;
+      (is_proven ? shown : withheld) = one->accused;
+      if (one->outcome == wire::AuditOutcome::kFalse) shown_false = one->accused;
+    }
     for (const auto& [before, after, about] :
-         {std::tuple(&before_.unreachable, &after_.unreachable, &lost),
+         {std::tuple(&before_.withheld, &after_.withheld, &withheld),
+          std::tuple(&before_.shown_false, &after_.shown_false, &shown_false),
+          std::tuple(&before_.shown, &after_.shown, &shown),
+          std::tuple(&before_.unreachable, &after_.unreachable, &lost),
           std::tuple(&before_.reachable, &after_.reachable, &found),
           std::tuple(&before_.unannounced, &after_.unannounced, &unannounced),
           std::tuple(&before_.unrevealed, &after_.unrevealed, &unrevealed)}) {
@@ -198,7 +211,7 @@ class StepRules {
   bool is_there_a_reason() const {
     const bool does_node_go = std::ranges::any_of(epoch_.nodes(), [this](const Node& node) {
       return !find(after_.next.nodes, node.key) &&
-             (is_sent_away(epoch_, after_, node) ||
+             (is_sent_away(epoch_, after_, node) || is_found_wanting(epoch_, after_, node.key) ||
               after_.carried.wishes.inactive_since_ms.contains(node.key));
     });
     const auto& now = epoch_.organisations();
@@ -456,6 +469,7 @@ class SuccessorRules {
       if (find(next_.nodes(), node.key) || is_sent_away(current_, sealed_, node)) continue;
       evicted.insert(i);
       if (is_retired(current_, sealed_, node)) continue;
+      if (is_found_wanting(current_, sealed_, node.key)) continue;
       const auto& inactive = sealed_.carried.wishes.inactive_since_ms;
       const auto at = inactive.find(node.key);
       if (at == inactive.end()) return "a node is gone without a reason";
@@ -564,6 +578,8 @@ std::string problem_of_handing_over(const membership::Configuration& current, co
   const Wishes& before = sealed.carried.wishes;
   const Wishes& after = handed_over.wishes;
   const auto& nodes = sealed.next.nodes;
+  const std::string out = problem_of_complaints_handed_over(current, sealed, handed_over);
+  if (!out.empty()) return out;
   if (after.revoked != before.revoked) return "revocations are not handed over";
   if (after.retired_s != before.retired_s) return "retirements are not handed over";
   if (handed_over.enacted_s != sealed.carried.enacted_s) return "decrees are not handed over";

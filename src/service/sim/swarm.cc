@@ -43,6 +43,7 @@ class Run {
     }
     world_.start_all();
     world_.every(milliseconds(300), [this] { lie(); });
+    if (plan_.has_audits) world_.every(milliseconds(500), [this] { world_.audit(); });
     if (plan_.has_assembly) world_.every(milliseconds(900), [this] { decide_something(); });
     if (plan_.has_office) world_.every(milliseconds(1500), [this] { hand_in_something(); });
     run_until([] { return false; }, plan_.safety_time);
@@ -144,13 +145,19 @@ class Run {
 
   /// All in one way, or each in its own.
   void begin_to_lie(Random& random) {
-    Conduct conduct = kFaulty[random.below(std::size(kFaulty))];
+    Conduct conduct = choose_conduct(random);
     const bool is_each = random.chance(1, 3);
     for (const std::size_t n : plan_.bad) {
-      if (is_each) conduct = kFaulty[random.below(std::size(kFaulty))];
+      if (is_each) conduct = choose_conduct(random);
       world_.set_conduct(n, conduct);
       world_.tell("node " + std::to_string(n) + " is " + std::string(name_of(conduct)));
     }
+  }
+
+  Conduct choose_conduct(Random& random) const {
+    const bool is_strained = plan_.scenario == "complaints" && random.chance(4, 5);
+    if (is_strained) return random.chance(1, 2) ? Conduct::kHollow : Conduct::kSlanderer;
+    return kFaulty[random.below(std::size(kFaulty))];
   }
 
   void stop_lying() {

@@ -128,6 +128,50 @@ void World::rewrite(std::size_t n) {
   }
 }
 
+// ---- Audits ----
+
+void World::audit() {
+  for (auto& [n, life] : lives_) {
+    if (!life.node || !life.misbehaviour.is_correct()) continue;
+    check_something(n);
+    complain_of_somebody(n);
+  }
+}
+
+bool World::can_hear(std::size_t n, std::size_t from) const {
+  const auto cut = cuts_.find({from, n});
+  return lives_.at(from).node && (cut == cuts_.end() || cut->second == 0) &&
+         conduct(from) != Conduct::kMute;
+}
+
+/// Who is there and has the block shows it, sooner or later; a hollow one never does.
+void World::check_something(std::size_t n) {
+  SimNode& node = *lives_.at(n).node;
+  if (node.checks().empty()) return;
+  const wire::Accusation about = node.checks()[random_.below(node.checks().size())];
+  const auto accused = number_of(about.accused);
+  if (!accused || !can_hear(n, *accused)) return;
+  wire::AuditOutcome outcome = wire::AuditOutcome::kProven;
+  if (conduct(*accused) == Conduct::kHollow) {
+    // Some of them say nothing, others say something wrong.
+    outcome = *accused % 2 == 0 ? wire::AuditOutcome::kFalse : wire::AuditOutcome::kWithheld;
+  }
+  node.on_checked(about, outcome);
+}
+
+void World::complain_of_somebody(std::size_t n) {
+  SimNode& node = *lives_.at(n).node;
+  const auto& nodes = node.configuration().nodes();
+  const wire::NodeKey accused = nodes[random_.below(nodes.size())].key;
+  const auto number = number_of(accused);
+  const bool is_hollow = number && conduct(*number) == Conduct::kHollow;
+  const bool is_mistaken = random_.chance(1, 40);  // it was slow, and is not
+  if (!is_hollow && !is_mistaken) return;
+  const auto block = some_block(node.configuration(), key(n), accused, random_);
+  if (accused == key(n) || !block) return;
+  node.complain({.accused = accused, .accuser = key(n), .block = *block});
+}
+
 // ---- Work ----
 
 void World::add(std::size_t n) {

@@ -68,6 +68,11 @@ class World {
   /// What its conduct makes a liar say unasked.
   void lie(std::size_t n);
 
+  // ---- Blocks, which are not simulated: who has them is known from outside ----
+  /// Everybody who is up and correct checks one of what it is told to, complains of whoever has no
+  /// blocks, and now and then of somebody who has.
+  void audit();
+
   // ---- Work ----
   Agenda& agenda() { return agenda_; }
   Instant now() const { return agenda_.now(); }
@@ -156,6 +161,9 @@ class World {
   void arrive(std::size_t from, std::size_t to, const Packet& packet);
   void tell_links(std::size_t n, bool is_up);
   void rewrite(std::size_t n);
+  bool can_hear(std::size_t n, std::size_t from) const;
+  void check_something(std::size_t n);
+  void complain_of_somebody(std::size_t n);
   template <typename Watcher, typename... Arguments>
   static void call(const Watcher& watcher, Arguments&&... arguments) {
     if (watcher) watcher(std::forward<Arguments>(arguments)...);

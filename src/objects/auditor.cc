@@ -1,0 +1,347 @@
+#include "objects/auditor.h"
+
+#include <algorithm>
+
+namespace rosebud::objects {
+namespace {
+
+constexpr std::size_t kScanned = 16;
+
+std::uint64_t front_of(const crypto::Digest& key) {
+  std::uint64_t out = 0;
+  for (std::size_t i = 0; i < 8; ++i) out = (out << 8) | key.bytes[i];
+  return out;
+}
+
+/// Somewhere in the range, evenly by its first 64 bits.
+crypto::Digest random_key_in(const wire::KeyRange& range, Random& random) {
+  const std::uint64_t low = front_of(range.first);
+  const std::uint64_t high = front_of(range.last);
+  crypto::Digest out;
+  std::uint64_t front = high - low == ~std::uint64_t{0} ? random.next() : random.between(low, high);
+  for (std::size_t i = 8; i-- > 0; front >>= 8) out.bytes[i] = static_cast<std::uint8_t>(front);
+  return std::clamp(out, range.first, range.last);
+}
+
+/// In epochs of seconds, as in tests and demonstrations, a complaint is there before they end.
+AuditorSettings paced(AuditorSettings settings, std::uint64_t epoch_seconds) {
+  if (epoch_seconds == 0) return settings;
+  const Duration epoch = std::chrono::seconds(epoch_seconds);
+  settings.interval = std::min(settings.interval, epoch / 16);
+  settings.again_after = std::min(settings.again_after, epoch / 8);
+  settings.answer_timeout = std::min(settings.answer_timeout, epoch / 4);
+  settings.check_interval = std::min(settings.check_interval, epoch / 8);
+  settings.complain_again = std::min(settings.complain_again, epoch);
+  return settings;
+}
+
+}  // namespace
+
+void Auditor::begin_epoch(Instant now, const Verifier& verifier) {
+  std::map<wire::NodeKey, wire::DirectoryId> directories;
+  if (verifier_) {
+    for (const auto& node : configuration().nodes()) directories[node.key] = node.directory;
+  }
+  verifier_ = verifier;
+  settings_ = paced(usual_, configuration().settings().epoch_seconds);
+  own_.reset();
+  check_.reset();
+  arcs_.clear();
+  const auto self = configuration().node_index(self_);
+  if (self) {
+    for (const routing::Arc& arc : configuration().ring().arcs()) {
+      const bool is_own = std::ranges::find(arc.group, *self) != arc.group.end();
+      if (is_own && arc.group.size() > 1) arcs_.push_back(arc);
+    }
+  }
+  std::erase_if(suspects_, [&](const auto& one) {
+    const auto node = configuration().node_index(one.first);
+    const auto before = directories.find(one.first);
+    // Who lost its directory is another one (decision 6).
+    const bool is_the_same = node && before != directories.end() &&
+                             configuration().nodes()[*node].directory == before->second;
+    return !is_the_same ||
+           !are_in_one_group({.accused = one.first, .accuser = self_, .block = one.second.block});
+  });
+  const bool is_on = settings_.interval > Duration::zero() && !arcs_.empty();
+  next_own_ = is_on ? now + settings_.interval : Instant::max();
+}
+
+bool Auditor::are_in_one_group(const wire::Accusation& about) const {
+  const auto group = configuration().group(about.block.placement);
+  const auto has = [&](const wire::NodeKey& key) {
+    const auto node = configuration().node_index(key);
+    return node && std::ranges::find(group, *node) != group.end();
+  };
+  return has(about.accused) && has(about.accuser);
+}
+
+void Auditor::check(Instant now, const std::vector<wire::Accusation>& accusations) {
+  std::map<wire::Accusation, Check> wanted;
+  for (const wire::Accusation& one : accusations) {
+    if (one.accused == self_ || wanted.size() >= kChecksMax) continue;
+    const auto known = checks_.find(one);
+    wanted.emplace(one, known == checks_.end() ? Check{.next_at = now} : known->second);
+  }
+  checks_ = std::move(wanted);
+  if (check_ && !checks_.contains(check_->about)) check_.reset();
+}
+
+// ---- Beginning ----
+
+Auditor::Task Auditor::begin(Instant now, const wire::Accusation& about, Stage stage) {
+  return {.number = ++tasks_,
+          .about = about,
+          .stage = stage,
+          .deadline = now + settings_.answer_timeout};
+}
+
+void Auditor::on_time(Instant now, bool is_complete, AuditorEffects& out) {
+  for (Slot* slot : {&own_, &check_}) {
+    if (!*slot || now < (*slot)->deadline) continue;
+    if ((*slot)->stage != Stage::kAsked) {
+      slot->reset();  // without a word about the accused
+    } else {
+      // Who is not there at all is found out by probes (design 8.2).
+      settle(now, *slot, (*slot)->is_heard ? Result::kFailed : Result::kNothing, out);
+    }
+  }
+  if (!own_ && now >= next_own_) {
+    next_own_ = now + settings_.interval;
+    if (is_complete && !begin_again(now, out)) begin_own(now, out);
+  }
+  if (!check_) begin_check(now, out);
+}
+
+/// Somebody who did not show a block, and had time since.
+bool Auditor::begin_again(Instant now, AuditorEffects& out) {
+  for (const auto& [node, suspect] : suspects_) {
+    if (now < suspect.next_at) continue;
+    own_ = begin(now, {.accused = node, .accuser = self_, .block = suspect.block}, Stage::kLoading);
+    out.loads.push_back({.tag = {own_->number}, .block = suspect.block});
+    return true;
+  }
+  return false;
+}
+
+void Auditor::begin_own(Instant now, AuditorEffects& out) {
+  const routing::Arc& arc = arcs_[random_.below(arcs_.size())];
+  const std::uint32_t member = arc.group[random_.below(arc.group.size())];
+  const wire::NodeKey& node = configuration().nodes()[member].key;
+  if (node == self_) return;
+  own_ = begin(now, {.accused = node, .accuser = self_, .block = {}}, Stage::kScanning);
+  const crypto::Digest from = random_key_in(arc.range, random_);
+  if (arc.range.first < from) own_->rest = {arc.range.first, routing::key_before(from)};
+  out.scans.push_back({.tag = {own_->number}, .range = {from, arc.range.last}, .limit = kScanned});
+}
+
+void Auditor::begin_check(Instant now, AuditorEffects& out) {
+  const auto due =
+      std::ranges::find_if(checks_, [now](const auto& one) { return now >= one.second.next_at; });
+  if (due == checks_.end()) return;
+  due->second.next_at = now + settings_.check_interval;
+  const wire::Accusation& about = due->first;
+  const bool is_own = about.accuser == self_;
+  check_ = begin(now, about, is_own ? Stage::kLoading : Stage::kFetching);
+  if (is_own) {
+    out.loads.push_back({.tag = {check_->number}, .block = about.block});
+  } else {
+    send(*check_, about.accuser, wire::FetchObject{about.block}, out);
+  }
+}
+
+// ---- Having the bytes ----
+
+Auditor::Slot* Auditor::slot_of(const AuditStep& tag, Stage stage) {
+  for (Slot* slot : {&own_, &check_}) {
+    if (*slot && (*slot)->number == tag.number && (*slot)->stage == stage) return slot;
+  }
+  return nullptr;
+}
+
+void Auditor::on_scanned(const AuditStep& tag, const wire::Scanned* scanned, AuditorEffects& out) {
+  Slot* slot = slot_of(tag, Stage::kScanning);
+  if (!slot) return;
+  Task& task = **slot;
+  std::vector<wire::ObjectId> blocks;
+  for (const wire::IndexEntry& entry :
+       scanned ? scanned->entries : std::vector<wire::IndexEntry>{}) {
+    // A record may be newer here than there at any moment; whoever reads it asks all.
+    if (entry.id.type == wire::ObjectType::kBlock && !entry.is_damaged) blocks.push_back(entry.id);
+  }
+  if (!blocks.empty()) {
+    task.about.block = blocks[random_.below(blocks.size())];
+    task.stage = Stage::kLoading;
+    out.loads.push_back({.tag = {task.number}, .block = task.about.block});
+  } else if (scanned && task.rest) {
+    out.scans.push_back({.tag = {task.number}, .range = *task.rest, .limit = kScanned});
+    task.rest.reset();
+  } else {
+    slot->reset();
+  }
+}
+
+/// Only such can be asked of others: what nobody holds may be collected at any moment.
+bool Auditor::has_live_hold(const wire::StoredObject& object) const {
+  return std::ranges::any_of(object.holds, [&](const wire::Hold& hold) {
+    return verifier_->hold(object.id, object.content.size(), hold).has_value();
+  });
+}
+
+void Auditor::on_loaded(Instant now, const AuditStep& tag, const wire::StoredObject* held,
+                        AuditorEffects& out) {
+  Slot* slot = slot_of(tag, Stage::kLoading);
+  if (!slot) return;
+  const wire::ObjectId block = (*slot)->about.block;
+  const bool is_whole = held && !held->is_damaged &&
+                        crypto::sha256(held->content.view()) == block.placement &&
+                        has_live_hold(*held);
+  if (is_whole) return ask(now, *slot, held->content.view(), out);
+  // What this replica has no more, it cannot ask of others.
+  const auto suspect = suspects_.find((*slot)->about.accused);
+  if (slot == &own_ && suspect != suspects_.end() && suspect->second.block == block) {
+    suspects_.erase(suspect);
+  }
+  slot->reset();
+}
+
+void Auditor::send(Task& task, const wire::NodeKey& to, wire::RequestBody body,
+                   AuditorEffects& out) {
+  task.nonce = wire::Nonce(random_.next());
+  out.requests.push_back({.to = to, .nonce = task.nonce, .body = std::move(body)});
+}
+
+void Auditor::ask(Instant now, Slot& slot, ByteView bytes, AuditorEffects& out) {
+  Task& task = *slot;
+  crypto::Digest challenge;
+  for (std::size_t i = 0; i < challenge.bytes.size(); ++i) {
+    challenge.bytes[i] = static_cast<std::uint8_t>(random_.next());
+  }
+  task.expected = wire::audit_proof({.cluster = configuration().cluster(),
+                                     .asker = self_,
+                                     .prover = task.about.accused,
+                                     .challenge = challenge},
+                                    bytes);
+  task.stage = Stage::kAsked;
+  task.deadline = now + settings_.answer_timeout;
+  ++statistics_.asked;
+  send(task, task.about.accused, wire::AuditBlock{.id = task.about.block, .challenge = challenge},
+       out);
+}
+
+// ---- Answers ----
+
+bool Auditor::on_answer(Instant now, const wire::NodeKey& from, const wire::Answer& answer,
+                        AuditorEffects& out) {
+  for (Slot* slot : {&own_, &check_}) {
+    if (!*slot) continue;
+    Task& task = **slot;
+    const bool is_asked = task.stage == Stage::kAsked;
+    if (is_asked && task.about.accused == from) task.is_heard = true;
+    const bool is_from = from == (is_asked ? task.about.accused : task.about.accuser);
+    const bool is_waiting = is_asked || task.stage == Stage::kFetching;
+    if (!is_waiting || !is_from || answer.context.nonce != task.nonce) continue;
+    if (is_asked) {
+      settle(now, *slot, result_of(task, answer), out);
+      return true;
+    }
+    const auto* found = std::get_if<wire::ObjectFound>(&answer.body);
+    if (found && verifier_->is_object(task.about.block, found->object) &&
+        has_live_hold(found->object)) {
+      ask(now, *slot, found->object.content.view(), out);
+    } else {
+      slot->reset();
+    }
+    return true;
+  }
+  return false;
+}
+
+Auditor::Result Auditor::result_of(const Task& task, const wire::Answer& answer) const {
+  // It has entered what this node has not: perhaps it keeps the block no more.
+  if (answer.context.configuration > configuration().number()) return Result::kNothing;
+  if (const auto* proof = std::get_if<wire::BlockProof>(&answer.body)) {
+    return proof->proof == task.expected ? Result::kProven : Result::kFalse;
+  }
+  const auto* absent = std::get_if<wire::ObjectAbsent>(&answer.body);
+  const bool is_incomplete = absent && absent->complete_for < configuration().number().epoch;
+  return is_incomplete ? Result::kIncomplete : Result::kFailed;
+}
+
+// ---- What becomes of it ----
+
+void Auditor::settle(Instant now, Slot& slot, Result result, AuditorEffects& out) {
+  const Task task = *slot;
+  const bool is_own = &slot == &own_;
+  slot.reset();
+  if (result == Result::kProven) ++statistics_.proven;
+  if (result == Result::kFailed) {
+    ++statistics_.failed;
+    out.reports.push_back({task.about.accused, Observation::kNoProof});
+  }
+  if (result == Result::kFalse) {
+    ++statistics_.false_ones;
+    out.reports.push_back({task.about.accused, Observation::kFalseProof});
+  }
+  if (is_own) {
+    settle_own(now, task, result, out);
+  } else {
+    settle_check(now, task, result, out);
+  }
+}
+
+void Auditor::settle_own(Instant now, const Task& task, Result result, AuditorEffects& out) {
+  auto at = suspects_.find(task.about.accused);
+  const bool is_known = at != suspects_.end() && at->second.block == task.about.block;
+  if (result == Result::kNothing) {
+    if (is_known) at->second.next_at = now + settings_.again_after;
+    return;
+  }
+  if (result == Result::kProven || result == Result::kIncomplete) {
+    if (is_known) suspects_.erase(at);
+    return;
+  }
+  if (at == suspects_.end()) {
+    if (suspects_.size() >= kSuspectsMax) return;
+    at = suspects_.emplace(task.about.accused, Suspect{.block = task.about.block}).first;
+  }
+  Suspect& suspect = at->second;
+  if (!is_known && result == Result::kFalse) suspect.block = task.about.block;
+  if (suspect.block != task.about.block) return;  // one block at a time
+  suspect.failures = result == Result::kFalse ? settings_.failures_max : suspect.failures + 1;
+  suspect.next_at = now + settings_.again_after;
+  if (suspect.failures < settings_.failures_max || now < suspect.complain_at) return;
+  suspect.complain_at = now + settings_.complain_again;
+  ++statistics_.complaints;
+  out.complaints.push_back(task.about);
+}
+
+void Auditor::settle_check(Instant now, const Task& task, Result result, AuditorEffects& out) {
+  const auto at = checks_.find(task.about);
+  if (at == checks_.end()) return;
+  Check& check = at->second;
+  check.next_at = now + settings_.check_interval;
+  if (result == Result::kNothing || result == Result::kIncomplete) return;
+  const bool is_failure = result == Result::kFailed;
+  check.failures = is_failure ? check.failures + 1 : 0;
+  if (is_failure && check.failures < settings_.failures_max) return;
+  out.checked.push_back({.about = task.about,
+                         .outcome = result == Result::kProven  ? wire::AuditOutcome::kProven
+                                    : result == Result::kFalse ? wire::AuditOutcome::kFalse
+                                                               : wire::AuditOutcome::kWithheld});
+}
+
+Instant Auditor::next_deadline() const {
+  Instant out = own_ ? own_->deadline : next_own_;
+  if (check_) return std::min(out, check_->deadline);
+  for (const auto& [about, check] : checks_) out = std::min(out, check.next_at);
+  return out;
+}
+
+Auditor::Statistics Auditor::statistics() const {
+  Statistics out = statistics_;
+  out.suspects = suspects_.size();
+  return out;
+}
+
+}  // namespace rosebud::objects

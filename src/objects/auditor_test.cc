@@ -1,0 +1,292 @@
+// Audits (design 6, decision 14): who is asked for what, and what becomes of the answers.
+#include "objects/auditor.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "objects/test_group.h"
+
+namespace rosebud::objects {
+namespace {
+
+using std::chrono::seconds;
+
+/// Node 0 asks the others about one block; time goes on by hand.
+class Audits : public testing::Test, protected TestGroup {
+ protected:
+  Audits() : auditor(nodes[0].public_key(), Random(1), {}) {
+    enter(1);
+    held = {.id = block, .holds = {hold(block, hello.size())}, .content = hello};
+  }
+
+  void enter(std::uint64_t epoch, std::optional<std::size_t> lost = {}) {
+    auditor.begin_epoch(now, Verifier(configuration(epoch, lost), crypto::model_scheme()));
+    number = {wire::Generation(0), wire::Epoch(epoch)};
+  }
+  const wire::NodeKey& key(std::size_t n) const { return nodes_keys[n]; }
+  std::vector<wire::NodeKey> keys() const {
+    std::vector<wire::NodeKey> out;
+    for (const auto& one : nodes) out.push_back(one.public_key());
+    return out;
+  }
+
+  /// Until it asks for something; scans find the block, loads give it.
+  void run_until_asked(bool is_complete = true) {
+    for (int i = 0; i < 1000 && effects.requests.empty(); ++i) {
+      now = std::max(now, auditor.next_deadline());
+      auditor.on_time(now, is_complete, effects);
+      feed_disk();
+    }
+  }
+  void feed_disk() {
+    while (!effects.scans.empty() || !effects.loads.empty()) {
+      AuditorEffects some = std::move(effects);
+      effects = {};
+      effects.requests = std::move(some.requests);
+      for (const auto& scan : some.scans) {
+        wire::Scanned scanned{.is_whole = true};
+        if (scan.range.contains(block.placement)) scanned.entries.push_back(held.entry());
+        auditor.on_scanned(scan.tag, &scanned, effects);
+      }
+      for (const auto& load : some.loads) {
+        auditor.on_loaded(now, load.tag, is_held ? &held : nullptr, effects);
+      }
+    }
+  }
+  /// The question that is under way, and an answer to it.
+  ReconcilerEffects::Request take_question() {
+    EXPECT_EQ(effects.requests.size(), 1U);
+    ReconcilerEffects::Request out = std::move(effects.requests.at(0));
+    effects = {};
+    return out;
+  }
+  void answer(const ReconcilerEffects::Request& question, wire::AnswerBody body) {
+    const wire::Answer what{.context = {.configuration = number, .nonce = question.nonce},
+                            .body = std::move(body)};
+    EXPECT_TRUE(auditor.on_answer(now, question.to, what, effects));
+  }
+  wire::BlockProof proof(const ReconcilerEffects::Request& question) const {
+    const auto& asked = std::get<wire::AuditBlock>(question.body);
+    return {wire::audit_proof({.cluster = configuration(1)->cluster(),
+                               .asker = nodes[0].public_key(),
+                               .prover = question.to,
+                               .challenge = asked.challenge},
+                              hello.view())};
+  }
+  /// Asks until a question goes to this node.
+  ReconcilerEffects::Request question_to(const wire::NodeKey& node) {
+    for (;;) {
+      run_until_asked();
+      const ReconcilerEffects::Request question = take_question();
+      if (question.to == node) return question;
+      answer(question, proof(question));
+    }
+  }
+  wire::ObjectAbsent absent() const { return {.complete_for = number.epoch}; }
+
+  std::vector<wire::NodeKey> nodes_keys = keys();
+  Auditor auditor;
+  AuditorEffects effects;
+  wire::StoredObject held;
+  bool is_held = true;
+  wire::ConfigurationNumber number;
+  Instant now = Instant(seconds(1));
+};
+
+TEST_F(Audits, EverybodyIsAskedInTimeWithFreshChallenges) {
+  std::set<wire::NodeKey> asked;
+  std::set<crypto::Digest> challenges;
+  const Instant began = now;
+  for (int i = 0; i < 40; ++i) {
+    run_until_asked();
+    const auto question = take_question();
+    EXPECT_NE(question.to, key(0));
+    asked.insert(question.to);
+    challenges.insert(std::get<wire::AuditBlock>(question.body).challenge);
+    answer(question, proof(question));
+  }
+  EXPECT_EQ(asked.size(), 3U);
+  EXPECT_EQ(challenges.size(), 40U);
+  EXPECT_GE(now, began + 40 * seconds(10));
+  EXPECT_EQ(auditor.statistics().proven, 40U);
+  EXPECT_EQ(auditor.statistics().suspects, 0U);
+}
+
+TEST_F(Audits, WhoIsNotCompleteAsksNobody) {
+  run_until_asked(false);
+  EXPECT_TRUE(effects.requests.empty());
+}
+
+TEST_F(Audits, AWrongProofIsAComplaintAtOnce) {
+  const auto question = question_to(key(1));
+  answer(question, wire::BlockProof{});
+  ASSERT_EQ(effects.complaints.size(), 1U);
+  EXPECT_EQ(effects.complaints[0],
+            (wire::Accusation{.accused = key(1), .accuser = key(0), .block = block}));
+  ASSERT_EQ(effects.reports.size(), 1U);
+  EXPECT_EQ(effects.reports[0].observation, Observation::kFalseProof);
+}
+
+/// Else a member could let another one answer.
+TEST_F(Audits, TheProofOfAnotherIsWrong) {
+  const auto question = question_to(key(1));
+  auto other = question;
+  other.to = key(2);
+  answer(question, proof(other));
+  EXPECT_EQ(auditor.statistics().false_ones, 1U);
+}
+
+TEST_F(Audits, WhoShowsNothingIsAskedForTheSameAgain) {
+  answer(question_to(key(1)), absent());
+  EXPECT_EQ(auditor.statistics().suspects, 1U);
+  for (unsigned failures = 1; failures < AuditorSettings{}.failures_max; ++failures) {
+    EXPECT_TRUE(effects.complaints.empty());
+    const Instant before = now;
+    const auto again = question_to(key(1));
+    EXPECT_EQ(std::get<wire::AuditBlock>(again.body).id, block);
+    answer(again, absent());
+    EXPECT_LE(now, before + seconds(80));
+  }
+  ASSERT_EQ(effects.complaints.size(), 1U);
+  // Not again and again.
+  effects = {};
+  answer(question_to(key(1)), absent());
+  EXPECT_TRUE(effects.complaints.empty());
+}
+
+TEST_F(Audits, WhoShowsItThenIsSuspectedNoMore) {
+  answer(question_to(key(1)), absent());
+  answer(question_to(key(1)), absent());
+  const auto question = question_to(key(1));
+  answer(question, proof(question));
+  EXPECT_EQ(auditor.statistics().suspects, 0U);
+  EXPECT_TRUE(effects.complaints.empty());
+}
+
+TEST_F(Audits, NotBeingCompleteIsNoOffence) {
+  for (int i = 0; i < 10; ++i) {
+    answer(question_to(key(1)), wire::ObjectAbsent{.complete_for = wire::Epoch(0)});
+    EXPECT_TRUE(effects.complaints.empty());
+  }
+  EXPECT_EQ(auditor.statistics().suspects, 0U);
+}
+
+/// Probes find out who is not there (design 8.2); who says other things and nothing to this is
+/// there.
+TEST_F(Audits, SilenceCountsOnlyOfWhoIsThere) {
+  (void)question_to(key(1));
+  now = auditor.next_deadline();
+  auditor.on_time(now, true, effects);
+  EXPECT_EQ(auditor.statistics().failed, 0U);
+  effects = {};
+  (void)question_to(key(1));
+  const wire::Answer other{.context = {.configuration = number, .nonce = wire::Nonce(77)},
+                           .body = wire::Absent{}};
+  EXPECT_FALSE(auditor.on_answer(now, key(1), other, effects));
+  now = auditor.next_deadline();
+  auditor.on_time(now, true, effects);
+  EXPECT_EQ(auditor.statistics().failed, 1U);
+}
+
+TEST_F(Audits, AnotherNodesAnswerIsNone) {
+  const auto question = question_to(key(1));
+  const wire::Answer wrong{.context = {.configuration = number, .nonce = question.nonce},
+                           .body = wire::BlockProof{}};
+  EXPECT_FALSE(auditor.on_answer(now, key(2), wrong, effects));
+  EXPECT_EQ(auditor.statistics().false_ones, 0U);
+}
+
+TEST_F(Audits, WhoHasEnteredALaterEpochOwesNothing) {
+  const auto question = question_to(key(1));
+  number.epoch = number.epoch.next();
+  answer(question, absent());
+  EXPECT_EQ(auditor.statistics().failed, 0U);
+}
+
+TEST_F(Audits, ASuspicionOutlivesTheEpochAndNotTheDirectory) {
+  answer(question_to(key(1)), absent());
+  enter(2);
+  EXPECT_EQ(auditor.statistics().suspects, 1U);
+  enter(3, 1);
+  EXPECT_EQ(auditor.statistics().suspects, 0U);
+}
+
+/// What nobody holds any more may be gone there.
+TEST_F(Audits, OnlyWhatIsHeldIsAskedFor) {
+  held.holds = {hold(client, block, hello.size(), 1, Timestamp(1000))};  // epoch 1 starts then
+  run_until_asked();
+  EXPECT_TRUE(effects.requests.empty());
+}
+
+TEST_F(Audits, WhatItLostItselfItAsksOfNobody) {
+  answer(question_to(key(1)), absent());
+  is_held = false;
+  run_until_asked();
+  EXPECT_TRUE(effects.requests.empty());
+  EXPECT_EQ(auditor.statistics().suspects, 0U);
+}
+
+// ---- For the service ----
+
+class Checks : public Audits {
+ protected:
+  Checks() { auditor.check(now, {about}); }
+  /// The next request of a check; own audits are answered.
+  ReconcilerEffects::Request next(const wire::NodeKey& node, std::size_t kind) {
+    for (;;) {
+      run_until_asked();
+      const auto question = take_question();
+      if (question.to == node && question.body.index() == kind) return question;
+      if (std::holds_alternative<wire::AuditBlock>(question.body))
+        answer(question, proof(question));
+    }
+  }
+  static constexpr std::size_t kFetch = wire::RequestBody(wire::FetchObject{}).index();
+
+  const wire::Accusation about{.accused = key(1), .accuser = key(2), .block = block};
+};
+
+TEST_F(Checks, TheBlockComesFromTheAccuserAndTheProofFromTheAccused) {
+  const auto fetch = next(key(2), kFetch);
+  answer(fetch, wire::ObjectFound{.object = held});
+  const auto question = take_question();
+  EXPECT_EQ(question.to, key(1));
+  answer(question, proof(question));
+  ASSERT_EQ(effects.checked.size(), 1U);
+  EXPECT_EQ(effects.checked[0].about, about);
+  EXPECT_EQ(effects.checked[0].outcome, wire::AuditOutcome::kProven);
+  EXPECT_TRUE(effects.complaints.empty());
+}
+
+TEST_F(Checks, WhatTheAccuserCannotShowIsNoReason) {
+  wire::StoredObject wrong = held;
+  wrong.content = Buffer::copy_of(as_bytes("other"));
+  answer(next(key(2), kFetch), wire::ObjectFound{.object = wrong});
+  EXPECT_TRUE(effects.requests.empty());
+  EXPECT_TRUE(effects.checked.empty());
+}
+
+TEST_F(Checks, WithheldIsSaidAfterSeveralTimes) {
+  for (unsigned failures = 1; failures <= AuditorSettings{}.failures_max; ++failures) {
+    EXPECT_TRUE(effects.checked.empty());
+    answer(next(key(2), kFetch), wire::ObjectFound{.object = held});
+    answer(take_question(), wire::Refused{.reason = wire::RefusalReason::kBusy});
+  }
+  ASSERT_EQ(effects.checked.size(), 1U);
+  EXPECT_EQ(effects.checked[0].outcome, wire::AuditOutcome::kWithheld);
+}
+
+TEST_F(Checks, WhatIsAboutItselfIsPassedOver) {
+  auditor.check(now, {{.accused = key(0), .accuser = key(2), .block = block}});
+  for (int i = 0; i < 5; ++i) {
+    run_until_asked();
+    const auto question = take_question();
+    EXPECT_TRUE(std::holds_alternative<wire::AuditBlock>(question.body));
+    answer(question, proof(question));
+  }
+  EXPECT_TRUE(effects.checked.empty());
+}
+
+}  // namespace
+}  // namespace rosebud::objects

@@ -1,0 +1,69 @@
+// Audits at a replica (design 6): showing what one holds, and asking others to.
+#include <algorithm>
+
+#include "objects/replica.h"
+
+namespace rosebud::objects {
+
+/// It costs a read of the whole block: for the other members of its group, and for those of the
+/// service, who check complaints.
+std::optional<wire::RefusalReason> Replica::refusal_of_audit(const Sender& sender,
+                                                             const wire::AuditBlock& audit) const {
+  const membership::Configuration& configuration = verifier_.configuration();
+  const auto asker = configuration.node_index(sender.key);
+  if (!asker) return wire::RefusalReason::kNotAllowed;
+  if (!is_in_group(audit.id.placement)) return wire::RefusalReason::kNotInGroup;
+  const auto group = configuration.group(audit.id.placement);
+  const auto& service = configuration.service();
+  const bool may_ask =
+      std::ranges::find(group, *asker) != group.end() ||
+      std::ranges::find(service, *asker, &membership::ServiceMember::node) != service.end();
+  if (!may_ask) return wire::RefusalReason::kNotAllowed;
+  return std::nullopt;
+}
+
+/// What is not here is fetched now: whoever asks for it has it.
+void Replica::show_block(const wire::ObjectId& id, const ClientOperation& operation,
+                         const wire::AuditBlock& audit, const wire::StoredObject* held,
+                         Effects& out) {
+  const Sender& sender = operation.sender;
+  const wire::MessageContext& context = operation.request.context;
+  if (held) {
+    const wire::AuditQuestion question{.cluster = verifier_.configuration().cluster(),
+                                       .asker = sender.key,
+                                       .prover = identity_.key.public_key(),
+                                       .challenge = audit.challenge};
+    answer(sender, context, wire::BlockProof{wire::audit_proof(question, held->content.view())},
+           out);
+    return finish_front(id, out);
+  }
+  const Claim claim = reconciler_.claim({id.placement, id.placement});
+  const bool is_served = reconciler_.is_served(id);
+  answer(sender, context,
+         wire::ObjectAbsent{.complete_for = is_served ? claim.complete_for : wire::Epoch(0),
+                            .gone_before = claim.gone_before},
+         out);
+  finish_front(id, out);
+  ReconcilerEffects asked;
+  reconciler_.repair(last_instant_, id, asked);
+  perform(asked, out);
+}
+
+void Replica::run_audit(const wire::ObjectId& id, const AuditOperation& operation,
+                        const wire::StoredObject* held, Effects& out) {
+  AuditorEffects asked;
+  auditor_.on_loaded(last_instant_, operation.tag, held, asked);
+  finish_front(id, out);
+  perform(asked, out);
+}
+
+void Replica::perform(AuditorEffects& asked, Effects& out) {
+  for (auto& request : asked.requests) ask(request, out);
+  for (const auto& one : asked.scans) scan(one.tag, one.range, std::nullopt, one.limit, out);
+  for (const auto& one : asked.loads) enqueue(one.block, AuditOperation{one.tag}, out);
+  for (const Report& report : asked.reports) out.push_back(report);
+  for (const wire::Accusation& one : asked.complaints) out.push_back(Complain{one});
+  for (const Checked& one : asked.checked) out.push_back(one);
+}
+
+}  // namespace rosebud::objects

@@ -1,0 +1,76 @@
+// Complaints: members of a group say of another that it does not show what it should hold, and the
+// service finds out by itself (design 8.2, decision 14).
+//
+// A complaint alone does nothing: up to f members of a group may lie. When f+1 members of one group
+// have complained, one of them is correct, and the members of the service check: each takes the
+// blocks from those who complained, and asks the accused for a proof. Pure functions of what was
+// agreed on, but for CheckResults, which is what one member has found.
+#pragma once
+
+#include <map>
+#include <set>
+#include <vector>
+
+#include "membership/configuration.h"
+#include "wire/audit.h"
+
+namespace rosebud::service {
+
+struct Complaint {
+  wire::ObjectId block;
+  std::uint64_t since_ms = 0;  // agreed time; a later complaint takes its place
+  friend bool operator==(const Complaint&, const Complaint&) = default;
+};
+/// About whom -> by whom. One of each about each.
+using Complaints = std::map<wire::NodeKey, std::map<wire::NodeKey, Complaint>>;
+
+/// One member complains of so many at a time.
+inline constexpr std::size_t kComplaintsOfOneMax = 8;
+
+/// How long a complaint counts that is not repeated: four lengths of an epoch, a day where epochs
+/// have none.
+std::uint64_t complaint_life_ms(const membership::Settings& settings);
+
+/// Whether accuser and accused are members, not the same, and both in the group of the block.
+bool is_possible(const membership::Configuration& configuration,
+                 const wire::Accusation& accusation);
+
+/// Removes those that are older than that, or that are not possible (any more).
+void drop_old(Complaints& complaints, const membership::Configuration& configuration,
+              std::uint64_t now_ms);
+
+/// The most of these that are in one group with the accused, whichever group that is.
+std::size_t most_of_one_group(const membership::Configuration& configuration,
+                              const wire::NodeKey& accused,
+                              const std::set<wire::NodeKey>& accusers);
+
+/// Whether f+1 members of one group complain of it.
+bool is_case(const membership::Configuration& configuration, const Complaints& complaints,
+             const wire::NodeKey& accused);
+
+/// All complaints about those who are a case: what every member of the service checks.
+std::vector<wire::Accusation> to_check(const membership::Configuration& configuration,
+                                       const Complaints& complaints);
+
+/// What one member of the service found in one epoch.
+class CheckResults {
+ public:
+  /// A wrong proof stays one, whatever is shown afterwards.
+  void add(const wire::Accusation& about, wire::AuditOutcome outcome) {
+    auto& known = outcomes_.try_emplace(about, outcome).first->second;
+    if (known != wire::AuditOutcome::kFalse) known = outcome;
+  }
+  /// What it says of the accused: kFalse when one proof was wrong; kWithheld when the blocks of f+1
+  /// members of one group were not shown, of whom one is correct; kProven when so many were shown
+  /// that it cannot come to that. Nothing: it does not know.
+  std::optional<wire::AuditOutcome> verdict(const membership::Configuration& configuration,
+                                            const Complaints& complaints,
+                                            const wire::NodeKey& accused) const;
+  /// Forgets what is not among these, sorted.
+  void keep(const std::vector<wire::Accusation>& accusations);
+
+ private:
+  std::map<wire::Accusation, wire::AuditOutcome> outcomes_;
+};
+
+}  // namespace rosebud::service

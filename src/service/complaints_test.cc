@@ -1,0 +1,312 @@
+// Complaints, and what the service does about them (design 8.2, decision 14): one test for each
+// rule.
+#include "service/complaints.h"
+
+#include <algorithm>
+
+#include "service/sim/checkers.h"
+#include "service/test_service.h"
+
+namespace rosebud::service {
+namespace {
+
+using wire::AuditOutcome;
+using Nodes = std::initializer_list<std::size_t>;
+
+/// Nodes 2i and 2i + 1 are of organisation i; the first of each has a seat. f = F = 1.
+class Accused : public testing::Test {
+ protected:
+  static constexpr std::uint64_t kEpochMs = 60'000;
+  Accused() : service({.epoch_seconds = 60, .evict_after_seconds = 600}) {}
+
+  /// Of a group with all of them.
+  wire::ObjectId block_of(const std::vector<std::size_t>& nodes) const {
+    const membership::Configuration& configuration = *service.configuration;
+    for (const routing::Arc& arc : configuration.ring().arcs()) {
+      const auto is_in = [&](std::size_t n) {
+        return std::ranges::find(arc.group, *configuration.node_index(node_key(n))) !=
+               arc.group.end();
+      };
+      if (std::ranges::all_of(nodes, is_in)) return wire::ObjectId::block(arc.range.first);
+    }
+    ADD_FAILURE() << "no group has all of them";
+    return {};
+  }
+  Answer complain(std::size_t accuser, std::size_t accused) {
+    return service.ask(node_key(accuser), Complain{.accused = node_key(accused),
+                                                   .block = block_of({accuser, accused})});
+  }
+  /// Two who are in one group with it, of other organisations.
+  void open_case(std::size_t accused) {
+    for (const std::size_t accuser : accusers_of(accused)) complain(accuser, accused);
+  }
+  std::vector<std::size_t> accusers_of(std::size_t accused) const {
+    const membership::Configuration& configuration = *service.configuration;
+    const auto index = *configuration.node_index(node_key(accused));
+    for (const routing::Arc& arc : configuration.ring().arcs()) {
+      if (std::ranges::find(arc.group, index) == arc.group.end()) continue;
+      std::vector<std::size_t> out;
+      for (const std::uint32_t node : arc.group) {
+        for (std::size_t n = 0; n < 8; ++n) {
+          if (node != index && node_key(n) == configuration.nodes()[node].key) out.push_back(n);
+        }
+      }
+      if (out.size() >= 2) return {out[0], out[1]};
+    }
+    return {};
+  }
+  Answer say(std::size_t member, std::size_t accused, AuditOutcome outcome) {
+    return service.ask(node_key(member), Verdict{.accused = node_key(accused), .outcome = outcome});
+  }
+  const Wishes& wishes() const { return service.machine->state().carried.wishes; }
+  const Complaints& complaints() const { return service.machine->state().carried.complaints; }
+  bool is_in(std::size_t n) const {
+    return service.configuration->node_index(node_key(n)).has_value();
+  }
+  void end_early() {
+    service.all_say(PrepareEpoch{});
+    service.announce_all();
+    service.reveal_all();
+    service.enter_next();
+  }
+
+  TestService service;
+};
+
+TEST_F(Accused, AWrongProofToAQuorumRemovesWithTheNextEpoch) {
+  open_case(1);
+  EXPECT_FALSE(service.machine->may_prepare(service.now_ms));
+  for (const std::size_t member : Nodes{0, 2}) {
+    EXPECT_EQ(say(member, 1, AuditOutcome::kFalse), Answer::kDone);
+    EXPECT_EQ(say(member, 1, AuditOutcome::kFalse), Answer::kAlready);
+  }
+  EXPECT_FALSE(service.machine->may_prepare(service.now_ms));
+  EXPECT_EQ(say(4, 1, AuditOutcome::kFalse), Answer::kDone);
+  EXPECT_TRUE(service.machine->may_prepare(service.now_ms));
+  end_early();
+  EXPECT_FALSE(is_in(1));
+  EXPECT_TRUE(complaints().empty());
+  EXPECT_TRUE(wishes().false_since_ms.empty());
+}
+
+TEST_F(Accused, ComplaintsOfFMembersDoNothing) {
+  const std::vector<std::size_t> accusers = accusers_of(1);
+  ASSERT_EQ(accusers.size(), 2U);
+  EXPECT_EQ(complain(accusers[0], 1), Answer::kDone);
+  for (const std::size_t member : Nodes{0, 2, 4, 6}) {
+    EXPECT_EQ(say(member, 1, AuditOutcome::kFalse), Answer::kNotNow);
+  }
+  EXPECT_TRUE(to_check(*service.configuration, complaints()).empty());
+  EXPECT_EQ(complain(accusers[1], 1), Answer::kDone);
+  EXPECT_EQ(to_check(*service.configuration, complaints()).size(), 2U);
+}
+
+/// Nobody in no group together with the others adds to them: each group has its own f liars.
+TEST_F(Accused, AccusersOfOneGroupCount) {
+  EXPECT_EQ(complain(2, 0), Answer::kDone);
+  EXPECT_EQ(complain(3, 0), Answer::kDone);  // of the same organisation: never in one group
+  EXPECT_EQ(complaints().at(node_key(0)).size(), 2U);
+  EXPECT_EQ(say(4, 0, AuditOutcome::kFalse), Answer::kNotNow);
+}
+
+TEST_F(Accused, WhoShowsNothingGoesAfterEvictAfter) {
+  service.now_ms += 1000;
+  open_case(1);
+  for (const std::size_t member : Nodes{0, 2, 4}) say(member, 1, AuditOutcome::kWithheld);
+  EXPECT_TRUE(wishes().withholding_since_ms.contains(node_key(1)));
+  EXPECT_TRUE(wishes().false_since_ms.empty());
+  for (int epoch = 0; epoch < 9; ++epoch) {
+    service.end_epoch();
+    ASSERT_TRUE(is_in(1)) << epoch;
+    open_case(1);  // those who have a reason repeat it
+  }
+  service.end_epoch();
+  EXPECT_TRUE(is_in(1));
+  service.now_ms += 1000;
+  open_case(1);
+  EXPECT_TRUE(service.machine->may_prepare(service.now_ms));
+  end_early();
+  EXPECT_FALSE(is_in(1));
+}
+
+TEST_F(Accused, FPlusOneWhoSawAProofEndIt) {
+  open_case(1);
+  for (const std::size_t member : Nodes{0, 2, 4}) say(member, 1, AuditOutcome::kWithheld);
+  EXPECT_EQ(say(6, 1, AuditOutcome::kProven), Answer::kDone);
+  EXPECT_TRUE(wishes().withholding_since_ms.contains(node_key(1)));  // F may lie
+  EXPECT_EQ(say(0, 1, AuditOutcome::kProven), Answer::kDone);
+  EXPECT_FALSE(wishes().withholding_since_ms.contains(node_key(1)));
+  // What was said before counts no more.
+  EXPECT_EQ(say(0, 1, AuditOutcome::kWithheld), Answer::kDone);
+  EXPECT_FALSE(wishes().withholding_since_ms.contains(node_key(1)));
+}
+
+TEST_F(Accused, AWrongProofIsNotMadeUpFor) {
+  open_case(1);
+  for (const std::size_t member : Nodes{0, 2, 4}) say(member, 1, AuditOutcome::kFalse);
+  for (const std::size_t member : Nodes{0, 2, 4, 6}) say(member, 1, AuditOutcome::kProven);
+  EXPECT_TRUE(wishes().false_since_ms.contains(node_key(1)));
+}
+
+TEST_F(Accused, ComplaintsEndUnlessRepeated) {
+  open_case(1);
+  for (const std::size_t member : Nodes{0, 2, 4}) say(member, 1, AuditOutcome::kWithheld);
+  const std::uint64_t life = complaint_life_ms(service.configuration->settings());
+  EXPECT_EQ(life, 4 * kEpochMs);
+  service.now_ms += life / 2 - 1;
+  const std::vector<std::size_t> accusers = accusers_of(1);
+  EXPECT_EQ(complain(accusers[0], 1), Answer::kAlready);
+  service.now_ms += 1;
+  EXPECT_EQ(complain(accusers[0], 1), Answer::kDone);
+  service.now_ms += life / 2;
+  EXPECT_EQ(say(0, 1, AuditOutcome::kProven), Answer::kNotNow);  // one accuser is left
+  EXPECT_EQ(complaints().at(node_key(1)).size(), 1U);
+  EXPECT_TRUE(wishes().withholding_since_ms.empty());
+  EXPECT_TRUE(service.machine->state().withheld.empty());
+}
+
+TEST_F(Accused, OnlyMembersOfTheBlocksGroupComplain) {
+  EXPECT_EQ(service.ask(node_key(1), Complain{.accused = node_key(1), .block = block_of({1})}),
+            Answer::kRefused);
+  EXPECT_EQ(service.ask(node_key(50), Complain{.accused = node_key(1), .block = block_of({1})}),
+            Answer::kRefused);
+  // Both of one organisation are in no group together.
+  EXPECT_EQ(service.ask(node_key(0), Complain{.accused = node_key(1), .block = block_of({1})}),
+            Answer::kRefused);
+  open_case(1);
+  EXPECT_EQ(say(3, 1, AuditOutcome::kFalse), Answer::kRefused);  // no seat
+  open_case(0);
+  EXPECT_EQ(say(0, 0, AuditOutcome::kProven), Answer::kRefused);  // about itself
+}
+
+TEST_F(Accused, OneComplainsOfSoManyAtATime) {
+  const membership::Configuration& configuration = *service.configuration;
+  std::size_t known = 0;
+  for (std::size_t n = 2; n < 8; ++n) known += complain(0, n) == Answer::kDone ? 1U : 0U;
+  EXPECT_EQ(known, 6U);
+  EXPECT_LE(known, kComplaintsOfOneMax);
+  EXPECT_EQ(complaints().size(), 6U);
+  EXPECT_TRUE(to_check(configuration, complaints()).empty());
+}
+
+TEST_F(Accused, AnEmptyDirectoryBeginsAnew) {
+  open_case(3);
+  for (const std::size_t member : Nodes{0, 4, 6}) say(member, 3, AuditOutcome::kWithheld);
+  EXPECT_FALSE(wishes().withholding_since_ms.empty());
+  service.ask(node_key(5), service.changed(service.admission(3, 1), 1, [](auto& statement) {
+    statement.directory.bytes[5] = 77;
+  }));
+  service.end_epoch();
+  EXPECT_TRUE(is_in(3));
+  EXPECT_TRUE(complaints().empty());
+  EXPECT_TRUE(wishes().withholding_since_ms.empty());
+}
+
+TEST_F(Accused, AtMostFOfOneGroupGoInOneEpoch) {
+  // With so many arcs two nodes of two organisations are in some group together.
+  for (const std::size_t accused : Nodes{1, 3}) open_case(accused);
+  for (const std::size_t accused : Nodes{1, 3}) {
+    for (const std::size_t member : Nodes{0, 2, 4, 6}) say(member, accused, AuditOutcome::kFalse);
+  }
+  end_early();
+  EXPECT_NE(is_in(1), is_in(3));
+  EXPECT_EQ(wishes().false_since_ms.size(), 1U);  // handed over
+  end_early();
+  EXPECT_FALSE(is_in(1) || is_in(3));
+}
+
+TEST_F(Accused, StateSurvivesTheWay) {
+  open_case(1);
+  say(0, 1, AuditOutcome::kWithheld);
+  say(2, 1, AuditOutcome::kFalse);
+  say(4, 1, AuditOutcome::kProven);
+  const Bytes bytes = service.machine->state().encode();
+  const auto read = State::decode(bytes);
+  ASSERT_TRUE(read);
+  EXPECT_EQ(read->carried.complaints, complaints());
+  EXPECT_EQ(read->withheld, service.machine->state().withheld);
+  EXPECT_EQ(read->shown_false, service.machine->state().shown_false);
+  EXPECT_EQ(read->shown, service.machine->state().shown);
+  Bytes record = encode(Complain{.accused = node_key(1), .block = block_of({1})});
+  record.back() = static_cast<std::uint8_t>(wire::ObjectType::kRecord);
+  EXPECT_FALSE(decode_operation(record));
+}
+
+// ---- What one member finds ----
+
+class Findings : public Accused {
+ protected:
+  Findings() {
+    const std::vector<std::size_t> two = accusers_of(1);
+    for (const std::size_t accuser : two) complain(accuser, 1);
+    for (const auto& one : to_check(*service.configuration, complaints()))
+      accusations.push_back(one);
+  }
+  std::optional<AuditOutcome> verdict() const {
+    return results.verdict(*service.configuration, complaints(), node_key(1));
+  }
+  std::vector<wire::Accusation> accusations;
+  CheckResults results;
+};
+
+TEST_F(Findings, BlocksOfFAccusersSayNothing) {
+  ASSERT_EQ(accusations.size(), 2U);
+  EXPECT_EQ(verdict(), std::nullopt);
+  results.add(accusations[0], AuditOutcome::kWithheld);
+  EXPECT_EQ(verdict(), std::nullopt);
+  results.add(accusations[1], AuditOutcome::kProven);
+  EXPECT_EQ(verdict(), AuditOutcome::kProven);
+}
+
+TEST_F(Findings, BlocksOfFPlusOneAccusersDo) {
+  for (const auto& one : accusations) results.add(one, AuditOutcome::kWithheld);
+  EXPECT_EQ(verdict(), AuditOutcome::kWithheld);
+  results.add(accusations[0], AuditOutcome::kProven);
+  EXPECT_EQ(verdict(), AuditOutcome::kProven);
+}
+
+TEST_F(Findings, OneWrongProofIsEnough) {
+  results.add(accusations[0], AuditOutcome::kProven);
+  results.add(accusations[1], AuditOutcome::kFalse);
+  results.add(accusations[1], AuditOutcome::kProven);
+  EXPECT_EQ(verdict(), AuditOutcome::kFalse);
+  results.keep({accusations[0]});
+  EXPECT_EQ(verdict(), AuditOutcome::kProven);
+}
+
+// ---- A cluster in which one node has lost its blocks without a word ----
+
+bool is_gone_in_time(sim::Conduct conduct, std::uint64_t evict_after_seconds) {
+  sim::WorldOptions options{.seed = 7, .organisations = 5, .nodes_of_each = 2};
+  options.settings.evict_after_seconds = evict_after_seconds;
+  sim::World world(options);
+  sim::Checkers checkers(world);
+  world.start_all();
+  // Node 2 shows wrong proofs, node 3 none.
+  for (const std::size_t n : Nodes{2, 3}) world.set_conduct(n, conduct);
+  world.every(std::chrono::milliseconds(500), [&world] { world.audit(); });
+  world.run_for(std::chrono::seconds(40));
+  EXPECT_EQ(checkers.violation(), "");
+  for (std::size_t n = 0; n < 10; ++n) {
+    const bool is_in = world.newest().node_index(world.key(n)).has_value();
+    EXPECT_TRUE(is_in || n == 2 || n == 3) << n;
+  }
+  const bool is_silent_one_in = world.newest().node_index(world.key(3)).has_value();
+  EXPECT_EQ(is_silent_one_in, conduct != sim::Conduct::kHollow || evict_after_seconds > 40);
+  return !world.newest().node_index(world.key(2)).has_value();
+}
+
+TEST(ComplaintsInACluster, WhoHasNoBlocksLeavesThoughItAnswersProbes) {
+  EXPECT_TRUE(is_gone_in_time(sim::Conduct::kHollow, 5));
+}
+
+TEST(ComplaintsInACluster, WhoShowsNothingHasUntilEvictAfter) {
+  EXPECT_TRUE(is_gone_in_time(sim::Conduct::kHollow, 600));
+}
+
+TEST(ComplaintsInACluster, WhoHasThemStays) {
+  EXPECT_FALSE(is_gone_in_time(sim::Conduct::kCorrect, 5));
+}
+
+}  // namespace
+}  // namespace rosebud::service

@@ -1,0 +1,27 @@
+#include "wire/audit.h"
+
+namespace rosebud::wire {
+
+std::string_view name_of(AuditOutcome outcome) {
+  switch (outcome) {
+    case AuditOutcome::kProven:
+      return "proven";
+    case AuditOutcome::kWithheld:
+      return "withheld";
+    case AuditOutcome::kFalse:
+      return "false";
+  }
+  return "unknown";
+}
+
+crypto::Digest audit_proof(const AuditQuestion& question, ByteView bytes) {
+  return crypto::Hasher("rosebud audit proof 1")
+      .update(question.cluster.view())
+      .update(question.asker.view())
+      .update(question.prover.view())
+      .update(question.challenge.view())
+      .update(bytes)
+      .finish();
+}
+
+}  // namespace rosebud::wire
