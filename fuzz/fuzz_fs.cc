@@ -1,7 +1,7 @@
 // UnixFS nodes, ids and directories made by strangers.
 #include <cstdlib>
 
-#include "fs/reader.h"
+#include "fs/tree.h"
 
 namespace {
 
@@ -19,6 +19,31 @@ class Everywhere final : public rosebud::fs::BlockSource {
   int asked_ = 0;
 };
 
+/// Whatever the tree is: a change is made or refused, and one that is made can be seen.
+void edit(rosebud::ByteView input) {
+  using namespace rosebud;
+  const fs::Imported file{.cid = {.codec = fs::Codec::kRaw}, .tsize = 7, .bytes = 7};
+  const fs::ModificationTime now{.seconds = 1};
+  Everywhere source(Buffer::copy_of(input));
+  fs::Tree tree(fs::Cid{.codec = fs::Codec::kDagPb}, source);
+  for (const fs::TreePath& path : {fs::TreePath{"a"}, fs::TreePath{"a", "b"}, fs::TreePath{"c"}}) {
+    const fs::Cid before = tree.root();
+    if (!tree.put(path, file, now)) {
+      if (tree.root() != before) std::abort();
+      continue;
+    }
+    const auto there = tree.find(path);
+    if (!there || !*there || (*there)->cid != file.cid) std::abort();
+    if (!tree.rename(path, {"moved"}, now)) continue;
+    const auto gone = tree.find(path);
+    if (!gone || *gone || !*tree.find({"moved"})) std::abort();
+    if (!tree.remove({"moved"}, fs::Tree::Below::kMustBeEmpty, now)) std::abort();
+  }
+  Everywhere other(Buffer::copy_of(input));
+  fs::Tree again(fs::Cid{.codec = fs::Codec::kDagPb}, other);
+  (void)again.remove({"a"}, fs::Tree::Below::kGoesToo, now);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -35,6 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Everywhere list(Buffer::copy_of(input));
   (void)fs::list_directory(cid, list);
   Everywhere read(Buffer::copy_of(input));
+  edit(input);
   (void)fs::read_file(cid, read, [](ByteView) -> Status<Explained> { return {}; });
   return 0;
 }

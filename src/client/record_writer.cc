@@ -105,8 +105,15 @@ Status<Explained> begin_notes_of_new_key(const stdfs::path& state) {
   return replace_file(state / kAllNotesFile, identity_of(state), 0600);
 }
 
+stdfs::path RecordWriter::note_path() const {
+  return state_ / (to_hex(id_.placement.view()) + ".note");
+}
+stdfs::path RecordWriter::lock_path() const {
+  return state_ / (to_hex(id_.placement.view()) + ".lock");
+}
+
 Result<std::optional<RecordNote>, Failure> RecordWriter::read_note() const {
-  const stdfs::path path = state_ / (to_hex(id_.placement.view()) + ".note");
+  const stdfs::path path = note_path();
   std::error_code error;
   if (!stdfs::exists(path, error)) return std::optional<RecordNote>();
   auto text = read_text_file(path, 4U << 20);
@@ -123,8 +130,7 @@ Result<std::optional<RecordNote>, Failure> RecordWriter::read_note() const {
 Status<Failure> RecordWriter::write_note(const RecordNote& note) const {
   std::error_code error;
   stdfs::create_directories(state_, error);
-  auto written =
-      replace_file(state_ / (to_hex(id_.placement.view()) + ".note"), note.encode(), 0600);
+  auto written = replace_file(note_path(), note.encode(), 0600);
   if (!written) return fail(local(written.error()));
   return {};
 }
@@ -151,8 +157,7 @@ Status<Failure> RecordWriter::publish(const wire::SignedRecord& record, Duration
     return write_note({.record = record, .is_done = true});
   if (result.outcome == objects::Outcome::kSuperseded) {
     // The note can never win again: without it the next write takes over from the newer one.
-    std::error_code error;
-    stdfs::remove(state_ / (to_hex(id_.placement.view()) + ".note"), error);
+    forget();
   }
   return fail(failure_of(result, "setting the record", session_));
 }
@@ -167,20 +172,43 @@ Result<Written, Failure> RecordWriter::write(ByteView value, std::optional<wire:
   }
   std::error_code error;
   stdfs::create_directories(state_, error);
-  const auto lock = WriterLock::take(state_ / (to_hex(id_.placement.view()) + ".lock"), timeout);
+  const auto lock = WriterLock::take(lock_path(), timeout);
   if (!lock) return fail(lock.error());
   return write_locked(value, expected, timeout);
+}
+
+Result<std::optional<RecordNote>, Failure> RecordWriter::settle_locked(Duration timeout) {
+  auto note = read_note();
+  if (!note || !*note || (*note)->is_done) return note;
+  if (auto resent = publish((*note)->record, timeout); !resent) return fail(resent.error());
+  (*note)->is_done = true;
+  return note;
+}
+
+Result<std::optional<RecordView>, Failure> RecordWriter::settle(Duration timeout) {
+  std::error_code error;
+  if (!stdfs::exists(note_path(), error)) return std::nullopt;
+  const auto lock = WriterLock::take(lock_path(), timeout);
+  if (!lock) return fail(lock.error());
+  const auto note = settle_locked(timeout);
+  if (!note) return fail(note.error());
+  if (!*note) return std::nullopt;
+  const auto statement = statement_of((*note)->record);
+  return RecordView{.version = statement.version,
+                    .is_tombstone = statement.is_tombstone,
+                    .value = (*note)->record.value};
+}
+
+void RecordWriter::forget() const {
+  std::error_code error;
+  stdfs::remove(note_path(), error);
 }
 
 Result<Written, Failure> RecordWriter::write_locked(ByteView value,
                                                     std::optional<wire::Version> expected,
                                                     Duration timeout) {
-  auto note = read_note();
+  const auto note = settle_locked(timeout);
   if (!note) return fail(note.error());
-  if (*note && !(*note)->is_done) {
-    if (auto resent = publish((*note)->record, timeout); !resent) return fail(resent.error());
-    (*note)->is_done = true;
-  }
   std::optional<wire::SignedRecord> newest;
   if (*note) newest = (*note)->record;
   if (!*note || expected) {

@@ -37,8 +37,16 @@ class RecordWriter {
   /// (0: no record yet).
   Result<Written, Failure> write(ByteView value, std::optional<wire::Version> expected,
                                  Duration timeout);
+  /// What was sent last from here, by this or an earlier run; a write that was left half done is
+  /// finished first. Nothing: nothing is noted here.
+  Result<std::optional<RecordView>, Failure> settle(Duration timeout);
+  /// Drops the note: the next write takes over, under a raised term, from whatever is there.
+  void forget() const;
 
  private:
+  Result<std::optional<RecordNote>, Failure> settle_locked(Duration timeout);
+  std::filesystem::path note_path() const;
+  std::filesystem::path lock_path() const;
   Result<std::optional<RecordNote>, Failure> read_note() const;
   Status<Failure> write_note(const RecordNote& note) const;
   Status<Failure> publish(const wire::SignedRecord& record, Duration timeout);

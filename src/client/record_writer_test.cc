@@ -2,13 +2,13 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
 #include <fstream>
 #include <set>
 #include <thread>
 
 #include "base/files.h"
 #include "base/temporary_folder.h"
+#include "client/fake_session.h"
 #include "membership/test_cluster.h"
 
 namespace rosebud::client {
@@ -16,57 +16,6 @@ namespace {
 
 namespace stdfs = std::filesystem;
 using objects::Outcome;
-
-/// A store that keeps the newest record, and ends writes as it was told.
-class FakeSession final : public Session {
- public:
-  explicit FakeSession(std::shared_ptr<const membership::Configuration> configuration)
-      : configuration_(std::move(configuration)), key_(crypto::SecretKey::generate()) {}
-
-  std::shared_ptr<const membership::Configuration> configuration() const override {
-    return configuration_;
-  }
-  const crypto::SecretKey& key() const override { return key_; }
-  const crypto::SignatureScheme& scheme() const override { return crypto::ed25519(); }
-  void write_block(const wire::ObjectId&, Buffer, Duration, Done) override {}
-  void read_block(const wire::ObjectId&, Duration, Done) override {}
-  void write_record(const wire::ObjectId&, wire::SignedRecord record, Duration,
-                    Done done) override {
-    objects::OperationResult result{.outcome = Outcome::kDone};
-    {
-      const std::lock_guard lock(mutex);
-      sent.push_back(record);
-      if (!outcomes.empty()) {
-        result.outcome = outcomes.front();
-        outcomes.pop_front();
-      }
-      if (result.outcome == Outcome::kDone) held = std::move(record);
-    }
-    done(std::move(result));
-  }
-  void read_record(const wire::ObjectId&, Duration, Done done) override {
-    const std::lock_guard lock(mutex);
-    done({.outcome = held ? Outcome::kDone : Outcome::kNotFound, .record = held});
-  }
-  std::shared_ptr<const membership::Configuration> learn_newest(Duration) override { return {}; }
-  std::optional<std::uint8_t> hand_in(const Bytes&, Duration) override { return std::nullopt; }
-  std::vector<Buffer> descriptions_after(const wire::ConfigurationNumber&, Duration) override {
-    return {};
-  }
-  std::vector<Observed> observations() const override { return {}; }
-  std::vector<std::string> problems() const override { return {}; }
-  std::string staleness() const override { return {}; }
-  std::optional<std::string> refusal() const override { return std::nullopt; }
-
-  std::mutex mutex;
-  std::vector<wire::SignedRecord> sent;
-  std::deque<Outcome> outcomes;  // of the next writes; kDone when there are none
-  std::optional<wire::SignedRecord> held;
-
- private:
-  std::shared_ptr<const membership::Configuration> configuration_;
-  crypto::SecretKey key_;
-};
 
 class RecordWriterTest : public testing::Test {
  protected:

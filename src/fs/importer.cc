@@ -25,14 +25,13 @@ struct Child {
 /// child of the next.
 class BalancedBuilder {
  public:
-  BalancedBuilder(BlockSink& sink, const Attributes& attributes)
-      : sink_(sink), attributes_(attributes) {}
+  BalancedBuilder(BlockSink& sink, const Attributes& attributes, Chunking chunking)
+      : sink_(sink), attributes_(attributes), chunking_(chunking) {}
 
   Status<Explained> add(std::size_t level, const Child& child) {
     if (levels_.size() == level) levels_.emplace_back();
     levels_[level].push_back(child);
-    if (levels_[level].size() < kLinksMax) return {};
-    return close(level);
+    return ends_node(level) ? close(level) : Status<Explained>();
   }
 
   Result<Child, Explained> finish() {
@@ -46,6 +45,13 @@ class BalancedBuilder {
   }
 
  private:
+  bool ends_node(std::size_t level) const {
+    const auto& children = levels_[level];
+    if (children.size() == kLinksMax) return true;
+    return chunking_ == Chunking::kByContent && children.size() >= kContentLinksMin &&
+           children.back().cid.digest.view().front() == 0;
+  }
+
   /// The node that was made last is the root, and known as such only now.
   Result<Child, Explained> finish_root(Child root) {
     if (!newest_) return root;  // a leaf
@@ -86,6 +92,7 @@ class BalancedBuilder {
 
   BlockSink& sink_;
   const Attributes& attributes_;
+  Chunking chunking_;
   std::optional<DagNode> newest_;  // not put yet
   std::vector<std::vector<Child>> levels_;
 };
@@ -159,7 +166,7 @@ Result<Imported, Explained> import_regular(const stdfs::path& path, BlockSink& s
     return fail(about(path, "it was replaced by something that is no file"));
   }
   FileSource source(path, fd, observer);
-  auto imported = import_file(source, sink, attributes_of(opened, options));
+  auto imported = import_file(source, sink, attributes_of(opened, options), options.chunking);
   if (!imported) return imported;
   if (auto unchanged = source.check_unchanged(); !unchanged) return fail(unchanged.error());
   return imported;
@@ -216,42 +223,23 @@ Result<std::size_t, Explained> MemorySource::read(std::span<std::uint8_t> into) 
   return n;
 }
 
-namespace {
-
-/// The next chunk: shorter than kChunkSize at the end, empty behind it.
-Result<Bytes, Explained> next_chunk(ByteSource& source) {
-  Bytes chunk(kChunkSize);
-  std::size_t filled = 0;
-  while (filled < chunk.size()) {
-    const auto n = source.read(std::span(chunk).subspan(filled));
-    if (!n) return fail(n.error());
-    if (*n == 0) break;
-    filled += *n;
-  }
-  chunk.resize(filled);
-  if (filled < kChunkSize) chunk.shrink_to_fit();
-  return chunk;
-}
-
-/// Stores a node that has `below` bytes of blocks below it.
-Result<Imported, Explained> put_node(const DagNode& node, std::uint64_t below, BlockSink& sink) {
+Result<Imported, Explained> put_node(const DagNode& node, BlockSink& sink) {
   Bytes block = node.encode();
-  Imported out{.cid = Cid::of(Codec::kDagPb, block), .tsize = block.size() + below};
+  Imported out{.cid = Cid::of(Codec::kDagPb, block), .tsize = block.size()};
+  for (const Link& link : node.links) out.tsize += link.tsize;
   if (auto put = sink.put(out.cid, Buffer(std::move(block))); !put) return fail(put.error());
   return out;
 }
 
-}  // namespace
-
 Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink,
-                                        const Attributes& attributes) {
-  BalancedBuilder builder(sink, attributes);
+                                        const Attributes& attributes, Chunking chunking) {
+  Chunker chunker(source, chunking);
+  BalancedBuilder builder(sink, attributes, chunking);
   std::uint64_t total = 0;
-  auto chunk = next_chunk(source);
+  auto chunk = chunker.next();
   for (bool is_first = true; chunk; is_first = false) {
     // Looking ahead: only at its end a file of one whole chunk shows that it is one.
-    Result<Bytes, Explained> after = Bytes();
-    if (chunk->size() == kChunkSize) after = next_chunk(source);
+    auto after = chunker.next();
     if (!after) return fail(after.error());
     const std::uint64_t size = chunk->size();
     total += size;
@@ -260,7 +248,7 @@ Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink,
                              .data = std::move(*chunk),
                              .filesize = size,
                              .attributes = attributes},
-                            0, sink);
+                            sink);
       if (whole) whole->bytes = size;
       return whole;
     }
@@ -280,19 +268,17 @@ Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink,
 Result<Imported, Explained> import_symlink(std::string_view target, BlockSink& sink,
                                            const Attributes& attributes) {
   return put_node(
-      {.type = NodeType::kSymlink, .data = to_bytes(as_bytes(target)), .attributes = attributes}, 0,
+      {.type = NodeType::kSymlink, .data = to_bytes(as_bytes(target)), .attributes = attributes},
       sink);
 }
 
 Result<Imported, Explained> import_directory(std::vector<Link> entries, BlockSink& sink,
                                              const Attributes& attributes) {
   std::ranges::sort(entries, {}, &Link::name);
-  std::uint64_t below = 0;
-  for (const Link& link : entries) below += link.tsize;
   DagNode node{.type = NodeType::kDirectory, .links = std::move(entries), .attributes = attributes};
   if (node.encode().size() > kDirectoryBlockMax)
     return import_sharded(std::move(node.links), sink, attributes);
-  return put_node(node, below, sink);
+  return put_node(node, sink);
 }
 
 Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& to,

@@ -1,19 +1,23 @@
 // Files and directories to UnixFS DAGs of the profile `unixfs-v1-2025` ([IPIP-499],
 // docs/format/unixfs.md): CIDv1, raw leaves, chunks of 1 MiB, balanced with at most 1024 links, so
-// that other IPFS implementations compute the same ids.
+// that other IPFS implementations compute the same ids. Chunking by content
+// (docs/format/chunking.md) gives other ids, and ones that an edit changes little.
 //
-// Memory: two chunks, and the open node of each level (a file of a petabyte has four).
+// Memory: three chunks, and the open node of each level (a file of a petabyte has four).
 #pragma once
 
 #include <filesystem>
 #include <functional>
 
+#include "fs/chunker.h"
 #include "fs/node.h"
 
 namespace rosebud::fs {
 
-inline constexpr std::size_t kChunkSize = 1024 * 1024;
 inline constexpr std::size_t kLinksMax = 1024;
+/// Chunking by content, a node ends after a child whose hash begins with a zero byte, too, so that
+/// an insertion does not shift the links of all nodes behind it; but not before it has so many.
+inline constexpr std::size_t kContentLinksMin = 32;
 /// A directory whose block would be larger is sharded.
 inline constexpr std::size_t kDirectoryBlockMax = 256 * 1024;
 /// Directories nest at most so deep on import and export.
@@ -24,13 +28,6 @@ class BlockSink {
  public:
   virtual ~BlockSink() = default;
   virtual Status<Explained> put(const Cid& cid, Buffer block) = 0;
-};
-
-/// Yields bytes until 0. `into` is never empty.
-class ByteSource {
- public:
-  virtual ~ByteSource() = default;
-  virtual Result<std::size_t, Explained> read(std::span<std::uint8_t> into) = 0;
 };
 
 /// Bytes that are in memory already, and outlive it.
@@ -49,10 +46,14 @@ struct Imported {
   std::uint64_t bytes = 0;  // of files below
 };
 
+/// Stores a node that is whole.
+Result<Imported, Explained> put_node(const DagNode& node, BlockSink& sink);
+
 /// With attributes a file of one chunk becomes one node with the bytes inside: a raw block has no
 /// place for them.
 Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink,
-                                        const Attributes& attributes = {});
+                                        const Attributes& attributes = {},
+                                        Chunking chunking = Chunking::kFixed);
 /// `entries` in any order; names are distinct.
 Result<Imported, Explained> import_directory(std::vector<Link> entries, BlockSink& sink,
                                              const Attributes& attributes = {});
@@ -73,6 +74,7 @@ struct ImportOptions {
   bool preserves_attributes = false;
   /// Not preserving: what every file and directory gets.
   Attributes given = {};
+  Chunking chunking = Chunking::kFixed;
 };
 
 /// A file, a symlink or a whole tree; hidden files too. A file that changes, vanishes or cannot be

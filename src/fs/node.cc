@@ -204,6 +204,18 @@ bool decode_unixfs(ByteView bytes, DagNode& out) {
 
 }  // namespace
 
+bool is_entry_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
+Explained unsound(const Cid& cid, std::string what) {
+  return {.what = "the data of " + cid.text() + " makes no sense: " + std::move(what),
+          .cause = "whoever made it wrote a wrong DAG; the bytes are what the id names",
+          .next = "tell whoever gave you the id",
+          .trouble = Trouble::kIntegrity};
+}
+
 Bytes DagNode::encode() const {
   Bytes unixfs;
   put_number(unixfs, 1, static_cast<std::uint64_t>(type));

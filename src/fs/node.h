@@ -46,6 +46,11 @@ struct Attributes {
   friend bool operator==(const Attributes&, const Attributes&) = default;
 };
 
+/// What an entry of a directory may be called: not empty, "." or "..", neither '/' nor NUL inside.
+bool is_entry_name(std::string_view name);
+/// A block hashes to its id, and says what cannot be.
+Explained unsound(const Cid& cid, std::string what);
+
 struct DagNode {
   NodeType type = NodeType::kFile;
   std::vector<Link> links;

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <system_error>
 
 #include "fs/shard.h"
@@ -19,31 +20,6 @@ constexpr std::size_t kFileDepthMax = 6;
 /// Entries of one directory that are held in memory while it is listed.
 constexpr std::size_t kEntriesMax = 10'000'000;
 constexpr std::size_t kPrefetch = 32;
-
-Explained bad(const Cid& cid, std::string what) {
-  return {.what = "the data of " + cid.text() + " makes no sense: " + std::move(what),
-          .cause = "whoever made it wrote a wrong DAG; the bytes are what the id names",
-          .next = "tell whoever gave you the id",
-          .trouble = Trouble::kIntegrity};
-}
-
-Result<DagNode, Explained> get_node(const Cid& cid, BlockSource& source) {
-  auto block = source.get(cid);
-  if (!block) return fail(block.error());
-  if (cid.codec == Codec::kRaw) {
-    DagNode node{.type = NodeType::kRaw};
-    node.filesize = block->size();
-    return node;
-  }
-  auto node = DagNode::decode(block->view());
-  if (!node) return fail(bad(cid, "it is no UnixFS node"));
-  return std::move(*node);
-}
-
-bool is_entry_name(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
-         name.find('\0') == std::string_view::npos;
-}
 
 /// Links of a file that are still to do, with how many bytes each must yield.
 struct Pending {
@@ -65,6 +41,19 @@ void prefetch(Pending& level, BlockSource& source) {
 
 }  // namespace
 
+Result<DagNode, Explained> get_node(const Cid& cid, BlockSource& source) {
+  auto block = source.get(cid);
+  if (!block) return fail(block.error());
+  if (cid.codec == Codec::kRaw) {
+    DagNode node{.type = NodeType::kRaw};
+    node.filesize = block->size();
+    return node;
+  }
+  auto node = DagNode::decode(block->view());
+  if (!node) return fail(unsound(cid, "it is no UnixFS node"));
+  return std::move(*node);
+}
+
 Result<std::uint64_t, Explained> read_file(const Cid& cid, BlockSource& source,
                                            const ByteSink& sink) {
   std::vector<Pending> levels;
@@ -85,13 +74,13 @@ Result<std::uint64_t, Explained> read_file(const Cid& cid, BlockSource& source,
     if (!block) return fail(block.error());
     if (child.codec == Codec::kRaw) {
       if (expected && *expected != block->size())
-        return fail(bad(child, "a piece has another length than was said"));
+        return fail(unsound(child, "a piece has another length than was said"));
       total += block->size();
       if (auto written = sink(block->view()); !written) return fail(written.error());
       continue;
     }
     auto node = DagNode::decode(block->view());
-    if (!node) return fail(bad(child, "it is no UnixFS node"));
+    if (!node) return fail(unsound(child, "it is no UnixFS node"));
     if (node->type == NodeType::kDirectory || node->type == NodeType::kShard) {
       return fail(
           Explained{.what = child.text() + " is a directory",
@@ -105,12 +94,12 @@ Result<std::uint64_t, Explained> read_file(const Cid& cid, BlockSource& source,
           .cause = {},
           .next = "cat what it points to, or fetch the link itself with `rosebud get`"});
     }
-    if (node->type == NodeType::kSymlink) return fail(bad(child, "it is a symbolic link"));
+    if (node->type == NodeType::kSymlink) return fail(unsound(child, "it is a symbolic link"));
     std::uint64_t sum = node->data.size();
     for (std::uint64_t size : node->blocksizes) sum += size;
     const bool is_sound = node->blocksizes.size() == node->links.size() && node->filesize == sum &&
                           (!expected || *expected == sum) && levels.size() < kFileDepthMax;
-    if (!is_sound) return fail(bad(child, "its sizes contradict each other"));
+    if (!is_sound) return fail(unsound(child, "its sizes contradict each other"));
     if (!node->data.empty()) {
       total += node->data.size();
       if (auto written = sink(node->data); !written) return fail(written.error());
@@ -132,29 +121,30 @@ Result<std::vector<DirectoryEntry>, Explained> list_directory(const Cid& cid, Bl
     if (!is_shard && (node->type != NodeType::kDirectory || level > 0)) {
       return fail(
           level > 0
-              ? bad(cid, "a shard is no shard")
+              ? unsound(cid, "a shard is no shard")
               : Explained{.what = at.text() + " is not a directory",
                           .cause = {},
                           .next = "read it with `rosebud cat`, or fetch it with `rosebud get`"});
     }
-    if (is_shard && level >= kShardLevels) return fail(bad(cid, "its shards nest too deeply"));
+    if (is_shard && level >= kShardLevels) return fail(unsound(cid, "its shards nest too deeply"));
     for (Link& link : node->links) {
       if (is_shard) {
-        if (link.name.size() < kSlotDigits) return fail(bad(cid, "a link of a shard has no slot"));
+        if (link.name.size() < kSlotDigits)
+          return fail(unsound(cid, "a link of a shard has no slot"));
         link.name.erase(0, kSlotDigits);
         if (link.name.empty()) {
           shards.emplace_back(link.cid, level + 1);
           continue;
         }
       }
-      if (!is_entry_name(link.name)) return fail(bad(cid, "it holds a name that is none"));
-      if (out.size() >= kEntriesMax) return fail(bad(cid, "it has too many entries"));
+      if (!is_entry_name(link.name)) return fail(unsound(cid, "it holds a name that is none"));
+      if (out.size() >= kEntriesMax) return fail(unsound(cid, "it has too many entries"));
       out.push_back({.name = std::move(link.name), .cid = link.cid, .tsize = link.tsize});
     }
   }
   std::ranges::sort(out, {}, &DirectoryEntry::name);
   const auto twice = std::ranges::adjacent_find(out, {}, &DirectoryEntry::name);
-  if (twice != out.end()) return fail(bad(cid, "it holds a name twice"));
+  if (twice != out.end()) return fail(unsound(cid, "it holds a name twice"));
   return out;
 }
 
@@ -235,9 +225,11 @@ class NullSink final : public BlockSink {
 
 /// Its bytes; whatever mode and time it has.
 bool is_already_there(const stdfs::path& to, const Cid& cid, const Attributes& attributes) {
-  NullSink sink;
-  const auto imported = import_path(to, sink, {}, {.given = attributes});
-  return imported && imported->cid == cid;
+  return std::ranges::any_of(std::array{Chunking::kFixed, Chunking::kByContent}, [&](Chunking one) {
+    NullSink sink;
+    const auto imported = import_path(to, sink, {}, {.given = attributes, .chunking = one});
+    return imported && imported->cid == cid;
+  });
 }
 
 constexpr std::uint32_t kPermissionBits = 0777;
@@ -295,6 +287,27 @@ class ResumingSource final : public BlockSource {
   std::size_t leaf_size_ = kChunkSize;  // other implementations' files teach another
 };
 
+/// Keeps the block that was read last: what stands under a name is described first, then read.
+class LastBlock final : public BlockSource {
+ public:
+  explicit LastBlock(BlockSource& source) : source_(source) {}
+  Result<Buffer, Explained> get(const Cid& cid) override {
+    if (last_ && last_->first == cid) return last_->second;
+    auto block = source_.get(cid);
+    if (block) last_.emplace(cid, *block);
+    return block;
+  }
+  void prefetch(std::span<const Cid> cids) override {
+    // What is here is not asked for again: nobody would take it.
+    if (!cids.empty() && last_ && last_->first == cids.front()) cids = cids.subspan(1);
+    source_.prefetch(cids);
+  }
+
+ private:
+  BlockSource& source_;
+  std::optional<std::pair<Cid, Buffer>> last_;
+};
+
 class Exporter {
  public:
   Exporter(BlockSource& source, const ExportOptions& options,
@@ -307,9 +320,13 @@ class Exporter {
     // that, and writing would change its time.
     std::vector<std::pair<stdfs::path, Attributes>> directories;
     while (!todo.empty()) {
+      std::vector<Cid> soon;
+      for (auto next = todo.rbegin(); next != todo.rend() && soon.size() < kEntriesAhead; ++next)
+        soon.push_back(std::get<Cid>(*next));
+      source_.prefetch(soon);
       const auto [at, path, depth] = todo.back();
       todo.pop_back();
-      if (depth > kDepthMax) return fail(bad(cid, "its directories nest too deeply"));
+      if (depth > kDepthMax) return fail(unsound(cid, "its directories nest too deeply"));
       const auto described = describe(at, source_);
       if (!described) return fail(described.error());
       if (described->kind == Kind::kDirectory) {
@@ -432,7 +449,10 @@ class Exporter {
     return {};
   }
 
-  BlockSource& source_;
+  /// Half of what a source has under way: the rest is for the pieces of a large file.
+  static constexpr std::size_t kEntriesAhead = kPrefetch / 2;
+
+  LastBlock source_;
   const ExportOptions& options_;
   const std::function<void(std::uint64_t)>& on_bytes_;
 };

@@ -20,6 +20,9 @@ class BlockSource {
   virtual void prefetch(std::span<const Cid> cids) { (void)cids; }
 };
 
+/// One node; a raw block as one of kRaw that has a size and nothing else.
+Result<DagNode, Explained> get_node(const Cid& cid, BlockSource& source);
+
 using ByteSink = std::function<Status<Explained>(ByteView)>;
 
 /// Streams a file from its first byte to its last. Returns its size. A directory is an error that

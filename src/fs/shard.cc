@@ -77,7 +77,6 @@ Result<Imported, Explained> write_shard(std::span<Entry> entries, std::size_t le
                .fanout = kShardFanout,
                .attributes = attributes};
   std::vector<std::uint8_t> used;
-  std::uint64_t below = 0;
   while (!entries.empty()) {
     const std::uint8_t slot = entries.front().slots[level];
     const auto end = std::ranges::find_if(
@@ -92,19 +91,184 @@ Result<Imported, Explained> write_shard(std::span<Entry> entries, std::size_t le
       if (!shard) return shard;
       link = {.name = slot_name(slot), .cid = shard->cid, .tsize = shard->tsize};
     }
-    below += link.tsize;
     used.push_back(slot);
     node.links.push_back(std::move(link));
     entries = entries.subspan(count);
   }
   node.data = bit_field(node.links, used);
-  Bytes block = node.encode();
-  Imported out{.cid = Cid::of(Codec::kDagPb, block), .tsize = block.size() + below};
-  if (auto put = sink.put(out.cid, Buffer(std::move(block))); !put) return fail(put.error());
+  return put_node(node, sink);
+}
+
+// ---- Looking into shards that others may have made ----
+
+using Slots = std::array<std::uint8_t, kShardLevels>;
+
+std::optional<std::uint8_t> slot_of(std::string_view name) {
+  if (name.size() < kSlotDigits) return std::nullopt;
+  std::uint8_t out = 0;
+  for (const char digit : name.substr(0, kSlotDigits)) {
+    const bool is_letter = digit >= 'A' && digit <= 'F';
+    if (!is_letter && (digit < '0' || digit > '9')) return std::nullopt;
+    out = static_cast<std::uint8_t>(out << 4 | (is_letter ? digit - 'A' + 10 : digit - '0'));
+  }
   return out;
 }
 
+/// What a link is called behind its slot; empty for one to a deeper shard.
+std::string_view entry_name_of(const Link& link) {
+  return std::string_view(link.name).substr(kSlotDigits);
+}
+
+/// A shard on the way to the name that has these slots: all of its names belong where they stand.
+Status<Explained> check_shard(const DagNode& node, const Cid& at, const Slots& way,
+                              std::size_t level) {
+  if (node.type != NodeType::kShard || level >= kShardLevels)
+    return fail(
+        unsound(at, level >= kShardLevels ? "its shards nest too deeply" : "it is no shard"));
+  if (node.fanout != kShardFanout || node.hash_type != kShardHash)
+    return fail(unsound(at, "its shards are of a kind that nobody makes"));
+  std::vector<std::uint8_t> used;
+  for (const Link& link : node.links) {
+    const auto slot = slot_of(link.name);
+    if (!slot || (!used.empty() && *slot <= used.back()))
+      return fail(unsound(at, "the slots of a shard are out of order, twice or none"));
+    used.push_back(*slot);
+    const std::string_view name = entry_name_of(link);
+    if (name.empty()) continue;
+    if (!is_entry_name(name)) return fail(unsound(at, "it holds a name that is none"));
+    const Slots slots = shard_slots(name);
+    if (slots[level] != *slot || !std::equal(way.begin(), way.begin() + level, slots.begin()))
+      return fail(unsound(at, "a name stands in a shard where nobody looks for it"));
+  }
+  if (node.data != bit_field(node.links, used))
+    return fail(unsound(at, "the bit field of a shard contradicts its links"));
+  return {};
+}
+
+/// Index of the link of that slot, or of the place where it belongs. Requires: a checked shard.
+std::ptrdiff_t place_of(const DagNode& node, std::uint8_t slot) {
+  const auto slot_of_link = [](const Link& link) { return *slot_of(link.name); };
+  return std::ranges::lower_bound(node.links, slot, {}, slot_of_link) - node.links.begin();
+}
+
+void renew_bit_field(DagNode& node) {
+  std::vector<std::uint8_t> used;
+  for (const Link& link : node.links) used.push_back(*slot_of(link.name));
+  node.data = bit_field(node.links, used);
+}
+
+Explained no_entry(const std::string& name) {
+  return {.what = "there is no '" + name + "'", .trouble = Trouble::kNotFound};
+}
+
+/// One change on its way down, at most kShardLevels calls deep.
+class ShardEdit {
+ public:
+  ShardEdit(const EntryChange& change, BlockSource& source, BlockSink& sink)
+      : change_(change), slots_(shard_slots(change.name)), source_(source), sink_(sink) {}
+
+  Result<DagNode, Explained> edit(DagNode node, const Cid& at, std::size_t level) {
+    if (auto sound = check_shard(node, at, slots_, level); !sound) return fail(sound.error());
+    const std::uint8_t slot = slots_[level];
+    const auto place = node.links.begin() + place_of(node, slot);
+    const bool is_used = place != node.links.end() && slot_of(place->name) == slot;
+    const bool is_it = is_used && entry_name_of(*place) == change_.name;
+    if (is_used && !is_it) {
+      const bool is_entry = !entry_name_of(*place).empty();
+      auto below = is_entry ? divide(*place, level) : edit_below(*place, level);
+      if (!below) return fail(below.error());
+      if (*below) {
+        *place = std::move(**below);
+      } else {
+        node.links.erase(place);
+      }
+    } else if (change_.becomes) {
+      if (is_it) {
+        *place = new_link(level);
+      } else {
+        node.links.insert(place, new_link(level));
+      }
+    } else {
+      if (!is_it) return fail(no_entry(change_.name));
+      node.links.erase(place);
+    }
+    renew_bit_field(node);
+    return node;
+  }
+
+ private:
+  Link new_link(std::size_t level) const {
+    return {.name = slot_name(slots_[level]) + change_.name,
+            .cid = change_.becomes->cid,
+            .tsize = change_.becomes->tsize};
+  }
+
+  /// Two names that share a slot get a shard of their own.
+  Result<std::optional<Link>, Explained> divide(const Link& there, std::size_t level) {
+    if (!change_.becomes) return fail(no_entry(change_.name));
+    const std::string name(entry_name_of(there));
+    std::vector<Entry> entries{
+        {.slots = shard_slots(name),
+         .link = {.name = name, .cid = there.cid, .tsize = there.tsize}},
+        {.slots = slots_,
+         .link = {
+             .name = change_.name, .cid = change_.becomes->cid, .tsize = change_.becomes->tsize}}};
+    std::ranges::sort(entries, {}, &Entry::slots);
+    const auto shard = write_shard(entries, level + 1, sink_, {});
+    if (!shard) return fail(shard.error());
+    return Link{.name = slot_name(slots_[level]), .cid = shard->cid, .tsize = shard->tsize};
+  }
+
+  /// Nothing: the shard below is empty now, and its link goes.
+  Result<std::optional<Link>, Explained> edit_below(const Link& link, std::size_t level) {
+    auto node = get_node(link.cid, source_);
+    if (!node) return fail(node.error());
+    auto edited = edit(std::move(*node), link.cid, level + 1);
+    if (!edited) return fail(edited.error());
+    if (edited->links.empty()) return std::nullopt;
+    const Link& first = edited->links.front();
+    if (edited->links.size() == 1 && !entry_name_of(first).empty()) {
+      return Link{.name = slot_name(slots_[level]) + std::string(entry_name_of(first)),
+                  .cid = first.cid,
+                  .tsize = first.tsize};
+    }
+    const auto stored = put_node(*edited, sink_);
+    if (!stored) return fail(stored.error());
+    return Link{.name = slot_name(slots_[level]), .cid = stored->cid, .tsize = stored->tsize};
+  }
+
+  const EntryChange& change_;
+  Slots slots_;
+  BlockSource& source_;
+  BlockSink& sink_;
+};
+
 }  // namespace
+
+Result<std::optional<Link>, Explained> find_sharded(const DagNode& top, const Cid& top_cid,
+                                                    const std::string& name, BlockSource& source) {
+  const Slots slots = shard_slots(name);
+  DagNode node = top;
+  Cid at = top_cid;
+  for (std::size_t level = 0;; ++level) {
+    if (auto sound = check_shard(node, at, slots, level); !sound) return fail(sound.error());
+    const auto place = node.links.begin() + place_of(node, slots[level]);
+    if (place == node.links.end() || slot_of(place->name) != slots[level]) return std::nullopt;
+    const std::string_view found = entry_name_of(*place);
+    if (!found.empty() && found != name) return std::nullopt;
+    if (!found.empty()) return Link{.name = name, .cid = place->cid, .tsize = place->tsize};
+    at = place->cid;
+    auto below = get_node(at, source);
+    if (!below) return fail(below.error());
+    node = std::move(*below);
+  }
+}
+
+Result<DagNode, Explained> edit_sharded(const DagNode& top, const Cid& at,
+                                        const EntryChange& change, BlockSource& source,
+                                        BlockSink& sink) {
+  return ShardEdit(change, source, sink).edit(top, at, 0);
+}
 
 std::array<std::uint8_t, kShardLevels> shard_slots(std::string_view name) {
   std::uint64_t hash = murmur3(as_bytes(name));

@@ -2,7 +2,7 @@
 // UnixFS has them.
 #pragma once
 
-#include "fs/importer.h"
+#include "fs/reader.h"
 
 namespace rosebud::fs {
 
@@ -21,5 +21,23 @@ std::array<std::uint8_t, kShardLevels> shard_slots(std::string_view name);
 /// Requires: distinct names.
 Result<Imported, Explained> import_sharded(std::vector<Link> entries, BlockSink& sink,
                                            const Attributes& attributes);
+
+/// One entry of a directory that is set (in place of one of its name, if there is one), or removed.
+struct EntryChange {
+  std::string name;
+  std::optional<Imported> becomes;  // nothing: the entry goes
+};
+
+/// The link to the entry of that name below `top`, the node of `at` and uppermost shard of a
+/// directory; nothing when there is none. Asks for the shards on its way alone, and believes of
+/// them nothing that the hashes of the names do not say.
+Result<std::optional<Link>, Explained> find_sharded(const DagNode& top, const Cid& at,
+                                                    const std::string& name, BlockSource& source);
+/// The uppermost shard after the change, not stored yet; those below that it makes anew are. The
+/// shards are those that import_sharded() makes of the same entries. What is to go and is not there
+/// is an error of kNotFound.
+Result<DagNode, Explained> edit_sharded(const DagNode& top, const Cid& at,
+                                        const EntryChange& change, BlockSource& source,
+                                        BlockSink& sink);
 
 }  // namespace rosebud::fs

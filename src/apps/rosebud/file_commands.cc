@@ -1,15 +1,10 @@
 // add, cat, get, ls: files and directories by their ids.
 #include <fmt/format.h>
-#include <signal.h>
-#include <unistd.h>
 
-#include <cctype>
-#include <ctime>
 #include <filesystem>
 #include <system_error>
 
-#include "apps/rosebud/commands.h"
-#include "client/files.h"
+#include "apps/rosebud/file_parts.h"
 
 namespace rosebud::apps {
 namespace {
@@ -21,46 +16,6 @@ struct AddOptions {
   bool is_skipping = false;
   bool is_preserving = false;
 };
-
-/// Standard input, whose end is not known before.
-class StdinSource final : public fs::ByteSource {
- public:
-  explicit StdinSource(Progress& progress) : progress_(progress) {}
-  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override {
-    while (true) {
-      const ssize_t n = ::read(STDIN_FILENO, into.data(), into.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) {
-        return fail(Explained{.what = "reading standard input failed: " +
-                                      std::generic_category().message(errno)});
-      }
-      progress_.add(static_cast<std::uint64_t>(n));
-      return static_cast<std::size_t>(n);
-    }
-  }
-
- private:
-  Progress& progress_;
-};
-
-std::uint64_t size_below(const stdfs::path& path) {
-  std::error_code error;
-  std::uint64_t total = 0;
-  if (stdfs::is_regular_file(path, error)) {
-    total = stdfs::file_size(path, error);
-    return error ? 0 : total;
-  }
-  for (stdfs::recursive_directory_iterator
-           it(path, stdfs::directory_options::skip_permission_denied, error),
-       end;
-       !error && it != end; it.increment(error)) {
-    std::error_code gone;
-    if (it->is_symlink(gone) || !it->is_regular_file(gone)) continue;
-    const std::uint64_t size = it->file_size(gone);
-    if (!gone) total += size;
-  }
-  return total;
-}
 
 /// Adds one path and prints its id. Returns how many things below it were left out.
 std::size_t add_one(const Globals& globals, client::Session& session, const std::string& path,
@@ -130,27 +85,13 @@ void add(const Globals& globals, const AddOptions& options) {
         .next = "make them readable and add again: only what is missing moves"});
 }
 
-/// An error of reading: the store's own failure, where there is one, has the better exit code.
-[[noreturn]] void stop_reading(const client::StoreSource& source, const Explained& explained) {
-  if (source.failure()) throw Stop{*source.failure()};
-  stop(client::code_of(explained), explained);
-}
-
 void cat(const Globals& globals, const std::vector<std::string>& ids) {
   const OpenSession session(globals);
   for (const std::string& id : ids) {
     client::StoreSource source(*session, globals.timeout());
     const auto cid = fs::resolve(id, source);
     if (!cid) stop_reading(source, cid.error());
-    const auto read = fs::read_file(*cid, source, [](ByteView bytes) -> Status<Explained> {
-      while (!bytes.empty()) {
-        const ssize_t n = ::write(STDOUT_FILENO, bytes.data(), bytes.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fail(cannot_print(errno));
-        bytes = bytes.subspan(static_cast<std::size_t>(n));
-      }
-      return {};
-    });
+    const auto read = fs::read_file(*cid, source, write_to_stdout);
     if (!read) stop_reading(source, read.error());
   }
 }
@@ -185,102 +126,12 @@ void get(const Globals& globals, const std::string& id, std::string to,
             : fmt::format("{}  {}", human_bytes(static_cast<double>(total)), visible(to)));
 }
 
-/// As in `ls -l`: what sort it is and who may do what. Dashes where nothing was stored.
-std::string mode_text(const fs::Described& described) {
-  constexpr std::string_view kKinds = "-dl";
-  std::string out(1, kKinds[static_cast<std::size_t>(described.kind)]);
-  const auto mode = described.attributes.mode;
-  if (!mode) return out + "---------";
-  constexpr std::string_view kBits = "rwxrwxrwx";
-  for (std::size_t i = 0; i < kBits.size(); ++i)
-    out.push_back((*mode >> (kBits.size() - 1 - i) & 1) != 0 ? kBits[i] : '-');
-  constexpr std::string_view kSpecial = "sst";
-  for (std::size_t i = 0; i < kSpecial.size(); ++i) {
-    char& execute = out[3 * (i + 1)];
-    if ((*mode >> (11 - i) & 1) != 0)
-      execute = execute == '-' ? static_cast<char>(std::toupper(kSpecial[i])) : kSpecial[i];
-  }
-  return out;
-}
-
-/// RFC 3339 in UTC. A year beyond four digits as seconds since 1970.
-std::string time_text(const fs::ModificationTime& time) {
-  constexpr std::int64_t kYear0 = -62'167'219'200;
-  constexpr std::int64_t kYear9999 = 253'402'300'799;
-  if (time.seconds < kYear0 || time.seconds > kYear9999) return fmt::format("@{}", time.seconds);
-  const auto seconds = static_cast<std::time_t>(time.seconds);
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  const std::string fraction = time.nanoseconds == 0 ? "" : fmt::format(".{:09}", time.nanoseconds);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, fraction);
-}
-
-/// A raw block is a file without more; everything else says itself what it is.
-fs::Described describe_entry(const fs::DirectoryEntry& entry, client::StoreSource& source) {
-  if (entry.cid.codec == fs::Codec::kRaw) return {.bytes = entry.tsize};
-  auto described = fs::describe(entry.cid, source);
-  if (!described) stop_reading(source, described.error());
-  return std::move(*described);
-}
-
-void print_long(const Globals& globals, const fs::DirectoryEntry& entry,
-                const fs::Described& described) {
-  constexpr const char* kKinds[] = {"file", "directory", "symlink"};
-  nlohmann::json json = {{"id", entry.cid.text()},
-                         {"tsize", entry.tsize},
-                         {"kind", kKinds[static_cast<std::size_t>(described.kind)]}};
-  put_text(json, "name", entry.name);
-  if (described.kind == fs::Kind::kFile) json["bytes"] = described.bytes;
-  if (described.kind == fs::Kind::kSymlink) put_text(json, "target", described.target);
-  const auto& [mode, modified] = described.attributes;
-  if (mode) json["mode"] = fmt::format("{:04o}", *mode & 07777U);
-  if (modified) json["mtime"] = time_text(*modified);
-  const std::string target =
-      described.kind == fs::Kind::kSymlink ? " -> " + visible(described.target) : "";
-  print(globals, json,
-        globals.is_quiet ? entry.cid.text()
-                         : fmt::format("{}  {:>10}  {:<30}  {}  {}{}", mode_text(described),
-                                       human_bytes(static_cast<double>(entry.tsize)),
-                                       modified ? time_text(*modified) : "-", entry.cid.text(),
-                                       visible(entry.name), target));
-}
-
 void ls(const Globals& globals, const std::string& id, bool is_long) {
   const OpenSession session(globals);
   client::StoreSource source(*session, globals.timeout());
   const auto cid = fs::resolve(id, source);
   if (!cid) stop_reading(source, cid.error());
-  const auto entries = fs::list_directory(*cid, source);
-  if (!entries) stop_reading(source, entries.error());
-  for (const auto& entry : *entries) {
-    if (is_long) {
-      print_long(globals, entry, describe_entry(entry, source));
-      continue;
-    }
-    nlohmann::json json = {{"id", entry.cid.text()}, {"tsize", entry.tsize}};
-    put_text(json, "name", entry.name);
-    print(globals, json,
-          globals.is_quiet
-              ? entry.cid.text()
-              : fmt::format("{}  {:>10}  {}", entry.cid.text(),
-                            human_bytes(static_cast<double>(entry.tsize)), visible(entry.name)));
-  }
-}
-
-/// Ctrl-C ends the program as always, with a word on what is lost: nothing.
-void tell_interruption() {
-  struct sigaction before{};
-  if (::sigaction(SIGINT, nullptr, &before) != 0 || before.sa_handler == SIG_IGN) return;
-  struct sigaction action{};
-  action.sa_flags = static_cast<int>(SA_RESETHAND);
-  action.sa_handler = [](int signal) {
-    constexpr std::string_view kText =
-        "\nrosebud: interrupted; run the same command again: it moves only what is missing\n";
-    (void)!::write(STDERR_FILENO, kText.data(), kText.size());
-    (void)::raise(signal);
-  };
-  ::sigaction(SIGINT, &action, nullptr);
+  list(globals, *cid, source, is_long);
 }
 
 }  // namespace

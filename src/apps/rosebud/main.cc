@@ -185,6 +185,7 @@ int run(int argc, char** argv) {
   app.require_subcommand(1);
   app.fallthrough();
   add_file_commands(app, globals);
+  add_fs_commands(app, globals);
   add_car_commands(app, globals);
   add_evidence_commands(app, globals);
   add_epoch_commands(app, globals);

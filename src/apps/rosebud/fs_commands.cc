@@ -1,0 +1,650 @@
+// fs: volumes without a mount. Every command that changes something publishes once.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <set>
+#include <system_error>
+
+#include "apps/rosebud/file_parts.h"
+#include "base/files.h"
+#include "client/volume.h"
+#include "fs/tree.h"
+
+namespace rosebud::apps {
+namespace {
+
+namespace stdfs = std::filesystem;
+using client::PublishedVolume;
+using client::VolumeId;
+
+constexpr std::uint32_t kDirectoryMode = 0755;
+constexpr std::uint32_t kStdinMode = 0644;
+constexpr const char* kPathHelp =
+    "VOLUME:PATH; VOLUME is NAME, or another owner's as `fs share` prints it";
+
+fs::ModificationTime now() {
+  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(
+                         std::chrono::system_clock::now().time_since_epoch())
+                         .count();
+  constexpr std::int64_t kBillion = 1'000'000'000;
+  return {.seconds = since / kBillion, .nanoseconds = static_cast<std::uint32_t>(since % kBillion)};
+}
+
+// ---- What people type ----
+
+/// NAME of this client's key, OWNER/NAME, or CLUSTER/OWNER/NAME.
+struct VolumeName {
+  std::optional<crypto::ClusterId> cluster;
+  std::optional<crypto::PublicKey> owner;
+  std::string name;
+  std::string text;
+};
+
+struct VolumePath {
+  VolumeName volume;
+  fs::TreePath path;
+  bool is_directory_meant = false;  // it ends with a slash
+
+  std::string text() const { return volume.text + ":" + fs::text_of(path); }
+  VolumePath below(const std::string& entry) const {
+    VolumePath out = *this;
+    out.path.push_back(entry);
+    return out;
+  }
+  /// Of the root: the volume's name.
+  const std::string& name() const { return path.empty() ? volume.name : path.back(); }
+};
+
+std::optional<VolumeName> volume_of(std::string_view text) {
+  VolumeName out{.text = std::string(text)};
+  const auto take_key = [&text]<typename Key>(std::optional<Key>& into) {
+    const auto slash = text.find('/');
+    const auto bytes = from_hex(text.substr(0, slash));
+    if (bytes) into = Key::from(*bytes);
+    text.remove_prefix(slash + 1);
+    return into.has_value();
+  };
+  const auto slashes = std::ranges::count(text, '/');
+  if (slashes > 2) return std::nullopt;
+  if (slashes == 2 && !take_key(out.cluster)) return std::nullopt;
+  if (slashes > 0 && !take_key(out.owner)) return std::nullopt;
+  if (!wire::is_name(text)) return std::nullopt;
+  out.name = text;
+  return out;
+}
+
+/// Nothing: it is a path on this machine. As with scp, a local "a:b" is written "./a:b".
+std::optional<VolumePath> volume_path_of(const std::string& text) {
+  const auto colon = text.find(':');
+  if (colon == std::string::npos) return std::nullopt;
+  auto volume = volume_of(std::string_view(text).substr(0, colon));
+  if (!volume) return std::nullopt;
+  const std::string_view path = std::string_view(text).substr(colon + 1);
+  return VolumePath{.volume = std::move(*volume),
+                    .path = or_stop(fs::parse_tree_path(path)),
+                    .is_directory_meant = path.ends_with('/')};
+}
+
+/// VOLUME alone is its root.
+VolumePath need_volume_path(const std::string& text) {
+  if (auto path = volume_path_of(text)) return std::move(*path);
+  if (auto volume = volume_of(text)) return {.volume = std::move(*volume)};
+  stop(ExitCode::kUsage,
+       {.what = "'" + text + "' names nothing in a volume",
+        .cause = "a name of a volume has 1 to 32 characters a-z, 0-9 and '-'",
+        .next = "give VOLUME:PATH, as in notes:drafts/one.txt; see `rosebud fs list`"});
+}
+
+VolumeId id_of(const VolumeName& name, const client::Session& session) {
+  const auto cluster = session.configuration()->cluster();
+  if (name.cluster && *name.cluster != cluster) {
+    stop(ExitCode::kUsage,
+         {.what = "volume " + name.name + " is in another cluster: " + to_hex(name.cluster->view()),
+          .cause = "this client's is " + to_hex(cluster.view()),
+          .next = "use a rosebud.toml of that cluster: --cluster FILE"});
+  }
+  return {.owner = name.owner.value_or(session.key().public_key()), .name = name.name};
+}
+
+// ---- A volume that is read or changed ----
+
+class Volume {
+ public:
+  enum class For : bool { kReading, kChanging };
+
+  Volume(const Globals& globals, OpenSession& session, const VolumeName& name, For use)
+      : globals_(globals), session_(session), source_(*session, globals.timeout()), name_(name) {
+    const VolumeId id = id_of(name, *session);
+    if (use == For::kReading) {
+      published_ = or_stop(client::read_volume(*session, id, globals.timeout()));
+    } else {
+      if (id.owner != session->key().public_key()) {
+        stop(ExitCode::kDenied, {.what = "only the owner's key can change " + name.text,
+                                 .cause = "this client has another key",
+                                 .next = "copy it into a volume of your own: rosebud fs create "
+                                         "NAME; rosebud fs cp"});
+      }
+      writer_.emplace(*session, session.file().state, name.name);
+      auto there = or_stop(writer_->begin(globals.timeout()));
+      // Read for the sake of the words.
+      published_ = there ? *there : or_stop(client::read_volume(*session, id, globals.timeout()));
+    }
+    tree_.emplace(published_.state.root, source_);
+  }
+
+  fs::Tree& tree() { return *tree_; }
+  client::StoreSource& source() { return source_; }
+  const PublishedVolume& published() const { return published_; }
+
+  /// The value, or the end of the program with words about `at`.
+  template <typename T>
+  T or_stop_at(Result<T, Explained> result, const VolumePath& at) const {
+    if (!result) {
+      Explained explained = result.error();
+      if (explained.next.empty()) {
+        VolumePath above = at;
+        if (!above.path.empty()) above.path.pop_back();
+        explained.next = "see what is there: rosebud fs ls " + above.text();
+      }
+      stop_reading(source_, explained);
+    }
+    if constexpr (!std::is_void_v<T>) return std::move(*result);
+  }
+  fs::Link get(const VolumePath& at) { return or_stop_at(tree_->get(at.path), at); }
+  bool is_directory(const VolumePath& at) {
+    const auto there = or_stop_at(tree_->find(at.path), at);
+    return there && or_stop_at(tree_->is_directory(there->cid), at);
+  }
+
+  /// Stores what the changed tree needs beyond what `sink` has been given, then publishes it.
+  /// Nothing changed: nothing is published.
+  void publish(client::StoreSink& sink) {
+    const auto stored = tree_->store(sink);
+    if (const auto failure = sink.finish()) throw Stop{*failure};
+    or_stop(stored);
+    if (tree_->root() == published_.state.root) return;
+    const Timestamp seconds(static_cast<std::uint64_t>(now().seconds));
+    published_ = or_stop(writer_->publish(tree_->root(), seconds, globals_.timeout()));
+  }
+  void publish() {
+    client::StoreSink sink(*session_, globals_.timeout());
+    publish(sink);
+  }
+
+  /// With what the volume is now. `id`: all that -q shows; the root when it is empty.
+  void print_done(nlohmann::json json, const std::string& text, const std::string& id = {}) const {
+    json["volume"] = name_.text;
+    json["number"] = published_.state.number;
+    json["version"] = published_.version.value;
+    json["root"] = published_.state.root.text();
+    const std::string quiet = id.empty() ? published_.state.root.text() : id;
+    print(globals_, json, globals_.is_quiet ? quiet : text);
+  }
+
+ private:
+  const Globals& globals_;
+  OpenSession& session_;
+  client::StoreSource source_;
+  VolumeName name_;
+  PublishedVolume published_;
+  std::optional<client::VolumeWriter> writer_;
+  std::optional<fs::Tree> tree_;
+};
+
+// ---- Making and finding volumes ----
+
+/// Of this client's key: names that it has made or found, one empty file each.
+stdfs::path volumes_folder(const OpenSession& session) { return session.file().state / "volumes"; }
+
+void note_volume(const OpenSession& session, const std::string& name) {
+  std::error_code error;
+  stdfs::create_directories(volumes_folder(session), error);
+  or_stop(replace_file(volumes_folder(session) / name, "", 0600));
+}
+
+std::string share_line(const OpenSession& session, const VolumeId& id) {
+  return to_hex(session->configuration()->cluster().view()) + "/" + to_hex(id.owner.view()) + "/" +
+         id.name;
+}
+
+void create(const Globals& globals, const std::string& name) {
+  if (!wire::is_name(name)) {
+    stop(ExitCode::kUsage, {.what = "'" + name + "' is no name of a volume",
+                            .cause = "a name has 1 to 32 characters a-z, 0-9 and, inside, '-'",
+                            .next = "choose another name"});
+  }
+  OpenSession session(globals);
+  client::VolumeWriter writer(*session, session.file().state, name);
+  const auto there = or_stop(writer.begin(globals.timeout()));
+  note_volume(session, name);
+  if (there) {
+    stop(ExitCode::kConflict, {.what = "there is a volume " + name + " already",
+                               .cause = "it was made before, here or on another machine with this "
+                                        "key",
+                               .next = "look at it: rosebud fs ls " + name});
+  }
+  client::StoreSource source(*session, globals.timeout());
+  client::StoreSink sink(*session, globals.timeout());
+  auto tree = or_stop(fs::Tree::empty(source, {.mode = kDirectoryMode, .modified = now()}));
+  const auto stored = tree.store(sink);
+  if (const auto failure = sink.finish()) throw Stop{*failure};
+  or_stop(stored);
+  const Timestamp seconds(static_cast<std::uint64_t>(now().seconds));
+  const auto published = or_stop(writer.publish(tree.root(), seconds, globals.timeout()));
+  const std::string line = share_line(session, {session->key().public_key(), name});
+  print(globals,
+        {{"volume", name},
+         {"number", published.state.number},
+         {"version", published.version.value},
+         {"root", published.state.root.text()},
+         {"share", line}},
+        globals.is_quiet ? line
+                         : fmt::format("volume {}; next: rosebud fs cp FILE {}:  (others read it "
+                                       "with the line of `rosebud fs share {}`)",
+                                       name, name, name));
+}
+
+void list_volumes(const Globals& globals) {
+  OpenSession session(globals);
+  std::set<std::string> names;
+  std::error_code error;
+  for (stdfs::directory_iterator it(volumes_folder(session), error), end; !error && it != end;
+       it.increment(error)) {
+    const std::string name = it->path().filename().string();
+    if (wire::is_name(name)) names.insert(name);
+  }
+  if (names.empty() && !globals.is_json && !globals.is_quiet)
+    print(globals, {}, "no volumes of this client; make one: rosebud fs create NAME");
+  for (const std::string& name : names) {
+    const VolumeId id{.owner = session->key().public_key(), .name = name};
+    const auto read = client::read_volume(*session, id, globals.timeout());
+    // Its making never got so far.
+    if (!read && read.error().code == ExitCode::kNotFound) continue;
+    const auto found = or_stop(read);
+    const std::string published =
+        time_text({.seconds = static_cast<std::int64_t>(found.state.published.value)});
+    print(globals,
+          {{"volume", name},
+           {"number", found.state.number},
+           {"version", found.version.value},
+           {"published", published},
+           {"root", found.state.root.text()},
+           {"share", share_line(session, id)}},
+          globals.is_quiet ? name
+                           : fmt::format("{:<32}  {:>6}  {}  {}", name, found.state.number,
+                                         published, found.state.root.text()));
+  }
+}
+
+void share(const Globals& globals, const std::string& text) {
+  OpenSession session(globals);
+  const VolumePath at = need_volume_path(text);
+  const VolumeId id = id_of(at.volume, *session);
+  or_stop(client::read_volume(*session, id, globals.timeout()));
+  const std::string line = share_line(session, id);
+  print(globals,
+        {{"share", line},
+         {"cluster", to_hex(session->configuration()->cluster().view())},
+         {"owner", to_hex(id.owner.view())},
+         {"volume", id.name}},
+        line);
+}
+
+// ---- Looking ----
+
+void ls(const Globals& globals, const std::string& text, bool is_long) {
+  OpenSession session(globals);
+  const VolumePath at = need_volume_path(text);
+  Volume volume(globals, session, at.volume, Volume::For::kReading);
+  const fs::Link found = volume.get(at);
+  if (!volume.is_directory(at)) {
+    stop(ExitCode::kUsage, {.what = at.text() + " is not a directory",
+                            .next = "read it with `rosebud fs cat`, or look at it with `rosebud fs "
+                                    "stat`"});
+  }
+  list(globals, found.cid, volume.source(), is_long);
+}
+
+void cat(const Globals& globals, const std::vector<std::string>& texts) {
+  OpenSession session(globals);
+  for (const std::string& text : texts) {
+    const VolumePath at = need_volume_path(text);
+    Volume volume(globals, session, at.volume, Volume::For::kReading);
+    const fs::Link found = volume.get(at);
+    if (volume.is_directory(at)) {
+      stop(ExitCode::kUsage, {.what = at.text() + " is a directory",
+                              .next = "list it with `rosebud fs ls`, or fetch it whole with "
+                                      "`rosebud fs cp`"});
+    }
+    const auto read = fs::read_file(found.cid, volume.source(), write_to_stdout);
+    if (!read) stop_reading(volume.source(), read.error());
+  }
+}
+
+void stat(const Globals& globals, const std::string& text) {
+  OpenSession session(globals);
+  const VolumePath at = need_volume_path(text);
+  Volume volume(globals, session, at.volume, Volume::For::kReading);
+  const fs::Link found = volume.get(at);
+  const auto described = volume.or_stop_at(fs::describe(found.cid, volume.source()), at);
+  // Of the root nobody says it: the links below it do.
+  const std::uint64_t tsize = at.path.empty() ? described.bytes : found.tsize;
+  const fs::DirectoryEntry entry{.name = at.name(), .cid = found.cid, .tsize = tsize};
+  auto json = entry_json(entry, described);
+  put_text(json, "path", fs::text_of(at.path));
+  json["published"] =
+      time_text({.seconds = static_cast<std::int64_t>(volume.published().state.published.value)});
+  volume.print_done(
+      json,
+      entry_text(entry, described) + fmt::format("\nin publication {} of volume {}, {}",
+                                                 volume.published().state.number, at.volume.text,
+                                                 json["published"].get<std::string>()),
+      found.cid.text());
+}
+
+// ---- Changing ----
+
+/// All of them are in one volume; the first is returned.
+VolumePath same_volume(const client::Session& session, const std::vector<VolumePath>& paths) {
+  for (const VolumePath& path : paths) {
+    if (id_of(path.volume, session) == id_of(paths.front().volume, session)) continue;
+    stop(ExitCode::kUsage,
+         {.what = path.volume.text + " and " + paths.front().volume.text + " are two volumes",
+          .cause = "one command changes one volume",
+          .next = "copy through this machine: rosebud fs cp VOLUME:PATH ., then rosebud fs cp"});
+  }
+  return paths.front();
+}
+
+struct CopyOptions {
+  std::vector<std::string> paths;  // sources, and the target last
+  bool may_overwrite = false;
+};
+
+/// The name that a path on this machine ends with, also of "." and "a/".
+std::string local_name(const std::string& path) {
+  stdfs::path whole = stdfs::absolute(path).lexically_normal();
+  if (!whole.has_filename()) whole = whole.parent_path();
+  return whole.filename().string();
+}
+
+/// Where a source comes to stand: in the target, when that is a directory.
+VolumePath place_in(Volume& volume, const VolumePath& target, const std::string& name,
+                    std::size_t sources) {
+  if (volume.is_directory(target)) return target.below(name);
+  if (sources == 1 && !target.is_directory_meant) return target;
+  stop(ExitCode::kUsage, {.what = target.text() + " is not a directory",
+                          .cause = "what is copied is to go into it",
+                          .next = "make it first: rosebud fs mkdir -p " + target.text()});
+}
+
+/// A file may replace a file; more only when it was asked for.
+void check_free(Volume& volume, const VolumePath& at, bool is_directory,
+                const CopyOptions& options) {
+  const auto there = volume.or_stop_at(volume.tree().find(at.path), at);
+  if (!there || options.may_overwrite) return;
+  const bool was_directory = volume.is_directory(at);
+  if (!was_directory && !is_directory) return;
+  stop(ExitCode::kUsage,
+       {.what = at.text() + " is there already, and " +
+                (was_directory ? "is a directory" : "is no directory"),
+        .next = "replace it as a whole with --force, or remove it: rosebud fs rm -r " + at.text()});
+}
+
+fs::Imported import_one(const Globals& globals, const std::string& from, client::StoreSink& sink) {
+  const bool is_stdin = from == "-";
+  Progress progress(globals, "copying", is_stdin ? 0 : size_below(from));
+  StdinSource stdin_source(progress);
+  const fs::ImportObserver observer{.on_bytes = [&](std::uint64_t n) { progress.add(n); }};
+  const auto imported =
+      is_stdin
+          ? fs::import_file(stdin_source, sink, {.mode = kStdinMode, .modified = now()},
+                            fs::Chunking::kByContent)
+          : fs::import_path(from, sink, observer,
+                            {.preserves_attributes = true, .chunking = fs::Chunking::kByContent});
+  if (imported) return *imported;
+  if (const auto failure = sink.failure()) throw Stop{*failure};
+  stop(client::code_of(imported.error()), imported.error());
+}
+
+void copy_in(const Globals& globals, const CopyOptions& options, const VolumePath& target) {
+  OpenSession session(globals);
+  Volume volume(globals, session, target.volume, Volume::For::kChanging);
+  client::StoreSink sink(*session, globals.timeout());
+  const std::size_t sources = options.paths.size() - 1;
+  std::set<fs::TreePath> places;
+  std::uint64_t bytes = 0;
+  nlohmann::json copied = nlohmann::json::array();
+  for (std::size_t i = 0; i < sources; ++i) {
+    const std::string& from = options.paths[i];
+    const auto in_volume = volume_path_of(from);
+    if (from == "-" && volume.is_directory(target)) {
+      stop(ExitCode::kUsage, {.what = "what comes from standard input needs a name",
+                              .next = "give it: " + target.below("NAME").text()});
+    }
+    const std::string name = in_volume ? in_volume->name() : local_name(from);
+    const VolumePath to = place_in(volume, target, name, sources);
+    or_stop(fs::parse_tree_path(fs::text_of(to.path)));
+    if (!places.insert(to.path).second) {
+      stop(ExitCode::kUsage, {.what = "two sources are to become " + to.text(),
+                              .next = "copy them into different directories"});
+    }
+    std::error_code error;
+    const bool is_directory = in_volume ? volume.is_directory(*in_volume)
+                                        : from != "-" && stdfs::is_directory(from, error);
+    check_free(volume, to, is_directory, options);
+    fs::Imported what;
+    if (in_volume) {
+      same_volume(*session, {*in_volume, target});
+      const fs::Link link = volume.get(*in_volume);
+      what = {.cid = link.cid, .tsize = link.tsize};
+    } else {
+      what = import_one(globals, from, sink);
+    }
+    volume.or_stop_at(volume.tree().put(to.path, what, now()), to);
+    bytes += what.bytes;
+    nlohmann::json one = {{"id", what.cid.text()}, {"bytes", what.bytes}};
+    put_text(one, "path", fs::text_of(to.path));
+    copied.push_back(std::move(one));
+  }
+  volume.publish(sink);
+  volume.print_done(
+      {{"copied", copied}, {"bytes", bytes}},
+      fmt::format("{} copied; {} is publication {}", human_bytes(static_cast<double>(bytes)),
+                  target.volume.text, volume.published().state.number));
+}
+
+void copy_out(const Globals& globals, const CopyOptions& options) {
+  OpenSession session(globals);
+  const std::string& target = options.paths.back();
+  std::error_code error;
+  const bool is_into = stdfs::is_directory(target, error);
+  if (!is_into && (options.paths.size() > 2 || target.ends_with('/'))) {
+    stop(ExitCode::kUsage,
+         {.what = target + " is not a directory",
+          .cause = "what is copied is to go into it",
+          .next = "make it first; to copy into a volume, name it as VOLUME:PATH"});
+  }
+  for (std::size_t i = 0; i + 1 < options.paths.size(); ++i) {
+    const VolumePath from = need_volume_path(options.paths[i]);
+    Volume volume(globals, session, from.volume, Volume::For::kReading);
+    const fs::Link found = volume.get(from);
+    const stdfs::path to = is_into ? stdfs::path(target) / from.name() : stdfs::path(target);
+    const auto described = volume.or_stop_at(fs::describe(found.cid, volume.source()), from);
+    Progress progress(globals, "copying", described.bytes);
+    std::uint64_t bytes = 0;
+    const auto done =
+        fs::export_path(found.cid, volume.source(), to, {.may_overwrite = options.may_overwrite},
+                        [&](std::uint64_t n) {
+                          bytes += n;
+                          progress.add(n);
+                        });
+    if (!done) stop_reading(volume.source(), done.error());
+    nlohmann::json json = {
+        {"id", found.cid.text()}, {"bytes", bytes}, {"fetched", volume.source().fetched_bytes()}};
+    put_text(json, "path", to.string());
+    print(globals, json,
+          globals.is_quiet ? ""
+                           : fmt::format("{}  {}", human_bytes(static_cast<double>(bytes)),
+                                         visible(to.string())));
+    flush_output();
+  }
+}
+
+void cp(const Globals& globals, const CopyOptions& options) {
+  if (options.paths.size() < 2) {
+    stop(ExitCode::kUsage, {.what = "cp needs a source and a target",
+                            .next = "rosebud fs cp FILE VOLUME:PATH, or rosebud fs cp VOLUME:PATH "
+                                    "FILE"});
+  }
+  if (const auto target = volume_path_of(options.paths.back()))
+    return copy_in(globals, options, *target);
+  if (std::ranges::none_of(options.paths,
+                           [](const auto& path) { return volume_path_of(path).has_value(); })) {
+    stop(ExitCode::kUsage, {.what = "none of these is in a volume",
+                            .cause = "what is in a volume is named VOLUME:PATH, with its ':'",
+                            .next = "use cp for what is on this machine"});
+  }
+  copy_out(globals, options);
+}
+
+void mkdir(const Globals& globals, const std::string& text, bool with_parents) {
+  OpenSession session(globals);
+  const VolumePath at = need_volume_path(text);
+  Volume volume(globals, session, at.volume, Volume::For::kChanging);
+  VolumePath made = at;
+  made.path.clear();
+  const fs::Attributes attributes{.mode = kDirectoryMode, .modified = now()};
+  for (std::size_t i = 0; i < at.path.size(); ++i) {
+    made.path.push_back(at.path[i]);
+    const bool is_last = i + 1 == at.path.size();
+    if (!is_last && !with_parents) continue;
+    if (with_parents && volume.is_directory(made)) continue;
+    volume.or_stop_at(volume.tree().make_directory(made.path, attributes, now()), made);
+  }
+  if (at.path.empty() && !with_parents) {
+    stop(ExitCode::kUsage,
+         {.what = at.text() + " is there already", .next = "name a directory below it"});
+  }
+  volume.publish();
+  nlohmann::json json;
+  put_text(json, "path", fs::text_of(at.path));
+  volume.print_done(json, fmt::format("{} made; {} is publication {}", visible(at.text()),
+                                      at.volume.text, volume.published().state.number));
+}
+
+void mv(const Globals& globals, const std::string& from_text, const std::string& to_text) {
+  OpenSession session(globals);
+  const VolumePath from = need_volume_path(from_text);
+  VolumePath to = need_volume_path(to_text);
+  same_volume(*session, {from, to});
+  Volume volume(globals, session, from.volume, Volume::For::kChanging);
+  if (!from.path.empty() && (to.is_directory_meant || volume.is_directory(to)))
+    to = place_in(volume, to, from.name(), 1);
+  volume.or_stop_at(volume.tree().rename(from.path, to.path, now()), from);
+  volume.publish();
+  nlohmann::json json;
+  put_text(json, "from", fs::text_of(from.path));
+  put_text(json, "path", fs::text_of(to.path));
+  volume.print_done(json,
+                    fmt::format("{} is {} now; publication {}", visible(from.text()),
+                                visible(fs::text_of(to.path)), volume.published().state.number));
+}
+
+void rm(const Globals& globals, const std::vector<std::string>& texts, bool is_recursive) {
+  OpenSession session(globals);
+  std::vector<VolumePath> paths;
+  for (const std::string& text : texts) paths.push_back(need_volume_path(text));
+  Volume volume(globals, session, same_volume(*session, paths).volume, Volume::For::kChanging);
+  nlohmann::json removed = nlohmann::json::array();
+  for (const VolumePath& at : paths) {
+    volume.get(at);
+    if (!is_recursive && volume.is_directory(at)) {
+      stop(ExitCode::kUsage, {.what = at.text() + " is a directory",
+                              .next = "remove it with all below: rosebud fs rm -r " + at.text()});
+    }
+    volume.or_stop_at(volume.tree().remove(at.path, fs::Tree::Below::kGoesToo, now()), at);
+    nlohmann::json one;
+    put_text(one, "path", fs::text_of(at.path));
+    removed.push_back(std::move(one));
+  }
+  volume.publish();
+  volume.print_done({{"removed", removed}},
+                    fmt::format("{} removed; {} is publication {}", paths.size(),
+                                paths.front().volume.text, volume.published().state.number));
+}
+
+}  // namespace
+
+void add_fs_commands(CLI::App& app, Globals& globals) {
+  auto* fs_command =
+      app.add_subcommand("fs", "Volumes: trees of files that their owner changes, without a mount");
+  fs_command->require_subcommand(1);
+  auto path = std::make_shared<std::string>();
+  auto other = std::make_shared<std::string>();
+  auto paths = std::make_shared<std::vector<std::string>>();
+  auto flag = std::make_shared<bool>(false);
+
+  auto* create_command = fs_command->add_subcommand("create", "Make an empty volume");
+  create_command->add_option("name", *path, "1 to 32 characters a-z, 0-9 and '-'")->required();
+  create_command->callback([&globals, path] { create(globals, *path); });
+
+  auto* list_command = fs_command->add_subcommand(
+      "list", "Volumes that this client made: publications, time of the last, root");
+  list_command->callback([&globals] { list_volumes(globals); });
+
+  auto* share_command = fs_command->add_subcommand(
+      "share", "Print the line by which any client of the cluster reads the volume");
+  share_command->add_option("volume", *path, "Name")->required();
+  share_command->callback([&globals, path] { share(globals, *path); });
+
+  auto* ls_command = fs_command->add_subcommand("ls", "List a directory");
+  ls_command->add_option("path", *path, kPathHelp)->required();
+  ls_command->add_flag("-l,--long", *flag,
+                       "Sort, mode and modification time too; asks for the head of every entry");
+  ls_command->callback([&globals, path, flag] { ls(globals, *path, *flag); });
+
+  auto* cat_command = fs_command->add_subcommand("cat", "Write files to standard output, verified");
+  cat_command->add_option("path", *paths, kPathHelp)->required();
+  cat_command->callback([&globals, paths] { cat(globals, *paths); });
+
+  auto* stat_command = fs_command->add_subcommand(
+      "stat", "What stands there: sort, size, mode, time, id, and the publication");
+  stat_command->add_option("path", *path, kPathHelp)->required();
+  stat_command->callback([&globals, path] { stat(globals, *path); });
+
+  auto copying = std::make_shared<CopyOptions>();
+  auto* cp_command = fs_command->add_subcommand(
+      "cp", "Copy files and trees into a volume, out of one, or within it; modes and times too");
+  cp_command
+      ->add_option("paths", copying->paths,
+                   "Sources (- is standard input), then the target; in a volume: VOLUME:PATH")
+      ->required();
+  cp_command->add_flag("--force", copying->may_overwrite,
+                       "In a volume: replace directories as a whole. On this machine: overwrite "
+                       "files that are something else");
+  cp_command->callback([&globals, copying] {
+    tell_interruption();
+    cp(globals, *copying);
+  });
+
+  auto* mkdir_command = fs_command->add_subcommand("mkdir", "Make a directory");
+  mkdir_command->add_option("path", *path, kPathHelp)->required();
+  mkdir_command->add_flag("-p,--parents", *flag,
+                          "Those above it too, where they are missing; no error when it is there");
+  mkdir_command->callback([&globals, path, flag] { mkdir(globals, *path, *flag); });
+
+  auto* mv_command =
+      fs_command->add_subcommand("mv", "Rename within a volume, or move into a directory of it");
+  mv_command->add_option("from", *path, kPathHelp)->required();
+  mv_command->add_option("to", *other, "VOLUME:PATH in the same volume")->required();
+  mv_command->callback([&globals, path, other] { mv(globals, *path, *other); });
+
+  auto* rm_command = fs_command->add_subcommand("rm", "Remove files, or with -r directories");
+  rm_command->add_option("path", *paths, kPathHelp)->required();
+  rm_command->add_flag("-r,--recursive", *flag, "Directories too, with all below");
+  rm_command->callback([&globals, paths, flag] { rm(globals, *paths, *flag); });
+}
+
+}  // namespace rosebud::apps

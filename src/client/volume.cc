@@ -1,0 +1,118 @@
+#include "client/volume.h"
+
+#include "base/check.h"
+
+namespace rosebud::client {
+namespace {
+
+constexpr std::uint8_t kLayout = 1;
+constexpr std::string_view kSaltBefore = "volume:";
+
+Explained no_volume(const std::string& name) {
+  return {.what = "volume " + name + " makes no sense",
+          .cause = "its owner signed something that is no published state of a volume",
+          .next = "tell the owner: publishing again, with any change, sets it right"};
+}
+
+Result<PublishedVolume, Failure> decode_volume(const std::string& name, wire::Version version,
+                                               ByteView value) {
+  auto state = VolumeState::decode(value);
+  if (!state) return fail(Failure{ExitCode::kIntegrity, no_volume(name)});
+  return PublishedVolume{.version = version, .state = std::move(*state)};
+}
+
+}  // namespace
+
+Bytes VolumeId::salt() const { return to_bytes(as_bytes(std::string(kSaltBefore) + name)); }
+
+Bytes VolumeState::encode() const {
+  CHECK(root.codec == fs::Codec::kDagPb);
+  wire::Writer out;
+  out.u8(kLayout).u64(number).u64(published.value).raw(root.digest.view());
+  out.raw(parent.value_or(crypto::Digest{}).view());
+  return out.take();
+}
+
+std::optional<VolumeState> VolumeState::decode(ByteView bytes) {
+  wire::Reader in(bytes);
+  const std::uint8_t layout = in.u8();
+  VolumeState out;
+  out.number = in.u64();
+  out.published = Timestamp(in.u64());
+  out.root = {.codec = fs::Codec::kDagPb, .digest = in.fixed<crypto::Digest>()};
+  const auto parent = in.fixed<crypto::Digest>();
+  if (parent != crypto::Digest{}) out.parent = parent;
+  const bool is_possible = out.number > 0 && (out.number > 1) == out.parent.has_value();
+  if (!in.done() || layout != kLayout || !is_possible) return std::nullopt;
+  return out;
+}
+
+Result<PublishedVolume, Failure> read_volume(Session& session, const VolumeId& id,
+                                             Duration timeout) {
+  auto record = read_record(session, id.owner, id.salt(), timeout);
+  const bool is_gone = record ? record->is_tombstone : record.error().code == ExitCode::kNotFound;
+  if (is_gone) {
+    return fail(Failure{ExitCode::kNotFound,
+                        {.what = "there is no volume " + id.name,
+                         .cause = "the name is wrong, or it is another owner's",
+                         .next = "see `rosebud fs list`; make one: rosebud fs create NAME; another "
+                                 "owner's is named by the line that `rosebud fs share` prints"}});
+  }
+  if (!record) return fail(record.error());
+  return decode_volume(id.name, record->version, record->value.view());
+}
+
+VolumeWriter::VolumeWriter(Session& session, std::filesystem::path state, std::string name)
+    : session_(session),
+      id_{.owner = session.key().public_key(), .name = std::move(name)},
+      writer_(session, std::move(state), id_.salt()) {}
+
+Result<std::optional<PublishedVolume>, Failure> VolumeWriter::begin(Duration timeout) {
+  const auto sent = writer_.settle(timeout);
+  if (!sent) return fail(sent.error());
+  auto read = read_record(session_, id_.owner, id_.salt(), timeout);
+  if (!read && read.error().code == ExitCode::kNotFound) return std::nullopt;
+  if (!read) return fail(read.error());
+  const bool is_displaced =
+      *sent && (*sent)->version == read->version && (*sent)->value != read->value;
+  if (is_displaced) {
+    writer_.forget();
+    const auto lost = VolumeState::decode((*sent)->value.view());
+    return fail(Failure{
+        ExitCode::kConflict,
+        {.what =
+             "the last publication of volume " + id_.name + " from here was displaced by another",
+         .cause = "another machine with this key published at the same moment",
+         .next = (lost ? "what was published here is still there: rosebud ls " + lost->root.text()
+                       : std::string("look at what is there now")) +
+                 "; the next command goes on from theirs"}});
+  }
+  base_version_ = read->version;
+  if (read->is_tombstone) return std::nullopt;
+  auto state = decode_volume(id_.name, read->version, read->value.view());
+  if (!state) return fail(state.error());
+  base_ = std::move(*state);
+  return base_;
+}
+
+Result<PublishedVolume, Failure> VolumeWriter::publish(const fs::Cid& root, Timestamp now,
+                                                       Duration timeout) {
+  VolumeState next{.root = root, .published = now};
+  if (base_) {
+    next.number = base_->state.number + 1;
+    next.parent = base_->state.root.digest;
+  }
+  const auto written = writer_.write(next.encode(), base_version_, timeout);
+  if (written) return PublishedVolume{.version = written->version, .state = next};
+  if (written.error().code != ExitCode::kConflict) return fail(written.error());
+  return fail(
+      Failure{ExitCode::kConflict,
+              {.what = base_ ? "volume " + id_.name + " was published by another command meanwhile"
+                             : "there is a volume " + id_.name + " already",
+               .cause = base_ ? "somebody with the same key changed it since this command began"
+                              : "it was made before, here or on another machine with this key",
+               .next = base_ ? "nothing of theirs was overwritten; run the same command again"
+                             : "look at it: rosebud fs ls " + id_.name}});
+}
+
+}  // namespace rosebud::client

@@ -1,0 +1,69 @@
+// Volumes: a record whose value names the root directory of a tree (design 12).
+//
+// A publication is one write of the record; everything that it names is stored before. Only the
+// owner's key publishes; readers see published states, whole and in order. The bytes of the value
+// are in docs/format/volume.md, the rules in docs/protocol/volumes.md.
+#pragma once
+
+#include "client/record_writer.h"
+#include "fs/cid.h"
+
+namespace rosebud::client {
+
+/// Whose volume, and its name: as a node's, 1 to 32 characters a-z, 0-9 and '-'.
+struct VolumeId {
+  crypto::PublicKey owner;
+  std::string name;
+
+  /// Under which the owner keeps the record.
+  Bytes salt() const;
+  friend bool operator==(const VolumeId&, const VolumeId&) = default;
+};
+
+/// A published state.
+struct VolumeState {
+  fs::Cid root;                          // Invariant: dag-pb.
+  std::uint64_t number = 1;              // of publications up to this one
+  Timestamp published;                   // by the writer's clock
+  std::optional<crypto::Digest> parent;  // of the root published before; none in the first
+
+  Bytes encode() const;
+  /// Nothing for bytes that encode() never makes.
+  static std::optional<VolumeState> decode(ByteView bytes);
+  friend bool operator==(const VolumeState&, const VolumeState&) = default;
+};
+
+struct PublishedVolume {
+  wire::Version version;  // of the record
+  VolumeState state;
+};
+
+/// The newest published state. Not found: a Failure with kNotFound; a value that no volume has, or
+/// one that its owner deleted: one with kIntegrity or kNotFound.
+Result<PublishedVolume, Failure> read_volume(Session& session, const VolumeId& id,
+                                             Duration timeout);
+
+/// The owner's side: begin(), change the tree, publish(). Two that publish from the same state are
+/// told apart, the second gets kConflict and has overwritten nothing.
+class VolumeWriter {
+ public:
+  /// `state`: where the client keeps its notes of records.
+  VolumeWriter(Session& session, std::filesystem::path state, std::string name);
+
+  /// Finishes what an earlier run left half sent, then reads what is published; nothing: there is
+  /// no such volume yet. kConflict: another machine with this key published at the same moment as
+  /// the last publication from here, and that one lost; told once.
+  Result<std::optional<PublishedVolume>, Failure> begin(Duration timeout);
+  /// Publishes the root as what follows the state that begin() found. Requires: begin() succeeded,
+  /// and all blocks below the root are stored.
+  Result<PublishedVolume, Failure> publish(const fs::Cid& root, Timestamp now, Duration timeout);
+
+ private:
+  Session& session_;
+  VolumeId id_;
+  RecordWriter writer_;
+  std::optional<PublishedVolume> base_;
+  wire::Version base_version_;  // of whatever record begin() found
+};
+
+}  // namespace rosebud::client

@@ -1,0 +1,157 @@
+#include "client/volume.h"
+
+#include <gtest/gtest.h>
+
+#include "base/temporary_folder.h"
+#include "client/fake_session.h"
+
+namespace rosebud::client {
+namespace {
+
+using objects::Outcome;
+constexpr Duration kTimeout = std::chrono::seconds(5);
+
+fs::Cid root(std::string_view text) { return fs::Cid::of(fs::Codec::kDagPb, as_bytes(text)); }
+
+TEST(VolumeState, ComesBackAsItWas) {
+  const VolumeState first{.root = root("a"), .published = Timestamp(7)};
+  const VolumeState later{.root = root("b"),
+                          .number = 1'000'000'000'000,
+                          .published = Timestamp(1'800'000'000),
+                          .parent = root("a").digest};
+  for (const VolumeState& state : {first, later})
+    EXPECT_EQ(VolumeState::decode(state.encode()), state);
+}
+
+TEST(VolumeState, TestVectorOfTheFormat) {
+  const VolumeState state{
+      .root = {.codec = fs::Codec::kDagPb, .digest = crypto::sha256(as_bytes("root"))},
+      .number = 2,
+      .published = Timestamp(1'700'000'000),
+      .parent = crypto::sha256(as_bytes("parent"))};
+  EXPECT_EQ(to_hex(state.encode()),
+            "010000000000000002000000006553f1004813494d137e1631bba301d5acab6e7bb7aa74ce1185d456"
+            "565ef51d737677b2e47125968b3b71049fbc4802d1e40a71ea1359decfabacf70b34588037d4ff0c");
+}
+
+TEST(VolumeState, WhatNoVolumeHasIsRefused) {
+  const Bytes good =
+      VolumeState{.root = root("a"), .number = 2, .parent = root("b").digest}.encode();
+  for (std::size_t size = 0; size < good.size(); ++size)
+    EXPECT_FALSE(VolumeState::decode(ByteView(good).first(size))) << size;
+  Bytes longer = good;
+  longer.push_back(0);
+  EXPECT_FALSE(VolumeState::decode(longer));
+  Bytes other = good;
+  other[0] = 2;  // layout
+  EXPECT_FALSE(VolumeState::decode(other));
+  EXPECT_FALSE(VolumeState::decode(VolumeState{.root = root("a"), .number = 0}.encode()));
+  EXPECT_FALSE(VolumeState::decode(VolumeState{.root = root("a"), .number = 2}.encode()));
+  EXPECT_FALSE(VolumeState::decode(
+      VolumeState{.root = root("a"), .number = 1, .parent = root("b").digest}.encode()));
+}
+
+class VolumeTest : public testing::Test {
+ protected:
+  /// A machine with the owner's key.
+  VolumeWriter machine(const std::string& name) { return {session, folder.path() / name, "v"}; }
+  Result<PublishedVolume, Failure> publish(VolumeWriter& writer, std::string_view what) {
+    return writer.publish(root(what), Timestamp(1), kTimeout);
+  }
+  void publish_from(const std::string& name, std::string_view what) {
+    auto writer = machine(name);
+    ASSERT_TRUE(writer.begin(kTimeout));
+    ASSERT_TRUE(publish(writer, what));
+  }
+  Result<PublishedVolume, Failure> read() {
+    return read_volume(session, {session.key().public_key(), "v"}, kTimeout);
+  }
+
+  TemporaryFolder folder;
+  FakeSession session{membership::TestCluster().first()};
+};
+
+TEST_F(VolumeTest, PublicationsFollowEachOther) {
+  EXPECT_EQ(read().error().code, ExitCode::kNotFound);
+  auto writer = machine("one");
+  EXPECT_FALSE(writer.begin(kTimeout)->has_value());
+  publish_from("one", "first");
+  EXPECT_EQ(read()->state.number, 1U);
+  EXPECT_FALSE(read()->state.parent);
+  publish_from("one", "second");
+  const auto state = read()->state;
+  EXPECT_EQ(state.root, root("second"));
+  EXPECT_EQ(state.number, 2U);
+  EXPECT_EQ(state.parent, root("first").digest);
+}
+
+TEST_F(VolumeTest, WhoMakesOneThatIsThereIsTold) {
+  auto early = machine("two");
+  ASSERT_TRUE(early.begin(kTimeout));
+  publish_from("one", "first");
+  const auto done = publish(early, "mine");
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code, ExitCode::kConflict);
+  EXPECT_NE(done.error().explained.what.find("already"), std::string::npos);
+  EXPECT_EQ(read()->state.root, root("first"));
+}
+
+TEST_F(VolumeTest, WhatWasPublishedMeanwhileIsNotOverwritten) {
+  publish_from("one", "first");
+  for (const std::string& other : {std::string("one"), std::string("two")}) {
+    auto early = machine("one");
+    ASSERT_TRUE(early.begin(kTimeout));
+    publish_from(other, "theirs " + other);
+    const auto done = publish(early, "mine");
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code, ExitCode::kConflict);
+    EXPECT_EQ(read()->state.root, root("theirs " + other));
+    publish_from("one", "after " + other);  // the next command goes on from theirs
+    EXPECT_EQ(read()->state.parent, root("theirs " + other).digest);
+  }
+}
+
+TEST_F(VolumeTest, WhatWasLeftHalfSentIsFinishedFirst) {
+  publish_from("one", "first");
+  auto writer = machine("one");
+  ASSERT_TRUE(writer.begin(kTimeout));
+  session.outcomes = {Outcome::kUnknown};
+  EXPECT_EQ(publish(writer, "second").error().code, ExitCode::kTimeout);
+  EXPECT_EQ(read()->state.root, root("first"));
+  auto again = machine("one");
+  const auto base = again.begin(kTimeout);
+  ASSERT_TRUE(base);
+  EXPECT_EQ((*base)->state.root, root("second"));
+  ASSERT_TRUE(publish(again, "third"));
+  EXPECT_EQ(read()->state.parent, root("second").digest);
+}
+
+TEST_F(VolumeTest, ADisplacedPublicationIsToldOnce) {
+  publish_from("one", "mine");
+  // What a quorum shows has the same version and another value: both were sent at one moment.
+  auto other = wire::RecordStatement::decode(session.held->statement.statement);
+  const Bytes value = VolumeState{.root = root("theirs")}.encode();
+  other->value_hash = wire::record_value_hash(value);
+  session.held =
+      wire::SignedRecord{.statement = wire::sign(session.scheme(), session.key(), *other),
+                         .value = Buffer::copy_of(value)};
+  auto told = machine("one");
+  const auto begun = told.begin(kTimeout);
+  ASSERT_FALSE(begun);
+  EXPECT_EQ(begun.error().code, ExitCode::kConflict);
+  EXPECT_NE(begun.error().explained.next.find(root("mine").text()), std::string::npos);
+  publish_from("one", "after");
+  EXPECT_EQ(read()->state.root, root("after"));
+  EXPECT_EQ(read()->state.parent, root("theirs").digest);
+}
+
+TEST_F(VolumeTest, GarbageOfTheOwnerIsToldAsSuch) {
+  RecordWriter raw(session, folder.path() / "one",
+                   VolumeId{session.key().public_key(), "v"}.salt());
+  ASSERT_TRUE(raw.write(as_bytes("garbage"), std::nullopt, kTimeout));
+  EXPECT_EQ(read().error().code, ExitCode::kIntegrity);
+  EXPECT_EQ(machine("one").begin(kTimeout).error().code, ExitCode::kIntegrity);
+}
+
+}  // namespace
+}  // namespace rosebud::client
