@@ -13,5 +13,7 @@ void add_pbft_commands(CLI::App& app, int& exit_code);
 void add_service_commands(CLI::App& app, int& exit_code);
 /// `rosebud-sim section10`: a model of the rules by which the epoch changes at a replica.
 void add_section10_commands(CLI::App& app, int& exit_code);
+/// `rosebud-sim routing`: the overlay of many peers.
+void add_routing_commands(CLI::App& app, int& exit_code);
 
 }  // namespace rosebud

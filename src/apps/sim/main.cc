@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   rosebud::add_pbft_commands(app, exit_code);
   rosebud::add_service_commands(app, exit_code);
   rosebud::add_section10_commands(app, exit_code);
+  rosebud::add_routing_commands(app, exit_code);
   CLI11_PARSE(app, argc, argv);
   return exit_code;
 }

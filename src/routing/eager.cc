@@ -1,0 +1,407 @@
+// Eager spreading (docs/adr, docs/protocol/routing.md).
+//
+//   whoever saw it ──▶ in each slice the leader drawn for this period        announce
+//                      gathers to the end of the period
+//                ◀──   "taken", and when it is on its way "spread"           announced
+//   leader ──▶ its slice, cut into `fan_out` parts around itself; one peer
+//              of each part takes that part on in the same way               batch
+//
+// The leader of a period, and who takes on a part, are drawn anew each time from all that are
+// alive: no peer carries much more than the mean. What a dying leader had taken is announced to the
+// next one by those who wait for its "spread".
+#include <algorithm>
+#include <set>
+
+#include "base/check.h"
+#include "routing/accusers.h"
+#include "routing/peer.h"
+#include "routing/planted_bugs.h"
+
+namespace rosebud::routing {
+
+namespace {
+
+/// In each slice, each a second to a period after the one before. After a mass failure it takes
+/// some periods until those who announce and those who lead agree on who may accuse.
+constexpr std::uint8_t kTriesMax = 20;
+
+}  // namespace
+
+// ---- Announcing ----
+
+void Peer::announce(Now now, const Told& event, Period period, Effects& out) {
+  // What was said of the same peer before is old.
+  std::erase_if(announcements_, [&](const Announcement& one) {
+    return one.event.change.peer == event.change.peer;
+  });
+  if (announcements_.size() == kAnnouncementsMax) announcements_.erase(announcements_.begin());
+  Announcement one{.event = event, .token = new_token(), .targets = {}};
+  for (std::uint32_t slice = 0; slice < slices().count(); ++slice) {
+    if (slices().peers(SliceIndex(slice)).size() == 0) continue;
+    one.targets.push_back({.slice = SliceIndex(slice),
+                           .to = self_,
+                           .period = period,
+                           .attempt = 0,
+                           .tries = 0,
+                           .is_taken = false,
+                           .at = now.time});
+  }
+  for (auto& target : one.targets) aim(now, one, target, out);
+  std::erase_if(one.targets, [](const auto& target) { return target.at == Instant::max(); });
+  if (one.targets.empty()) return;
+  has_errands_ = true;
+  announcements_.push_back(std::move(one));
+}
+
+/// Sends it to the first drawn leader from target.attempt on that is alive. Nobody left: at = max.
+void Peer::aim(Now now, const Announcement& of, Announcement::Target& target, Effects& out) {
+  for (; target.attempt < kAttemptsMax; ++target.attempt) {
+    target.to = slices().drawn(target.slice, target.period, target.attempt);
+    if (target.to == self_) {
+      Duty* const own = is_taking_part_ ? duty(now, target.period, target.attempt) : nullptr;
+      if (own) take_event(now, *own, self_, of.event);
+      // Its own promise: nobody waits for anything.
+      target.at = Instant::max();
+      return;
+    }
+    if (!table_.is_alive(target.to)) continue;
+    out.send(target.to, Announce{.token = of.token,
+                                 .period = target.period,
+                                 .attempt = target.attempt,
+                                 .event = of.event});
+    ++target.tries;
+    target.is_taken = false;
+    target.at = now.time + settings().retry;
+    return;
+  }
+  // Nobody of those drawn is alive, or none answers: the next period draws others.
+  ++target.tries;
+  target.attempt = 0;
+  target.at = target.tries > kTriesMax ? Instant::max() : now.time + settings().period;
+}
+
+void Peer::announcement_timeout(Now now, Effects& out) {
+  for (Announcement& one : announcements_) {
+    bool has_left = false;
+    for (auto& target : one.targets) {
+      if (now.time < target.at) continue;
+      const Period current = rules_->period_at(now.wall);
+      if (target.tries >= kTriesMax) {
+        target.at = Instant::max();
+      } else if (target.is_taken || target.period.value + 1 < current.value) {
+        // The leader died with it, or its period is long over.
+        target.period = current;
+        target.attempt = 0;
+        aim(now, one, target, out);
+      } else {
+        ++target.attempt;
+        aim(now, one, target, out);
+      }
+      has_left |= target.at == Instant::max();
+    }
+    if (has_left) {
+      std::erase_if(one.targets, [](const auto& target) { return target.at == Instant::max(); });
+    }
+  }
+  std::erase_if(announcements_, [](const Announcement& one) { return one.targets.empty(); });
+}
+
+void Peer::on(Now now, PeerIndex from, const Announced& m, Effects&) {
+  for (Announcement& one : announcements_) {
+    if (one.token != m.token) continue;
+    std::erase_if(one.targets, [&](Announcement::Target& target) {
+      if (target.to != from) return false;
+      if (m.is_spread || is_planted(Bug::kLogLostWithLeader)) return true;
+      target.is_taken = true;
+      const Duration end = settings().period * static_cast<Duration::rep>(target.period.value + 1);
+      const Duration left = std::clamp(end - now.wall, Duration(0), 2 * settings().period);
+      target.at = now.time + left + settings().grace + settings().spread_wait;
+      return false;
+    });
+  }
+  std::erase_if(announcements_, [](const Announcement& one) { return one.targets.empty(); });
+}
+
+// ---- Leading a slice for a period ----
+
+Peer::Duty* Peer::duty(Now now, Period period, std::uint32_t attempt) {
+  for (Duty& one : duties_) {
+    if (one.period == period && one.attempt == attempt) return &one;
+  }
+  if (duties_.size() == kDutiesMax) return nullptr;
+  has_errands_ = true;
+  duties_.push_back({.period = period,
+                     .attempt = attempt,
+                     .next_part = 0,
+                     .taken = {},
+                     .spread = {},
+                     .waiting = {},
+                     .close_at = std::nullopt,
+                     .forget_at = now.time + 4 * settings().period});
+  return &duties_.back();
+}
+
+/// False: it is refused, and nobody is told.
+bool Peer::take_event(Now now, Duty& duty, PeerIndex announcer, const Told& event) {
+  if (!is_plausible(event.change)) return false;
+  const Change& change = event.change;
+  if (announcer != change.peer) {
+    // Only deaths are others' business, and only some others'.
+    if (change.state.is_alive()) return false;
+    const PeerState before{change.state.rank - 1};
+    if (!may_accuse(table_, announcer, {change.peer, before})) return false;
+  }
+  if (duty.taken.size() >= kDutyEventsMax && !duty.taken.contains(change)) return false;
+  Duty::Taken& taken = duty.taken[change];
+  if (event.moved) taken.moved = event.moved;
+  if (std::ranges::find(taken.announcers, announcer) == taken.announcers.end() &&
+      taken.announcers.size() < kAccusersNeeded) {
+    taken.announcers.push_back(announcer);
+  }
+  if (!duty.close_at) {
+    const Duration end = settings().period * static_cast<Duration::rep>(duty.period.value + 1);
+    // By a clock that is wrong it still waits no longer than a period.
+    const Duration left = std::clamp(end - now.wall, Duration(0), settings().period);
+    duty.close_at = now.time + left + settings().grace;
+    duty.forget_at = *duty.close_at + 4 * settings().period;
+  }
+  return true;
+}
+
+void Peer::on(Now now, PeerIndex from, const Announce& m, Effects& out) {
+  if (slices().drawn(own_slice(), m.period, m.attempt) != self_) return reject();
+  Duty* const own = duty(now, m.period, m.attempt);
+  if (!own) return reject();
+  if (std::ranges::binary_search(own->spread, m.event.change)) {
+    // Enough others have said it in time.
+    return out.send(from, Announced{m.token, true});
+  }
+  if (!take_event(now, *own, from, m.event)) return reject();
+  out.send(from, Announced{m.token, false});
+  // Who repeats itself may be told less often; it waits no longer for that.
+  if (own->waiting.size() < kDutyWaitingMax) {
+    own->waiting.push_back({from, m.token, m.event.change});
+  }
+}
+
+void Peer::duty_timeout(Now now, Effects& out) {
+  // By place: closing one may make this peer lead another.
+  for (std::size_t i = 0; i < duties_.size(); ++i) {
+    if (!duties_[i].close_at || now.time < *duties_[i].close_at) continue;
+    Duty closing = std::move(duties_[i]);
+    duties_.erase(duties_.begin() + static_cast<std::ptrdiff_t>(i));
+    close(now, closing, out);
+    if (duties_.size() < kDutiesMax) {
+      duties_.insert(duties_.begin() + static_cast<std::ptrdiff_t>(std::min(i, duties_.size())),
+                     std::move(closing));
+    }
+  }
+  std::erase_if(duties_,
+                [&](const Duty& one) { return !one.close_at && one.forget_at <= now.time; });
+}
+
+void Peer::close(Now now, Duty& duty, Effects& out) {
+  duty.close_at.reset();
+  std::vector<Change> changes;
+  std::vector<Moved> moved;
+  std::set<Change> unsettled;
+  const std::uint32_t needed = accusers_needed(table_);
+  for (const auto& [change, one] : duty.taken) {
+    const bool is_own_word = std::ranges::find(one.announcers, change.peer) != one.announcers.end();
+    if (!is_own_word && one.announcers.size() < needed) {
+      unsettled.insert(change);
+      continue;
+    }
+    // In order, so the newest of each peer is the last of it.
+    if (!changes.empty() && changes.back().peer == change.peer) {
+      changes.pop_back();
+      if (!moved.empty() && moved.back().peer == change.peer) moved.pop_back();
+    }
+    changes.push_back(change);
+    if (one.moved && change.state.is_alive()) moved.push_back({change.peer, *one.moved});
+  }
+  learn(now, changes, moved, out);
+  const IndexRange slice = slices().peers(own_slice());
+  std::span<const Change> left(changes);
+  std::span<const Moved> left_moved(moved);
+  std::uint32_t parts = 0;
+  while (!left.empty() && parts < kPartsAtOnce && duty.next_part < kPartsMax) {
+    const std::size_t count = fitting(left, left_moved, kEventBytesMax);
+    const PeerIndex end = left[count - 1].peer.next();
+    const auto moved_end = std::ranges::lower_bound(left_moved, end, {}, &Moved::peer);
+    const auto moved_count = static_cast<std::size_t>(moved_end - left_moved.begin());
+    Bytes block;
+    BitWriter writer(block);
+    encode(coded(left.first(count), left_moved.first(moved_count)), writer);
+    left = left.subspan(count);
+    left_moved = left_moved.subspan(moved_count);
+    const BatchId id = BatchId::of(duty.period, duty.attempt, duty.next_part++);
+    take_batch(now, id, slice, block, out);
+    ++parts;
+  }
+  const auto sent = std::span(changes).first(changes.size() - left.size());
+  duty.spread.insert(duty.spread.end(), sent.begin(), sent.end());
+  std::ranges::sort(duty.spread);
+  // What did not fit follows one period later; its announcers wait. So does who waits for what one
+  // peer alone has seen: it will announce it again.
+  const std::set<Change> later(left.begin(), left.end());
+  std::erase_if(duty.taken, [&](const auto& one) { return !later.contains(one.first); });
+  if (!later.empty()) {
+    // It is settled, by its own word as it were.
+    for (auto& [change, one] : duty.taken) one.announcers = {change.peer};
+    duty.close_at = now.time + settings().period;
+    duty.forget_at = *duty.close_at + 4 * settings().period;
+  }
+  std::erase_if(duty.waiting, [&](const Duty::Waiting& one) {
+    if (unsettled.contains(one.change)) return true;
+    if (later.contains(one.change)) return false;
+    out.send(one.announcer, Announced{one.token, true});
+    return true;
+  });
+}
+
+// ---- Batches in the slice ----
+
+bool Peer::knows(BatchId id) const {
+  if (std::ranges::find(latest_.list(), id) != latest_.list().end()) return true;
+  // The newest first: it is nearly always one of them.
+  for (std::size_t i = 1; i <= known_.size(); ++i) {
+    if (known_[(next_known_ + known_.size() - i) % known_.size()] == id) return true;
+  }
+  return false;
+}
+
+const Peer::KeptBatch* Peer::kept(BatchId id) const {
+  const auto found = std::ranges::find(kept_, id, &KeptBatch::id);
+  return found == kept_.end() ? nullptr : &*found;
+}
+
+/// A batch that is new here: kept for neighbours, passed on, copied to those who are joining.
+void Peer::take_batch(Now now, BatchId id, IndexRange range, ByteView coded, Effects& out) {
+  last_batch_ = now.time;
+  latest_.ids[1] = latest_.ids[0];
+  latest_.ids[0] = id;
+  latest_.count = std::min(latest_.count + 1, kBatchesTold);
+  if (known_.size() < kBatchesKnown) {
+    known_.push_back(id);
+    next_known_ = 0;
+  } else {
+    known_[next_known_] = id;
+    next_known_ = (next_known_ + 1) % kBatchesKnown;
+  }
+  if (kept_.size() < kBatchesKept) {
+    kept_.push_back({id, to_bytes(coded)});
+    next_kept_ = 0;
+  } else {
+    kept_[next_kept_].id = id;
+    kept_[next_kept_].coded.assign(coded.begin(), coded.end());
+    next_kept_ = (next_kept_ + 1) % kBatchesKept;
+  }
+  pass_on(now, id, range, coded, out);
+  for (const Sponsored& one : sponsored_) {
+    if (one.until > now.time) out.send_batch(one.peer, id, {}, coded);
+  }
+}
+
+void Peer::pass_on(Now now, BatchId id, IndexRange range, ByteView coded, Effects& out) {
+  // Around itself, so that nobody below sends it back.
+  const IndexRange before{range.first, std::clamp(self_.value, range.first, range.end)};
+  const IndexRange behind{std::clamp(self_.value + 1, range.first, range.end), range.end};
+  const std::uint32_t all = before.size() + behind.size();
+  if (all == 0) return;
+  const std::uint32_t parts = std::min(settings().fan_out, all);
+  std::uint32_t parts_before = (parts * before.size() + all / 2) / all;
+  if (before.size() > 0) parts_before = std::max(parts_before, 1U);
+  if (behind.size() > 0) parts_before = std::min(parts_before, std::max(parts, 2U) - 1);
+  const std::uint32_t parts_behind =
+      behind.size() == 0 ? 0 : std::max(parts - std::min(parts, parts_before), 1U);
+  const auto cut = [&](IndexRange whole, std::uint32_t count) {
+    count = std::min(count, whole.size());
+    for (std::uint32_t i = 0; i < count; ++i) {
+      const IndexRange part{whole.first + whole.size() * i / count,
+                            whole.first + whole.size() * (i + 1) / count};
+      pass_to(now, id, part, 0, coded, out);
+      if (is_planted(Bug::kForwardedTwice)) pass_to(now, id, part, 1, coded, out);
+    }
+  };
+  if (before.size() > 0) cut(before, parts_before);
+  cut(behind, parts_behind);
+}
+
+void Peer::pass_to(Now now, BatchId id, IndexRange range, std::uint32_t tries, ByteView coded,
+                   Effects& out) {
+  const std::uint64_t lot = mix(mix(id.value, own_slice().value), range.first) + tries;
+  const auto child = draw_alive(table_, range, lot);
+  if (!child) return;
+  bool has_others = range.size() > 2 * kAttemptsMax;
+  for (std::uint32_t i = range.first; i < range.end && !has_others; ++i) {
+    has_others = PeerIndex(i) != *child && table_.is_alive(PeerIndex(i));
+  }
+  // Whom nobody else depends on need not answer: who misses it asks its neighbour.
+  out.send_batch(*child, id, has_others ? range : IndexRange{}, coded);
+  if (!has_others) return;
+  has_errands_ = true;
+  children_.push_back({id, range, tries, now.time + settings().retry});
+}
+
+void Peer::child_timeout(Now now, Effects& out) {
+  constexpr std::uint32_t kChildrenMax = 3;
+  std::vector<Child> late;
+  std::erase_if(children_, [&](const Child& one) {
+    if (now.time < one.at) return false;
+    if (one.tries + 1 < kChildrenMax) late.push_back(one);
+    return true;
+  });
+  for (const Child& one : late) {
+    const KeptBatch* const batch = kept(one.id);
+    if (!batch) continue;
+    const Bytes block = batch->coded;
+    pass_to(now, one.id, one.range, one.tries + 1, block, out);
+  }
+}
+
+void Peer::on(Now now, PeerIndex from, const Batch& m, Effects& out) {
+  const IndexRange slice = slices().peers(own_slice());
+  const bool is_whole = m.range.size() > 0;
+  if (is_whole && (m.range.first < slice.first || m.range.end > slice.end ||
+                   slices().slice_of(from) != own_slice())) {
+    return reject();
+  }
+  if (is_whole) out.send(from, BatchTaken{m.id});
+  if (knows(m.id)) return;
+  std::erase_if(missed_, [&](const Missed& one) { return one.id == m.id; });
+  learn(now, resolve(m.events), m.events.moved, out);
+  // Another slice has its own names; what its sponsor copied is not for the neighbours here.
+  if (slices().slice_of(from) != own_slice()) return;
+  take_batch(now, m.id, m.range, m.coded, out);
+}
+
+void Peer::on(Now, PeerIndex from, const BatchTaken& m, Effects&) {
+  std::erase_if(children_,
+                [&](const Child& one) { return one.id == m.id && one.range.contains(from); });
+}
+
+// ---- What was missed ----
+
+void Peer::note_batches(Now now, PeerIndex from, const LatestBatches& batches, Effects& out) {
+  std::vector<Missed> missed;
+  for (const BatchId id : batches.list()) {
+    if (knows(id) || is_planted(Bug::kMissedBatchNotPulled)) continue;
+    if (slices().slice_of(from) != own_slice()) return;
+    const auto before = std::ranges::find(missed_, id, &Missed::id);
+    if (before == missed_.end()) {
+      missed.push_back({id, now.time});
+      continue;
+    }
+    missed.push_back(*before);
+    // Named twice: it is not just late.
+    out.send(from, Pull{id});
+  }
+  missed_ = std::move(missed);
+}
+
+void Peer::on(Now, PeerIndex from, const Pull& m, Effects& out) {
+  if (const KeptBatch* const batch = kept(m.id)) out.send_batch(from, m.id, {}, batch->coded);
+}
+
+}  // namespace rosebud::routing

@@ -1,0 +1,440 @@
+// One test for each sentence of the rules (docs/protocol/routing.md), on small overlays in virtual
+// time, where nothing is lost unless a test says so.
+#include "routing/peer.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "routing/accusers.h"
+#include "routing/sim/world.h"
+
+namespace rosebud::routing {
+namespace {
+
+using sim::World;
+using sim::WorldOptions;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+WorldOptions options(std::uint32_t peers, std::uint32_t slices = 1) {
+  WorldOptions out;
+  out.roster = peers;
+  out.alive = peers;
+  out.settings.slices = slices;
+  out.moved_percent = 0;
+  return out;
+}
+
+WorldOptions classic_options(std::uint32_t peers, std::uint32_t slices, std::uint32_t units) {
+  WorldOptions out = options(peers, slices);
+  out.settings.timing = Timing::kClassic;
+  out.settings.units = units;
+  out.rebase_lag = seconds(70);
+  return out;
+}
+
+template <typename Message>
+std::optional<Message> read(const World& world, ByteView bytes) {
+  const auto datagram = decode(bytes, world.roster_size());
+  const Message* const found = datagram ? std::get_if<Message>(&*datagram) : nullptr;
+  return found ? std::optional(*found) : std::nullopt;
+}
+
+/// How many of those that take part do not have `of` as it is.
+std::size_t ignorant(const World& world, PeerIndex of) {
+  std::size_t out = 0;
+  for (const PeerIndex peer : world.taking_part()) {
+    if (world.core(peer)->table().state(of) != world.truth().state(of)) ++out;
+  }
+  return out;
+}
+
+// ---- Neighbours ----
+
+TEST(Neighbours, EachPeerSpeaksToItsSuccessorOnceASecond) {
+  World world(options(12));
+  std::map<std::uint32_t, int> heard;
+  world.watchers.delivered = [&](PeerIndex from, PeerIndex to, ByteView bytes) {
+    if (!read<KeepAlive>(world, bytes)) return;
+    EXPECT_EQ(to, *world.truth().next_alive(from));
+    ++heard[to.value];
+  };
+  world.run_for(seconds(20));
+  ASSERT_EQ(heard.size(), 12U);
+  for (const auto& [peer, count] : heard) EXPECT_NEAR(count, 20, 1) << peer;
+}
+
+TEST(Neighbours, DeathIsKnownToAllWithinTenSeconds) {
+  World world(options(60, 3));
+  world.run_for(seconds(10));
+  const PeerIndex victim(17);
+  world.crash(victim);
+  world.run_for(seconds(2));
+  EXPECT_EQ(ignorant(world, victim), 59U);  // nobody believes it so early
+  world.run_for(seconds(8));
+  EXPECT_EQ(ignorant(world, victim), 0U);
+}
+
+TEST(Neighbours, OneAccuserIsNotBelieved) {
+  World world(options(40));
+  world.run_for(seconds(5));
+  const PeerIndex victim(9);
+  const PeerIndex liar = *world.truth().next_alive(victim);
+  const Told dead{{victim, world.truth().state(victim).died()}, std::nullopt};
+  for (int round = 0; round < 10; ++round) {
+    const Duration wall = seconds(1'750'000'000) + world.now().time_since_epoch();
+    const Period period = world.rules().period_at(wall);
+    for (std::uint32_t attempt = 0; attempt < kAttemptsMax; ++attempt) {
+      const PeerIndex leader = world.rules().slices.drawn(SliceIndex(0), period, attempt);
+      if (leader == liar) continue;
+      world.send_raw(liar, leader, Announce{Token(1), period, attempt, dead});
+    }
+    for (std::uint32_t i = 0; i < 40; ++i) {
+      if (PeerIndex(i) == liar) continue;
+      world.send_raw(liar, PeerIndex(i), Tell{{dead}});
+      world.send_raw(liar, PeerIndex(i), Verdict{dead.change});
+    }
+    world.run_for(seconds(1));
+    for (const PeerIndex peer : world.taking_part()) {
+      EXPECT_TRUE(world.core(peer)->table().is_alive(victim)) << peer.value;
+    }
+  }
+  // Told of its own death, it took a new life at most; the world knows that one.
+  world.run_for(seconds(20));
+  EXPECT_EQ(ignorant(world, victim), 0U);
+}
+
+TEST(Neighbours, WhoIsNotHeardByItsNeighbourButByOthers_StaysAlive) {
+  World world(options(40));
+  world.run_for(seconds(5));
+  const PeerIndex victim(9);
+  const PeerIndex deaf = *world.truth().next_alive(victim);
+  const PeerState before = world.truth().state(victim);
+  world.is_cut = [&](PeerIndex from, PeerIndex to) { return from == victim && to == deaf; };
+  world.run_for(seconds(40));
+  EXPECT_EQ(world.truth().state(victim), before);
+  EXPECT_EQ(ignorant(world, victim), 0U);
+}
+
+TEST(Neighbours, WhoHearsOfItsDeathComesBackInANewLife) {
+  World world(options(40));
+  world.run_for(seconds(5));
+  const PeerIndex victim(9);
+  const PeerState before = world.truth().state(victim);
+  bool is_mute = true;
+  world.is_cut = [&](PeerIndex from, PeerIndex) { return is_mute && from == victim; };
+  world.run_for(seconds(12));
+  is_mute = false;
+  world.run_for(seconds(20));
+  EXPECT_EQ(world.truth().state(victim), before.returned());
+  EXPECT_EQ(ignorant(world, victim), 0U);
+}
+
+TEST(Neighbours, WhoLeavesPolitelyIsMissedSooner) {
+  World world(options(60, 3));
+  world.run_for(seconds(10));
+  const PeerIndex victim(17);
+  world.leave(victim);
+  world.run_for(seconds(1));
+  EXPECT_FALSE(world.core(*world.truth().next_alive(victim))->table().is_alive(victim));
+  world.run_for(seconds(5));
+  EXPECT_EQ(ignorant(world, victim), 0U);
+}
+
+// ---- Eager ----
+
+TEST(Eager, EachPeerGetsEachBatchOnce) {
+  World world(options(200, 3));
+  world.run_for(seconds(10));
+  std::map<std::pair<std::uint32_t, std::uint32_t>, int> got;
+  world.watchers.delivered = [&](PeerIndex, PeerIndex to, ByteView bytes) {
+    if (const auto batch = read<Batch>(world, bytes)) ++got[{to.value, batch->id.value}];
+  };
+  for (std::uint32_t i = 0; i < 20; i += 2) world.crash(PeerIndex(7 * i));
+  world.run_for(seconds(15));
+  ASSERT_GT(got.size(), 190U);
+  std::size_t again = 0;
+  for (const auto& [key, count] : got) again += static_cast<std::size_t>(count - 1);
+  EXPECT_LE(again * 50, got.size());  // where an answer took longer than the time-out
+}
+
+TEST(Eager, LeaderThatDiesWithWhatItHas_LosesNothing) {
+  World world(options(100));
+  world.run_for(seconds(10));
+  std::set<std::uint32_t> dead;
+  world.watchers.delivered = [&](PeerIndex, PeerIndex to, ByteView bytes) {
+    const auto announce = read<Announce>(world, bytes);
+    if (!announce || announce->event.change.peer != PeerIndex(17) || !dead.empty()) return;
+    dead.insert(to.value);
+    world.at(milliseconds(200), [&world, to] { world.crash(to); });
+  };
+  world.crash(PeerIndex(17));
+  world.run_for(seconds(25));
+  ASSERT_EQ(dead.size(), 1U);
+  EXPECT_EQ(ignorant(world, PeerIndex(17)), 0U);
+  EXPECT_EQ(ignorant(world, PeerIndex(*dead.begin())), 0U);
+}
+
+TEST(Eager, MissedBatchIsPulledFromThePredecessor) {
+  World world(options(50));
+  world.run_for(seconds(10));
+  const PeerIndex deaf(20);
+  std::size_t lost = 0;
+  std::size_t pulled = 0;
+  world.watchers.delivered = [&](PeerIndex, PeerIndex to, ByteView bytes) {
+    if (to == deaf && read<Batch>(world, bytes)) ++pulled;
+  };
+  bool is_lossy = true;
+  world.is_cut = [&](PeerIndex, PeerIndex to) {
+    // All that reaches it but keep-alives, which come from one peer each second.
+    return is_lossy && to == deaf && ++lost % 1000 != 0;
+  };
+  world.crash(PeerIndex(3));
+  world.run_for(seconds(2));
+  is_lossy = false;
+  world.run_for(seconds(12));
+  EXPECT_GE(pulled, 1U);
+  EXPECT_EQ(ignorant(world, PeerIndex(3)), 0U);
+}
+
+TEST(Eager, ManyDeathsAtOnceFitIntoDatagrams) {
+  WorldOptions many = options(3000, 1);
+  World world(many);
+  world.run_for(seconds(5));
+  std::size_t largest = 0;
+  world.watchers.delivered = [&](PeerIndex, PeerIndex, ByteView bytes) {
+    largest = std::max(largest, bytes.size());
+  };
+  for (std::uint32_t i = 0; i < 3000; i += 3) world.crash(PeerIndex(i));
+  world.run_for(seconds(40));
+  EXPECT_LE(largest, kPayloadMax);
+  std::size_t wrong = 0;
+  for (std::uint32_t i = 0; i < 3000; i += 3) wrong += ignorant(world, PeerIndex(i));
+  EXPECT_LE(wrong * 1000, 1000U * world.taking_part().size());
+}
+
+// ---- Classic ----
+
+TEST(Classic, EventsAreThereWithinTheTimesOfTheTalk) {
+  World world(classic_options(300, 4, 3));  // units of 25
+  world.run_for(seconds(30));
+  const PeerIndex victim(150);
+  world.crash(victim);
+  world.run_for(seconds(4));
+  // Its own slice may know; the others wait for the exchange.
+  EXPECT_GT(ignorant(world, victim), 150U);
+  world.run_for(seconds(46));
+  EXPECT_EQ(ignorant(world, victim), 0U);
+}
+
+TEST(Classic, EventsStayInTheUnit) {
+  World world(classic_options(200, 2, 3));
+  world.run_for(seconds(5));
+  world.watchers.delivered = [&](PeerIndex from, PeerIndex to, ByteView bytes) {
+    const auto message = read<KeepAlive>(world, bytes);
+    if (!message || message->events.events.empty()) return;
+    EXPECT_EQ(world.rules().slices.unit_of(from), world.rules().slices.unit_of(to));
+  };
+  world.crash(PeerIndex(100));
+  world.run_for(seconds(60));
+  EXPECT_EQ(ignorant(world, PeerIndex(100)), 0U);
+}
+
+// ---- Joining ----
+
+/// Bytes of tables that were fetched until it takes part.
+std::uint64_t join_bytes(World& world, PeerIndex peer) {
+  world.begin_measuring();
+  world.revive(peer);
+  world.run_for(seconds(10));
+  EXPECT_TRUE(world.is_taking_part(peer));
+  return world.sums().bytes[static_cast<std::size_t>(Traffic::kJoin)];
+}
+
+TEST(Joining, WhoReturnsFetchesOnlyWhatHasChanged) {
+  std::uint64_t whole = 0;
+  std::uint64_t difference = 0;
+  for (const bool keeps : {false, true}) {
+    WorldOptions some = options(4000);
+    some.keeps_old_table = keeps;
+    World world(some);
+    world.run_for(seconds(5));
+    world.crash(PeerIndex(5));
+    world.crash(PeerIndex(2500));
+    world.run_for(seconds(20));
+    (keeps ? difference : whole) = join_bytes(world, PeerIndex(5));
+    world.run_for(seconds(20));
+    EXPECT_EQ(ignorant(world, PeerIndex(5)), 0U);
+    EXPECT_EQ(world.stale_count(PeerIndex(5), seconds(15)), 0U);
+  }
+  EXPECT_LT(difference * 3, whole);
+}
+
+TEST(Joining, ContactThatDiesIsReplaced) {
+  World world(options(500));
+  world.run_for(seconds(5));
+  world.crash(PeerIndex(5));
+  world.run_for(seconds(15));
+  std::optional<PeerIndex> contact;
+  world.watchers.delivered = [&](PeerIndex from, PeerIndex to, ByteView bytes) {
+    if (from != PeerIndex(5) || !read<Fetch>(world, bytes) || contact) return;
+    contact = to;
+    world.at(milliseconds(1), [&world, to] { world.crash(to); });
+  };
+  world.revive(PeerIndex(5));
+  world.run_for(seconds(25));
+  ASSERT_TRUE(contact);
+  EXPECT_TRUE(world.is_taking_part(PeerIndex(5)));
+  EXPECT_EQ(ignorant(world, PeerIndex(5)), 0U);
+}
+
+// ---- Lookups ----
+
+TEST(Lookups, OneHopWhereTheTableIsRight) {
+  World world(options(100));
+  world.run_for(seconds(5));
+  std::size_t ended = 0;
+  world.watchers.looked_up = [&](PeerIndex, const LookupDone& done, bool is_right) {
+    ++ended;
+    EXPECT_TRUE(done.is_found);
+    EXPECT_TRUE(is_right);
+    EXPECT_EQ(done.hops, 1U);
+  };
+  Random random(1);
+  for (int i = 0; i < 200; ++i) world.lookup(PeerIndex(3), random.next());
+  world.run_for(seconds(5));
+  EXPECT_GT(ended, 190U);
+}
+
+TEST(Lookups, OfWhoHasJustDiedGoesOnToTheNext_OfWhoHasJustComeIsRedirected) {
+  World world(options(100));
+  world.run_for(seconds(5));
+  LookupDone last;
+  bool is_last_right = false;
+  world.watchers.looked_up = [&](PeerIndex, const LookupDone& done, bool is_right) {
+    last = done;
+    is_last_right = is_right;
+  };
+  const PeerIndex peer(50);
+  const Point key = world.truth().roster().at(peer);
+  world.crash(peer);
+  world.lookup(PeerIndex(3), key);
+  world.run_for(seconds(10));
+  EXPECT_TRUE(last.is_found);
+  EXPECT_EQ(last.hops, 2U);
+  EXPECT_EQ(last.owner, *world.truth().next_alive(peer));
+
+  world.run_for(seconds(10));
+  world.revive(peer);
+  while (!world.is_taking_part(peer)) world.run_for(milliseconds(50));
+  // Its successor knows it, and one that is far away does not.
+  world.run_for(milliseconds(700));
+  ASSERT_FALSE(world.core(PeerIndex(3))->table().is_alive(peer));
+  world.lookup(PeerIndex(3), key);
+  world.run_for(seconds(3));
+  EXPECT_TRUE(is_last_right);
+  EXPECT_EQ(last.hops, 2U);
+  EXPECT_EQ(last.waits, 0U);
+  EXPECT_EQ(last.owner, peer);
+}
+
+// ---- Bad input ----
+
+TEST(BadInput, GarbageAndUnknownSendersAreCounted) {
+  World world(options(10));
+  const Peer& somebody = *world.core(PeerIndex(1));
+  Peer core(std::make_shared<const Rules>(world.rules()), PeerIndex(1), somebody.table(), 1);
+  Effects out;
+  core.start({Instant{}, seconds(5)}, out);
+  out.clear();
+  core.on_datagram({Instant{}, seconds(5)}, PeerIndex(2), Bytes{1, 2, 3}, out);
+  Bytes ping;
+  encode(Ping{Token(1)}, ping);
+  core.on_datagram({Instant{}, seconds(5)}, PeerIndex(99), ping, out);
+  core.on_datagram({Instant{}, seconds(5)}, PeerIndex(1), ping, out);
+  EXPECT_EQ(core.rejected_count(), 3U);
+  EXPECT_TRUE(out.sends().empty());
+  core.on_datagram({Instant{}, seconds(5)}, PeerIndex(2), ping, out);
+  EXPECT_EQ(out.sends().size(), 1U);
+}
+
+TEST(BadInput, IncarnationsThatJumpAreNotTaken) {
+  World world(options(10));
+  world.run_for(seconds(3));
+  const PeerIndex liar(2);
+  const PeerState before = world.truth().state(PeerIndex(5));
+  for (std::uint32_t i = 0; i < 10; ++i) {
+    if (PeerIndex(i) == liar) continue;
+    world.send_raw(liar, PeerIndex(i),
+                   Tell{{Told{{PeerIndex(5), PeerState::alive(500'000)}, std::nullopt}}});
+  }
+  world.run_for(seconds(3));
+  for (const PeerIndex peer : world.taking_part()) {
+    EXPECT_EQ(world.core(peer)->table().state(PeerIndex(5)), before);
+  }
+}
+
+TEST(BadInput, ClockThatJumpsForwardByYearsDoesNotLoop) {
+  World world(options(10));
+  Peer core(std::make_shared<const Rules>(world.rules()), PeerIndex(1),
+            world.core(PeerIndex(1))->table(), 1);
+  Effects out;
+  core.start({Instant{}, seconds(5)}, out);
+  for (int years = 1; years < 30; ++years) {
+    const Duration time = years * std::chrono::hours(24 * 365);
+    out.clear();
+    core.on_time({Instant{} + time, seconds(5) + time}, out);
+    EXPECT_LE(out.sends().size(), 10U);
+    core.check_invariants();
+  }
+}
+
+// ---- The simulator ----
+
+TEST(World, SameSeedSameTrace) {
+  std::uint64_t traces[2] = {};
+  for (std::uint64_t& trace : traces) {
+    WorldOptions some = options(80, 2);
+    some.loss_per_mille = 30;
+    World world(some);
+    for (std::uint32_t i = 0; i < 10; ++i) {
+      world.at(seconds(i), [&world, i] { world.crash(PeerIndex(i * 7)); });
+      world.at(seconds(i + 15), [&world, i] { world.revive(PeerIndex(i * 7)); });
+    }
+    world.run_for(seconds(40));
+    trace = world.trace();
+  }
+  EXPECT_EQ(traces[0], traces[1]);
+}
+
+TEST(EventWheel, PopsInOrderOfTimeThenNumber) {
+  Random random(3);
+  sim::EventWheel<int> wheel;
+  std::multimap<Instant, int> expected;
+  Instant now{};
+  for (int i = 0; i < 20'000; ++i) {
+    const Instant time = now + milliseconds(random.below(i % 10 == 0 ? 20'000 : 300));
+    wheel.push(time, i);
+    expected.emplace(time, i);
+    if (random.chance(1, 2)) {
+      const Instant limit = now + milliseconds(random.below(50));
+      Instant when;
+      int item = 0;
+      while (wheel.pop(limit, when, item)) {
+        ASSERT_EQ(when, expected.begin()->first);
+        ASSERT_EQ(item, expected.begin()->second);
+        expected.erase(expected.begin());
+        now = when;
+      }
+      ASSERT_TRUE(expected.empty() || expected.begin()->first > limit);
+      now = limit;
+    }
+  }
+  EXPECT_EQ(wheel.size(), expected.size());
+}
+
+}  // namespace
+}  // namespace rosebud::routing

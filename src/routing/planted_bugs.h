@@ -1,0 +1,52 @@
+// Planted bugs: one switch for each rule of the overlay that must not be broken, as in
+// objects/planted_bugs.h. In a build without ROSEBUD_PLANTED_BUGS is_planted() is the constant
+// false.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string_view>
+
+namespace rosebud::routing {
+
+enum class Bug : std::uint8_t {
+  kForwardedTwice,
+  kLogLostWithLeader,
+  kIncarnationIgnored,
+  kDeathBelievedFromOne,
+  kDeathNotRefuted,
+  kMissedBatchNotPulled,
+};
+
+struct PlantedBug {
+  Bug bug;
+  std::string_view name;
+  std::string_view scenario;  // of rosebud-sim routing: where the rule is strained
+  std::string_view breaks;    // the rule and what becomes of it
+};
+
+/// All of them, in the order of the enum.
+inline constexpr PlantedBug kPlantedBugs[] = {
+    {Bug::kForwardedTwice, "forwarded-twice", "mixed",
+     "a batch goes to two peers of each part of the slice (design 11)"},
+    {Bug::kLogLostWithLeader, "log-lost-with-leader", "leaders",
+     "an event is forgotten when a leader has it, before the leader has spread it (papers 1.7)"},
+    {Bug::kIncarnationIgnored, "incarnation-ignored", "mixed",
+     "the last word about a peer counts, not the newest (design 11)"},
+    {Bug::kDeathBelievedFromOne, "death-believed-from-one", "accusers",
+     "one accuser makes a peer dead (design 11)"},
+    {Bug::kDeathNotRefuted, "death-not-refuted", "accusers",
+     "a peer that hears of its own death says nothing (design 11)"},
+    {Bug::kMissedBatchNotPulled, "missed-batch-not-pulled", "lossy",
+     "what a neighbour has and oneself missed is not asked for (design 11)"},
+};
+
+#ifdef ROSEBUD_PLANTED_BUGS
+/// Set once, before any core runs.
+inline std::optional<Bug> planted_bug;
+inline bool is_planted(Bug bug) { return planted_bug == bug; }
+#else
+constexpr bool is_planted(Bug) { return false; }
+#endif
+
+}  // namespace rosebud::routing
