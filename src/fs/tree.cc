@@ -112,6 +112,13 @@ Result<Tree, Explained> Tree::empty(BlockSource& source, const Attributes& attri
   return out;
 }
 
+Status<Explained> Tree::check_root() {
+  const auto is_one = is_directory(root());
+  if (!is_one) return fail(is_one.error());
+  if (!*is_one) return fail(unsound(root(), "the root is no directory"));
+  return {};
+}
+
 Result<bool, Explained> Tree::is_directory(const Cid& cid) {
   if (cid.codec == Codec::kRaw) return false;
   const auto node = get_node(cid, nodes_);

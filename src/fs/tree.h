@@ -40,6 +40,8 @@ class Tree {
   /// The nodes that were made here, and everything else from the source.
   BlockSource& blocks() { return nodes_; }
 
+  /// That the root is a directory; an error of kIntegrity when it is something else.
+  Status<Explained> check_root();
   /// What stands there; nothing when nothing does, or its directory is not there either. An error
   /// when a name on the way is no directory.
   Result<std::optional<Link>, Explained> find(const TreePath& path);

@@ -370,6 +370,8 @@ class HostileTree : public testing::Test {
   void expect_unsound(const Cid& root, const std::string& words) {
     Tree tree(root, blocks);
     const auto one = path("a");
+    const bool is_root = words == "no directory";
+    EXPECT_EQ(tree.check_root().has_value(), !is_root && words != "no UnixFS node") << words;
     for (const Status<Explained>& done :
          {tree.put(one, file, at(1)), tree.make_directory(one, {}, at(1)),
           tree.remove(one, Tree::Below::kGoesToo, at(1)), tree.rename(one, path("b"), at(1))}) {

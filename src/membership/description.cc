@@ -55,6 +55,8 @@ std::string_view text_of(DescriptionError error) {
       return "the recovery is not what the members' statements say";
     case kLossNotAccepted:
       return "the recovery lacks statements of a group that it does not name as lost";
+    case kStartsTooLate:
+      return "the recovery starts later than this machine's clock allows";
   }
   return "unknown";
 }

@@ -141,6 +141,7 @@ enum class DescriptionError : std::uint8_t {
   kImpossible,        // signed, but it contradicts itself or its predecessor
   kNotAsStated,       // of a recovery: a statement is not good, or names a later configuration
   kLossNotAccepted,   // of a recovery: a group lacks statements, and is not named as lost
+  kStartsTooLate,     // of a proposed recovery: after what this clock and its bound allow
 };
 /// For a person.
 std::string_view text_of(DescriptionError error);

@@ -53,6 +53,7 @@ std::string_view cause_of(DescriptionError error) {
              "newer version made it";
     case kNotAsStated:
     case kLossNotAccepted:
+    case kStartsTooLate:
       return "more than two thirds of the organisations signed what their tools refuse, or a newer "
              "version made it";
   }

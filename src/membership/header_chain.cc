@@ -85,6 +85,14 @@ void for_each_in_order(std::size_t count, const std::function<void(std::size_t)>
   for (std::size_t i = 0; i < count; ++i) work(i);
 }
 
+std::vector<crypto::PublicKey> authorities_in(const std::vector<Organisation>& organisations) {
+  std::vector<crypto::PublicKey> out;
+  for (const Organisation& one : organisations) {
+    out.push_back(one.is_revoked ? crypto::PublicKey{} : one.authority);
+  }
+  return out;
+}
+
 ChainTip ChainTip::of(const Configuration& configuration) {
   ChainTip out{.cluster = configuration.cluster(),
                .number = configuration.number(),
@@ -93,12 +101,9 @@ ChainTip ChainTip::of(const Configuration& configuration) {
                .header_hash = configuration.header_hash(),
                .service_faults = configuration.settings().service_faults,
                .epoch_keys = {},
-               .authorities = {}};
+               .authorities = authorities_in(configuration.organisations())};
   for (const ServiceMember& member : configuration.service()) {
     out.epoch_keys.push_back(member.epoch_key);
-  }
-  for (const Organisation& one : configuration.organisations()) {
-    out.authorities.push_back(one.is_revoked ? crypto::PublicKey{} : one.authority);
   }
   return out;
 }

@@ -42,6 +42,9 @@ using ForEach =
 /// On the calling thread, in order.
 void for_each_in_order(std::size_t count, const std::function<void(std::size_t)>& work);
 
+/// As ChainTip::authorities.
+std::vector<crypto::PublicKey> authorities_in(const std::vector<Organisation>& organisations);
+
 /// What a chain has come to: all that its next header is checked against.
 struct ChainTip {
   crypto::ClusterId cluster;
@@ -66,6 +69,8 @@ class HeaderChain {
  public:
   /// From a configuration that the caller has verified.
   explicit HeaderChain(const Configuration& from) : tip_(ChainTip::of(from)) {}
+  /// The same from all that counts of it.
+  explicit HeaderChain(ChainTip from) : tip_(std::move(from)) {}
 
   struct Appended {
     std::vector<DescriptionHeader> headers;   // the verified ones: the first of those given

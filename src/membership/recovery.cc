@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "membership/header_chain.h"
+#include "membership/lease.h"
 #include "membership/parts_internal.h"
 
 namespace rosebud::membership {
@@ -60,6 +61,11 @@ bool is_nothing_else_changed(const Configuration& parent, const Configuration& r
     const auto at = parent.node_index(node.key);
     return at && parent.nodes()[*at] == node;
   });
+}
+
+Timestamp end_of(Timestamp start, const Settings& settings) {
+  return settings.epoch_seconds == 0 ? Timestamp(0)
+                                     : Timestamp(start.value + 3 * settings.epoch_seconds);
 }
 
 bool are_seats_as_stated(const Configuration& recovered, const Statements& statements) {
@@ -226,6 +232,7 @@ std::optional<DescriptionError> problem_of_recovery(const Configuration& parent,
   if (recovered.randomness() != recovery_randomness(parent, recovered.number().generation)) {
     return kImpossible;
   }
+  if (recovered.end() != end_of(recovered.start(), recovered.settings())) return kImpossible;
   if (!is_state_right(parent, recovered)) return kImpossible;
   const auto statements = statements_of(parent, recovered, scheme);
   if (!statements || !is_named(parent, *statements)) return kNotAsStated;
@@ -234,9 +241,8 @@ std::optional<DescriptionError> problem_of_recovery(const Configuration& parent,
 }
 
 SignedDescription draft_recovery(const Configuration& parent, const RecoveryPlan& plan) {
-  const std::uint64_t length = parent.settings().epoch_seconds;
   NextEpoch next{.start = plan.start,
-                 .end = length == 0 ? Timestamp(0) : Timestamp(plan.start.value + 3 * length),
+                 .end = end_of(plan.start, parent.settings()),
                  .randomness = recovery_randomness(parent, plan.generation),
                  .state = plan.state.empty() ? crypto::Digest{} : service_state_digest(plan.state),
                  .body = {.settings = plan.settings,
@@ -272,7 +278,7 @@ SignedDescription draft_recovery(const Configuration& parent, const RecoveryPlan
 }
 
 Result<std::shared_ptr<const Configuration>, DescriptionError> check_proposal(
-    const Configuration& parent, const SignedDescription& proposal,
+    const Configuration& parent, const SignedDescription& proposal, Timestamp now,
     const crypto::SignatureScheme& scheme) {
   const auto header = DescriptionHeader::decode(proposal.header);
   // Many statements and losses may be more than one description takes.
@@ -283,10 +289,28 @@ Result<std::shared_ptr<const Configuration>, DescriptionError> check_proposal(
   if (header->number.generation == parent.number().generation) {
     return fail(DescriptionError::kImpossible);
   }
+  if (header->start.value > now.value + kClockBoundSeconds) {
+    return fail(DescriptionError::kStartsTooLate);
+  }
   auto made = configuration_of(*header, proposal);
   if (!made) return made;
   if (const auto problem = problem_of_succession(parent, **made, scheme)) return fail(*problem);
   return made;
+}
+
+bool is_signed_by_organisations_of(const SignedDescription& parent,
+                                   const SignedDescription& recovery,
+                                   const crypto::SignatureScheme& scheme) {
+  const auto header = DescriptionHeader::decode(parent.header);
+  if (!header || DescriptionBody::hash_of(parent.body) != header->body) return false;
+  const auto body = DescriptionBody::decode(parent.body);
+  if (!body) return false;
+  ChainTip tip = ChainTip::of(*header, parent.header);
+  tip.authorities = authorities_in(body->organisations);
+  const SignedHeader next{.header = recovery.header, .signatures = recovery.signatures};
+  const auto appended = HeaderChain(std::move(tip)).append(std::span(&next, 1), scheme);
+  return !appended.problem &&
+         appended.headers.front().number.generation > header->number.generation;
 }
 
 std::optional<SeatSignature> sign_recovery(const Configuration& parent, ByteView header,

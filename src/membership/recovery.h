@@ -2,10 +2,11 @@
 // 8.6, docs/adr/0013).
 //
 // A description of a higher *generation* follows a configuration, its parent, like any other, but
-// for four things: more than two thirds of the parent's organisations sign it, with their
+// for five things: more than two thirds of the parent's organisations sign it, with their
 // authorities; it changes nothing but the seats of the service and who is given up; it shows by
 // statements of members which configuration is the highest that any acknowledged write may depend
-// on; and it takes over what was handed to the parent's service.
+// on; it takes over what was handed to the parent's service; and its end is what its start and the
+// length of an epoch make it, so that no proposer chooses how long clients rely on it.
 //
 //   call ──▶ statement (a durable promise) ──▶ proposal ──▶ signatures of organisations ──▶ entered
 //            by 2f+1 of every group
@@ -111,10 +112,18 @@ struct RecoveryPlan {
 /// The description without signatures. Nothing is checked but that every seat has a statement.
 SignedDescription draft_recovery(const Configuration& parent, const RecoveryPlan& plan);
 
-/// All that apply() checks but the signatures: what an authority looks at before it signs.
+/// All that apply() checks but the signatures, and that it does not start more than the bound of
+/// clocks after `now` (kClockBoundSeconds): what an authority looks at before it signs.
 Result<std::shared_ptr<const Configuration>, DescriptionError> check_proposal(
-    const Configuration& parent, const SignedDescription& proposal,
+    const Configuration& parent, const SignedDescription& proposal, Timestamp now,
     const crypto::SignatureScheme& scheme);
+
+/// Whether enough organisations that `parent` lists have signed `recovery`, which names it as its
+/// predecessor. Says nothing of where the parent comes from: a look at two descriptions, before
+/// somebody verifies a chain that may be long.
+bool is_signed_by_organisations_of(const SignedDescription& parent,
+                                   const SignedDescription& recovery,
+                                   const crypto::SignatureScheme& scheme);
 
 /// An authority's signature of a proposal. Nothing: it has no say in the parent.
 std::optional<SeatSignature> sign_recovery(const Configuration& parent, ByteView header,

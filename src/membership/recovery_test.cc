@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "membership/lease.h"
 #include "membership/test_chain.h"
 
 namespace rosebud::membership {
@@ -439,12 +440,79 @@ TEST_F(RecoveryTest, EncodingsAreWhole) {
 
 TEST_F(RecoveryTest, AProposalIsCheckedBeforeItIsSigned) {
   const SignedDescription draft = draft_recovery(*parent, plan);
-  EXPECT_TRUE(check_proposal(*parent, draft, scheme()).has_value());
+  EXPECT_TRUE(check_proposal(*parent, draft, plan.start, scheme()).has_value());
   SignedDescription other = draft_description(*parent, same_again(*parent));
-  EXPECT_EQ(check_proposal(*parent, other, scheme()).error(), DescriptionError::kImpossible);
+  EXPECT_EQ(check_proposal(*parent, other, plan.start, scheme()).error(),
+            DescriptionError::kImpossible);
   state(5, [](RecoveryStatement& one) { one.entered.epoch = one.entered.epoch.next(); });
-  EXPECT_EQ(check_proposal(*parent, draft_recovery(*parent, plan), scheme()).error(),
+  EXPECT_EQ(check_proposal(*parent, draft_recovery(*parent, plan), plan.start, scheme()).error(),
             DescriptionError::kNotAsStated);
+}
+
+TEST_F(RecoveryTest, EndsThreeLengthsOfAnEpochAfterItsStart) {
+  using H = DescriptionHeader;
+  // This one's epochs have no end.
+  EXPECT_EQ(refusal_of_header([](H& h) { h.end = Timestamp(h.start.value + 1); }),
+            DescriptionError::kImpossible);
+  NextEpoch timed = same_again(*parent);
+  timed.body.settings.epoch_seconds = 60;
+  for (std::uint16_t seat = 0; seat < 4; ++seat)
+    timed.service[seat].epoch_key = test_key("3/" + std::to_string(seat)).public_key();
+  parent = *apply(*parent, make_description(*parent, timed, chain.keys(), scheme()), scheme());
+  plan.settings = parent->settings();
+  plan.statements.clear();
+  for (const Node& node : parent->nodes()) plan.statements.push_back(stated(node));
+  EXPECT_EQ(refusal(), std::nullopt);
+  EXPECT_EQ((*apply(*parent, made(), scheme()))->end(), Timestamp(plan.start.value + 180));
+  for (const std::uint64_t seconds : {1U, 179U, 181U, 100'000U}) {
+    EXPECT_EQ(refusal_of_header([&](H& h) { h.end = Timestamp(h.start.value + seconds); }),
+              DescriptionError::kImpossible);
+  }
+  EXPECT_EQ(refusal_of_header([](H& h) { h.end = Timestamp(0); }), DescriptionError::kImpossible);
+}
+
+TEST_F(RecoveryTest, OneOrganisationHasAtMostFSeats) {
+  plan.seats = {key(0), key(1), key(2), key(4)};  // the first two of one organisation
+  EXPECT_EQ(refusal(), DescriptionError::kImpossible);
+  EXPECT_EQ(check_proposal(*parent, draft_recovery(*parent, plan), plan.start, scheme()).error(),
+            DescriptionError::kImpossible);
+  plan.seats = {key(0), key(2), key(4)};
+  EXPECT_EQ(refusal(), std::nullopt);
+}
+
+TEST_F(RecoveryTest, AProposalThatStartsAfterTheClock_IsNotSigned) {
+  const SignedDescription draft = draft_recovery(*parent, plan);
+  const auto at = [&](std::uint64_t seconds_before) {
+    return check_proposal(*parent, draft, Timestamp(plan.start.value - seconds_before), scheme());
+  };
+  EXPECT_TRUE(at(kClockBoundSeconds).has_value());
+  ASSERT_FALSE(at(kClockBoundSeconds + 1).has_value());
+  EXPECT_EQ(at(kClockBoundSeconds + 1).error(), DescriptionError::kStartsTooLate);
+}
+
+// What a node looks at before it verifies its whole chain again.
+TEST_F(RecoveryTest, SignaturesAreCheckedWithTheParentAlone) {
+  const auto second = *SignedDescription::decode(parent->signed_description());
+  const auto is_signed = [&](const Bytes& bytes) {
+    return is_signed_by_organisations_of(second, *SignedDescription::decode(bytes), scheme());
+  };
+  const SignedDescription draft = draft_recovery(*parent, plan);
+  EXPECT_TRUE(is_signed(made()));
+  EXPECT_FALSE(is_signed(signed_by(draft, {0, 1})));
+  EXPECT_FALSE(is_signed(draft.encode()));
+  // One that the service signed begins no generation.
+  EXPECT_FALSE(is_signed(make_description(*parent, same_again(*parent), chain.keys(), scheme())));
+  // A body with other organisations than those that the header was signed with.
+  SignedDescription forged = second;
+  auto body = *DescriptionBody::decode(forged.body);
+  body.organisations.resize(1);
+  forged.body = body.encode();
+  EXPECT_FALSE(is_signed_by_organisations_of(forged, *SignedDescription::decode(made()), scheme()));
+  // Of another parent.
+  (void)chain.next();
+  EXPECT_FALSE(
+      is_signed_by_organisations_of(*SignedDescription::decode(chain.tip()->signed_description()),
+                                    *SignedDescription::decode(made()), scheme()));
 }
 
 }  // namespace

@@ -6,6 +6,7 @@ namespace rosebud::objects {
 namespace {
 
 constexpr std::size_t kScanned = 16;
+constexpr unsigned kDoublingsMax = 5;
 
 std::uint64_t front_of(const crypto::Digest& key) {
   std::uint64_t out = 0;
@@ -45,7 +46,9 @@ void Auditor::begin_epoch(Instant now, const Verifier& verifier) {
   verifier_ = verifier;
   settings_ = paced(usual_, configuration().settings().epoch_seconds);
   own_.reset();
+  if (check_) check_at(check_->about, now);
   check_.reset();
+  stalled_.clear();
   arcs_.clear();
   const auto self = configuration().node_index(self_);
   if (self) {
@@ -85,6 +88,32 @@ void Auditor::check(Instant now, const std::vector<wire::Accusation>& accusation
   }
   checks_ = std::move(wanted);
   if (check_ && !checks_.contains(check_->about)) check_.reset();
+  order_.clear();
+  std::set<wire::NodeKey> accusers;
+  for (const auto& [about, check] : checks_) {
+    order_.emplace(check.next_at, about);
+    accusers.insert(about.accuser);
+  }
+  std::erase_if(stalled_, [&](const auto& one) { return !accusers.contains(one.first); });
+}
+
+void Auditor::check_at(const wire::Accusation& about, Instant at) {
+  const auto check = checks_.find(about);
+  if (check == checks_.end()) return;
+  order_.erase({check->second.next_at, about});
+  check->second.next_at = at;
+  order_.emplace(at, about);
+}
+
+/// The check that is under way came to nothing before anybody was asked for a proof.
+void Auditor::stall_check(Instant now, bool is_accusers_fault) {
+  const wire::Accusation about = check_->about;
+  check_.reset();
+  if (!is_accusers_fault) return check_at(about, now + settings_.check_interval);
+  Stalled& stalled = stalled_[about.accuser];
+  stalled.until = now + settings_.check_interval * (1U << std::min(stalled.times, kDoublingsMax));
+  ++stalled.times;
+  check_at(about, stalled.until);
 }
 
 // ---- Beginning ----
@@ -100,7 +129,9 @@ void Auditor::on_time(Instant now, bool is_complete, AuditorEffects& out) {
   for (Slot* slot : {&own_, &check_}) {
     if (!*slot || now < (*slot)->deadline) continue;
     if ((*slot)->stage != Stage::kAsked) {
-      slot->reset();  // without a word about the accused
+      // Without a word about the accused.
+      if (slot == &check_) stall_check(now, check_->stage == Stage::kFetching);
+      slot->reset();
     } else {
       // Who is not there at all is found out by probes (design 8.2).
       settle(now, *slot, (*slot)->is_heard ? Result::kFailed : Result::kNothing, out);
@@ -108,20 +139,22 @@ void Auditor::on_time(Instant now, bool is_complete, AuditorEffects& out) {
   }
   if (!own_ && now >= next_own_) {
     next_own_ = now + settings_.interval;
-    if (is_complete && !begin_again(now, out)) begin_own(now, out);
+    // In turns: those who owe a proof shall not keep the others from being asked.
+    was_again_ = is_complete && !was_again_ && begin_again(now, out);
+    if (is_complete && !was_again_) begin_own(now, out);
   }
   if (!check_) begin_check(now, out);
 }
 
-/// Somebody who did not show a block, and had time since.
+/// Somebody who did not show a block, and had time since: the one that has waited longest.
 bool Auditor::begin_again(Instant now, AuditorEffects& out) {
-  for (const auto& [node, suspect] : suspects_) {
-    if (now < suspect.next_at) continue;
-    own_ = begin(now, {.accused = node, .accuser = self_, .block = suspect.block}, Stage::kLoading);
-    out.loads.push_back({.tag = {own_->number}, .block = suspect.block});
-    return true;
-  }
-  return false;
+  const auto first =
+      std::ranges::min_element(suspects_, {}, [](const auto& one) { return one.second.next_at; });
+  if (first == suspects_.end() || now < first->second.next_at) return false;
+  const auto& [node, suspect] = *first;
+  own_ = begin(now, {.accused = node, .accuser = self_, .block = suspect.block}, Stage::kLoading);
+  out.loads.push_back({.tag = {own_->number}, .block = suspect.block});
+  return true;
 }
 
 void Auditor::begin_own(Instant now, AuditorEffects& out) {
@@ -136,11 +169,15 @@ void Auditor::begin_own(Instant now, AuditorEffects& out) {
 }
 
 void Auditor::begin_check(Instant now, AuditorEffects& out) {
-  const auto due =
-      std::ranges::find_if(checks_, [now](const auto& one) { return now >= one.second.next_at; });
-  if (due == checks_.end()) return;
-  due->second.next_at = now + settings_.check_interval;
-  const wire::Accusation& about = due->first;
+  // Those of an accuser that is left alone for now wait as long as it.
+  for (;;) {
+    if (order_.empty() || now < order_.begin()->first) return;
+    const auto stalled = stalled_.find(order_.begin()->second.accuser);
+    if (stalled == stalled_.end() || stalled->second.until <= now) break;
+    check_at(wire::Accusation(order_.begin()->second), stalled->second.until);
+  }
+  const wire::Accusation about = order_.begin()->second;
+  check_at(about, Instant::max());
   const bool is_own = about.accuser == self_;
   check_ = begin(now, about, is_own ? Stage::kLoading : Stage::kFetching);
   if (is_own) {
@@ -202,7 +239,15 @@ void Auditor::on_loaded(Instant now, const AuditStep& tag, const wire::StoredObj
   if (slot == &own_ && suspect != suspects_.end() && suspect->second.block == block) {
     suspects_.erase(suspect);
   }
+  if (slot == &check_) stall_check(now, false);
   slot->reset();
+}
+
+crypto::Digest Auditor::next_challenge() {
+  return crypto::Hasher("rosebud audit challenge 1")
+      .update(secret_.view())
+      .update_u64(++challenges_)
+      .finish();
 }
 
 void Auditor::send(Task& task, const wire::NodeKey& to, wire::RequestBody body,
@@ -213,10 +258,7 @@ void Auditor::send(Task& task, const wire::NodeKey& to, wire::RequestBody body,
 
 void Auditor::ask(Instant now, Slot& slot, ByteView bytes, AuditorEffects& out) {
   Task& task = *slot;
-  crypto::Digest challenge;
-  for (std::size_t i = 0; i < challenge.bytes.size(); ++i) {
-    challenge.bytes[i] = static_cast<std::uint8_t>(random_.next());
-  }
+  const crypto::Digest challenge = next_challenge();
   task.expected = wire::audit_proof({.cluster = configuration().cluster(),
                                      .asker = self_,
                                      .prover = task.about.accused,
@@ -248,9 +290,10 @@ bool Auditor::on_answer(Instant now, const wire::NodeKey& from, const wire::Answ
     const auto* found = std::get_if<wire::ObjectFound>(&answer.body);
     if (found && verifier_->is_object(task.about.block, found->object) &&
         has_live_hold(found->object)) {
+      stalled_.erase(task.about.accuser);
       ask(now, *slot, found->object.content.view(), out);
     } else {
-      slot->reset();
+      stall_check(now, true);  // only checks fetch
     }
     return true;
   }
@@ -264,8 +307,10 @@ Auditor::Result Auditor::result_of(const Task& task, const wire::Answer& answer)
     return proof->proof == task.expected ? Result::kProven : Result::kFalse;
   }
   const auto* absent = std::get_if<wire::ObjectAbsent>(&answer.body);
+  const auto* refused = std::get_if<wire::Refused>(&answer.body);
   const bool is_incomplete = absent && absent->complete_for < configuration().number().epoch;
-  return is_incomplete ? Result::kIncomplete : Result::kFailed;
+  const bool is_full = refused && refused->reason == wire::RefusalReason::kNoSpace;
+  return is_incomplete || is_full ? Result::kExcused : Result::kFailed;
 }
 
 // ---- What becomes of it ----
@@ -297,7 +342,7 @@ void Auditor::settle_own(Instant now, const Task& task, Result result, AuditorEf
     if (is_known) at->second.next_at = now + settings_.again_after;
     return;
   }
-  if (result == Result::kProven || result == Result::kIncomplete) {
+  if (result == Result::kProven || result == Result::kExcused) {
     if (is_known) suspects_.erase(at);
     return;
   }
@@ -308,6 +353,8 @@ void Auditor::settle_own(Instant now, const Task& task, Result result, AuditorEf
   Suspect& suspect = at->second;
   if (!is_known && result == Result::kFalse) suspect.block = task.about.block;
   if (suspect.block != task.about.block) return;  // one block at a time
+  // It has its pause, in which it may fetch the block, also where chance asked it again.
+  if (is_known && result == Result::kFailed && now < suspect.next_at) return;
   suspect.failures = result == Result::kFalse ? settings_.failures_max : suspect.failures + 1;
   suspect.next_at = now + settings_.again_after;
   if (suspect.failures < settings_.failures_max || now < suspect.complain_at) return;
@@ -319,9 +366,9 @@ void Auditor::settle_own(Instant now, const Task& task, Result result, AuditorEf
 void Auditor::settle_check(Instant now, const Task& task, Result result, AuditorEffects& out) {
   const auto at = checks_.find(task.about);
   if (at == checks_.end()) return;
+  check_at(task.about, now + settings_.check_interval);
   Check& check = at->second;
-  check.next_at = now + settings_.check_interval;
-  if (result == Result::kNothing || result == Result::kIncomplete) return;
+  if (result == Result::kNothing || result == Result::kExcused) return;
   const bool is_failure = result == Result::kFailed;
   check.failures = is_failure ? check.failures + 1 : 0;
   if (is_failure && check.failures < settings_.failures_max) return;
@@ -334,8 +381,7 @@ void Auditor::settle_check(Instant now, const Task& task, Result result, Auditor
 Instant Auditor::next_deadline() const {
   Instant out = own_ ? own_->deadline : next_own_;
   if (check_) return std::min(out, check_->deadline);
-  for (const auto& [about, check] : checks_) out = std::min(out, check.next_at);
-  return out;
+  return order_.empty() ? out : std::min(out, order_.begin()->first);
 }
 
 Auditor::Statistics Auditor::statistics() const {

@@ -11,14 +11,20 @@
 // the complaints: it takes the block from the accuser, whose word counts for nothing, since the
 // bytes hash to its name, and asks the accused.
 //
-// What is no offence: not being reached, and saying that one is not complete. A wrong proof is one
-// at once: no correct node gives it. Everything else counts only when it goes on (service).
+// What is no offence: not being reached, and saying that one is not complete, or has no room. A
+// wrong proof is one at once: no correct node gives it. Everything else counts only when it goes on
+// (service).
+//
+// Whoever has waited longest is next, and an accuser that does not show its block is asked again
+// after longer and longer pauses: with accusations that lead to nothing nobody keeps others from
+// being checked.
 //
 // No I/O, clock or exception; one question of its own and one check under way at a time.
 #pragma once
 
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "base/random.h"
@@ -35,7 +41,8 @@ struct AuditorSettings {
   Duration answer_timeout = std::chrono::seconds(10);
   /// So many times in a row.
   unsigned failures_max = 3;
-  /// Between two checks of one accusation.
+  /// Between two checks of one accusation. An accuser that does not show its block is left alone
+  /// for so long, and twice as long each time, up to 32 times.
   Duration check_interval = std::chrono::seconds(30);
   /// Between two complaints about one member.
   Duration complain_again = std::chrono::hours(1);
@@ -78,10 +85,13 @@ class Auditor {
   };
   /// So many members are suspected at once; who comes then has to wait.
   static constexpr std::size_t kSuspectsMax = 16;
-  static constexpr std::size_t kChecksMax = 256;
+  /// As many as the service has (service/complaints.h).
+  static constexpr std::size_t kChecksMax = 4096;
 
-  Auditor(wire::NodeKey self, Random random, AuditorSettings settings)
-      : self_(self), random_(random), usual_(settings), settings_(settings) {}
+  /// `secret`: of this start of this node alone. What is asked follows from it, so that nobody who
+  /// has seen earlier questions can have the answer to the next ready.
+  Auditor(wire::NodeKey self, const crypto::Digest& secret, Random random, AuditorSettings settings)
+      : self_(self), secret_(secret), random_(random), usual_(settings), settings_(settings) {}
 
   /// With every configuration. Who is suspected of a block that both still keep stays so.
   void begin_epoch(Instant now, const Verifier& verifier);
@@ -105,7 +115,7 @@ class Auditor {
 
  private:
   enum class Stage : std::uint8_t { kScanning, kLoading, kFetching, kAsked };
-  enum class Result : std::uint8_t { kNothing, kIncomplete, kProven, kFailed, kFalse };
+  enum class Result : std::uint8_t { kNothing, kExcused, kProven, kFailed, kFalse };
   struct Task {
     std::uint64_t number = 0;
     wire::Accusation about;
@@ -125,7 +135,12 @@ class Auditor {
   };
   struct Check {
     unsigned failures = 0;
-    Instant next_at;
+    Instant next_at;  // while it is under way: never
+  };
+  /// Did not show its block, so many times in a row.
+  struct Stalled {
+    unsigned times = 0;
+    Instant until;
   };
 
   const membership::Configuration& configuration() const { return verifier_->configuration(); }
@@ -133,6 +148,9 @@ class Auditor {
   void begin_own(Instant now, AuditorEffects& out);
   bool begin_again(Instant now, AuditorEffects& out);
   void begin_check(Instant now, AuditorEffects& out);
+  void check_at(const wire::Accusation& about, Instant at);
+  void stall_check(Instant now, bool is_accusers_fault);
+  crypto::Digest next_challenge();
   void ask(Instant now, Slot& slot, ByteView bytes, AuditorEffects& out);
   void send(Task& task, const wire::NodeKey& to, wire::RequestBody body, AuditorEffects& out);
   bool are_in_one_group(const wire::Accusation& about) const;
@@ -144,6 +162,8 @@ class Auditor {
   Slot* slot_of(const AuditStep& tag, Stage stage);
 
   wire::NodeKey self_;
+  crypto::Digest secret_;
+  std::uint64_t challenges_ = 0;
   Random random_;
   AuditorSettings usual_;
   AuditorSettings settings_;  // as this epoch's length allows
@@ -154,7 +174,10 @@ class Auditor {
   Slot check_;
   Instant next_own_ = Instant::max();
   std::map<wire::NodeKey, Suspect> suspects_;
+  bool was_again_ = false;
   std::map<wire::Accusation, Check> checks_;
+  std::set<std::pair<Instant, wire::Accusation>> order_;  // of the above, by next_at
+  std::map<wire::NodeKey, Stalled> stalled_;              // accusers
   Statistics statistics_;
 };
 

@@ -36,9 +36,10 @@ std::vector<EpochGroup> groups_back(const membership::Configuration& newest, con
     EpochGroup& group = out.emplace_back(members_in(*earlier, newest, key));
     if (is_loss_accepted(*earlier, *after, key)) {
       group.is_lost = true;
-      // The others were given up.
-      std::erase_if(group.members,
-                    [&](const wire::NodeKey& member) { return !after->node_index(member); });
+      // The others were given up, or have left since: all who are listed are waited for.
+      std::erase_if(group.members, [&](const wire::NodeKey& member) {
+        return !after->node_index(member) || !newest.node_index(member);
+      });
       return out;
     }
     after = earlier.get();

@@ -38,7 +38,10 @@ struct EpochGroup {
   wire::Epoch epoch;
   std::vector<wire::NodeKey> members;
   /// The organisations accepted that what this group acknowledged may be lost (design 8.6): these
-  /// members are what is left of it. All of them tell, and nobody is asked about epochs before.
+  /// members are what is left of it today. All of them tell, and nobody is asked about epochs
+  /// before. Who has left since is not waited for. That loses nothing that was promised: of what
+  /// this group acknowledged nothing is, and writes since are held by 2f+1 of the groups after it,
+  /// which are asked in their turn.
   bool is_lost = false;
 };
 
@@ -185,11 +188,13 @@ class Completion {
     known->second.complete_for = std::max(known->second.complete_for, claim.complete_for);
     known->second.gone_before = std::min(known->second.gone_before, claim.gone_before);
   }
-  /// Whether `member` told what it held as one of the group.
+  /// Whether `member` told what it held as one of the group. One that deleted since counts for a
+  /// lost group all the same: all of it are waited for, and it deleted only when 2f+1 of a later
+  /// group were complete, whose turn comes after this one's.
   static bool counts(const Claims& told, const wire::NodeKey& member, const EpochGroup& group) {
     const auto at = told.find(member);
     if (at == told.end()) return false;
-    return at->second.gone_before <= group.epoch;
+    return group.is_lost || at->second.gone_before <= group.epoch;
   }
   std::size_t tellers(const EpochGroup& group) const {
     return static_cast<std::size_t>(std::ranges::count_if(

@@ -332,6 +332,65 @@ TEST(GroupsBack, EndAtAGroupWhoseLossWasAccepted_WithThoseWhoAreLeft) {
   EXPECT_TRUE(later[2].is_lost);
 }
 
+// What others gave up nobody waits for.
+TEST(GroupsBack, OfALostGroup_WhoWasGivenUpIsLeftOut) {
+  const TestGroup test;
+  const auto parent = test.configuration(2);
+  const auto key = crypto::Digest{};
+  auto lossy = std::make_shared<membership::Recovery>();
+  lossy->losses.push_back(membership::group_id(*parent, parent->group(key)));
+  membership::ConfigurationParts parts;
+  parts.number = {wire::Generation(1), Epoch(3)};
+  parts.organisations = parent->organisations();
+  parts.nodes = parent->nodes();
+  parts.nodes.pop_back();
+  parts.recovery = lossy;
+  const auto recovered = *membership::Configuration::make(std::move(parts));
+  const auto groups = groups_back(*recovered, {parent}, key);
+  ASSERT_EQ(groups.size(), 2U);
+  EXPECT_EQ(groups[1].members.size(), 3U);
+  for (const auto& member : groups[1].members) EXPECT_TRUE(recovered->node_index(member));
+}
+
+// A survivor that was evicted later: whoever waited for it would never be complete.
+TEST(GroupsBack, OfALostGroup_WhoHasLeftSinceIsNotWaitedFor) {
+  const TestGroup test;
+  const auto parent = test.configuration(2);
+  const auto key = crypto::Digest{};
+  auto lossy = std::make_shared<membership::Recovery>();
+  lossy->losses.push_back(membership::group_id(*parent, parent->group(key)));
+  const auto recovered = test.configuration(3, {}, 1, lossy);
+  EXPECT_EQ(groups_back(*recovered, {parent}, key)[1].members.size(), 4U);
+  membership::ConfigurationParts parts;
+  parts.number = {wire::Generation(1), Epoch(4)};
+  parts.organisations = parent->organisations();
+  parts.nodes = parent->nodes();
+  parts.nodes.pop_back();
+  const auto later = *membership::Configuration::make(std::move(parts));
+  const auto groups = groups_back(*later, {recovered, parent}, key);
+  ASSERT_EQ(groups.size(), 3U);
+  EXPECT_EQ(groups[1].members.size(), 4U) << "2f+1 of it are waited for, whoever they are";
+  ASSERT_TRUE(groups[2].is_lost);
+  EXPECT_EQ(groups[2].members.size(), 3U);
+  for (const auto& member : groups[2].members) EXPECT_TRUE(later->node_index(member));
+}
+
+// It deleted because a later group was complete, which is asked next.
+TEST(Completion, OfALostGroup_WhoDeletedCountsToo) {
+  EpochGroup lost = group(5, {1, 2});
+  lost.is_lost = true;
+  Completion gainer(1, node(9), Claim{}, {group(7, {6, 7, 8, 9}), group(6, {2, 7, 8, 9}), lost});
+  const std::uint64_t first = gainer.round();
+  tell(gainer, {1, 7, 8}, Epoch(0));
+  EXPECT_EQ(gainer.round(), first);
+  gainer.on_told(node(2), {.gone_before = Epoch(6)}, first);
+  EXPECT_EQ(gainer.round(), first + 1);
+  EXPECT_FALSE(gainer.is_complete());
+  tell(gainer, {7, 8}, Epoch(0));
+  tell(gainer, {7, 8}, Epoch(0));
+  EXPECT_TRUE(gainer.is_complete());
+}
+
 TEST(IntervalEpochs, CappedAtAnEpoch_LowerOnesStay) {
   IntervalEpochs epochs;
   const auto middle = crypto::sha256(as_bytes("middle"));

@@ -151,7 +151,10 @@ class Reconciler {
 
   /// Asks the sources about one object at once, ahead of everything. Repeated calls do nothing.
   void repair(Instant now, const wire::ObjectId& id, ReconcilerEffects& out);
-  /// The same, and again until the object is whole, or nobody else has it: its bytes were bad.
+  /// Whether fewer than half of those that may be asked about at once are.
+  bool has_room_for_repairs() const { return repairs_.size() < settings_.key_repairs_max / 2; }
+  /// The same as repair(), and again until the object is whole, or nobody else has it: its bytes
+  /// were bad.
   void mark_damaged(Instant now, const wire::ObjectId& id, ReconcilerEffects& out);
 
   void on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,

@@ -58,6 +58,10 @@ std::size_t bulk_size(const wire::Request& request) {
   return 0;
 }
 
+bool is_audit(const wire::Request& request) {
+  return std::holds_alternative<wire::AuditBlock>(request.body);
+}
+
 /// The object that a client's request is about; nothing for requests between replicas.
 std::optional<wire::ObjectId> client_object(const wire::RequestBody& body) {
   if (const auto* m = std::get_if<wire::PutBlock>(&body)) return m->id;
@@ -100,7 +104,7 @@ Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::Sign
                   leaves_),
       forgetting_(identity_.key.public_key(), Random(random.next()),
                   ForgettingSettings{.delay = limits.forget_delay}, scheme),
-      auditor_(identity_.key.public_key(), Random(random.next()),
+      auditor_(identity_.key.public_key(), identity_.audit_secret, Random(random.next()),
                AuditorSettings{.interval = limits.audit_interval}) {
   for (const auto& earlier : history) {
     const auto next = (recent_.empty() ? verifier_.configuration() : *recent_.back()).number();
@@ -331,6 +335,7 @@ bool Replica::enqueue(const wire::ObjectId& id, Operation operation, Effects& ou
   if (is_client && queue.operations.size() >= limits_.operations_per_key_max) return false;
   if (const auto* client = std::get_if<ClientOperation>(&operation)) {
     operation_bytes_ += bulk_size(client->request);
+    if (is_audit(client->request)) ++audits_of_[client->sender.key];
   }
   ++operations_;
   queue.operations.push_back(std::move(operation));
@@ -363,6 +368,8 @@ void Replica::finish_front(const wire::ObjectId& id, Effects& out) {
   auto& operations = at->second.operations;
   if (const auto* client = std::get_if<ClientOperation>(&operations.front())) {
     operation_bytes_ -= bulk_size(client->request);
+    const auto audits = audits_of_.find(client->sender.key);
+    if (is_audit(client->request) && --audits->second == 0) audits_of_.erase(audits);
   }
   --operations_;
   operations.pop_front();
@@ -470,6 +477,7 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
   }
   leaves_.end_write(after.id->placement);
   if (!status) take_back(after);
+  if (!after.forgotten_in) note_room(status);
   if (after.forgotten_in) {
     return on_forgotten(*after.id, *after.forgotten_in, status.has_value(), out);
   }
@@ -506,7 +514,9 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
 
 void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcept {
   last_instant_ = now;
-  if (next.configuration().number() <= verifier_.configuration().number()) return;
+  // From a parent that it went back to, what follows may be of a lower generation than it had.
+  const auto& now_in = parent_ ? *parent_ : verifier_.configuration();
+  if (next.configuration().number() <= now_in.number()) return;
   auto before = parent_ ? std::exchange(parent_, nullptr) : verifier_.shared();
   recent_.insert(recent_.begin(), before);
   if (recent_.size() > kRecentMax) recent_.pop_back();
@@ -572,6 +582,9 @@ void Replica::check_invariants() const {
     }
   }
   CHECK(operations == operations_);
+  std::size_t audits = 0;
+  for (const auto& [asker, count] : audits_of_) audits += count;
+  CHECK(audits <= operations_);
   CHECK(bytes == operation_bytes_);
   std::size_t under_way = loads_.size();
   for (const auto& [token, after] : persists_) under_way += after.id ? 1 : 0;

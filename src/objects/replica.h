@@ -74,6 +74,8 @@ struct ReplicaLimits {
 struct ReplicaIdentity {
   crypto::SecretKey key;
   wire::DirectoryId directory;
+  /// From secure randomness, with each start anew: nobody may foresee what this one asks in audits.
+  crypto::Digest audit_secret;
 };
 
 /// Notes of an earlier run, as the disk yields them: names that start with kNotePrefix.
@@ -323,6 +325,7 @@ class Replica {
   void run_audit(const wire::ObjectId& id, const AuditOperation& operation,
                  const wire::StoredObject* held, Effects& out);
   void perform(AuditorEffects& asked, Effects& out);
+  void note_room(Status<wire::StorageError> status);
 
   ReplicaIdentity identity_;
   Verifier verifier_;
@@ -340,7 +343,9 @@ class Replica {
   Reconciler reconciler_;
   Forgetting forgetting_;
   Auditor auditor_;
-  std::optional<std::uint64_t> given_up_in_;  // revision of the tenure that has to be durable
+  std::map<wire::NodeKey, std::size_t> audits_of_;  // under way, by who asked
+  std::optional<Instant> no_room_at_;               // when an object last found none
+  std::optional<std::uint64_t> given_up_in_;        // revision of the tenure that has to be durable
   std::vector<ReconcilerEffects::RangeScan> held_scans_;  // until deletes of before are done
 
   std::uint64_t tokens_ = 0;

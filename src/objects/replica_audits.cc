@@ -4,6 +4,19 @@
 #include "objects/replica.h"
 
 namespace rosebud::objects {
+namespace {
+
+/// Of one asker; a correct one has one question of its own and one for the service.
+constexpr std::size_t kAuditsOfOneMax = 4;
+/// So long after it had no room for an object it says so. Longer than the pause before a block is
+/// asked for again: what it fetched meanwhile may have found no room.
+constexpr Duration kNoRoomRemembered = std::chrono::minutes(10);
+
+}  // namespace
+
+void Replica::note_room(Status<wire::StorageError> status) {
+  if (!status && status.error() == wire::StorageError::kNoSpace) no_room_at_ = last_instant_;
+}
 
 /// It costs a read of the whole block: for the other members of its group, and for those of the
 /// service, who check complaints.
@@ -19,6 +32,10 @@ std::optional<wire::RefusalReason> Replica::refusal_of_audit(const Sender& sende
       std::ranges::find(group, *asker) != group.end() ||
       std::ranges::find(service, *asker, &membership::ServiceMember::node) != service.end();
   if (!may_ask) return wire::RefusalReason::kNotAllowed;
+  const auto under_way = audits_of_.find(sender.key);
+  if (under_way != audits_of_.end() && under_way->second >= kAuditsOfOneMax) {
+    return wire::RefusalReason::kBusy;
+  }
   return std::nullopt;
 }
 
@@ -37,13 +54,19 @@ void Replica::show_block(const wire::ObjectId& id, const ClientOperation& operat
            out);
     return finish_front(id, out);
   }
-  const Claim claim = reconciler_.claim({id.placement, id.placement});
-  const bool is_served = reconciler_.is_served(id);
-  answer(sender, context,
-         wire::ObjectAbsent{.complete_for = is_served ? claim.complete_for : wire::Epoch(0),
-                            .gone_before = claim.gone_before},
-         out);
+  if (no_room_at_ && last_instant_ < *no_room_at_ + kNoRoomRemembered) {
+    refuse(sender, context, wire::RefusalReason::kNoSpace, out);
+  } else {
+    const Claim claim = reconciler_.claim({id.placement, id.placement});
+    const bool is_served = reconciler_.is_served(id);
+    answer(sender, context,
+           wire::ObjectAbsent{.complete_for = is_served ? claim.complete_for : wire::Epoch(0),
+                              .gone_before = claim.gone_before},
+           out);
+  }
   finish_front(id, out);
+  // What is asked for may not exist at all: it shall not keep out what is owed.
+  if (!reconciler_.has_room_for_repairs()) return;
   ReconcilerEffects asked;
   reconciler_.repair(last_instant_, id, asked);
   perform(asked, out);

@@ -408,6 +408,22 @@ TEST_F(AbandoningOf4, WhoIsBehindGetsWhatFollowsTheParent) {
   EXPECT_EQ(as_text(descriptions[0].view()), "description 2");
 }
 
+// A later generation's parent may be of a lower one than the generation that is abandoned: the way
+// to it is entered epoch by epoch.
+TEST_F(AbandoningOf4, TheWayToAParentOfALowerGeneration_IsEntered) {
+  recover();
+  answer_requests({1, 2, 3}, {.has_entered = true, .complete_for = wire::Epoch(1)});
+  ASSERT_EQ(core->complete_for(whole), wire::Epoch(2));
+  core->go_back_to(configuration(1));
+  Effects effects;
+  core->on_configuration(now, {configuration(2), crypto::model_scheme()}, effects);
+  take(std::move(effects));
+  EXPECT_EQ(core->complete_for(whole), wire::Epoch(1))
+      << "what it had in the other epoch 2 is gone";
+  answer_requests({1, 2, 3}, {.has_entered = true, .complete_for = wire::Epoch(1)});
+  EXPECT_EQ(core->complete_for(whole), wire::Epoch(2));
+}
+
 TEST_F(AbandoningOf4, TheProcessEndedBeforeItNotedTheGeneration) {
   restart({.notes = {notes.begin(), notes.end()}}, recovered(2), {configuration(1)});
   EXPECT_EQ(core->complete_for(whole), wire::Epoch(1));

@@ -5,6 +5,7 @@
 #include <map>
 
 #include "base/files.h"
+#include "runtime/log.h"
 
 namespace rosebud::runtime {
 namespace {
@@ -28,6 +29,23 @@ std::optional<wire::ConfigurationNumber> number_in(std::string_view name) {
   return out;
 }
 
+/// A file, and no longer than one can be; true when that cannot be seen.
+bool can_be_description(const fs::path& path) {
+  std::error_code error;
+  const auto status = fs::status(path, error);
+  if (error) return true;
+  if (!fs::is_regular_file(status)) return false;
+  const auto size = fs::file_size(path, error);
+  return error || size <= kFileSizeMax;
+}
+
+std::optional<crypto::Digest> previous_in(ByteView description) {
+  const auto decoded = membership::SignedDescription::decode(description);
+  const auto header =
+      decoded ? membership::DescriptionHeader::decode(decoded->header) : std::nullopt;
+  return header ? std::optional(header->previous) : std::nullopt;
+}
+
 }  // namespace
 
 fs::path EpochFiles::path_of(const wire::ConfigurationNumber& number) const {
@@ -36,26 +54,50 @@ fs::path EpochFiles::path_of(const wire::ConfigurationNumber& number) const {
 }
 
 Result<std::vector<std::shared_ptr<const membership::Configuration>>, Explained> EpochFiles::load(
-    std::shared_ptr<const membership::Configuration> genesis,
-    const crypto::SignatureScheme& scheme) const {
-  std::multimap<wire::Epoch, wire::Generation> there;  // of one epoch ascending, as numbers() are
-  for (const auto& number : numbers()) there.emplace(number.epoch, number.generation);
-  std::vector<std::shared_ptr<const membership::Configuration>> out{std::move(genesis)};
-  while (true) {
-    const wire::ConfigurationNumber now = out.back()->number();
-    const auto [first, last] = there.equal_range(now.epoch.next());
-    std::shared_ptr<const membership::Configuration> following;
-    for (auto at = last; at != first && !following;) {
-      --at;
-      if (at->second < now.generation) break;
-      const auto bytes = read_text_file(path_of({at->second, at->first}), kFileSizeMax);
-      if (!bytes) return fail(bytes.error());
-      auto next = membership::apply(*out.back(), as_bytes(*bytes), scheme);
-      if (next) following = std::move(*next);
+    std::shared_ptr<const membership::Configuration> genesis, const crypto::SignatureScheme& scheme,
+    const MayEnd& may_end) const {
+  constexpr std::size_t kNone = SIZE_MAX;
+  struct Branch {
+    std::shared_ptr<const membership::Configuration> configuration;
+    std::size_t before = kNone;  // index of its predecessor
+  };
+  auto there = numbers();
+  std::ranges::sort(there, {},
+                    [](const auto& one) { return std::pair(one.epoch, one.generation); });
+  std::vector<Branch> all{{.configuration = std::move(genesis)}};
+  std::map<crypto::Digest, std::size_t> index_of{{all[0].configuration->header_hash(), 0}};
+  std::size_t end = 0;
+  std::optional<std::pair<wire::ConfigurationNumber, Explained>> unreadable;  // the highest
+  for (const wire::ConfigurationNumber& number : there) {
+    const fs::path path = path_of(number);
+    if (!can_be_description(path)) {
+      log_error("passes over what is no epoch description", {{"file", path.string()}});
+      continue;
     }
-    if (!following) return out;
-    out.push_back(std::move(following));
+    const auto bytes = read_text_file(path, kFileSizeMax);
+    if (!bytes) {
+      log_error("cannot read an epoch description",
+                {{"file", path.string()}, {"reason", bytes.error().text()}});
+      if (!unreadable || unreadable->first < number) unreadable.emplace(number, bytes.error());
+      continue;
+    }
+    const auto previous = previous_in(as_bytes(*bytes));
+    const auto before = previous ? index_of.find(*previous) : index_of.end();
+    if (before == index_of.end()) continue;
+    auto next = membership::apply(*all[before->second].configuration, as_bytes(*bytes), scheme);
+    if (!next) continue;
+    index_of.insert_or_assign((*next)->header_hash(), all.size());
+    const bool is_higher = (*next)->number() > all[end].configuration->number();
+    if (is_higher && (!may_end || may_end(**next))) end = all.size();
+    all.push_back({.configuration = std::move(*next), .before = before->second});
   }
+  // It may be what this node has entered last.
+  if (unreadable && unreadable->first > all[end].configuration->number())
+    return fail(std::move(unreadable->second));
+  std::vector<std::shared_ptr<const membership::Configuration>> out;
+  for (std::size_t at = end; at != kNone; at = all[at].before) out.push_back(all[at].configuration);
+  std::ranges::reverse(out);
+  return out;
 }
 
 std::vector<wire::ConfigurationNumber> EpochFiles::numbers() const {

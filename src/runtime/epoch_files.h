@@ -1,11 +1,13 @@
 // The epoch descriptions that a node has taken over, one file for each (docs/format/disk.md).
 //
 // The chain begins at the genesis and is verified again at every start: a file that does not follow
-// ends it there, and what is missing is learnt from others. Where two follow, the one of the higher
-// generation does (design 8.6): what followed in the lower one is abandoned, and its files stay.
+// ends it there, and what is missing is learnt from others. Files of several generations may branch
+// (design 8.6): the chain that ends highest counts, and what a recovery abandoned stays and is
+// passed over.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <vector>
 
 #include "membership/description.h"
@@ -17,10 +19,18 @@ class EpochFiles {
   /// The folder is made when something is added.
   explicit EpochFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
-  /// The genesis and what follows, oldest first. An error: a file cannot be read.
+  using MayEnd = std::function<bool(const membership::Configuration&)>;
+
+  /// The genesis and what follows, oldest first, up to the highest for which `may_end` holds; the
+  /// genesis alone when it holds for none. Not every one on the way needs to be such a one: a node
+  /// may have entered a generation from a parent that it must not have ended with. Nothing given:
+  /// any may be the end.
+  ///
+  /// An error: a file cannot be read that could be higher than this end. Others that cannot be
+  /// read, and whatever is too large for a description, are passed over with a line in the log.
   Result<std::vector<std::shared_ptr<const membership::Configuration>>, Explained> load(
       std::shared_ptr<const membership::Configuration> genesis,
-      const crypto::SignatureScheme& scheme) const;
+      const crypto::SignatureScheme& scheme, const MayEnd& may_end = {}) const;
   /// On disk when it returns. Requires: it follows what is there.
   Status<Explained> add(const membership::Configuration& next) const;
   /// Of all files that are there, ascending.

@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "crypto/key_file.h"
 #include "crypto/random.h"
+#include "crypto/signature.h"
 #include "membership/admission.h"
 #include "runtime/log.h"
 #include "runtime/node_internal.h"
@@ -178,11 +179,13 @@ Result<std::unique_ptr<Node>, Explained> Node::open(NodeOptions options) {
   auto first = membership::verify_genesis(*genesis, std::nullopt, crypto::ed25519());
   if (!first) return fail(first.error());
   EpochFiles epoch_files(options.data / "epochs");
-  auto chain = epoch_files.load(*first, crypto::ed25519());
-  if (!chain) return fail(chain.error());
   auto promise = RecoveryPromise::load(options.data / "recovery.promise");
   if (!promise) return fail(promise.error());
-  promise->cut(*chain);
+  // What was written down and not entered is not where it goes on.
+  auto chain = epoch_files.load(
+      *first, crypto::ed25519(),
+      [&](const membership::Configuration& one) { return promise->may_enter(one.number()); });
+  if (!chain) return fail(chain.error());
   auto admission = read_admission(options);
   if (!admission) return fail(admission.error());
   auto self = own_entry(options, *chain, key->public_key(), *admission);
@@ -279,9 +282,10 @@ void Node::Impl::open_replica(const objects::History& history) {
   limits.reconcile_interval = std::chrono::seconds(options_.reconcile_seconds);
   limits.scrub_interval = std::chrono::milliseconds(options_.scrub_interval_ms);
   limits.audit_interval = std::chrono::seconds(options_.audit_seconds);
+  objects::ReplicaIdentity identity{.key = key_, .directory = directory_.identity().directory};
+  crypto::fill_random(identity.audit_secret.bytes);
   replica_ = std::make_unique<objects::Replica>(
-      objects::ReplicaIdentity{.key = key_, .directory = directory_.identity().directory},
-      objects::Verifier(configuration_, scheme_), scheme_, std::move(notes_),
+      std::move(identity), objects::Verifier(configuration_, scheme_), scheme_, std::move(notes_),
       crypto::random_from_system(), limits, history);
 }
 

@@ -41,7 +41,7 @@ void Node::Impl::hear_of(const wire::NodeKey& from, const wire::ConfigurationNum
 void Node::Impl::ask_for_descriptions(const wire::NodeKey& node) {
   links_->send(node, wire::Request{.context = {.configuration = configuration_->number(),
                                                .nonce = wire::Nonce(random_.next())},
-                                   .body = wire::GetDescriptions{.after = newest_known()}});
+                                   .body = wire::GetDescriptions{.after = known_to_ask_after()}});
 }
 
 /// Answered from the files: the core remembers only so many.
@@ -84,11 +84,13 @@ void Node::Impl::learn(const std::vector<Buffer>& descriptions) {
   const wire::ConfigurationNumber before = configuration_->number();
   for (const Buffer& description : descriptions) {
     const auto header = header_of(description);
-    if (header && header->number.generation > configuration_->number().generation) {
+    const membership::Configuration& known =
+        header ? known_in(header->number.generation) : *configuration_;
+    if (header && header->number.generation > known.number().generation) {
       if (!learn_recovery(*header, description)) break;
       continue;
     }
-    auto next = membership::apply(held_ ? *held_ : *configuration_, description.view(), scheme_);
+    auto next = membership::apply(known, description.view(), scheme_);
     if (!next) {
       if (next.error() == membership::DescriptionError::kNotNewer) continue;
       ++metrics_.rejected["description"];
@@ -105,20 +107,24 @@ void Node::Impl::learn(const std::vector<Buffer>& descriptions) {
 /// have their turn.
 void Node::Impl::learn_from_files() {
   std::vector<Buffer> found;
-  for (wire::ConfigurationNumber next = newest_known(); found.size() < wire::kDescriptionsMax;) {
+  const wire::Generation own = configuration_->number().generation;
+  for (wire::ConfigurationNumber next = known_in(own).number();
+       found.size() < wire::kDescriptionsMax;) {
     next.epoch = next.epoch.next();
     auto description = epoch_files_.find(next);
     if (!description) break;
     found.push_back(std::move(*description));
   }
+  const wire::ConfigurationNumber before = newest_known();
+  const wire::ConfigurationNumber before_of_own = known_in(own).number();
+  learn(found);
+  // Each by itself: one that leads nowhere does not keep the others out.
   for (const wire::ConfigurationNumber& one : epoch_files_.numbers()) {
     if (one.generation <= configuration_->number().generation) continue;
-    if (auto description = epoch_files_.find(one)) found.push_back(std::move(*description));
-    break;
+    if (const auto description = epoch_files_.find(one)) learn({*description});
   }
-  const wire::ConfigurationNumber before = newest_known();
-  learn(found);
-  if (newest_known() == before || is_stopping_) return;
+  const bool is_more = newest_known() != before || known_in(own).number() != before_of_own;
+  if (!is_more || is_stopping_) return;
   asio::post(io_, [this] { learn_from_files(); });
 }
 
@@ -129,6 +135,12 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
               {{"node", own_.name}, {"reason", added.error().text()}});
     return false;
   }
+  enter_written(std::move(next));
+  return true;
+}
+
+/// Requires: it is written down.
+void Node::Impl::enter_written(std::shared_ptr<const membership::Configuration> next) {
   use(std::move(next));
   const bool is_new_here = !replica_ && is_named_in(*configuration_);
   log_info(is_new_here ? "admitted" : "entered",
@@ -148,7 +160,6 @@ bool Node::Impl::enter(std::shared_ptr<const membership::Configuration> next) {
   }
   service_->begin(configuration_, previous_, is_named_in(*configuration_) && !is_bound());
   if (replica_ && is_replaced_in(*configuration_)) end_as_replaced();
-  return true;
 }
 
 /// Who was admitted by an organisation that has gone is told so when it dials again.

@@ -115,6 +115,7 @@ class Node::Impl {
   void learn_from_files();
   void end_revoked_clients();
   bool enter(std::shared_ptr<const membership::Configuration> next);
+  void enter_written(std::shared_ptr<const membership::Configuration> next);
   void use(std::shared_ptr<const membership::Configuration> configuration);
   void tell(const wire::NodeKey& node);
   void tell_others();
@@ -125,10 +126,19 @@ class Node::Impl {
   Result<wire::SignedBytes, std::string> state_for_recovery(const wire::SignedBytes& signed_call);
   Buffer state_handed_over() const;
   bool hold(std::shared_ptr<const membership::Configuration> next);
-  std::vector<std::shared_ptr<const membership::Configuration>> chain_on_disk() const;
+  const membership::Configuration& known_in(wire::Generation generation) const;
+  std::shared_ptr<const membership::Configuration> first_configuration() const;
+  std::vector<std::shared_ptr<const membership::Configuration>> chain_on_disk(
+      const crypto::Digest& end) const;
+  bool is_worth_looking_back(const membership::DescriptionHeader& header,
+                             const Buffer& description) const;
+  std::vector<std::shared_ptr<const membership::Configuration>> chain_to_parent(
+      const membership::DescriptionHeader& header, const Buffer& description);
+  bool is_own(const membership::Configuration& one) const;
   bool learn_recovery(const membership::DescriptionHeader& header, const Buffer& description);
   void go_back_to(const std::shared_ptr<const membership::Configuration>& parent);
   wire::ConfigurationNumber newest_known() const;
+  wire::ConfigurationNumber known_to_ask_after();
   wire::ConfigurationNumber at_epoch(wire::Epoch epoch) const;
   wire::ConfigurationNumber following(const wire::ConfigurationNumber& after) const;
   ServiceFiles service_files() const { return {options_.key, options_.data / "service"}; }
@@ -200,7 +210,8 @@ class Node::Impl {
   std::shared_ptr<const membership::Configuration> previous_;  // nothing at the genesis
   EpochFiles epoch_files_;
   RecoveryPromise promise_;
-  std::shared_ptr<const membership::Configuration> held_;     // verified; the promise keeps it out
+  /// Verified and written down; the promise keeps them out. The newest of each generation.
+  std::map<wire::Generation, std::shared_ptr<const membership::Configuration>> held_;
   std::vector<wire::ConfigurationNumber> generation_starts_;  // of the own chain; ascending
   std::size_t lost_groups_ = 0;                               // whose loss was accepted with them
   Instant look_back_at_;

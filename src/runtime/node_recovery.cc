@@ -2,15 +2,19 @@
 // what it holds, once for a generation, and from then on follows no epoch of a lower one; and it
 // enters a generation whose parent may lie before what it has entered, or behind.
 #include "membership/genesis.h"
+#include "membership/header_chain.h"
+#include "membership/recovery.h"
 #include "runtime/node_internal.h"
 #include "service/draw.h"
 
 namespace rosebud::runtime {
 namespace {
 
-/// Reading the own chain again costs a verification of each epoch: what leads nowhere must not make
-/// a node do that all the time.
+/// Reading the own chain again costs a verification of each epoch. It is done for what the
+/// organisations have signed alone; that can be shown again and again, so at least this long
+/// passes after each time, and so many times as long as it took.
 constexpr Duration kLookBackInterval = std::chrono::milliseconds(500);
+constexpr std::int64_t kLookBackShare = 10;
 
 /// A seat's key for the first epoch of a generation, whose number is not known yet.
 wire::ConfigurationNumber key_number(wire::Generation generation) { return {generation, {}}; }
@@ -37,6 +41,10 @@ Result<wire::SignedBytes, std::string> Node::Impl::state_for_recovery(
   if (call->generation < promise_.generation())
     return fail(std::string("the node has stated something for a later generation"));
   if (call->generation == promise_.generation()) return *promise_.statement();
+  if (promise_.is_too_far(call->generation, configuration_->number().generation)) {
+    return fail("that generation is more than " + std::to_string(kGenerationsAheadMax) +
+                " after the one that the node is in, or has stated something for");
+  }
   const ServiceFiles files = service_files();
   auto key = files.secret(key_number(call->generation));
   if (!key) {
@@ -75,58 +83,119 @@ Buffer Node::Impl::state_handed_over() const {
 // ---- Entering ----
 
 /// A description that must not be entered is written down all the same: the parent of the recovery
-/// may be behind it.
+/// may be it, or behind it.
 bool Node::Impl::hold(std::shared_ptr<const membership::Configuration> next) {
   if (const auto added = epoch_files_.add(*next); !added) {
     log_error("a new epoch cannot be written down",
               {{"node", own_.name}, {"reason", added.error().text()}});
     return false;
   }
-  held_ = std::move(next);
+  auto& newest = held_[next->number().generation];
+  if (!newest || newest->number() < next->number()) newest = std::move(next);
   return true;
 }
 
-/// From the genesis to what this node has entered, and on to what it holds.
-std::vector<std::shared_ptr<const membership::Configuration>> Node::Impl::chain_on_disk() const {
+/// What an ordinary epoch of that generation has to follow: the newest that is held of it, or what
+/// this node has entered.
+const membership::Configuration& Node::Impl::known_in(wire::Generation generation) const {
+  const auto at = held_.find(generation);
+  if (at != held_.end() && at->second->number() > configuration_->number()) return *at->second;
+  return *configuration_;
+}
+
+std::shared_ptr<const membership::Configuration> Node::Impl::first_configuration() const {
   const auto genesis = membership::SignedGenesis::decode(genesis_);
   CHECK(genesis.has_value());
   auto first = membership::verify_genesis(*genesis, std::nullopt, scheme_);
   CHECK(first.has_value());
-  auto out = epoch_files_.load(std::move(*first), scheme_);
-  if (!out) return {};
+  return std::move(*first);
+}
+
+/// From the genesis to the epoch with that header, of whatever branch. Empty: it is not here.
+std::vector<std::shared_ptr<const membership::Configuration>> Node::Impl::chain_on_disk(
+    const crypto::Digest& end) const {
+  auto out = epoch_files_.load(
+      first_configuration(), scheme_,
+      [&](const membership::Configuration& one) { return one.header_hash() == end; });
+  if (!out || out->back()->header_hash() != end) return {};
   return std::move(*out);
 }
 
+/// Whether organisations have signed it, as the parent's own description in the folder names them:
+/// a few signatures, before a whole chain is verified.
+bool Node::Impl::is_worth_looking_back(const membership::DescriptionHeader& header,
+                                       const Buffer& description) const {
+  const auto recovery = membership::SignedDescription::decode(description);
+  if (!recovery || header.number.epoch.value < 2) return false;
+  if (header.number.epoch.value == 2) {
+    const membership::SignedHeader next{.header = recovery->header,
+                                        .signatures = recovery->signatures};
+    return !membership::HeaderChain(*first_configuration())
+                .append(std::span(&next, 1), scheme_)
+                .problem;
+  }
+  const wire::Epoch before(header.number.epoch.value - 1);
+  for (const wire::ConfigurationNumber& one : epoch_files_.numbers()) {
+    if (one.epoch != before) continue;
+    const auto bytes = epoch_files_.find(one);
+    const auto parent = bytes ? membership::SignedDescription::decode(*bytes) : std::nullopt;
+    if (!parent || membership::DescriptionHeader::hash_of(parent->header) != header.previous)
+      continue;
+    if (membership::is_signed_by_organisations_of(*parent, *recovery, scheme_)) return true;
+  }
+  return false;
+}
+
+/// Verified, up to the parent: as much of it as this node may lack. Empty: descriptions between
+/// are missing, or it is not looked for now.
+std::vector<std::shared_ptr<const membership::Configuration>> Node::Impl::chain_to_parent(
+    const membership::DescriptionHeader& header, const Buffer& description) {
+  const auto is_parent = [&](const auto& one) { return one->header_hash() == header.previous; };
+  if (is_parent(configuration_)) return {configuration_};
+  if (const auto at = std::ranges::find_if(recent_, is_parent); at != recent_.end()) return {*at};
+  if (read_clock() < look_back_at_ || !is_worth_looking_back(header, description)) return {};
+  const Instant began = read_clock();
+  auto out = chain_on_disk(header.previous);
+  const Instant ended = read_clock();
+  look_back_at_ = ended + std::max(kLookBackInterval, kLookBackShare * (ended - began));
+  return out;
+}
+
+/// Whether it is on the way from the genesis to what this node has entered.
+bool Node::Impl::is_own(const membership::Configuration& one) const {
+  return one.number().epoch <= configuration_->number().epoch &&
+         one.number() == at_epoch(one.number().epoch);
+}
+
+/// True when it is entered now, or held if the promise keeps it out. Requires: nothing of its
+/// generation is.
 bool Node::Impl::learn_recovery(const membership::DescriptionHeader& header,
                                 const Buffer& description) {
-  if (!promise_.may_enter(header.number)) return false;
-  std::vector<std::shared_ptr<const membership::Configuration>> chain{configuration_};
-  if (header.previous != configuration_->header_hash()) {
-    const Instant now = read_clock();
-    if (now < look_back_at_) return false;
-    look_back_at_ = now + kLookBackInterval;
-    chain = chain_on_disk();
-  }
-  const auto parent =
-      std::ranges::find(chain, header.previous, [](const auto& one) { return one->header_hash(); });
-  if (parent == chain.end()) return false;  // descriptions between are missing
-  auto next = membership::apply(**parent, description.view(), scheme_);
+  const auto chain = chain_to_parent(header, description);
+  if (chain.empty()) return false;
+  auto next = membership::apply(*chain.back(), description.view(), scheme_);
   if (!next) {
     ++metrics_.rejected["description"];
     return false;
   }
-  // First on disk: what is entered on the way must not be the end of the chain after a crash.
-  if (!epoch_files_.add(**next)) return false;
-  held_.reset();
-  if ((*parent)->number() < configuration_->number()) {
-    go_back_to(*parent);
-  } else {
-    // Nothing is answered in between: no request is looked at before the last of them was entered.
-    for (auto at = chain.begin(); at != std::next(parent); ++at) {
-      if ((*at)->number() > configuration_->number() && !enter(*at)) return false;
-    }
+  if (!promise_.may_enter(header.number)) return hold(std::move(*next));
+  // On disk before anything is given up, and before what is entered on the way, which must not be
+  // the end of the chain after a crash.
+  if (const auto added = epoch_files_.add(**next); !added) {
+    log_error("a new generation cannot be written down; it is not entered",
+              {{"node", own_.name}, {"reason", added.error().text()}});
+    return false;
   }
-  return enter(std::move(*next));
+  auto fork = chain.rbegin();
+  while (fork != chain.rend() && !is_own(**fork)) ++fork;
+  if (fork == chain.rend()) return false;  // the genesis is on both ways
+  if ((*fork)->number() != configuration_->number()) go_back_to(*fork);
+  // Nothing is answered in between: no request is looked at before the last of them was entered.
+  for (auto at = fork.base(); at != chain.end(); ++at) enter_written(*at);
+  enter_written(std::move(*next));
+  std::erase_if(held_,
+                [&](const auto& one) { return one.second->number() <= configuration_->number(); });
+  return true;
 }
 
 /// What this node has entered after it is abandoned.
@@ -144,7 +213,18 @@ void Node::Impl::go_back_to(const std::shared_ptr<const membership::Configuratio
 // ---- Handing on ----
 
 wire::ConfigurationNumber Node::Impl::newest_known() const {
-  return held_ ? held_->number() : configuration_->number();
+  if (held_.empty()) return configuration_->number();
+  return std::max(configuration_->number(), held_.rbegin()->second->number());
+}
+
+/// What is held may be of several branches, and whoever is asked knows one of them: each has its
+/// turn by chance.
+wire::ConfigurationNumber Node::Impl::known_to_ask_after() {
+  std::vector<wire::ConfigurationNumber> ends;
+  for (const auto& [generation, one] : held_) ends.push_back(one->number());
+  const wire::Generation own = configuration_->number().generation;
+  if (!held_.contains(own)) ends.push_back(configuration_->number());
+  return ends[random_.below(ends.size())];
 }
 
 /// Epochs of a chain count on through its generations.

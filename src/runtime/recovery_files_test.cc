@@ -73,6 +73,15 @@ class RecoveryFilesTest : public testing::Test {
     return out;
   }
 
+  std::vector<wire::ConfigurationNumber> loaded_as_promised() const {
+    const RecoveryPromise made = promise();
+    std::vector<wire::ConfigurationNumber> out;
+    const auto all = files.load(chain.cluster.first(), chain.cluster.scheme,
+                                [&](const auto& one) { return made.may_enter(one.number()); });
+    for (const auto& one : *all) out.push_back(one->number());
+    return out;
+  }
+
   membership::TestChain chain;
   TemporaryFolder own;
   fs::path file = own.path() / "recovery.promise";
@@ -107,16 +116,79 @@ TEST_F(RecoveryFilesTest, APromiseThatCannotBeRead_StopsTheNode) {
   EXPECT_FALSE(RecoveryPromise::load(file).has_value());
 }
 
-TEST_F(RecoveryFilesTest, WhatWasWrittenDownAndNotEntered_IsCutOff) {
-  std::vector<std::shared_ptr<const membership::Configuration>> all{chain.cluster.first()};
+TEST_F(RecoveryFilesTest, AStepOfGenerationsIsBounded) {
+  const auto is_too_far = [&](std::uint32_t asked, std::uint32_t is_in) {
+    return promise().is_too_far(wire::Generation(asked), wire::Generation(is_in));
+  };
+  EXPECT_FALSE(is_too_far(64, 0));
+  EXPECT_TRUE(is_too_far(65, 0));
+  EXPECT_FALSE(is_too_far(70, 6));
+  EXPECT_TRUE(is_too_far(UINT32_MAX, 6));
+  ASSERT_TRUE(promise().make(stated(64, number(0, 8))));
+  EXPECT_FALSE(is_too_far(128, 0));
+  EXPECT_TRUE(is_too_far(129, 0));
+  EXPECT_FALSE(is_too_far(UINT32_MAX, UINT32_MAX - 1));
+}
+
+TEST_F(RecoveryFilesTest, WhatWasWrittenDownAndNotEntered_IsNotTheEnd) {
   for (int i = 0; i < 3; ++i) {
     (void)chain.next();
-    all.push_back(chain.tip());
+    ASSERT_TRUE(files.add(*chain.tip()));
   }
   ASSERT_TRUE(promise().make(stated(1, number(0, 2))));
-  promise().cut(all);
-  ASSERT_EQ(all.size(), 2U);
-  EXPECT_EQ(all.back()->number(), number(0, 2));
+  EXPECT_THAT(loaded_as_promised(), testing::ElementsAre(number(0, 1), number(0, 2)));
+}
+
+// A recovery of a generation that it promised not to enter is kept all the same: it may be the
+// parent of what it enters at last, and must not hide what it has entered.
+TEST_F(RecoveryFilesTest, AHeldRecovery_IsNoEndAndMayBeAParent) {
+  (void)chain.next();
+  const auto second = chain.tip();
+  ASSERT_TRUE(files.add(*second));
+  (void)chain.next();
+  ASSERT_TRUE(files.add(*chain.tip()));
+  const auto held = recovered(*second, 1);
+  ASSERT_TRUE(files.add(*held));
+  ASSERT_TRUE(promise().make(stated(2, number(0, 3))));
+  EXPECT_THAT(loaded_as_promised(), testing::ElementsAre(number(0, 1), number(0, 2), number(0, 3)));
+  ASSERT_TRUE(files.add(*recovered(*held, 2)));
+  EXPECT_THAT(loaded_as_promised(),
+              testing::ElementsAre(number(0, 1), number(0, 2), number(1, 3), number(2, 4)));
+}
+
+TEST_F(RecoveryFilesTest, TheChainToAnyParentIsFound) {
+  (void)chain.next();
+  const auto second = chain.tip();
+  ASSERT_TRUE(files.add(*second));
+  (void)chain.next();
+  const auto third = chain.tip();
+  ASSERT_TRUE(files.add(*third));
+  ASSERT_TRUE(files.add(*recovered(*second, 1)));
+  const auto to = [&](const crypto::Digest& hash) {
+    return (*files.load(chain.cluster.first(), chain.cluster.scheme,
+                        [&](const auto& one) { return one.header_hash() == hash; }))
+        .back()
+        ->number();
+  };
+  EXPECT_EQ(to(third->header_hash()), number(0, 3));
+  EXPECT_EQ(to(second->header_hash()), number(0, 2));
+  EXPECT_EQ(to(crypto::sha256(as_bytes("nothing"))), number(0, 1));
+}
+
+TEST_F(RecoveryFilesTest, AStrayFileOfAnotherBranch_KeepsNobodyFromStarting) {
+  (void)chain.next();
+  const auto second = chain.tip();
+  ASSERT_TRUE(files.add(*second));
+  ASSERT_TRUE(files.add(*recovered(*second, 1)));
+  const fs::path folder = own.path() / "epochs";
+  fs::create_symlink("0-3.description", folder / "0-3.description");  // cannot be read
+  std::ofstream(folder / "2-3.description").close();
+  fs::resize_file(folder / "2-3.description", 64U << 20);
+  fs::create_directory(folder / "3-3.description");
+  EXPECT_EQ(loaded().back(), number(1, 3));
+  // One that may be what the node has entered last does.
+  fs::create_symlink("1-4.description", folder / "1-4.description");
+  EXPECT_FALSE(files.load(chain.cluster.first(), chain.cluster.scheme).has_value());
 }
 
 TEST_F(RecoveryFilesTest, TheHigherGenerationIsFollowed) {

@@ -31,9 +31,4 @@ Status<Explained> RecoveryPromise::make(const wire::SignedBytes& statement) {
   return {};
 }
 
-void RecoveryPromise::cut(
-    std::vector<std::shared_ptr<const membership::Configuration>>& chain) const {
-  while (chain.size() > 1 && !may_enter(chain.back()->number())) chain.pop_back();
-}
-
 }  // namespace rosebud::runtime

@@ -5,15 +5,18 @@
 // replaced only by one for a higher generation.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <vector>
 
 #include "base/result.h"
 #include "membership/recovery.h"
 
 namespace rosebud::runtime {
+
+/// Generations may be skipped, when signatures were split or statements were lost: so many.
+inline constexpr std::uint32_t kGenerationsAheadMax = 64;
 
 class RecoveryPromise {
  public:
@@ -37,8 +40,12 @@ class RecoveryPromise {
   bool may_enter(const wire::ConfigurationNumber& next) const {
     return !binds(next) || next <= stated_->entered;
   }
-  /// Takes away the end of a chain that was written down and not entered.
-  void cut(std::vector<std::shared_ptr<const membership::Configuration>>& chain) const;
+  /// Whether it may state something for this generation, being in `own`: a step so far would leave
+  /// no generations to recover in later.
+  bool is_too_far(wire::Generation asked, wire::Generation own) const {
+    return std::uint64_t{asked.value} >
+           std::uint64_t{std::max(own, generation()).value} + kGenerationsAheadMax;
+  }
 
  private:
   explicit RecoveryPromise(std::filesystem::path file) : file_(std::move(file)) {}

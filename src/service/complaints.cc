@@ -68,39 +68,65 @@ void drop_old(Complaints& complaints, const membership::Configuration& configura
   std::erase_if(complaints, [](const auto& one) { return one.second.empty(); });
 }
 
-std::size_t most_of_one_group(const membership::Configuration& configuration,
-                              const wire::NodeKey& accused,
-                              const std::set<wire::NodeKey>& accusers) {
-  const auto index = configuration.node_index(accused);
+std::size_t total_of(const Complaints& complaints) {
+  std::size_t out = 0;
+  for (const auto& [accused, of_it] : complaints) out += of_it.size();
+  return out;
+}
+
+Groups::Groups(const membership::Configuration& configuration)
+    : configuration_(&configuration), arcs_of_(configuration.nodes().size()) {
+  const auto& arcs = configuration.ring().arcs();
+  for (std::size_t i = 0; i < arcs.size(); ++i) {
+    for (const std::uint32_t node : arcs[i].group) {
+      arcs_of_[node].push_back(static_cast<std::uint32_t>(i));
+    }
+  }
+}
+
+std::size_t Groups::most_of_one(const wire::NodeKey& accused,
+                                const std::set<wire::NodeKey>& accusers) const {
+  const auto index = configuration_->node_index(accused);
   if (!index) return 0;
   if (is_planted(Bug::kAccusersOfAnyGroup)) return accusers.size();
+  std::set<std::uint32_t> some;
+  for (const wire::NodeKey& key : accusers) {
+    if (const auto node = configuration_->node_index(key)) some.insert(*node);
+  }
   std::size_t most = 0;
-  for (const routing::Arc& arc : configuration.ring().arcs()) {
-    if (!is_in(arc.group, *index)) continue;
-    const auto count = std::ranges::count_if(arc.group, [&](std::uint32_t node) {
-      return accusers.contains(configuration.nodes()[node].key);
-    });
+  for (const std::uint32_t arc : arcs_of_[*index]) {
+    const auto count =
+        std::ranges::count_if(configuration_->ring().arcs()[arc].group,
+                              [&](std::uint32_t node) { return some.contains(node); });
     most = std::max(most, static_cast<std::size_t>(count));
   }
   return most;
 }
 
-bool is_case(const membership::Configuration& configuration, const Complaints& complaints,
-             const wire::NodeKey& accused) {
+bool is_case(const Groups& groups, const Complaints& complaints, const wire::NodeKey& accused) {
+  const membership::Configuration& configuration = groups.configuration();
   const std::set<wire::NodeKey> accusers = accusers_in(complaints, accused);
   const std::size_t enough = configuration.f() + (is_planted(Bug::kCaseByF) ? 0 : 1);
   // The arcs are looked through only where it can matter: not for what one organisation says.
   if (most_by_cap(configuration, accusers) < enough && !is_planted(Bug::kAccusersOfAnyGroup)) {
     return false;
   }
-  return most_of_one_group(configuration, accused, accusers) >= enough;
+  return groups.most_of_one(accused, accusers) >= enough;
 }
 
-std::vector<wire::Accusation> to_check(const membership::Configuration& configuration,
-                                       const Complaints& complaints) {
+std::set<wire::NodeKey> cases_in(const Groups& groups, const Complaints& complaints) {
+  std::set<wire::NodeKey> out;
+  for (const auto& [accused, of_it] : complaints) {
+    if (is_case(groups, complaints, accused)) out.insert(accused);
+  }
+  return out;
+}
+
+std::vector<wire::Accusation> accusations_of(const Complaints& complaints,
+                                             const std::set<wire::NodeKey>& cases) {
   std::vector<wire::Accusation> out;
   for (const auto& [accused, of_it] : complaints) {
-    if (!is_case(configuration, complaints, accused)) continue;
+    if (!cases.contains(accused)) continue;
     for (const auto& [accuser, complaint] : of_it) {
       out.push_back({.accused = accused, .accuser = accuser, .block = complaint.block});
     }
@@ -108,9 +134,9 @@ std::vector<wire::Accusation> to_check(const membership::Configuration& configur
   return out;
 }
 
-std::optional<wire::AuditOutcome> CheckResults::verdict(
-    const membership::Configuration& configuration, const Complaints& complaints,
-    const wire::NodeKey& accused) const {
+std::optional<wire::AuditOutcome> CheckResults::verdict(const Groups& groups,
+                                                        const Complaints& complaints,
+                                                        const wire::NodeKey& accused) const {
   const auto at = complaints.find(accused);
   if (at == complaints.end()) return std::nullopt;
   std::set<wire::NodeKey> withheld_of;
@@ -125,12 +151,12 @@ std::optional<wire::AuditOutcome> CheckResults::verdict(
     if (is_known && found->second == wire::AuditOutcome::kWithheld) withheld_of.insert(accuser);
     if (!is_known || found->second == wire::AuditOutcome::kWithheld) not_proven_of.insert(accuser);
   }
-  const std::size_t enough = configuration.f() + 1;
-  if (most_of_one_group(configuration, accused, withheld_of) >= enough) {
+  const std::size_t enough = groups.configuration().f() + 1;
+  if (groups.most_of_one(accused, withheld_of) >= enough) {
     return wire::AuditOutcome::kWithheld;
   }
   if (not_proven_of.size() < at->second.size() &&
-      most_of_one_group(configuration, accused, not_proven_of) < enough) {
+      groups.most_of_one(accused, not_proven_of) < enough) {
     return wire::AuditOutcome::kProven;
   }
   return std::nullopt;

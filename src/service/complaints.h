@@ -26,6 +26,8 @@ using Complaints = std::map<wire::NodeKey, std::map<wire::NodeKey, Complaint>>;
 
 /// One member complains of so many at a time.
 inline constexpr std::size_t kComplaintsOfOneMax = 8;
+/// So many count at a time, of all: what is handed over has to fit its notice (notices.h).
+inline constexpr std::size_t kComplaintsMax = 4096;
 
 /// How long a complaint counts that is not repeated: four lengths of an epoch, a day where epochs
 /// have none.
@@ -39,18 +41,33 @@ bool is_possible(const membership::Configuration& configuration,
 void drop_old(Complaints& complaints, const membership::Configuration& configuration,
               std::uint64_t now_ms);
 
-/// The most of these that are in one group with the accused, whichever group that is.
-std::size_t most_of_one_group(const membership::Configuration& configuration,
-                              const wire::NodeKey& accused,
-                              const std::set<wire::NodeKey>& accusers);
+std::size_t total_of(const Complaints& complaints);
+
+/// The groups of each node, listed once: a ring has too many arcs to look through all of them for
+/// each who is accused.
+class Groups {
+ public:
+  /// `configuration` must outlive it.
+  explicit Groups(const membership::Configuration& configuration);
+
+  const membership::Configuration& configuration() const { return *configuration_; }
+  /// The most of these that are in one group with the accused, whichever group that is.
+  std::size_t most_of_one(const wire::NodeKey& accused,
+                          const std::set<wire::NodeKey>& accusers) const;
+
+ private:
+  const membership::Configuration* configuration_;
+  std::vector<std::vector<std::uint32_t>> arcs_of_;  // by node
+};
 
 /// Whether f+1 members of one group complain of it.
-bool is_case(const membership::Configuration& configuration, const Complaints& complaints,
-             const wire::NodeKey& accused);
+bool is_case(const Groups& groups, const Complaints& complaints, const wire::NodeKey& accused);
 
-/// All complaints about those who are a case: what every member of the service checks.
-std::vector<wire::Accusation> to_check(const membership::Configuration& configuration,
-                                       const Complaints& complaints);
+std::set<wire::NodeKey> cases_in(const Groups& groups, const Complaints& complaints);
+
+/// All complaints about these, sorted: what every member of the service checks.
+std::vector<wire::Accusation> accusations_of(const Complaints& complaints,
+                                             const std::set<wire::NodeKey>& cases);
 
 /// What one member of the service found in one epoch.
 class CheckResults {
@@ -63,8 +80,7 @@ class CheckResults {
   /// What it says of the accused: kFalse when one proof was wrong; kWithheld when the blocks of f+1
   /// members of one group were not shown, of whom one is correct; kProven when so many were shown
   /// that it cannot come to that. Nothing: it does not know.
-  std::optional<wire::AuditOutcome> verdict(const membership::Configuration& configuration,
-                                            const Complaints& complaints,
+  std::optional<wire::AuditOutcome> verdict(const Groups& groups, const Complaints& complaints,
                                             const wire::NodeKey& accused) const;
   /// Forgets what is not among these, sorted.
   void keep(const std::vector<wire::Accusation>& accusations);

@@ -123,12 +123,12 @@ TEST(Decree, ASettingChangesWithTheNextEpoch) {
             Answer::kDone);
   EXPECT_FALSE(service.machine->may_prepare(service.now_ms));  // no reason to hurry
   service.end_epoch();
-  const membership::Configuration& next = *service.configuration;
-  EXPECT_EQ(next.settings().hedge_ms, 7U);
-  EXPECT_EQ(next.settings().epoch_seconds, 2 * length);
-  EXPECT_EQ(next.end().value, next.start().value + 3 * 2 * length);  // its own length
+  const auto next = service.configuration;
+  EXPECT_EQ(next->settings().hedge_ms, 7U);
+  EXPECT_EQ(next->settings().epoch_seconds, 2 * length);
+  EXPECT_EQ(next->end().value, next->start().value + 3 * 2 * length);  // its own length
   service.end_epoch();
-  EXPECT_EQ(service.configuration->settings(), next.settings());
+  EXPECT_EQ(service.configuration->settings(), next->settings());
 }
 
 TEST(Decree, NoSettingLeavesItsBoundsOrContradictsAnother) {

@@ -73,6 +73,7 @@ bool Machine::restore(const std::vector<Buffer>& pieces) {
   if (!in.done() || !state) return false;
   now_ms_ = now_ms;
   state_ = std::move(*state);
+  note_complaints_changed();
   return true;
 }
 
@@ -393,7 +394,11 @@ SeatDraw Machine::draw() const {
   for (const membership::Node& node : configuration_->nodes()) {
     const bool is_leaving = std::ranges::find(next, node.key, &membership::Node::key) == next.end();
     if (is_leaving) leaving.insert(node.key);
-    if (is_leaving || is_revoked(*configuration_, wishes, node)) unwanted.insert(node.key);
+    const bool is_false =
+        is_convicted(*configuration_, wishes, node.key, next) && !is_planted(Bug::kConvictedSits);
+    if (is_leaving || is_false || is_revoked(*configuration_, wishes, node)) {
+      unwanted.insert(node.key);
+    }
   }
   // Who has to go and stays because it is needed (next_members.h) sits only where it is needed.
   for (const std::set<wire::NodeKey>& going : {unwanted, leaving}) {

@@ -42,6 +42,13 @@ class Machine final : public pbft::StateMachine {
   /// has its key. Its signature is not looked at.
   bool is_usable(const Announcement& announcement) const;
 
+  // ---- Complaints (complaints.h) ----
+  const Groups& groups() const;
+  /// Whom the members of the service check, and what about; sorted. All are gone through only when
+  /// a complaint is over, and of a new one whom it is about.
+  const std::set<wire::NodeKey>& cases() const;
+  const std::vector<wire::Accusation>& to_check() const;
+
   /// New node keys of one organisation in a day (design 3.4).
   static constexpr std::uint64_t kAdmissionsPerDay = 64;
   /// Ends of epochs before their time in an hour (design 7).
@@ -68,6 +75,7 @@ class Machine final : public pbft::StateMachine {
   Answer on(const Asker& asker, const Verdict& operation);
   void drop_old_complaints();
   std::size_t complaints_of(const wire::NodeKey& accuser) const;
+  void note_complaints_changed();
 
   Answer enact(const AdmitOrganisation& one);
   Answer enact(const RevokeOrganisation& one);
@@ -97,6 +105,11 @@ class Machine final : public pbft::StateMachine {
   const crypto::SignatureScheme& scheme_;
   State state_;
   std::uint64_t now_ms_ = 0;
+  // Follow from the configuration and from state_.carried.complaints: no part of the state.
+  mutable std::optional<Groups> groups_;
+  mutable std::optional<std::set<wire::NodeKey>> cases_;
+  mutable std::optional<std::vector<wire::Accusation>> to_check_;
+  std::uint64_t first_over_ms_ = 0;  // no complaint is over before
 };
 
 }  // namespace rosebud::service

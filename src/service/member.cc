@@ -85,10 +85,9 @@ std::optional<Operation> Member::wish_while_running(std::uint64_t wall_ms,
 /// Like reachability: said once, and taken back when it is otherwise.
 std::optional<Operation> Member::wish_for_verdicts(const Machine& machine) const {
   const State& state = machine.state();
-  const Complaints& complaints = state.carried.complaints;
-  for (const auto& [accused, of_it] : complaints) {
-    if (accused == self_ || !is_case(*configuration_, complaints, accused)) continue;
-    const auto found = checked_.verdict(*configuration_, complaints, accused);
+  for (const wire::NodeKey& accused : machine.cases()) {
+    if (accused == self_) continue;
+    const auto found = checked_.verdict(machine.groups(), state.carried.complaints, accused);
     if (!found) continue;
     const bool is_doubted = says(state.withheld, accused, self_) ||
                             state.carried.wishes.withholding_since_ms.contains(accused);

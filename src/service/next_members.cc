@@ -126,9 +126,10 @@ void remove_revoked(const Configuration& current, const Wishes& wishes, NextMemb
   }
 }
 
-/// By node, since when it has to go: it does not answer, or does not show what it should hold, for
-/// `evict_after_seconds`; or it gave wrong proofs.
+/// By node, since when it has to go: it does not answer for `evict_after_seconds`, or it gave wrong
+/// proofs. `next`: the nodes as they would be then.
 std::map<wire::NodeKey, std::uint64_t> due_to_go(const Configuration& current, const Wishes& wishes,
+                                                 const std::vector<Node>& next,
                                                  std::uint64_t now_ms) {
   std::map<wire::NodeKey, std::uint64_t> out;
   const auto add = [&](const wire::NodeKey& node, std::uint64_t due_ms) {
@@ -138,18 +139,20 @@ std::map<wire::NodeKey, std::uint64_t> due_to_go(const Configuration& current, c
   };
   const std::uint64_t wait_ms = current.settings().evict_after_seconds * 1000;
   for (const auto& [node, since] : wishes.inactive_since_ms) add(node, since + wait_ms);
-  for (const auto& [node, since] : wishes.withholding_since_ms) {
-    add(node, since + (is_planted(Bug::kWithholderGoesAtOnce) ? 0 : wait_ms));
+  if (is_planted(Bug::kWithholdingEvicts)) {
+    for (const auto& [node, since] : wishes.withholding_since_ms) add(node, since + wait_ms);
   }
-  for (const auto& [node, since] : wishes.false_since_ms) add(node, since);
+  for (const auto& [node, since] : wishes.false_since_ms) {
+    if (is_convicted(current, wishes, node, next)) add(node, since);
+  }
   return out;
 }
 
 /// The longest due first.
-void evict(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms,
-           Leaving& leaving) {
+void evict(const Configuration& current, const Wishes& wishes, const std::vector<Node>& next,
+           std::uint64_t now_ms, Leaving& leaving) {
   std::vector<std::pair<std::uint64_t, wire::NodeKey>> waiting;
-  for (const auto& [node, due_ms] : due_to_go(current, wishes, now_ms)) {
+  for (const auto& [node, due_ms] : due_to_go(current, wishes, next, now_ms)) {
     waiting.emplace_back(due_ms, node);
   }
   std::ranges::sort(waiting);
@@ -229,7 +232,7 @@ NextMembers next_members(const Configuration& current, const Wishes& wishes, std
   admit(current, wishes, now_ms, out);
   remove_revoked(current, wishes, out);  // those whose place somebody new has taken
   Leaving leaving(current, wishes, out);
-  evict(current, wishes, now_ms, leaving);
+  evict(current, wishes, out.nodes, now_ms, leaving);
   retire(current, wishes, leaving);
   return out;
 }
@@ -251,6 +254,14 @@ bool is_revoked(const Configuration& current, const Wishes& wishes, const Node& 
          (own.is_revoked && !wishes.organisations_admitted.contains(own.authority));
 }
 
+bool is_convicted(const Configuration& current, const Wishes& wishes, const wire::NodeKey& node,
+                  const std::vector<Node>& next) {
+  if (!wishes.false_since_ms.contains(node)) return false;
+  const auto before = current.node_index(node);
+  const auto after = std::ranges::find(next, node, &Node::key);
+  return !before || after == next.end() || after->directory == current.nodes()[*before].directory;
+}
+
 bool is_in_as_stated(const wire::AdmissionStatement& statement, const std::vector<Node>& nodes) {
   const auto at = std::ranges::find(nodes, statement.subject, &Node::key);
   return at != nodes.end() && at->directory == statement.directory &&
@@ -263,7 +274,7 @@ bool is_there_a_reason(const Configuration& current, const Wishes& wishes, std::
       [&](const crypto::PublicKey& authority) { return current.has_say(authority); });
   if (does_organisation_go) return true;
   // Asked for again and again: where nobody can be meant it costs a look at each node.
-  const auto due = due_to_go(current, wishes, now_ms);
+  const auto due = due_to_go(current, wishes, current.nodes(), now_ms);
   const auto has_to_go = [&](const Node& node) {
     return is_revoked(current, wishes, node) || due.contains(node.key);
   };

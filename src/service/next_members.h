@@ -26,7 +26,8 @@ struct Wishes {
   /// Members that do not answer, and since when, in milliseconds of agreed time.
   std::map<wire::NodeKey, std::uint64_t> inactive_since_ms;
   /// Members that do not show what they should hold, as 2F+1 of the service have checked, and since
-  /// when, in milliseconds of agreed time (complaints.h).
+  /// when, in milliseconds of agreed time (complaints.h). A person decides what follows: a correct
+  /// member may have no room (decision 14).
   std::map<wire::NodeKey, std::uint64_t> withholding_since_ms;
   /// Members that gave 2F+1 of the service a wrong proof, and since when; it is not taken back.
   std::map<wire::NodeKey, std::uint64_t> false_since_ms;
@@ -48,9 +49,10 @@ struct NextMembers {
 
 /// Revoked nodes, and those of revoked organisations, go at once, or as soon as the groups can be
 /// filled to 2f+1 without them, and the service to 2F+1 of those that answer. A node that has been
-/// inactive for `evict_after_seconds`, or has not shown what it should hold for so long, goes, the
-/// longest due first, and one that gave wrong proofs, and one that is retired, but never more than
-/// f such of one group in one epoch, and never so that a group could not be filled to 2f+1.
+/// inactive for `evict_after_seconds` goes, the longest due first, and one that gave wrong proofs,
+/// unless it comes back with another directory in this epoch, and one that is retired, but never
+/// more than f such of one group in one epoch, and never so that a group could not be filled to
+/// 2f+1.
 /// Admissions that have become invalid, or that contradict what is there (a name, an address, a
 /// directory id of somebody else), are passed over.
 NextMembers next_members(const membership::Configuration& current, const Wishes& wishes,
@@ -66,6 +68,11 @@ Wishes left_over(const Wishes& wishes, const membership::DescriptionBody& next,
 /// Whether a member's own organisation has revoked it, or was revoked, or will be.
 bool is_revoked(const membership::Configuration& current, const Wishes& wishes,
                 const membership::Node& node);
+
+/// Whether a member gave wrong proofs, and is not in `next` with another directory: what the old
+/// one did says nothing of that (decision 6).
+bool is_convicted(const membership::Configuration& current, const Wishes& wishes,
+                  const wire::NodeKey& node, const std::vector<membership::Node>& next);
 
 /// Whether the node is in with the directory and the address that its statement names.
 bool is_in_as_stated(const wire::AdmissionStatement& statement,

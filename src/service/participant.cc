@@ -58,6 +58,7 @@ void Participant::begin(pbft::Now now, Entered entered, Effects& out) {
   client_.emplace(key_, group_, scheme_, random_.fork());
   asking_ = Asking::kNothing;
   complaints_.clear();  // the reason may be gone with the epoch
+  to_check_.clear();
   if (!std::exchange(checking_, {}).empty()) out.push_back(Check{});
   tick_at_ = ask_for_state_at_ = sign_at_ = own_again_at_ = now.instant;
 
@@ -250,8 +251,9 @@ void Participant::ask_candidates(Instant now, const Machine& machine, Effects& o
 }
 
 void Participant::choose_checks(const Machine& machine, Effects& out) {
-  std::vector<wire::Accusation> wanted =
-      to_check(configuration(), machine.state().carried.complaints);
+  if (machine.to_check() == to_check_) return;
+  to_check_ = machine.to_check();
+  std::vector<wire::Accusation> wanted = to_check_;
   std::erase_if(wanted, [this](const auto& one) { return one.accused == key_.public_key(); });
   if (wanted == checking_) return;
   checking_ = std::move(wanted);
@@ -262,7 +264,7 @@ void Participant::choose_checks(const Machine& machine, Effects& out) {
 void Participant::on_checked(pbft::Now now, const wire::Accusation& about,
                              wire::AuditOutcome outcome, const Machine* machine, Effects& out) {
   // An answer that was on its way when the complaint was over, or the epoch.
-  if (!member_ || std::ranges::find(checking_, about) == checking_.end()) return;
+  if (!member_ || !std::ranges::binary_search(checking_, about)) return;
   member_->on_checked(about, outcome);
   ask_next(now, machine, out);
 }

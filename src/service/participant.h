@@ -195,9 +195,10 @@ class Participant {
   enum class Asking : std::uint8_t { kNothing, kOwn, kHandedIn, kComplaint };
   Asking asking_ = Asking::kNothing;
   std::deque<Waiting> handed_in_;
-  std::deque<Complain> complaints_;  // not asked for yet; one about each
-  bool was_complaint_ = false;       // what was asked last
-  std::vector<wire::Accusation> checking_;
+  std::deque<Complain> complaints_;         // not asked for yet; one about each
+  bool was_complaint_ = false;              // what was asked last
+  std::vector<wire::Accusation> to_check_;  // as the machine named it
+  std::vector<wire::Accusation> checking_;  // what is about others; sorted
   Instant asked_at_;
   bool was_own_ = false;  // what was asked last: they take turns
   Instant own_again_at_;  // after an answer that changed nothing

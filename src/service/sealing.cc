@@ -34,7 +34,7 @@ Timestamp start_of(const Machine& machine) {
 }
 
 /// Who is out, or came back with an empty directory, is complained of no more, and complains no
-/// more.
+/// more. That somebody shows nothing is handed over only where 2F+1 said it in this epoch.
 void forget_complaints_of_others(const Machine& machine, Carried& out) {
   const auto stays = [&](const wire::NodeKey& key) {
     const auto before = machine.configuration().node_index(key);
@@ -44,10 +44,18 @@ void forget_complaints_of_others(const Machine& machine, Carried& out) {
            machine.configuration().nodes()[*before].directory == after->directory;
   };
   const auto is_another = [&](const auto& one) { return !stays(one.first); };
+  // It may have been cut off, or without room, and be well again: who checks says so anew.
+  const auto is_said_now = [&](const wire::NodeKey& key) {
+    const Said& withheld = machine.state().withheld;
+    const auto at = withheld.find(key);
+    return at != withheld.end() && at->second.size() >= machine.configuration().service_quorum();
+  };
   std::erase_if(out.complaints, is_another);
   for (auto& [accused, of_it] : out.complaints) std::erase_if(of_it, is_another);
   std::erase_if(out.complaints, [](const auto& one) { return one.second.empty(); });
-  std::erase_if(out.wishes.withholding_since_ms, is_another);
+  std::erase_if(out.wishes.withholding_since_ms, [&](const auto& one) {
+    return is_another(one) || (!is_said_now(one.first) && !is_planted(Bug::kWithholdingKept));
+  });
   std::erase_if(out.wishes.false_since_ms, is_another);
 }
 

@@ -402,8 +402,12 @@ void World::restart(std::size_t node) {
   note(Mark::kRestart, node);
   tell(name_of(node) + " starts");
   at.started_at = now_;
+  const crypto::Digest audit_secret = crypto::tagged_hash(
+      "rosebud simulated audit secret",
+      as_bytes(name_of(node) + "/" + std::to_string(now_.time_since_epoch().count())));
   at.replica = std::make_unique<objects::Replica>(
-      objects::ReplicaIdentity{.key = at.key, .directory = at.directory},
+      objects::ReplicaIdentity{
+          .key = at.key, .directory = at.directory, .audit_secret = audit_secret},
       objects::Verifier(chain_[at.known], *scheme_), *scheme_,
       objects::RecoveredNotes{at.disk.notes()}, random_.fork(), limits_,
       objects::History(chain_.rend() - static_cast<std::ptrdiff_t>(at.known), chain_.rend()));

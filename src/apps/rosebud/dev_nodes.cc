@@ -110,8 +110,8 @@ nlohmann::json status_of(const DevNode& node) {
   out["state"] = json.value("serving", false) ? "serving" : "reconciling";
   out["admin_port"] = *port;
   for (const char* key : {"epoch", "objects", "bytes", "mode", "suspects", "arcs", "arcs_serving",
-                          "healed", "damaged_found", "evidence", "cut", "generation",
-                          "lost_groups", "stated_for_generation", "audits", "wanting"}) {
+                          "healed", "damaged_found", "evidence", "cut", "generation", "lost_groups",
+                          "stated_for_generation", "audits", "wanting"}) {
     if (json.contains(key)) out[key] = json[key];
   }
   return out;

@@ -173,11 +173,14 @@ void look_at_wanting(const Looked& looked, Findings& out) {
          is_convicted
              ? fmt::format("{} gave wrong proofs of what it holds: it leaves with the next epoch",
                            name)
-             : fmt::format("{} answers and does not show blocks that it should hold: unless it "
-                           "does, it is removed after evict_after ({} s)",
-                           name, looked.configuration->settings().evict_after_seconds),
-         is_convicted ? "replace the machine: its software or memory cannot be trusted"
-                      : "look at its log and its disk: is it full, slow, or failing?"});
+             : fmt::format("{} answers and does not show blocks that it should hold; it is not "
+                           "removed by itself",
+                           name),
+         is_convicted
+             ? std::string("replace the machine: its software or memory cannot be trusted")
+             : fmt::format("look at its log and its disk: is it full, slow, or failing? If "
+                           "it cannot be mended: rosebud member drain {} --org DIR",
+                           name)});
   }
 }
 

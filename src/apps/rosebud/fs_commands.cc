@@ -131,6 +131,7 @@ class Volume {
       published_ = there ? *there : or_stop(client::read_volume(*session, id, globals.timeout()));
     }
     tree_.emplace(published_.state.root, source_);
+    if (auto sound = tree_->check_root(); !sound) stop_reading(source_, sound.error());
   }
 
   fs::Tree& tree() { return *tree_; }

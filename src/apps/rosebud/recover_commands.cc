@@ -3,6 +3,7 @@
 // takes it in (apply).
 #include "apps/rosebud/recover_commands.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -49,11 +50,13 @@ std::string name_in(const Configuration& configuration, const wire::NodeKey& key
   return index ? configuration.nodes()[*index].name : to_hex(key.view());
 }
 
-/// The verified configuration of that number and header, from the cluster's nodes.
-ConfigurationPointer configuration_at(const Globals& globals, const OpenSession& session,
-                                      wire::Epoch epoch, const crypto::Digest& header_hash) {
+/// Those of the wanted, by header hash, that the cluster's nodes show, verified.
+ShownConfigurations shown(const Globals& globals, const OpenSession& session,
+                          const std::set<crypto::Digest>& wanted) {
+  ShownConfigurations out;
   const auto now = newest(globals, *session);
-  if (now->header_hash() == header_hash) return now;
+  if (wanted.contains(now->header_hash())) out.emplace(now->header_hash(), now);
+  if (out.size() == wanted.size()) return out;
   const ExportedEpochs exported(globals);
   std::ifstream file(exported.path(), std::ios::binary);
   membership::EpochFileReader reader(
@@ -61,16 +64,19 @@ ConfigurationPointer configuration_at(const Globals& globals, const OpenSession&
         file.read(reinterpret_cast<char*>(into.data()), static_cast<std::streamsize>(into.size()));
         return static_cast<std::size_t>(file.gcount());
       });
-  ConfigurationPointer found;
   (void)membership::verify_epochs(
       reader, exported.cluster(), crypto::ed25519(), membership::for_each_in_order,
       [&](const membership::VerifiedEpoch& one) {
-        if (one.hash == header_hash) found = one.configuration;
-        return found ? membership::Onward::kStop : membership::Onward::kGoOn;
+        if (one.configuration && wanted.contains(one.hash))
+          out.emplace(one.hash, one.configuration);
+        return out.size() == wanted.size() ? membership::Onward::kStop : membership::Onward::kGoOn;
       });
-  if (found) return found;
+  return out;
+}
+
+[[noreturn]] void stop_without_parent(const std::string& named) {
   stop(ExitCode::kConflict,
-       {.what = fmt::format("no node shows epoch {}, from which this would go on", epoch.value),
+       {.what = "no node shows " + named + ", from which this would go on",
         .cause = "a statement names an epoch that is not there, or the nodes that have it do not "
                  "answer, or the cluster was recovered from another epoch meanwhile",
         .next = "see rosebud epoch list, and collect statements again"});
@@ -211,17 +217,21 @@ void collect(const Globals& globals, const RecoverOptions& options) {
 
 RecoveryOutlook outlook(const Globals& globals, const OpenSession& session,
                         const RecoverOptions& options, const RecoveryFile& file) {
-  const auto highest = highest_named(file);
-  if (!highest) {
+  const auto named = named_configurations(file);
+  if (named.empty()) {
     stop(ExitCode::kConflict, {.what = options.file + " has no statements",
                                .cause = {},
                                .next = "collect some: rosebud cluster recover collect"});
   }
+  std::set<crypto::Digest> wanted;
+  for (const NamedConfiguration& one : named) wanted.insert(one.header_hash);
+  auto parent = find_parent(file, shown(globals, session, wanted), crypto::ed25519());
+  if (!parent)
+    stop_without_parent(fmt::format("epoch {} or another one that a member of it names",
+                                    named.front().number.epoch.value));
   RecoveryChoices choices = options.choices;
   choices.service_faults = options.service_faults;
-  return outlook_of(
-      configuration_at(globals, session, highest->entered.epoch, highest->header_hash), file,
-      choices, Timestamp(wall_seconds()), crypto::ed25519());
+  return outlook_of(std::move(parent), file, choices, Timestamp(wall_seconds()), crypto::ed25519());
 }
 
 double percent_of(std::uint64_t share) {
@@ -254,6 +264,9 @@ nlohmann::json json_of(const RecoveryOutlook& seen) {
           {"statements", seen.plan.statements.size()},
           {"silent", seen.silent},
           {"passed_over", seen.passed_over},
+          {"same_key", seen.same_key},
+          {"old_service_at_large", seen.at_large},
+          {"old_service_may_live", seen.at_large.size() >= parent.service_quorum()},
           {"lacking", groups},
           {"service_state_lost", seen.is_state_lost},
           {"given_up", given_up},
@@ -270,7 +283,10 @@ std::string text_of(const RecoveryOutlook& seen) {
       seen.plan.generation.value, parent.number().epoch.value, parent.number().generation.value,
       seen.plan.statements.size(), parent.nodes().size(), joined(seen.silent));
   if (!seen.passed_over.empty())
-    out += "statements that do not count, of: " + joined(seen.passed_over) + "\n";
+    out += "statements that do not count (of no member, or of an epoch that nobody shows), of: " +
+           joined(seen.passed_over) + "\n";
+  if (!seen.same_key.empty())
+    out += "no seat, as their epoch key is somebody else's too: " + joined(seen.same_key) + "\n";
   for (const auto& one : seen.lacking) {
     std::vector<std::string> members;
     for (const std::uint32_t node : one.members) members.push_back(parent.nodes()[node].name);
@@ -296,6 +312,8 @@ void plan(const Globals& globals, const RecoverOptions& options) {
   const OpenSession session(globals);
   const RecoveryFile file = or_stop(read_recovery_file(options.file));
   const RecoveryOutlook seen = outlook(globals, session, options, file);
+  if (const auto warning = warning_of_old_service(*seen.parent, seen.at_large))
+    warn(globals, *warning);
   print(globals, json_of(seen),
         text_of(seen) + (seen.problems.empty() ? "next: rosebud cluster recover propose " +
                                                      options.file + " with the same options"
@@ -315,13 +333,16 @@ void propose(const Globals& globals, const RecoverOptions& options) {
     for (std::size_t i = 1; i < seen.problems.size(); ++i) warn(globals, seen.problems[i]);
     stop(ExitCode::kConflict, seen.problems.front());
   }
+  if (const auto warning = warning_of_old_service(*seen.parent, seen.at_large))
+    warn(globals, *warning);
   if (!options.is_confirmed) {
     stop(ExitCode::kUsage, {.what = "nothing was proposed",
                             .cause = text_of(seen),
                             .next = "if that is right, repeat it with --yes"});
   }
   SignedDescription proposal = membership::draft_recovery(*seen.parent, seen.plan);
-  const auto checked = membership::check_proposal(*seen.parent, proposal, crypto::ed25519());
+  const auto checked = membership::check_proposal(*seen.parent, proposal, Timestamp(wall_seconds()),
+                                                  crypto::ed25519());
   if (!checked) {
     stop(ExitCode::kConflict,
          {.what = "it cannot be proposed: " + std::string(membership::text_of(checked.error())),
@@ -363,13 +384,16 @@ FoundProposal find_proposal(const Globals& globals, const OpenSession& session,
           .next = "see how it stands: rosebud cluster recover plan " + options.file});
   }
   out.header = *header;
-  out.parent = configuration_at(globals, session, wire::Epoch(header->number.epoch.value - 1),
-                                header->previous);
-  auto checked = membership::check_proposal(*out.parent, *out.file.proposal, crypto::ed25519());
+  const auto found = shown(globals, session, {header->previous});
+  if (found.empty()) stop_without_parent(fmt::format("epoch {}", header->number.epoch.value - 1));
+  out.parent = found.begin()->second;
+  auto checked = membership::check_proposal(*out.parent, *out.file.proposal,
+                                            Timestamp(wall_seconds()), crypto::ed25519());
   if (!checked) {
     stop(ExitCode::kIntegrity,
          {.what = options.file + ": " + std::string(membership::text_of(checked.error())),
-          .cause = "it was changed, or another version made it",
+          .cause = "it was changed, or another version made it, or this clock or the proposer's is "
+                   "wrong",
           .next = "do not sign it; collect statements into a new file"});
   }
   out.recovered = std::move(*checked);
@@ -390,10 +414,38 @@ FoundProposal find_proposal(const Globals& globals, const OpenSession& session,
   return out;
 }
 
+std::vector<std::string> at_large_of(const FoundProposal& found) {
+  std::set<wire::NodeKey> stated;
+  for (const wire::SignedBytes& one : found.recovered->recovery()->statements) {
+    const auto statement = membership::RecoveryStatement::decode(one.statement);
+    if (statement) stated.insert(statement->node);
+  }
+  std::set<wire::NodeKey> given_up;
+  for (const auto& node : found.parent->nodes()) {
+    if (!found.recovered->node_index(node.key)) given_up.insert(node.key);
+  }
+  return seats_at_large(*found.parent, stated, given_up);
+}
+
+void warn_of_old_service(const Globals& globals, const FoundProposal& found) {
+  if (const auto warning = warning_of_old_service(*found.parent, at_large_of(found)))
+    warn(globals, *warning);
+}
+
+std::string utc(Timestamp time) {
+  if (time.value == 0 || time.value > (std::uint64_t{1} << 36))
+    return time.value == 0 ? "none" : std::to_string(time.value);
+  return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(time.value)));
+}
+
 nlohmann::json json_of(const FoundProposal& found) {
   const Configuration& recovered = *found.recovered;
   nlohmann::json seats = nlohmann::json::array();
-  for (const auto& one : recovered.service()) seats.push_back(recovered.nodes()[one.node].name);
+  for (const auto& one : recovered.service()) {
+    const auto& node = recovered.nodes()[one.node];
+    seats.push_back(
+        {{"node", node.name}, {"organisation", recovered.organisations()[node.organisation].name}});
+  }
   nlohmann::json given_up = nlohmann::json::array();
   for (const auto& one : found.parent->nodes()) {
     if (!recovered.node_index(one.key)) given_up.push_back(one.name);
@@ -410,6 +462,11 @@ nlohmann::json json_of(const FoundProposal& found) {
            recovered.service_state().is_zero() && !found.parent->service_state().is_zero()},
           {"given_up", given_up},
           {"seats", seats},
+          {"service_faults_before", found.parent->settings().service_faults},
+          {"service_faults", recovered.settings().service_faults},
+          {"start", recovered.start().value},
+          {"end", recovered.end().value},
+          {"old_service_at_large", at_large_of(found)},
           {"signed", found.have},
           {"not_signed", found.have_not},
           {"needed", membership::authorities_needed(*found.parent)}};
@@ -420,28 +477,39 @@ std::string text_of(const FoundProposal& found) {
   const auto names = [&](const char* key) {
     return joined(json[key].get<std::vector<std::string>>());
   };
+  std::vector<std::string> seats;
+  for (const auto& one : json["seats"]) {
+    seats.push_back(fmt::format("{} ({})", one["node"].get<std::string>(),
+                                one["organisation"].get<std::string>()));
+  }
   return fmt::format(
       "generation {} goes on with epoch {}, from epoch {}; header {}\n"
       "groups whose losses are accepted: {}{}\n"
-      "given up: {}\nseats: {}\n"
+      "given up: {}\nF: {} before, {} from now on\nseats: {}\n"
+      "starts {}, ends {}\n"
+      "compare header, F and times with the other organisations by another channel\n"
       "signed by {}; {} of {} organisations have to sign\nnot yet: {}",
       json["generation"].get<std::uint64_t>(), json["epoch"].get<std::uint64_t>(),
       json["parent_epoch"].get<std::uint64_t>(), json["header"].get<std::string>(),
       names("lost_groups"),
       json["service_state_lost"].get<bool>() ? "; what the service knew is lost" : "",
-      names("given_up"), names("seats"), joined(found.have), json["needed"].get<std::size_t>(),
+      names("given_up"), json["service_faults_before"].get<std::uint32_t>(),
+      json["service_faults"].get<std::uint32_t>(), joined(seats), utc(found.recovered->start()),
+      utc(found.recovered->end()), joined(found.have), json["needed"].get<std::size_t>(),
       found.have.size() + found.have_not.size(), joined(found.have_not));
 }
 
 void show(const Globals& globals, const RecoverOptions& options) {
   const OpenSession session(globals);
   const FoundProposal found = find_proposal(globals, session, options);
+  warn_of_old_service(globals, found);
   print(globals, json_of(found), text_of(found));
 }
 
 void sign(const Globals& globals, const RecoverOptions& options) {
   const OpenSession session(globals);
   FoundProposal found = find_proposal(globals, session, options);
+  warn_of_old_service(globals, found);
   if (!options.is_confirmed) {
     stop(ExitCode::kUsage, {.what = "nothing was signed",
                             .cause = text_of(found),
@@ -457,7 +525,7 @@ void sign(const Globals& globals, const RecoverOptions& options) {
                              .cause = "it is no organisation of the cluster, or was revoked",
                              .next = "see who has: rosebud org list"});
   }
-  or_stop(note_signed(options.organisation, found.file.cluster, found.header.number.generation,
+  or_stop(note_signed(options.organisation, found.parent->cluster(), found.header.number.generation,
                       found.recovered->header_hash()),
           ExitCode::kConflict);
   const auto at = std::ranges::lower_bound(proposal.signatures, signature->seat, {},

@@ -62,11 +62,26 @@ void RecoveryFile::add_state(ByteView handed_over) {
   states.emplace(membership::service_state_digest(handed_over), to_bytes(handed_over));
 }
 
+std::optional<Explained> problem_of_proposal(const RecoveryFile& file) {
+  if (!file.proposal) return std::nullopt;
+  const auto header = membership::DescriptionHeader::decode(file.proposal->header);
+  if (header && header->cluster == file.cluster && header->number.generation == file.generation)
+    return std::nullopt;
+  return Explained{.what = "the proposal in the file is of another cluster or generation than it",
+                   .cause = "somebody changed it",
+                   .next = "do not sign it; collect statements into a new file",
+                   .trouble = Trouble::kIntegrity};
+}
+
 Result<RecoveryFile, Explained> read_recovery_file(const stdfs::path& path) {
   const auto bytes = read_kind_file(path, kKind);
   if (!bytes) return fail(bytes.error());
   auto out = decode(*bytes);
   if (!out) return fail(wrong_kind(path, kKind));
+  if (auto problem = problem_of_proposal(*out)) {
+    problem->what = path.string() + ": " + problem->what;
+    return fail(std::move(*problem));
+  }
   return std::move(*out);
 }
 

@@ -94,6 +94,16 @@ void take_losses(const RecoveryChoices& choices, const std::set<wire::NodeKey>& 
   }
 }
 
+std::map<wire::NodeKey, crypto::PublicKey> epoch_keys_of(
+    const std::vector<wire::SignedBytes>& statements) {
+  std::map<wire::NodeKey, crypto::PublicKey> out;
+  for (const wire::SignedBytes& one : statements) {
+    const auto stated = membership::RecoveryStatement::decode(one.statement);
+    if (stated) out.emplace(stated->node, stated->epoch_key);
+  }
+  return out;
+}
+
 /// As the service draws them: whoever sat stays, then who the ring meets.
 void take_seats(const std::set<wire::NodeKey>& stated, RecoveryOutlook& out) {
   const Configuration& parent = *out.parent;
@@ -106,11 +116,20 @@ void take_seats(const std::set<wire::NodeKey>& stated, RecoveryOutlook& out) {
   const service::SeatDraw draw = service::draw_seats(parent, rules);
   const std::size_t faults = out.plan.settings.service_faults;
   std::map<std::uint32_t, std::size_t> seats_of;
+  // A key that stands twice makes the description impossible; whose it is, nobody can tell here.
+  std::set<crypto::PublicKey> keys;
+  for (const auto& organisation : parent.organisations()) keys.insert(organisation.authority);
+  for (const membership::Node& node : parent.nodes()) keys.insert(node.key);
+  const auto epoch_keys = epoch_keys_of(out.plan.statements);
   for (const auto* some : {&draw.seats, &draw.reserve}) {
     for (const wire::NodeKey& node : *some) {
       if (out.plan.seats.size() == 3 * faults + 1) break;
       std::size_t& seats = seats_of[parent.nodes()[*parent.node_index(node)].organisation];
       if (seats == std::max<std::size_t>(faults, 1)) continue;
+      if (!keys.insert(epoch_keys.at(node)).second) {
+        out.same_key.push_back(parent.nodes()[*parent.node_index(node)].name);
+        continue;
+      }
       ++seats;
       out.plan.seats.push_back(node);
     }
@@ -149,13 +168,58 @@ void check_groups_left(RecoveryOutlook& out) {
 
 }  // namespace
 
-std::optional<membership::RecoveryStatement> highest_named(const RecoveryFile& file) {
-  std::optional<membership::RecoveryStatement> out;
+std::vector<NamedConfiguration> named_configurations(const RecoveryFile& file) {
+  std::set<std::pair<wire::ConfigurationNumber, crypto::Digest>> all;
   for (const auto& [node, statement] : file.statements) {
-    auto stated = membership::RecoveryStatement::decode(statement.statement);
-    if (stated && (!out || stated->entered > out->entered)) out = std::move(stated);
+    const auto stated = membership::RecoveryStatement::decode(statement.statement);
+    if (stated) all.emplace(stated->entered, stated->header_hash);
+  }
+  std::vector<NamedConfiguration> out;
+  for (auto at = all.rbegin(); at != all.rend(); ++at)
+    out.push_back({.number = at->first, .header_hash = at->second});
+  return out;
+}
+
+std::shared_ptr<const Configuration> find_parent(const RecoveryFile& file,
+                                                 const ShownConfigurations& shown,
+                                                 const crypto::SignatureScheme& scheme) {
+  for (const NamedConfiguration& named : named_configurations(file)) {
+    const auto at = shown.find(named.header_hash);
+    if (at == shown.end() || at->second->number() != named.number) continue;
+    const bool is_named_by_member = std::ranges::any_of(file.statements, [&](const auto& one) {
+      const auto stated =
+          membership::checked_statement(*at->second, file.generation, one.second, scheme);
+      return stated && stated->entered == named.number;
+    });
+    if (is_named_by_member) return at->second;
+  }
+  return nullptr;
+}
+
+std::vector<std::string> seats_at_large(const Configuration& parent,
+                                        const std::set<wire::NodeKey>& stated,
+                                        const std::set<wire::NodeKey>& given_up) {
+  std::vector<std::string> out;
+  for (const membership::ServiceMember& member : parent.service()) {
+    const membership::Node& node = parent.nodes()[member.node];
+    if (!stated.contains(node.key) && !given_up.contains(node.key)) out.push_back(node.name);
   }
   return out;
+}
+
+std::optional<Explained> warning_of_old_service(const Configuration& parent,
+                                                const std::vector<std::string>& at_large) {
+  if (at_large.size() < parent.service_quorum()) return std::nullopt;
+  std::string names;
+  for (const std::string& name : at_large) names += (names.empty() ? "" : ", ") + name;
+  return Explained{
+      .what = "the old configuration service may live: " + std::to_string(at_large.size()) +
+              " of its members, " + std::to_string(parent.service_quorum()) +
+              " of which make an epoch, have promised nothing and are not given up",
+      .cause = "they are silent, not gone: " + names +
+               "; then two services would go on at once, and groups whose loss is accepted would "
+               "take writes on both sides",
+      .next = "find out whether they run, and have them state what they hold (collect)"};
 }
 
 RecoveryOutlook outlook_of(std::shared_ptr<const Configuration> parent, const RecoveryFile& file,
@@ -181,6 +245,7 @@ RecoveryOutlook outlook_of(std::shared_ptr<const Configuration> parent, const Re
   }
   take_losses(choices, stated, out);
   take_seats(stated, out);
+  out.at_large = seats_at_large(*out.parent, stated, out.plan.given_up);
   check_groups_left(out);
   return out;
 }

@@ -257,7 +257,7 @@ std::string text_of(const nlohmann::json& status) {
     text += fmt::format("\n{} {}", one["node"].get<std::string>(),
                         one["how"] == "convicted"
                             ? "gave wrong proofs of what it holds: it leaves with the next epoch"
-                            : "does not show what it should hold");
+                            : "does not show what it should hold (rosebud doctor)");
   }
   return text;
 }

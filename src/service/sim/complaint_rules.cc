@@ -10,6 +10,7 @@ using membership::Configuration;
 constexpr std::uint64_t kSecondMs = 1000;
 constexpr std::uint64_t kDayMs = 86'400 * kSecondMs;
 constexpr std::size_t kOfOneMax = 8;
+constexpr std::size_t kOfAllMax = 4096;
 
 std::uint64_t life_of(const Configuration& epoch) {
   const std::uint64_t length = epoch.settings().epoch_seconds;
@@ -68,10 +69,12 @@ class ComplaintRules {
  private:
   std::string of_complaints() const {
     const auto* asked = std::get_if<Complain>(&*step_.operation);
+    std::size_t total = 0;
     std::map<wire::NodeKey, std::size_t> count_of;
     for (const auto& [accused, of_it] : after_.carried.complaints) {
       for (const auto& [accuser, complaint] : of_it) {
         if (++count_of[accuser] > kOfOneMax) return "somebody complains of too many";
+        if (++total > kOfAllMax) return "more complaints than are handed over";
         const Complaint* was = find(before_, accused, accuser);
         if (was && *was == complaint) continue;
         if (!asked || step_.asker != accuser || asked->accused != accused ||
@@ -145,13 +148,8 @@ class ComplaintRules {
 
 std::string problem_of_complaints(const Step& step) { return ComplaintRules(step).problem(); }
 
-bool is_found_wanting(const membership::Configuration& current, const State& sealed,
-                      const wire::NodeKey& node) {
-  const Wishes& wishes = sealed.carried.wishes;
-  if (wishes.false_since_ms.contains(node)) return true;
-  const auto at = wishes.withholding_since_ms.find(node);
-  return at != wishes.withholding_since_ms.end() &&
-         at->second + current.settings().evict_after_seconds * kSecondMs <= sealed.prepared_ms;
+bool is_convicted_in(const State& sealed, const wire::NodeKey& node) {
+  return sealed.carried.wishes.false_since_ms.contains(node);
 }
 
 std::string problem_of_complaints_handed_over(const membership::Configuration& current,
@@ -172,16 +170,20 @@ std::string problem_of_complaints_handed_over(const membership::Configuration& c
     }
   }
   if (handed_over.complaints != expected) return "complaints are not handed over";
-  for (const auto& [was, is] :
-       {std::pair(&sealed.carried.wishes.withholding_since_ms,
-                  &handed_over.wishes.withholding_since_ms),
-        std::pair(&sealed.carried.wishes.false_since_ms, &handed_over.wishes.false_since_ms)}) {
-    std::map<wire::NodeKey, std::uint64_t> wanting;
-    for (const auto& [node, since] : *was) {
-      if (stays(node)) wanting.emplace(node, since);
-    }
-    if (*is != wanting) return "who was found wanting is not handed over";
+  const std::size_t quorum = 2 * std::size_t{current.settings().service_faults} + 1;
+  std::map<wire::NodeKey, std::uint64_t> withholding;
+  for (const auto& [node, since] : sealed.carried.wishes.withholding_since_ms) {
+    const bool is_said = count_members(current, sealed.withheld, node) >= quorum;
+    if (stays(node) && is_said) withholding.emplace(node, since);
   }
+  if (handed_over.wishes.withholding_since_ms != withholding) {
+    return "who shows nothing is not handed over, or nobody said it in this epoch";
+  }
+  std::map<wire::NodeKey, std::uint64_t> convicted;
+  for (const auto& [node, since] : sealed.carried.wishes.false_since_ms) {
+    if (stays(node)) convicted.emplace(node, since);
+  }
+  if (handed_over.wishes.false_since_ms != convicted) return "who was convicted is not handed over";
   return {};
 }
 

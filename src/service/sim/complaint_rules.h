@@ -11,9 +11,9 @@ namespace rosebud::service::sim {
 /// One execution.
 std::string problem_of_complaints(const Step& step);
 
-/// Whether `node` has to leave for what 2F+1 found; `sealed`: the state that ended the epoch.
-bool is_found_wanting(const membership::Configuration& current, const State& sealed,
-                      const wire::NodeKey& node);
+/// Whether `node` has to leave since 2F+1 had wrong proofs of it; `sealed`: the state that ended
+/// the epoch. For showing nothing nobody leaves.
+bool is_convicted_in(const State& sealed, const wire::NodeKey& node);
 
 /// `handed_over` against `sealed`: complaints of and about those who stay as they were, which are
 /// not too old, and nothing else.

@@ -211,7 +211,7 @@ class StepRules {
   bool is_there_a_reason() const {
     const bool does_node_go = std::ranges::any_of(epoch_.nodes(), [this](const Node& node) {
       return !find(after_.next.nodes, node.key) &&
-             (is_sent_away(epoch_, after_, node) || is_found_wanting(epoch_, after_, node.key) ||
+             (is_sent_away(epoch_, after_, node) || is_convicted_in(after_, node.key) ||
               after_.carried.wishes.inactive_since_ms.contains(node.key));
     });
     const auto& now = epoch_.organisations();
@@ -301,12 +301,33 @@ class StepRules {
       ++moved;
     }
     if (moved > std::max<std::size_t>(faults_of(epoch_), 1)) return "more than F seats change";
-    return of_any_candidates();
+    std::string out = of_convicted_candidates();
+    return out.empty() ? of_any_candidates() : out;
   }
   bool is_barred(const wire::NodeKey& node) const {
     return !find(after_.next.nodes, node) ||
-           after_.carried.wishes.inactive_since_ms.contains(node) ||
+           after_.carried.wishes.inactive_since_ms.contains(node) || is_convicted(node) ||
            is_sent_away(epoch_, after_, *find(epoch_.nodes(), node));
+  }
+  /// It gave wrong proofs, and is in the next epoch with the same directory: it could not go yet.
+  bool is_convicted(const wire::NodeKey& node) const {
+    const Node* before = find(epoch_.nodes(), node);
+    const Node* after = find(after_.next.nodes, node);
+    return is_convicted_in(after_, node) && before && after &&
+           before->directory == after->directory;
+  }
+  /// Such a one sits only where the service could not be filled by others.
+  std::string of_convicted_candidates() const {
+    const auto seats = nodes_of(after_.candidates);
+    if (std::ranges::none_of(seats, [this](const auto& node) { return is_convicted(node); }))
+      return {};
+    const std::size_t most = std::max<std::size_t>(faults_of(epoch_), 1);
+    std::map<std::uint32_t, std::size_t> count_of;
+    std::size_t others = 0;
+    for (const Node& node : epoch_.nodes()) {
+      if (!is_barred(node.key) && ++count_of[node.organisation] <= most) ++others;
+    }
+    return others >= quorum_of(epoch_) ? "a convicted member takes a seat" : "";
   }
 
   std::string of_announcements() const {
@@ -469,7 +490,7 @@ class SuccessorRules {
       if (find(next_.nodes(), node.key) || is_sent_away(current_, sealed_, node)) continue;
       evicted.insert(i);
       if (is_retired(current_, sealed_, node)) continue;
-      if (is_found_wanting(current_, sealed_, node.key)) continue;
+      if (is_convicted_in(sealed_, node.key)) continue;
       const auto& inactive = sealed_.carried.wishes.inactive_since_ms;
       const auto at = inactive.find(node.key);
       if (at == inactive.end()) return "a node is gone without a reason";
