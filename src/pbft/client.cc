@@ -98,7 +98,7 @@ void Client::on_reply(Instant now, ReplicaId from, const Reply& reply,
                       ClientEffects& out) noexcept {
   if (!group_->is_member(from)) return;
   if (!current_ || reply.number != current_->request.number) return;
-  if (reply.operation != current_->operation && !is_planted(Bug::kNumberAloneNamesARequest)) return;
+  if (reply.operation != current_->operation) return;
   current_->replies[from.value] = reply;
   if (is_asking() && reply.status == Reply::Status::kNumberForgotten) return take_numbers(now, out);
   const auto is_equal = [&](const std::optional<Reply>& other) {

@@ -8,8 +8,7 @@ ClientTable::Verdict ClientTable::judge(const Request& request, AgreedTime time)
     if (is_planted(Bug::kDuplicateExecuted)) return Verdict::kNew;
     if (request.number < entry->number) return Verdict::kOld;
     if (request.number == entry->number) {
-      const bool is_it = entry->operation == operation_digest(request.operation.view()) ||
-                         is_planted(Bug::kNumberAloneNamesARequest);
+      const bool is_it = entry->operation == operation_digest(request.operation.view());
       return is_it ? Verdict::kLast : Verdict::kOld;
     }
   } else if (request.number <= floor_) {

@@ -41,7 +41,6 @@ enum class Bug : std::uint8_t {
   kNobodyUrges,
   // Execution
   kDuplicateExecuted,
-  kNumberAloneNamesARequest,
   kClientTableNotTransferred,
   kExecutesAfterStop,
   kTimeNotChecked,
@@ -113,8 +112,6 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "a primary that heeds no wish of a replica which lost its disk keeps its view"},
     {Bug::kDuplicateExecuted, "duplicate-executed", "mixed",
      "a request that was ordered twice is executed twice [CL99 4.1]"},
-    {Bug::kNumberAloneNamesARequest, "number-alone-names-a-request", "mixed",
-     "two requests of a client under one number count as one"},
     {Bug::kClientTableNotTransferred, "client-table-not-transferred", "crashes",
      "transferred state does not say what was executed [CL99 4.3]"},
     {Bug::kExecutesAfterStop, "executes-after-stop", "stop",
