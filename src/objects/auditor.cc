@@ -169,7 +169,7 @@ void Auditor::begin_own(Instant now, AuditorEffects& out) {
 }
 
 void Auditor::begin_check(Instant now, AuditorEffects& out) {
-  // Those of an accuser that is left alone for now wait as long as it.
+  // Suppose an accuser did not show its block: all that it says waits until it is asked again.
   for (;;) {
     if (order_.empty() || now < order_.begin()->first) return;
     const auto stalled = stalled_.find(order_.begin()->second.accuser);

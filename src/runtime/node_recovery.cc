@@ -146,8 +146,8 @@ bool Node::Impl::is_worth_looking_back(const membership::DescriptionHeader& head
   return false;
 }
 
-/// Verified, up to the parent: as much of it as this node may lack. Empty: descriptions between
-/// are missing, or it is not looked for now.
+/// Verified, up to the parent: as much of it as this node may lack. Empty when descriptions between
+/// are missing, and within look_back_at_, since reading a chain from the disk is dear.
 std::vector<std::shared_ptr<const membership::Configuration>> Node::Impl::chain_to_parent(
     const membership::DescriptionHeader& header, const Buffer& description) {
   const auto is_parent = [&](const auto& one) { return one->header_hash() == header.previous; };
