@@ -30,7 +30,7 @@ void Replica::make_checkpoint(Now now, Effects& out) {
 void Replica::vote_for_checkpoint(const Checkpoint& checkpoint, std::vector<Write> writes,
                                   Effects& out) {
   const SequenceNumber number = checkpoint.manifest.number;
-  Slot* slot = log_.find(number);
+  Slot* slot = log_.open(number);
   std::optional<Vote> own = slot ? slot->checkpoints[identity_.self.value] : std::nullopt;
   const bool is_new = slot && !own && may_vote();
   if (is_new) own = sign_vote(VoteKind::kCheckpoint, View{}, number, checkpoint.digest);
@@ -48,6 +48,7 @@ void Replica::on(Now now, ReplicaId, const StableCheckpoint& message, Effects& o
 void Replica::learn_stable(Now now, const Certificate& certificate, Effects& out) {
   if (certificate.number <= log_.low()) return;
   note_certificate(certificate);
+  hold_against(certificate, out);
   const Checkpoint* own = checkpoints_.find(certificate.number);
   if (own && own->digest == certificate.digest) return make_stable(now, certificate, out);
   if (ahead_ && ahead_->number >= certificate.number) return;
@@ -67,8 +68,8 @@ void Replica::erase_slots(SequenceNumber up_to, std::vector<Write>& writes) cons
     const Slot& slot = *log_.find(n);
     if (slot.proposal) writes.push_back(records::erase_proposal(n));
     if (slot.prepared) writes.push_back(records::erase_prepared(n));
-    for (const crypto::Digest& digest : slot.stored_batches) {
-      writes.push_back(records::erase_batch(n, digest));
+    for (const BatchPointer& batch : slot.stored) {
+      writes.push_back(records::erase_batch(n, batch->digest()));
     }
   }
 }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kHelpBytesMax = 1U << 20;                  // of one answer
 constexpr std::size_t kBatchFetchesMax = 16;                     // asked for at once
+constexpr std::size_t kGivenOverhead = 512;                      // of an answer without content
 constexpr Duration kFillingInterval = std::chrono::seconds(30);  // between two wishes of a replica
 
 }  // namespace
@@ -86,7 +87,7 @@ bool Replica::may_give(Now now, ReplicaId peer, std::size_t bytes) {
   if (now.instant >= given.until)
     given = {.until = now.instant + settings_.status_interval, .bytes = 0};
   if (given.bytes >= settings_.given_bytes_max) return false;
-  given.bytes += bytes;
+  given.bytes += kGivenOverhead + bytes;
   return true;
 }
 
@@ -98,7 +99,7 @@ void Replica::on(Now now, ReplicaId from, const Status& message, Effects& out) {
   // move more slowly than all others, and would hold them up when its vote is needed.
   const bool is_far = message.executed.value + settings_.instances_in_flight_max < executed_.value;
   if (last_told_[from.value] == message.executed || is_far) {
-    help_with_batches(from, message, out);
+    help_with_batches(now, from, message, out);
   }
   help_with_votes(now, from, message, out);
   last_told_[from.value] = message.executed;
@@ -132,7 +133,7 @@ void Replica::help_with_checkpoint(ReplicaId peer, const Status& status, Effects
   }
 }
 
-void Replica::help_with_batches(ReplicaId peer, const Status& status, Effects& out) {
+void Replica::help_with_batches(Now now, ReplicaId peer, const Status& status, Effects& out) {
   std::size_t bytes = 0;
   std::size_t count = 0;
   for (SequenceNumber n = std::max(status.executed, log_.low()).next();
@@ -140,6 +141,7 @@ void Replica::help_with_batches(ReplicaId peer, const Status& status, Effects& o
        n = n.next()) {
     const Slot* slot = log_.find(n);
     if (!slot || !slot->committed || !slot->committed->batch) return;
+    if (!may_give(now, peer, slot->committed->batch->encoded().size())) return;
     out.push_back(Send{peer, Committed{slot->committed->certificate, slot->committed->batch}});
     bytes += slot->committed->batch->encoded().size();
     ++count;
@@ -264,7 +266,8 @@ void Replica::on(Now now, ReplicaId, const BatchFound& message, Effects& out) {
 
 void Replica::on(Now now, ReplicaId, const Committed& message, Effects& out) {
   note_certificate(message.certificate);
-  Slot* slot = log_.find(message.certificate.number);
+  hold_against(message.certificate, out);
+  Slot* slot = log_.open(message.certificate.number);
   if (!slot || (slot->committed && slot->committed->batch)) return;
   slot->committed = {message.certificate, message.batch};
   execute_ready(now, out);

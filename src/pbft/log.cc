@@ -1,6 +1,7 @@
 #include "pbft/log.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace rosebud::pbft {
 namespace {
@@ -33,7 +34,10 @@ BatchPointer Slot::find_batch(const crypto::Digest& digest) const {
   for (const auto* proof : {&prepared, &committed}) {
     if (*proof && (*proof)->batch && (*proof)->batch->digest() == digest) return (*proof)->batch;
   }
-  return nullptr;
+  if (is_planted(Bug::kUnpreparedForgotten)) return nullptr;
+  const auto at = std::ranges::find(
+      stored, digest, [](const BatchPointer& one) -> const auto& { return one->digest(); });
+  return at == stored.end() ? nullptr : *at;
 }
 
 Log::Log(std::shared_ptr<const Group> group, std::uint64_t window)
@@ -45,6 +49,10 @@ const Slot* Log::find(SequenceNumber number) const {
 }
 
 Slot* Log::find(SequenceNumber number) {
+  return const_cast<Slot*>(std::as_const(*this).find(number));
+}
+
+Slot* Log::open(SequenceNumber number) {
   const bool is_inside_window = is_planted(Bug::kWaterMarksIgnored)
                                     ? number > low_ && number.value <= low_.value + 64 * window_
                                     : is_inside(number);
@@ -60,10 +68,9 @@ Slot* Log::find(SequenceNumber number) {
 
 void Log::advance(SequenceNumber stable) {
   CHECK(stable >= low_);
-  while (low_ < stable) {
-    if (!slots_.empty()) slots_.pop_front();
-    low_ = low_.next();
-  }
+  const std::uint64_t passed = std::min<std::uint64_t>(stable.value - low_.value, slots_.size());
+  slots_.erase(slots_.begin(), slots_.begin() + static_cast<std::ptrdiff_t>(passed));
+  low_ = stable;
 }
 
 std::optional<Vote> Log::add_vote(Slot& slot, const Vote& vote) {

@@ -36,8 +36,11 @@ struct Slot {
   std::vector<std::optional<Vote>> checkpoints;  // by replica; the number ends a checkpoint
   std::optional<Proof> prepared;                 // the certificate of the newest view
   std::optional<Proof> committed;
-  std::vector<crypto::Digest> stored_batches;  // under this number on disk
-  Instant told_at;                             // when own votes were last sent
+  /// Under this number on disk: what this replica has voted for since its last own commit. A
+  /// certificate that others hold may name any of them in a later view, and its primary will not
+  /// propose what nobody correct can show: so they outlive the proposal (pbft.md, View change 7).
+  std::vector<BatchPointer> stored;
+  Instant told_at;  // when own votes were last sent
 
   /// The batch with this digest, if it is known here.
   BatchPointer find_batch(const crypto::Digest& digest) const;
@@ -53,9 +56,12 @@ class Log {
   SequenceNumber high() const { return SequenceNumber(low_.value + window_); }
   bool is_inside(SequenceNumber number) const { return number > low_ && number <= high(); }
 
-  /// Nothing outside the window. The slot lives until advance() passes it.
+  /// Nothing where nothing is known.
   Slot* find(SequenceNumber number);
   const Slot* find(SequenceNumber number) const;
+  /// Makes a slot where there is none; nothing outside the window. It lives until advance() passes
+  /// it.
+  Slot* open(SequenceNumber number);
   /// The highest number that anything is known about; low() when there is none.
   SequenceNumber last() const { return SequenceNumber(low_.value + slots_.size()); }
 

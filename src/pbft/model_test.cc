@@ -113,7 +113,7 @@ TEST(Log, IsThatOfTheDumbVersion) {
                 .digest = test_digest(random.chance(7, 8) ? 0 : 1),
                 .replica = group->members()[random.below(group->members().size())],
                 .counter = VoteCounter(step)};  // tells it from all others
-      Slot* slot = log.find(vote.number);
+      Slot* slot = log.open(vote.number);
       EXPECT_EQ(slot != nullptr, dumb.is_inside(number));
       EXPECT_EQ(log.is_inside(vote.number), dumb.is_inside(number));
       if (slot) {

@@ -22,36 +22,42 @@ Reply Replica::reply_to(const Request& request) const {
           .operation = operation_digest(request.operation.view())};
 }
 
-void Replica::take_request(Now now, const Request& request, bool is_from_client, Effects& out) {
+/// What is said at once: it was executed, or it will not be.
+std::optional<Reply> Replica::reply_without_executing(Now now, const Request& request) const {
   Reply reply = reply_to(request);
   if (!is_client(request)) {
     reply.status = Reply::Status::kNotAClient;
-    out.push_back(SendReply{request.client, std::move(reply)});
-    return;
+    return reply;
   }
-  const crypto::Digest digest =
-      has_session_keys() ? request.digest(group().instance()) : crypto::Digest{};
-  std::size_t agreements = 1;
-  if (has_session_keys() && !is_genuine(request, digest, agreements)) return;
   switch (clients_.judge(request, latest_time_for_numbers(now))) {
     case ClientTable::Verdict::kLast:
       // Executed before; the reply may have been lost [CL99 §4.1].
       reply.result = clients_.find(request.client)->result;
-      out.push_back(SendReply{request.client, std::move(reply)});
-      return;
+      return reply;
     case ClientTable::Verdict::kOld:
     case ClientTable::Verdict::kForgotten:
       reply.status = Reply::Status::kNumberForgotten;
       reply.floor = clients_.floor_of(request.client);
       reply.time = clock_.propose(now.wall);
-      out.push_back(SendReply{request.client, std::move(reply)});
-      return;
+      return reply;
     case ClientTable::Verdict::kAhead:
       reply.status = Reply::Status::kNumberAhead;
-      out.push_back(SendReply{request.client, std::move(reply)});
-      return;
+      return reply;
     case ClientTable::Verdict::kNew:
       break;
+  }
+  return std::nullopt;
+}
+
+void Replica::take_request(Now now, const Request& request, bool is_from_client, Effects& out) {
+  const crypto::Digest digest =
+      has_session_keys() ? request.digest(group().instance()) : crypto::Digest{};
+  std::size_t agreements = 1;
+  if (is_client(request) && has_session_keys() && !is_genuine(request, digest, agreements)) return;
+  if (auto reply = reply_without_executing(now, request)) {
+    // Who hands requests on cannot have replies sent by others: a client asks everybody itself.
+    if (is_from_client) out.push_back(SendReply{request.client, std::move(*reply)});
+    return;
   }
   if (is_stopped_) return;
   if (has_session_keys()) return take_genuine(now, request, digest, out);
@@ -167,12 +173,12 @@ void Replica::propose_batch(Now now, Batch batch, Effects& out) {
   proposed_ = proposed_.next();
   const SequenceNumber number = proposed_;
   BatchPointer sealed = SealedBatch::seal(group().instance(), std::move(batch));
-  Slot* slot = log_.find(number);
+  Slot* slot = log_.open(number);
   CHECK(slot);
   slot->proposal = {sign_vote(VoteKind::kPrePrepare, view_, number, sealed->digest()), sealed};
   slot->told_at = now.instant;
   std::vector<Write> writes{records::proposal(number, slot->proposal->vote, {})};
-  store_batch(number, *slot, *sealed, writes);
+  store_batch(number, *slot, sealed, writes);
   persist_then_broadcast(std::move(writes), PrePrepare{slot->proposal->vote, sealed}, out);
   advance(now, number, out);
 }
@@ -193,7 +199,7 @@ void Replica::on(Now now, ReplicaId, const PrePrepare& message, Effects& out) {
   const Vote& vote = message.vote;
   note_vote(vote);
   if (!is_normal() || vote.view != view_ || vote.replica == identity_.self) return;
-  Slot* slot = log_.find(vote.number);
+  Slot* slot = log_.open(vote.number);
   if (!slot) return;
   const bool is_second = slot->proposal && slot->proposal->vote.view == view_;
   if (is_second && slot->proposal->vote.digest != vote.digest) {
@@ -211,10 +217,30 @@ void Replica::on(Now now, ReplicaId, const PrePrepare& message, Effects& out) {
 
 // ---- Prepare and commit ----
 
+/// It would be left aside. Suppose such ones were verified, with a signature for each of 4096
+/// requests: any replica could occupy the others with proposals for views that it is to lead.
+bool Replica::is_left_aside(const PrePrepare& proposal) const noexcept {
+  const Vote& vote = proposal.vote;
+  if (!is_normal() || vote.view != view_ || vote.number <= log_.low()) return true;
+  // The window may move before it would be looked at, by no more than its size.
+  if (vote.number.value > log_.high().value + settings_.group.window) return true;
+  const Slot* slot = log_.find(vote.number);
+  if (!slot || !slot->proposal || slot->proposal->vote.view != view_) return false;
+  // A second one is evidence, once.
+  if (slot->proposal->vote.digest != vote.digest) return evidence_.contains(vote.replica);
+  return slot->proposal->batch != nullptr;
+}
+
 bool Replica::is_superfluous(const Message& message) const noexcept {
   if (const auto* request = std::get_if<Request>(&message)) {
     // Under session keys what comes again is vouched for again.
     return !has_session_keys() && pending_.holds(*request);
+  }
+  if (const auto* proposal = std::get_if<PrePrepare>(&message)) return is_left_aside(*proposal);
+  if (const auto* committed = std::get_if<Committed>(&message)) {
+    const SequenceNumber number = committed->certificate.number;
+    const Slot* slot = log_.find(number);
+    return slot ? slot->committed && slot->committed->batch : !log_.is_inside(number);
   }
   const auto* ballot = std::get_if<Ballot>(&message);
   if (!ballot) return false;
@@ -243,7 +269,7 @@ void Replica::on(Now now, ReplicaId, const Ballot& message, Effects& out) {
   const Vote& vote = message.vote;
   note_vote(vote);
   if (vote.replica == identity_.self) return;
-  Slot* slot = log_.find(vote.number);
+  Slot* slot = log_.open(vote.number);
   if (!slot) return;
   if (const auto contradicted = Log::add_vote(*slot, vote)) {
     report(*contradicted, vote, out);
@@ -284,11 +310,25 @@ void Replica::advance_all(Now now, Effects& out) {
 }
 
 /// After a power cut of everybody some replica must still have what was committed.
-void Replica::store_batch(SequenceNumber number, Slot& slot, const SealedBatch& batch,
+void Replica::store_batch(SequenceNumber number, Slot& slot, const BatchPointer& batch,
                           std::vector<Write>& writes) {
-  if (std::ranges::find(slot.stored_batches, batch.digest()) != slot.stored_batches.end()) return;
-  writes.push_back(records::batch(number, batch));
-  slot.stored_batches.push_back(batch.digest());
+  const auto is_it = [&](const BatchPointer& one) { return one->digest() == batch->digest(); };
+  if (std::ranges::any_of(slot.stored, is_it)) return;
+  writes.push_back(records::batch(number, *batch));
+  slot.stored.push_back(batch);
+}
+
+/// Once this replica has a certificate of this view, it names what it voted for before no more.
+/// Suppose a new view must propose an earlier batch anyway, of which others show the newest
+/// certificate: 2F+1 voted for it, so of those who say so one is correct, has voted for it and has
+/// no later certificate of its own. That one has it.
+void Replica::forget_superseded(SequenceNumber number, Slot& slot, std::vector<Write>& writes) {
+  std::erase_if(slot.stored, [&](const BatchPointer& one) {
+    const bool is_named = one->digest() == slot.prepared->certificate.digest ||
+                          (slot.committed && one->digest() == slot.committed->certificate.digest);
+    if (!is_named) writes.push_back(records::erase_batch(number, one->digest()));
+    return !is_named;
+  });
 }
 
 /// A backup's vote for the proposal; the primary's is the pre-prepare.
@@ -303,7 +343,7 @@ void Replica::prepare(Now now, SequenceNumber number, Slot& slot, Effects& out) 
   own = sign_vote(VoteKind::kPrepare, view_, number, digest);
   slot.told_at = now.instant;
   std::vector<Write> writes{records::proposal(number, slot.proposal->vote, own)};
-  store_batch(number, slot, *slot.proposal->batch, writes);
+  store_batch(number, slot, slot.proposal->batch, writes);
   persist_then_broadcast(std::move(writes), Ballot{*own}, out);
 }
 
@@ -315,7 +355,8 @@ void Replica::commit(Now now, SequenceNumber number, Slot& slot, Effects& out) {
   own = sign_vote(VoteKind::kCommit, view_, number, certificate.digest);
   slot.told_at = now.instant;
   std::vector<Write> writes{records::prepared(number, certificate, *own)};
-  if (slot.prepared->batch) store_batch(number, slot, *slot.prepared->batch, writes);
+  if (slot.prepared->batch) store_batch(number, slot, slot.prepared->batch, writes);
+  forget_superseded(number, slot, writes);
   persist_then_broadcast(std::move(writes), Ballot{*own}, out);
 }
 

@@ -57,9 +57,9 @@ void PendingRequests::restart(Instant now) {
   for (auto& [arrival, entry] : by_arrival_) {
     entry.since = now;
     entry.is_proposed = false;
-    entry.is_told_to_all = false;
     queue_[entry.place] = arrival;
   }
+  told_ = 0;
 }
 
 void PendingRequests::mark_proposed(const ClientId& client, RequestNumber number) {
@@ -77,7 +77,7 @@ std::vector<Request> PendingRequests::first_unproposed(std::size_t count_max,
   std::size_t bytes = 0;
   for (const auto& [place, arrival] : queue_) {
     const Request& request = by_arrival_.at(arrival).request;
-    bytes += request.operation.size();
+    bytes += encoded_size(request);
     if (out.size() == count_max || (!out.empty() && bytes > bytes_max)) break;
     out.push_back(request);
   }
@@ -101,18 +101,16 @@ const Request* PendingRequests::find(const crypto::Digest& digest) const {
 }
 
 std::optional<Instant> PendingRequests::first_untold_since() const {
-  for (const auto& [arrival, entry] : by_arrival_) {
-    if (!entry.is_told_to_all) return entry.since;
-  }
-  return std::nullopt;
+  const auto at = by_arrival_.upper_bound(told_);
+  return at == by_arrival_.end() ? std::nullopt : std::optional(at->second.since);
 }
 
 std::vector<Request> PendingRequests::tell(Instant since) {
   std::vector<Request> out;
-  for (auto& [arrival, entry] : by_arrival_) {
-    if (entry.since > since) break;
-    if (!entry.is_told_to_all) out.push_back(entry.request);
-    entry.is_told_to_all = true;
+  for (auto at = by_arrival_.upper_bound(told_);
+       at != by_arrival_.end() && at->second.since <= since; ++at) {
+    out.push_back(at->second.request);
+    told_ = at->first;
   }
   return out;
 }

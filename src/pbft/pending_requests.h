@@ -22,11 +22,10 @@ class PendingRequests {
  public:
   struct Entry {
     Request request;
-    Instant since;                // of arrival, or of the view that it waits for now
-    crypto::Digest digest{};      // by which find() finds it; zero: not at all
-    std::uint64_t place = 0;      // in the queue; the least comes first
-    bool is_proposed = false;     // at the primary: in a batch of this view
-    bool is_told_to_all = false;  // half of its time was over
+    Instant since;             // of arrival, or of the view that it waits for now
+    crypto::Digest digest{};   // by which find() finds it; zero: not at all
+    std::uint64_t place = 0;   // in the queue; the least comes first
+    bool is_proposed = false;  // at the primary: in a batch of this view
   };
 
   PendingRequests(std::size_t count_max, std::size_t bytes_max)
@@ -46,7 +45,7 @@ class PendingRequests {
   /// In a new view all wait anew and queue by their places, proposed before or not.
   void restart(Instant now);
   void mark_proposed(const ClientId& client, RequestNumber number);
-  /// The first of the queue, within the limits; at least one when there is one.
+  /// The first of the queue, within the limits, bytes as encoded; at least one when there is one.
   std::vector<Request> first_unproposed(std::size_t count_max, std::size_t bytes_max) const;
   /// The same, marked as proposed.
   std::vector<Request> take_batch(std::size_t count_max, std::size_t bytes_max);
@@ -74,6 +73,7 @@ class PendingRequests {
   std::size_t bytes_max_;
   std::size_t bytes_ = 0;
   std::uint64_t arrivals_ = 0;
+  std::uint64_t told_ = 0;  // all that arrived up to here were told to everybody
   std::map<std::uint64_t, Entry> by_arrival_;
   std::map<ClientId, std::uint64_t> by_client_;
   std::map<crypto::Digest, std::uint64_t> by_digest_;

@@ -35,6 +35,7 @@ enum class Bug : std::uint8_t {
   // Durability
   kVoteBeforeDurable,
   kPreparedForgotten,
+  kUnpreparedForgotten,
   kViewForgotten,
   kRolledBackVotes,
   kRolledBackViews,
@@ -102,6 +103,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "a vote leaves before it is durable (design 7)"},
     {Bug::kPreparedForgotten, "prepared-forgotten", "crashes",
      "certificates do not survive a restart (design 7)"},
+    {Bug::kUnpreparedForgotten, "unprepared-forgotten", "primaries",
+     "a batch that was voted for is not to be had when another one was proposed [CL99 4.3]"},
     {Bug::kViewForgotten, "view-forgotten", "crashes",
      "the view does not survive a restart (design 7)"},
     {Bug::kRolledBackVotes, "rolled-back-votes", "rollback",

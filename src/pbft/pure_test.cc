@@ -154,21 +154,31 @@ TEST(NewViewChoice, WhatWasCommittedSurvives) {
 
 TEST(Log, KeepsNumbersBetweenTheWaterMarksOnly) {
   Log log(test_group(), 8);
-  EXPECT_EQ(log.find(SequenceNumber(0)), nullptr);
-  EXPECT_NE(log.find(SequenceNumber(8)), nullptr);
-  EXPECT_EQ(log.find(SequenceNumber(9)), nullptr);
+  EXPECT_EQ(log.open(SequenceNumber(0)), nullptr);
+  EXPECT_NE(log.open(SequenceNumber(8)), nullptr);
+  EXPECT_EQ(log.open(SequenceNumber(9)), nullptr);
   log.advance(SequenceNumber(5));
-  EXPECT_EQ(log.find(SequenceNumber(5)), nullptr);
-  EXPECT_NE(log.find(SequenceNumber(13)), nullptr);
-  EXPECT_EQ(log.find(SequenceNumber(14)), nullptr);
+  EXPECT_EQ(log.open(SequenceNumber(5)), nullptr);
+  EXPECT_NE(log.open(SequenceNumber(13)), nullptr);
+  EXPECT_EQ(log.open(SequenceNumber(14)), nullptr);
+  EXPECT_EQ(log.last(), SequenceNumber(13));
   log.advance(SequenceNumber(100));
   EXPECT_EQ(log.last(), SequenceNumber(100));
+}
+
+TEST(Log, LookingMakesNoSlot) {
+  Log log(test_group(), 8);
+  EXPECT_EQ(log.find(SequenceNumber(3)), nullptr);
+  EXPECT_EQ(log.last(), SequenceNumber(0));
+  ASSERT_NE(log.open(SequenceNumber(3)), nullptr);
+  EXPECT_EQ(log.find(SequenceNumber(3)), log.open(SequenceNumber(3)));
+  EXPECT_EQ(log.find(SequenceNumber(4)), nullptr);
 }
 
 TEST(Log, OneVotePerReplicaThatOfTheNewestView) {
   const auto group = test_group();
   Log log(group, 8);
-  Slot& slot = *log.find(SequenceNumber(1));
+  Slot& slot = *log.open(SequenceNumber(1));
   const auto vote = [&](std::uint64_t view, std::uint64_t lot) {
     return signed_vote(*group, VoteKind::kCommit, view, 1, test_digest(lot), 2);
   };
@@ -185,7 +195,7 @@ TEST(Log, OneVotePerReplicaThatOfTheNewestView) {
 TEST(Log, VotesOfDifferentViewsOrDigestsDoNotAddUp) {
   const auto group = test_group();
   Log log(group, 8);
-  Slot& slot = *log.find(SequenceNumber(1));
+  Slot& slot = *log.open(SequenceNumber(1));
   const auto add = [&](std::uint64_t view, std::uint64_t lot, std::size_t seat) {
     Log::add_vote(slot, signed_vote(*group, VoteKind::kCommit, view, 1, test_digest(lot), seat));
   };

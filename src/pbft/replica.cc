@@ -34,6 +34,7 @@ Replica::Replica(Identity identity, Verifier verifier, const Settings& settings,
   CHECK(group().key_of(identity_.self) == identity_.key.public_key());
   CHECK(settings_.group.window >= 2 * settings_.group.checkpoint_interval);
   CHECK(settings_.group.window <= kWindowMax);
+  CHECK(settings_.group.clients_max <= kRememberedClientsMax);
   CHECK(settings_.group.number_ahead_max_ms >= 2 * settings_.clock_bound_ms);
   // A disk that makes no sense is worth as much as an empty one: the others say what was forgotten.
   const auto found = records::read(group(), recovered);
@@ -101,7 +102,7 @@ bool Replica::restore_checkpoint(const records::Recovered& found) {
 
 void Replica::restore_slots(const records::Recovered& found) {
   for (const auto& [where, batch] : found.batches) {
-    if (Slot* slot = log_.find(where.first)) slot->stored_batches.push_back(where.second);
+    if (Slot* slot = log_.open(where.first)) slot->stored.push_back(batch);
   }
   const auto batch_of = [&](SequenceNumber number, const crypto::Digest& digest) -> BatchPointer {
     const auto at = found.batches.find({number, digest});
@@ -109,7 +110,7 @@ void Replica::restore_slots(const records::Recovered& found) {
     return digest == verifier_.null_batch()->digest() ? verifier_.null_batch() : nullptr;
   };
   for (const auto& [number, record] : found.proposals) {
-    Slot* slot = log_.find(number);
+    Slot* slot = log_.open(number);
     if (!slot) continue;
     slot->proposal = {record.accepted, batch_of(number, record.accepted.digest)};
     slot->prepares[identity_.self.value] = record.own;
@@ -119,14 +120,14 @@ void Replica::restore_slots(const records::Recovered& found) {
   }
   if (is_planted(Bug::kPreparedForgotten)) return;
   for (const auto& [number, record] : found.prepared) {
-    Slot* slot = log_.find(number);
+    Slot* slot = log_.open(number);
     if (!slot) continue;
     slot->prepared = {record.certificate, batch_of(number, record.certificate.digest)};
     slot->commits[identity_.self.value] = record.own;
     note_certificate(record.certificate);
   }
   for (const auto& [number, record] : found.checkpoints) {
-    Slot* slot = log_.find(number);
+    Slot* slot = log_.open(number);
     if (slot && record.own) slot->checkpoints[identity_.self.value] = record.own;
   }
 }
@@ -148,11 +149,14 @@ void Replica::start(Now now, Effects& out) noexcept {
 void Replica::on_message(Now now, ReplicaId from, const Verified<Message>& message,
                          Effects& out) noexcept {
   if (!group().is_member(from) || from == identity_.self) return;
+  begin_judging();
   std::visit([&](const auto& body) { on(now, from, body, out); }, *message);
+  if (executed_ > reviewed_at_) review_doubts(now, out);
   send_vouches(now, out);
 }
 
 void Replica::on_request(Now now, const Verified<Request>& request, Effects& out) noexcept {
+  begin_judging();
   take_request(now, *request, true, out);
   send_vouches(now, out);
 }
@@ -169,6 +173,7 @@ void Replica::on_link(Now now, ReplicaId peer, bool is_up, Effects& out) noexcep
 // Each has one line here and one in next_deadline(). Set by: what is said beside it.
 
 void Replica::on_time(Now now, Effects& out) noexcept {
+  begin_judging();
   // Recovery: start() and every status interval until 2F have answered.
   if (recovery_ && now.instant >= ask_again_at_) {
     ask_again_at_ = now.instant + settings_.status_interval;
@@ -278,6 +283,38 @@ void Replica::report(const Vote& first, const Vote& second, Effects& out) {
   evidence_.emplace(first.replica, evidence);
   persist({records::evidence(evidence)}, out);
   out.push_back(Report{evidence});
+}
+
+/// Suppose a primary showed one proposal to each backup: none of them sees the other one but in a
+/// certificate.
+void Replica::hold_against(const Certificate& certificate, Effects& out) {
+  const Slot* slot = log_.find(certificate.number);
+  if (!slot) return;
+  for (const Endorsement& one : certificate.endorsements) {
+    const Vote shown = certificate.vote_of(one, group());
+    const std::optional<Vote>* known = nullptr;
+    const std::optional<Vote> proposed =
+        slot->proposal ? std::optional(slot->proposal->vote) : std::nullopt;
+    const std::size_t seat = one.replica.value;
+    switch (shown.kind) {
+      case VoteKind::kPrePrepare:
+        known = &proposed;
+        break;
+      case VoteKind::kPrepare:
+        known = &slot->prepares[seat];
+        break;
+      case VoteKind::kCommit:
+        known = &slot->commits[seat];
+        break;
+      case VoteKind::kCheckpoint:
+        known = &slot->checkpoints[seat];
+        break;
+      case VoteKind::kViewChange:
+      case VoteKind::kNewView:
+        break;
+    }
+    if (known && *known && is_contradiction(**known, shown)) report(**known, shown, out);
+  }
 }
 
 void Replica::check_invariants() const {

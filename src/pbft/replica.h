@@ -59,9 +59,10 @@ class Replica {
   void on_message(Now now, ReplicaId from, const Verified<Message>& message, Effects& out) noexcept;
   /// From a client.
   void on_request(Now now, const Verified<Request>& request, Effects& out) noexcept;
-  /// True of a request that waits here, and of a vote for what is settled here already in the same
-  /// way: all that the vote would change is what is remembered as its signer's latest one. A driver
-  /// may verify it later than others, or lose it.
+  /// True of a request that waits here, of a proposal for another view than this one or of one that
+  /// is here, and of a vote or proof for what is settled here already in the same way: all that
+  /// they would change is what is remembered as a signer's latest vote. A driver may verify them
+  /// later than others, or lose them. Its answer holds until the next input.
   bool is_superfluous(const Message& message) const noexcept;
   /// A hint: the connection to a replica broke, or is there again.
   void on_link(Now now, ReplicaId peer, bool is_up, Effects& out) noexcept;
@@ -128,13 +129,16 @@ class Replica {
   void note_vote(const Vote& vote);
   void note_certificate(const Certificate& certificate);
   void report(const Vote& first, const Vote& second, Effects& out);
+  void hold_against(const Certificate& certificate, Effects& out);
 
   // normal_case.cc [CL99 §4.2]
   void on(Now now, ReplicaId from, const Request& request, Effects& out);
   void on(Now now, ReplicaId from, const PrePrepare& message, Effects& out);
+  bool is_left_aside(const PrePrepare& proposal) const noexcept;
   void on(Now now, ReplicaId from, const Ballot& message, Effects& out);
   void take_request(Now now, const Request& request, bool is_from_client, Effects& out);
   Reply reply_to(const Request& request) const;
+  std::optional<Reply> reply_without_executing(Now now, const Request& request) const;
   bool is_client(const Request& request) const;
   AgreedTime latest_time_for_numbers(Now now) const;
   /// Executed, or never to be executed here.
@@ -148,8 +152,9 @@ class Replica {
   /// again.
   void advance(Now now, SequenceNumber number, Effects& out);
   void advance_all(Now now, Effects& out);
-  static void store_batch(SequenceNumber number, Slot& slot, const SealedBatch& batch,
+  static void store_batch(SequenceNumber number, Slot& slot, const BatchPointer& batch,
                           std::vector<Write>& writes);
+  static void forget_superseded(SequenceNumber number, Slot& slot, std::vector<Write>& writes);
   void prepare(Now now, SequenceNumber number, Slot& slot, Effects& out);
   void commit(Now now, SequenceNumber number, Slot& slot, Effects& out);
   void execute_ready(Now now, Effects& out);
@@ -175,6 +180,7 @@ class Replica {
   void take_ready(Now now, const crypto::Digest& digest, Effects& out);
   void miss(Now now, const crypto::Digest& digest);
   void ask_for_missing(Now now, Effects& out);
+  void begin_judging() { agreements_left_ = ReplicaSessions::kAgreementsMax; }
   void send_vouches(Now now, Effects& out);
   void vouch_again(Now now);
   bool is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effects& out);
@@ -234,7 +240,7 @@ class Replica {
   void join_urging(Now now, Effects& out);
   void help_with_view(ReplicaId peer, const Status& status, Effects& out);
   void help_with_checkpoint(ReplicaId peer, const Status& status, Effects& out);
-  void help_with_batches(ReplicaId peer, const Status& status, Effects& out);
+  void help_with_batches(Now now, ReplicaId peer, const Status& status, Effects& out);
   void help_with_votes(Now now, ReplicaId peer, const Status& status, Effects& out);
   void fetch_missing_batches(Effects& out);
   void finish_recovery(Now now, Effects& out);
@@ -290,6 +296,8 @@ class Replica {
   std::set<crypto::Digest> to_vouch_for_;  // is said when vouch_at_ has come
   Instant vouch_at_;
   std::set<SequenceNumber> doubtful_;  // numbers with a proposal that waits for vouches
+  SequenceNumber reviewed_at_;         // what was executed when all of them were looked at
+  std::size_t agreements_left_ = 0;    // that judging proposals may cost in this input
   std::set<crypto::Digest> missing_;   // at the primary: ready, not here; at most kVouchedMax
   Instant missing_at_;                 // when they are asked for; set with the first of them
 

@@ -24,6 +24,32 @@ bool comes_before(const Effects& effects) {
   return first < second && second < effects.size();
 }
 
+ViewChange change_of(const TestReplica& replica, std::uint64_t view, std::size_t seat,
+                     std::vector<Certificate> prepared = {}) {
+  ViewChange out{.prepared = std::move(prepared)};
+  out.vote = signed_vote(replica.group(), VoteKind::kViewChange, view, 0, out.digest(InstanceId{}),
+                         seat, 50 + view);
+  return out;
+}
+
+NewView new_view_of(const TestReplica& replica, std::uint64_t view,
+                    const std::vector<Certificate>& prepared,
+                    const std::vector<crypto::Digest>& digests) {
+  NewView out;
+  for (const std::size_t seat : {0U, 2U, 3U}) {
+    out.proofs.push_back(
+        change_of(replica, view, seat, seat == 2 ? prepared : std::vector<Certificate>{}));
+  }
+  const std::size_t primary = replica.group().primary_of(View(view)).value;
+  for (std::size_t i = 0; i < digests.size(); ++i) {
+    out.pre_prepares.push_back(signed_vote(replica.group(), VoteKind::kPrePrepare, view, i + 1,
+                                           digests[i], primary, 70 + i));
+  }
+  out.vote = signed_vote(replica.group(), VoteKind::kNewView, view, 0, out.digest(InstanceId{}),
+                         primary, 90);
+  return out;
+}
+
 // ---- [CL99 §4.1] The client ----
 
 TEST(Requests, ABackupPassesARequestOnToThePrimary) {
@@ -43,6 +69,16 @@ TEST(Requests, AReplyIsSentAgainAndTheRequestNotExecutedAgain) {
   EXPECT_EQ(replies[0].reply.status, Reply::Status::kExecuted);
   EXPECT_FALSE(replies[0].reply.result.empty());
   EXPECT_EQ(backup.ledger->executions(), 1U);
+}
+
+TEST(Requests, NobodyMakesOthersAnswerAClientByHandingItsRequestOn) {
+  TestReplica backup(1);
+  backup.commit(0, 1, kBatch);
+  for (const std::uint64_t number : {0ULL, 1ULL, ~0ULL}) {
+    const Request request = test_request("a", number);
+    EXPECT_TRUE(effects_of<SendReply>(backup.hear(2, request)).empty());
+    EXPECT_EQ(effects_of<SendReply>(backup.ask(request)).size(), 1U);
+  }
 }
 
 TEST(Requests, OrderedTwiceIsExecutedOnce) {
@@ -206,6 +242,33 @@ TEST(NormalCase, ARequestThatWaitsIsSuperfluous_OneWithAnotherSignatureIsNot) {
   EXPECT_FALSE(backup->is_superfluous(Message(test_request("a", 2))));
 }
 
+TEST(NormalCase, AProposalThatWouldBeLeftAsideIsSuperfluous) {
+  TestReplica backup(1);
+  const BatchPointer other = test_batch({test_request("b", 1)});
+  const auto is_superfluous = [&](std::uint64_t view, std::uint64_t number,
+                                  const BatchPointer& batch) {
+    return backup->is_superfluous(backup.proposal(view, number, batch));
+  };
+  EXPECT_FALSE(is_superfluous(0, 1, kBatch));
+  EXPECT_TRUE(is_superfluous(3, 1, kBatch));  // of one that does not lead yet
+  EXPECT_TRUE(is_superfluous(0, 1'000, kBatch));
+  EXPECT_FALSE(is_superfluous(0, 9, kBatch));  // the window may move first
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  EXPECT_TRUE(is_superfluous(0, 1, kBatch));
+  EXPECT_FALSE(is_superfluous(0, 1, other));  // evidence
+  backup.hear(0, backup.proposal(0, 1, other));
+  EXPECT_TRUE(is_superfluous(0, 1, other));  // of which one is enough
+  const Committed committed{certificate(backup.group(), VoteKind::kCommit, 0, 1, kBatch->digest()),
+                            kBatch};
+  EXPECT_FALSE(backup->is_superfluous(committed));
+  backup.hear(2, committed);
+  EXPECT_TRUE(backup->is_superfluous(committed));
+  backup.hear(2, change_of(backup, 3, 2));
+  backup.hear(3, change_of(backup, 3, 3));
+  ASSERT_TRUE(backup->is_changing_view());
+  EXPECT_TRUE(is_superfluous(3, 2, kBatch));
+}
+
 TEST(NormalCase, RequestsAreGatheredWhileInstancesAreInFlight) {
   Settings settings = test_settings();
   settings.instances_in_flight_max = 1;
@@ -267,6 +330,40 @@ TEST(NormalCase, ASecondProposalForANumberIsEvidenceAndNotPrepared) {
   EXPECT_EQ(backup->evidence().size(), 1U);  // it is durable
 }
 
+// Suppose a primary shows one proposal to each backup.
+TEST(NormalCase, ASecondProposalInACertificateIsEvidence) {
+  const crypto::Digest other = test_digest(1);
+  const auto reports_of = [&](const auto& tell) {
+    TestReplica backup(2);
+    backup.hear(0, backup.proposal(0, 1, kBatch));
+    const Effects effects = tell(backup);
+    std::vector<ReplicaId> out;
+    for (const Report& one : effects_of<Report>(effects)) {
+      EXPECT_TRUE(is_valid(one.evidence, backup.group(), crypto::model_scheme()));
+      out.push_back(one.evidence.first.replica);
+    }
+    return out;
+  };
+  const std::vector<ReplicaId> primary{id(0)};
+  EXPECT_EQ(reports_of([&](TestReplica& backup) {
+              const Certificate shown =
+                  certificate(backup.group(), VoteKind::kPrepare, 0, 1, other);
+              return backup.hear(3, change_of(backup, 1, 3, {shown}));
+            }),
+            primary);
+  EXPECT_EQ(reports_of([&](TestReplica& backup) {
+              const Certificate shown =
+                  certificate(backup.group(), VoteKind::kPrepare, 0, 1, other);
+              return backup.hear(1, new_view_of(backup, 1, {shown}, {other}));
+            }),
+            primary);
+  EXPECT_TRUE(reports_of([&](TestReplica& backup) {
+                const Certificate shown =
+                    certificate(backup.group(), VoteKind::kPrepare, 0, 1, kBatch->digest());
+                return backup.hear(3, change_of(backup, 1, 3, {shown}));
+              }).empty());
+}
+
 TEST(NormalCase, ProposalsOfOtherViewsAndOutsideTheWaterMarksAreNotPrepared) {
   TestReplica backup(2);
   const auto is_prepared = [&](std::uint64_t view, std::uint64_t number) {
@@ -276,6 +373,19 @@ TEST(NormalCase, ProposalsOfOtherViewsAndOutsideTheWaterMarksAreNotPrepared) {
   EXPECT_FALSE(is_prepared(1, 1));
   EXPECT_FALSE(is_prepared(0, 9));  // h = 0, H = 8
   EXPECT_TRUE(is_prepared(0, 8));
+}
+
+TEST(NormalCase, APrimaryProposesUpToTheHighWaterMark) {
+  Settings settings = test_settings();
+  settings.instances_in_flight_max = 100;
+  settings.small_batches_in_flight_max = 100;
+  TestReplica primary(0, settings);
+  std::size_t proposed = 0;
+  for (std::size_t i = 0; i < 12; ++i) {
+    const Effects& effects = primary.ask(test_request("c" + std::to_string(i), 1));
+    proposed += broadcasts_of<PrePrepare>(effects).size();
+  }
+  EXPECT_EQ(proposed, settings.group.window);  // h = 0, H = 8
 }
 
 TEST(NormalCase, PreparedNeedsThePrePrepareAnd2FPrepares) {
@@ -453,14 +563,6 @@ TEST(ViewChange, ACensoredClientIsNotForgottenWhileOthersAreServed) {
   EXPECT_EQ(broadcasts_of<ViewChange>(backup.pass(step)).size(), 1U);
 }
 
-ViewChange change_of(const TestReplica& replica, std::uint64_t view, std::size_t seat,
-                     std::vector<Certificate> prepared = {}) {
-  ViewChange out{.prepared = std::move(prepared)};
-  out.vote = signed_vote(replica.group(), VoteKind::kViewChange, view, 0, out.digest(InstanceId{}),
-                         seat, 50 + view);
-  return out;
-}
-
 TEST(ViewChange, FPlusOneOthersMoveAReplica) {
   TestReplica backup(1);
   EXPECT_TRUE(broadcasts_of<ViewChange>(backup.hear(2, change_of(backup, 7, 2))).empty());
@@ -521,24 +623,6 @@ TEST(ViewChange, TheNewPrimaryProposesWhatWasPreparedAndNullBetween) {
   EXPECT_EQ(next[0].vote.number, SequenceNumber(3));
 }
 
-NewView new_view_of(const TestReplica& replica, std::uint64_t view,
-                    const std::vector<Certificate>& prepared,
-                    const std::vector<crypto::Digest>& digests) {
-  NewView out;
-  for (const std::size_t seat : {0U, 2U, 3U}) {
-    out.proofs.push_back(
-        change_of(replica, view, seat, seat == 2 ? prepared : std::vector<Certificate>{}));
-  }
-  const std::size_t primary = replica.group().primary_of(View(view)).value;
-  for (std::size_t i = 0; i < digests.size(); ++i) {
-    out.pre_prepares.push_back(signed_vote(replica.group(), VoteKind::kPrePrepare, view, i + 1,
-                                           digests[i], primary, 70 + i));
-  }
-  out.vote = signed_vote(replica.group(), VoteKind::kNewView, view, 0, out.digest(InstanceId{}),
-                         primary, 90);
-  return out;
-}
-
 TEST(ViewChange, ABackupPreparesWhatTheNewViewBeginsWith) {
   TestReplica backup(3);
   backup.hear(0, backup.proposal(0, 2, kBatch));
@@ -555,6 +639,62 @@ TEST(ViewChange, ABackupPreparesWhatTheNewViewBeginsWith) {
   // And nothing else for those numbers, though the primary says so.
   EXPECT_TRUE(
       ballots_of(backup.hear(1, backup.proposal(1, 1, kBatch)), VoteKind::kPrepare).empty());
+}
+
+// [CL99 §4.3] keeps the log up to the stable checkpoint. Suppose it kept the last proposal alone:
+// one that has the certificate of an earlier one, shows it in every later view and gives the batch
+// to nobody would hold up the group for ever.
+TEST(ViewChange, WhatItVotedForOutlivesOtherProposals) {
+  TestReplica backup(3);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  const crypto::Digest null = backup.verifier().null_batch()->digest();
+  const BatchPointer later = test_batch({test_request("b", 1)});
+  const Certificate of_two = certificate(backup.group(), VoteKind::kPrepare, 0, 2, later->digest());
+  const auto has_batch = [&] {
+    backup.pass(Settings{}.status_interval);
+    return !effects_of<Send>(backup.hear(2, FetchBatch{kBatch->digest()})).empty();
+  };
+  backup.hear(1, new_view_of(backup, 1, {of_two}, {null, later->digest()}));
+  EXPECT_TRUE(has_batch());
+  backup.start();
+  EXPECT_TRUE(has_batch());
+  // So it prepares it at once when a later view must take it up.
+  const Certificate hidden =
+      certificate(backup.group(), VoteKind::kPrepare, 0, 1, kBatch->digest());
+  const auto prepares = ballots_of(
+      backup.hear(2, new_view_of(backup, 2, {hidden}, {kBatch->digest()})), VoteKind::kPrepare);
+  ASSERT_EQ(prepares.size(), 1U);
+  EXPECT_EQ(prepares[0].digest, kBatch->digest());
+}
+
+TEST(ViewChange, WhatItVotedForGoesWithACertificateOfALaterView) {
+  TestReplica backup(3);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  const crypto::Digest null = backup.verifier().null_batch()->digest();
+  const Certificate of_null = certificate(backup.group(), VoteKind::kPrepare, 0, 1, null);
+  backup.hear(1, new_view_of(backup, 1, {of_null}, {null}));
+  backup.hear_votes(VoteKind::kPrepare, 1, 1, null, {2});
+  const auto has_batch = [&] {
+    backup.pass(Settings{}.status_interval);
+    return !effects_of<Send>(backup.hear(2, FetchBatch{kBatch->digest()})).empty();
+  };
+  EXPECT_FALSE(has_batch());
+  backup.start();
+  EXPECT_FALSE(has_batch());
+  EXPECT_FALSE(backup.disk.contains(records::batch(SequenceNumber(1), *kBatch).key));
+}
+
+// It asks for it (the test before shows that), and goes on when it comes.
+TEST(ViewChange, ABatchOfTheNewViewThatComesLaterIsPrepared) {
+  TestReplica backup(3);
+  const Certificate prepared =
+      certificate(backup.group(), VoteKind::kPrepare, 0, 1, kBatch->digest());
+  const Effects begun = backup.hear(1, new_view_of(backup, 1, {prepared}, {kBatch->digest()}));
+  EXPECT_TRUE(ballots_of(begun, VoteKind::kPrepare).empty());
+  ASSERT_EQ(broadcasts_of<FetchBatch>(begun).size(), 1U);
+  const auto prepares = ballots_of(backup.hear(2, BatchFound{kBatch}), VoteKind::kPrepare);
+  ASSERT_EQ(prepares.size(), 1U);
+  EXPECT_EQ(prepares[0].digest, kBatch->digest());
 }
 
 TEST(ViewChange, WhatWaitsIsPassedOnToThePrimaryOfTheNewView) {
@@ -1006,6 +1146,17 @@ std::size_t helped(const Effects& effects) {
 }
 Status at(std::uint64_t executed) {
   return {.executed = SequenceNumber(executed), .view_changes = {}};
+}
+
+TEST(Helping, LookingAtWhatAPeerLacksKeepsNobodyBusy) {
+  Settings settings = test_settings();
+  TestReplica idle(1, settings);
+  idle.commit(0, 1, kBatch);
+  idle.hear(2, at(1));
+  EXPECT_EQ(idle->log_size(), 1U);
+  idle.pass(idle->next_deadline() - idle.now().instant);
+  EXPECT_EQ(broadcasts_of<Status>(idle.last()).size(), 1U);
+  EXPECT_EQ(idle->next_deadline() - idle.now().instant, settings.idle_status_interval);
 }
 
 TEST(Helping, WhoIsFarBehind_IsHelpedAlthoughItMoves) {

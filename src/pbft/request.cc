@@ -38,6 +38,12 @@ void write(wire::Writer& out, const Request& request) {
   for (const crypto::Mac& mac : request.macs) out.raw(mac.view());
 }
 
+std::size_t encoded_size(const Request& request) {
+  const std::size_t proof =
+      request.macs.empty() ? crypto::Signature::kSize : request.macs.size() * crypto::Mac::kSize;
+  return ClientId::kSize + 8 + 4 + request.operation.size() + 2 + proof;
+}
+
 Request read_request(wire::Reader& in) {
   Request out;
   out.client = in.fixed<ClientId>();

@@ -39,6 +39,8 @@ bool is_valid(const Request& request, const InstanceId& instance,
               const crypto::SignatureScheme& scheme);
 
 void write(wire::Writer& out, const Request& request);
+/// Bytes that write() makes of it: MACs for many seats are more than a small operation.
+std::size_t encoded_size(const Request& request);
 Request read_request(wire::Reader& in);
 
 /// Requests that are executed one after the other at one agreed time.

@@ -86,7 +86,7 @@ struct DumbPending {
     for (const ClientId& who : line) {
       Waiting& one = *of(who);
       if (one.is_proposed) continue;
-      bytes += one.request.operation.size();
+      bytes += encoded_size(one.request);
       const bool fits = out.size() < batch_count_max && (out.empty() || bytes <= batch_bytes_max);
       if (!fits) break;
       one.is_proposed = true;

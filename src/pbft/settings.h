@@ -26,6 +26,11 @@ inline constexpr std::size_t kWindowMax = 1024;
 /// No group has more seats: bounds lists by seat.
 inline constexpr std::size_t kSeatsMax = 1024;
 
+/// Clients of no group are remembered beyond: with results of full size they are a quarter of the
+/// state that a checkpoint may name.
+inline constexpr std::size_t kRememberedClientsMax = 16384;
+static_assert(kRememberedClientsMax * kResultSizeMax <= kChunksMax * kChunkSizeMax / 4);
+
 /// How a client shows that a request is its own.
 enum class RequestAuthentication : std::uint8_t {
   kSignature,    // convinces everybody; a verification of some 40 us at each replica

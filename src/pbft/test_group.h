@@ -114,10 +114,9 @@ inline std::vector<Vote> ballots_of(const Effects& effects, VoteKind kind) {
 class TestReplica {
  public:
   explicit TestReplica(std::size_t seat, Settings settings = test_settings(),
-                       std::size_t faults = 1)
-      : seat_(seat),
-        settings_(settings),
-        verifier_(test_group(faults), settings.group, crypto::model_scheme()) {
+                       std::size_t faults = 1,
+                       const crypto::SignatureScheme& scheme = crypto::model_scheme())
+      : seat_(seat), settings_(settings), verifier_(test_group(faults), settings.group, scheme) {
     start();
   }
 

@@ -88,6 +88,7 @@ void Replica::on(Now now, ReplicaId, const ViewChange& message, Effects& out) {
   if (message.stable) learn_stable(now, *message.stable, out);
   std::optional<ViewChange>& kept = view_changes_[vote.replica.value];
   if (kept && is_contradiction(kept->vote, vote)) return report(kept->vote, vote, out);
+  for (const Certificate& one : message.prepared) hold_against(one, out);
   if (kept && kept->vote.view >= vote.view) return;
   if (vote.view < view_ || (vote.view == view_ && is_normal())) return;
   kept = message;
@@ -170,7 +171,10 @@ void Replica::enter_view(Now now, NewView message, Effects& out) {
   new_view_ = std::move(message);
   proposed_ = {};
   pending_.restart(now.instant);
-  for (const ViewChange& one : new_view_->proofs) reached_.note(one.vote);
+  for (const ViewChange& one : new_view_->proofs) {
+    reached_.note(one.vote);
+    for (const Certificate& shown : one.prepared) hold_against(shown, out);
+  }
   const NewViewChoice choice = choose_new_view(new_view_->proofs, verifier_.null_batch()->digest());
   if (choice.stable) learn_stable(now, *choice.stable, out);
   apply_proposals_of_view();
@@ -198,7 +202,7 @@ void Replica::enter_view(Now now, NewView message, Effects& out) {
 void Replica::apply_proposals_of_view() {
   if (!new_view_) return;
   for (const Vote& vote : new_view_->pre_prepares) {
-    Slot* slot = log_.is_inside(vote.number) ? log_.find(vote.number) : nullptr;
+    Slot* slot = log_.is_inside(vote.number) ? log_.open(vote.number) : nullptr;
     if (!slot || (slot->proposal && slot->proposal->vote.view >= view_)) continue;
     BatchPointer batch = vote.digest == verifier_.null_batch()->digest()
                              ? verifier_.null_batch()

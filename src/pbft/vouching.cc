@@ -139,14 +139,19 @@ void Replica::vouch_again(Now now) {
 bool Replica::is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effects& out) {
   if (!has_session_keys() || number <= last_of_view()) return true;
   if (is_planted(Bug::kUnvouchedPrepared)) return true;
-  std::size_t agreements = ReplicaSessions::kAgreementsMax;
+  // A correct primary proposes no further than this from what it has executed. What a faulty one
+  // proposes beyond is judged when it comes near, if it ever does.
+  if (number.value > executed_.value + settings_.instances_in_flight_max) {
+    doubtful_.insert(number);
+    return false;
+  }
   const SealedBatch& batch = *slot.proposal->batch;
   if (!slot.doubts || slot.doubts->batch != batch.digest()) {
     slot.doubts = {.batch = batch.digest(), .requests = {}};
     for (const Request& request : batch.batch().requests) {
       const crypto::Digest digest = request.digest(group().instance());
       if (vouches_.is_authentic(digest)) continue;
-      if (is_genuine(request, digest, agreements)) {
+      if (is_genuine(request, digest, agreements_left_)) {
         vouch(now, digest, out);
       } else {
         slot.doubts->requests.push_back(digest);
@@ -158,12 +163,14 @@ bool Replica::is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effe
   });
   if (slot.doubts->requests.empty()) return true;
   doubtful_.insert(number);
-  if (agreements == 0) slot.doubts.reset();  // the rest is judged the next time
+  if (agreements_left_ == 0) slot.doubts.reset();  // the rest is judged the next time
   return false;
 }
 
-/// Those that are still in doubt come back.
+/// Those that are still in doubt come back. The lowest number first: one input costs no more
+/// agreements than one message may, however many numbers wait.
 void Replica::review_doubts(Now now, Effects& out) {
+  reviewed_at_ = executed_;
   for (const SequenceNumber number : std::exchange(doubtful_, {})) advance(now, number, out);
 }
 

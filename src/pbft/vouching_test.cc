@@ -351,7 +351,7 @@ TEST(Vouching, ABackupAsksForNoRequests) {
 
 TEST(Vouching, WhoHasARequestGivesItWithinBounds) {
   Settings settings = session_settings();
-  settings.given_bytes_max = 3;
+  settings.given_bytes_max = 600;  // each counts for some more than 512
   SessionReplica backup(1, settings);
   const Request ready = session_request("a", 1);
   const Request unready = session_request("b", 1);
@@ -375,6 +375,39 @@ TEST(Vouching, ABackupPreparesWhatItVerifiedItself) {
   const Effects& effects = backup.hear(0, backup.proposal(0, 1, batch));
   EXPECT_TRUE(is_prepared(effects));
   EXPECT_TRUE(is_vouched_for(effects, session_request("a", 1)));
+}
+
+TEST(Vouching, JudgingWhatAFaultyPrimaryProposesIsBoundedInEveryInput) {
+  const CountingScheme scheme;
+  Settings settings = session_settings();
+  settings.instances_in_flight_max = 2;
+  TestReplica backup(1, settings, 1, scheme);
+  const auto costs = [&](const auto& input) {
+    const std::size_t before = scheme.agreements;
+    input();
+    return scheme.agreements - before;
+  };
+  const auto strangers = [](std::size_t number) {
+    std::vector<Request> out;
+    for (std::size_t i = 0; i < 2 * ReplicaSessions::kAgreementsMax; ++i) {
+      const std::string name = "c" + std::to_string(number) + "." + std::to_string(i);
+      out.push_back(session_request(name, 1, {}));
+    }
+    return out;
+  };
+  std::vector<BatchPointer> batches;
+  for (std::size_t number = 1; number <= 4; ++number)
+    batches.push_back(test_batch(strangers(number)));
+  for (std::size_t number = 1; number <= 4; ++number) {
+    const auto propose = [&] { backup.hear(0, backup.proposal(0, number, batches[number - 1])); };
+    EXPECT_LE(costs(propose), ReplicaSessions::kAgreementsMax);
+  }
+  const auto vouch = [&] { backup.hear(2, Vouch{{test_digest(scheme.agreements)}}); };
+  for (int i = 0; i < 4; ++i) EXPECT_LE(costs(vouch), ReplicaSessions::kAgreementsMax);
+  // All of the first two were judged, and of those further away none.
+  EXPECT_EQ(scheme.agreements, 4 * ReplicaSessions::kAgreementsMax);
+  const auto execute = [&] { backup.commit(0, 1, batches[0]); };
+  EXPECT_EQ(costs(execute), ReplicaSessions::kAgreementsMax);  // one more has come near
 }
 
 TEST(Vouching, ABackupPreparesTheRestWhenFPlusOneVouchForIt) {

@@ -49,7 +49,7 @@ std::optional<pbft::GroupSettings> settings_of(const nlohmann::json& file) {
   const auto ahead = number_of(file, "number_ahead_max_ms", out.number_ahead_max_ms);
   if (!interval || !window || !clients || !ahead) return std::nullopt;
   if (*interval == 0 || *window < 2 * *interval || *window > pbft::kWindowMax) return std::nullopt;
-  if (*clients == 0 || *clients > (1U << 20)) return std::nullopt;
+  if (*clients == 0 || *clients > pbft::kRememberedClientsMax) return std::nullopt;
   if (*ahead < 2 * pbft::Settings{}.clock_bound_ms) return std::nullopt;
   const std::string authentication = file.value("request_authentication", std::string(kSignature));
   if (authentication != kSignature && authentication != kSessionKeys) return std::nullopt;

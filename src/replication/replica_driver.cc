@@ -216,7 +216,10 @@ std::vector<ReplicaDriver::Incoming> ReplicaDriver::take_some(Lane& lane) {
       continue;
     }
     signatures += signatures_in(one);
+    // What follows is of the view that it begins: till then that seems superfluous.
+    const bool is_new_view = message && std::holds_alternative<pbft::NewView>(*message);
     out.push_back(std::move(one));
+    if (is_new_view) break;
   }
   return out;
 }

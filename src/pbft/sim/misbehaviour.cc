@@ -41,6 +41,8 @@ std::string_view name_of(Mode mode) {
       return "forge-request";
     case Mode::kIgnoreWishes:
       return "ignore-wishes";
+    case Mode::kHoard:
+      return "hoard";
     case Mode::kTwin:
       return "twin";
   }
@@ -111,13 +113,36 @@ bool Misbehaviour::hears_request(const Request& request) const {
   return mode_ != Mode::kCensor || request.client != censored_;
 }
 
-/// Liars lie to clients in the same way, so that F of them agree.
-std::optional<Reply> Misbehaviour::edit_reply(const Reply& reply) const {
+/// Liars lie to clients about results in the same way, so that F of them agree.
+std::optional<Reply> Misbehaviour::edit_reply(const Reply& reply) {
   if (mode_ == Mode::kHonest) return reply;
   if (mode_ == Mode::kMute) return std::nullopt;
-  return Reply{.view = View(1'000'000),
-               .number = reply.number,
-               .result = Buffer::copy_of(as_bytes("a lie"))};
+  Reply lie{.view = View(1'000'000), .number = reply.number, .operation = reply.operation};
+  if (reply.status != Reply::Status::kNumberForgotten) {
+    lie.result = Buffer::copy_of(as_bytes("a lie"));
+    return lie;
+  }
+  // A client that asks for its numbers, or whose number was refused.
+  constexpr std::uint64_t kFar = 1ULL << 60;
+  lie.status = Reply::Status::kNumberForgotten;
+  switch (random_.below(5)) {
+    case 0:
+      break;
+    case 1:
+      lie.floor = RequestNumber(kFar);
+      lie.time = AgreedTime(kFar);
+      break;
+    case 2:
+      lie.floor = reply.floor;
+      lie.time = AgreedTime(reply.time.value + 3'600'000);
+      break;
+    case 3:
+      lie.status = Reply::Status::kNumberAhead;
+      break;
+    default:
+      lie.status = Reply::Status::kNotAClient;
+  }
+  return lie;
 }
 
 // ---- Sending ----
@@ -129,6 +154,7 @@ std::vector<Misbehaviour::Sent> Misbehaviour::edit_proposal(ReplicaId to,
   switch (mode_) {
     case Mode::kEquivocate: {
       if (to.value % 2 == 0) return {{proposal}};
+      const bool is_seen_by_some = proposals_ % 8 < 4;
       if (batch.requests.size() > 1) {
         std::swap(batch.requests.front(), batch.requests.back());
       } else {
@@ -137,8 +163,8 @@ std::vector<Misbehaviour::Sent> Misbehaviour::edit_proposal(ReplicaId to,
       Message other = proposal_with(proposal, std::move(batch));
       const Vote& vote = std::get<PrePrepare>(other).vote;
       proposed_[{vote.view, vote.number}].insert({proposal.vote.digest, vote.digest});
-      // Half of the backups that got one proposal get the other one too.
-      if (random_.chance(1, 2)) return {{std::move(other)}};
+      // Of some, half of the backups that got one proposal get the other one too.
+      if (!is_seen_by_some || random_.chance(1, 2)) return {{std::move(other)}};
       return {{std::move(other)}, {proposal}};
     }
     case Mode::kSlow:
@@ -165,6 +191,24 @@ std::vector<Misbehaviour::Sent> Misbehaviour::edit_proposal(ReplicaId to,
     default:
       return {{proposal}};
   }
+}
+
+/// Others can prepare what it proposes only just before they leave its view; that it was prepared
+/// it shows whenever a view begins, from then on in each; and what that names it gives to nobody.
+std::vector<Misbehaviour::Sent> Misbehaviour::hold_back(const Message& message) {
+  if (const auto* change = std::get_if<ViewChange>(&message)) {
+    if (!change->prepared.empty() && (!hoard_ || random_.chance(1, 8))) hoard_ = *change;
+    return {};
+  }
+  if (const auto* ballot = std::get_if<Ballot>(&message)) {
+    if (ballot->vote.kind == VoteKind::kCheckpoint) return {{message}};
+    return {};
+  }
+  if (std::holds_alternative<PrePrepare>(message)) return {{message, patience_ * 9 / 10}};
+  const bool is_help =
+      std::holds_alternative<BatchFound>(message) || std::holds_alternative<Committed>(message);
+  if (is_help) return {};
+  return {{message}};
 }
 
 /// Votes of the kind for everything that was proposed at this number.
@@ -276,6 +320,8 @@ std::vector<Misbehaviour::Sent> Misbehaviour::edit(ReplicaId to, const Message& 
       return {{message}};
     case Mode::kMute:
       return {};
+    case Mode::kHoard:
+      return hold_back(message);
     case Mode::kReplay:
       remember(message);
       return {{message}};
@@ -355,6 +401,15 @@ std::vector<Message> Misbehaviour::unasked() {
       }
       out.push_back(pbft::Status{});
       out.push_back(RecoveryQuery{random_.next()});
+      break;
+    case Mode::kHoard:
+      if (hoard_) {
+        ViewChange shown = *hoard_;
+        shown.vote.view = view_.next();
+        shown.vote.digest = shown.digest(verifier_.group().instance());
+        shown.vote = signed_again(shown.vote);
+        out.push_back(std::move(shown));
+      }
       break;
     case Mode::kForgeRequest:
       if (!forged_.empty()) out.push_back(Vouch{forged_});

@@ -27,7 +27,8 @@ enum class Mode : std::uint8_t {
   kWrongTime,         // proposes times far off, or going back
   kForgeRequest,      // proposes what no client signed, and vouches for it
   kIgnoreWishes,      // leaves no view for a replica that has lost its disk
-  kTwin,              // two copies of one replica, each talking to half of the others
+  kHoard,  // keeps proposals, votes and what was prepared back till nobody waits for them
+  kTwin,   // two copies of one replica, each talking to half of the others
 };
 inline constexpr Mode kModeLast = Mode::kTwin;
 std::string_view name_of(Mode mode);
@@ -54,7 +55,7 @@ class Misbehaviour {
   bool hears(const Message& message);
   bool hears_request(const Request& request) const;
   /// What it answers to a client; nothing: no answer.
-  std::optional<Reply> edit_reply(const Reply& reply) const;
+  std::optional<Reply> edit_reply(const Reply& reply);
   /// What it sends to everybody now and then, without being asked.
   std::vector<Message> unasked();
 
@@ -63,6 +64,7 @@ class Misbehaviour {
   Message proposal_with(const PrePrepare& original, Batch batch);
   std::vector<Sent> edit_proposal(ReplicaId to, const PrePrepare& proposal);
   std::vector<Sent> double_votes(const Vote& vote);
+  std::vector<Sent> hold_back(const Message& message);
   Message edit_state(const Message& message);
   ViewChange forget_prepared(ViewChange message);
   Message forge_new_view(NewView message);
@@ -88,6 +90,7 @@ class Misbehaviour {
   std::vector<crypto::Digest> forged_;  // kForgeRequest: what it and the other liars proposed
   std::vector<Message> heard_;          // kReplay, kForgeRequest: some of what went by
   std::map<ReplicaId, std::uint64_t> wishes_;  // kFlood: lots of the lies to each
+  std::optional<ViewChange> hoard_;            // kHoard: what it shows in every later view
 };
 
 }  // namespace rosebud::pbft::sim

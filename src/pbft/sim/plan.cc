@@ -34,7 +34,7 @@ std::vector<Weight> weights_of(std::string_view scenario) {
             {kCrash, 30, 4},      {kKillPrimary, 30, 2}, {kOneWayCut, 30, 2}};
   }
   if (scenario == "primaries") {
-    return {{kLoss, 30, 1}, {kLatency, 50, 1}, {kKillPrimary, 100, 30}, {kMisbehave, 30, 1}};
+    return {{kLoss, 30, 1}, {kLatency, 50, 1}, {kKillPrimary, 100, 30}, {kMisbehave, 60, 1}};
   }
   if (scenario == "views") return {{kKillPrimary, 100, 600}, {kMisbehave, 20, 1}};
   if (scenario == "slow-network") return {{kLatency, 100, 1}, {kCrash, 30, 2}};
@@ -104,6 +104,9 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
       out.lot = 1 + random.below(static_cast<std::uint64_t>(kModeLast));
       if (plan.scenario == "session-keys" && random.chance(1, 2)) {
         out.lot = static_cast<std::uint64_t>(Mode::kForgeRequest);
+      }
+      if (plan.scenario == "primaries" && random.chance(2, 3)) {
+        out.lot = static_cast<std::uint64_t>(Mode::kHoard);
       }
       if (plan.scenario == "rollback" && random.chance(2, 3)) {
         out.lot = static_cast<std::uint64_t>(Mode::kIgnoreWishes);
