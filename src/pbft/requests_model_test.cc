@@ -247,7 +247,7 @@ TEST(Vouches, AreThoseOfTheDumbVersion) {
     const auto group = test_group(random.between(1, 2));
     const ReplicaId self = id(random.below(group->seat_count()));
     const std::size_t kept_max = random.between(1, 4);
-    Vouches vouches(group, self, kept_max);
+    Vouches vouches(group, self, kept_max, 1);
     DumbVouches dumb{.group = *group, .kept_max = kept_max};
     for (int step = 0; step < 80; ++step) {
       const ReplicaId from = id(random.below(group->seat_count()));
@@ -279,7 +279,7 @@ TEST(Vouches, WhatIsReadyAtOneIsReadyAtAllAndWhatNobodyVerifiedIsAuthenticNowher
     const auto& group = groups[faults - 1];
     // The first F say anything to anybody; the others follow the rules of vouches.h.
     std::vector<Vouches> all;
-    for (std::size_t i = 0; i < group->seat_count(); ++i) all.emplace_back(group, id(i), 4);
+    for (std::size_t i = 0; i < group->seat_count(); ++i) all.emplace_back(group, id(i), 4, 1);
     std::vector<std::pair<std::size_t, std::size_t>> under_way;  // from, to
     const auto vouch = [&](std::size_t from) {
       all[from].add(id(from), request);

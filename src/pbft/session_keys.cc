@@ -36,12 +36,15 @@ Request ClientSessions::authenticate(RequestNumber number, Buffer operation) con
 }
 
 ReplicaSessions::ReplicaSessions(const Group& group, ReplicaId self, crypto::SecretKey key,
-                                 const crypto::SignatureScheme& scheme, std::size_t clients_max)
+                                 const crypto::SignatureScheme& scheme, std::size_t clients_max,
+                                 std::uint64_t secret)
     : instance_(group.instance()),
       self_(self),
       key_(std::move(key)),
       scheme_(&scheme),
-      clients_max_(clients_max) {}
+      clients_max_(clients_max),
+      keys_(0, KeyedHash(secret)),
+      verdicts_(0, JudgedHash(secret)) {}
 
 void ReplicaSessions::look_at(const Request& request) noexcept {
   std::size_t agreements = kAgreementsMax;

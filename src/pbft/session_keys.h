@@ -8,9 +8,10 @@
 #pragma once
 
 #include <deque>
-#include <map>
 #include <mutex>
+#include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "pbft/group.h"
 #include "pbft/messages.h"
 
@@ -51,9 +52,10 @@ class ReplicaSessions {
   static constexpr std::size_t kAgreementsMax = 64;
 
   /// `scheme` must outlive it. Remembers at most `clients_max` keys of 32 bytes, and four times as
-  /// many verdicts of 49.
+  /// many verdicts of 49. `secret` is known to no client.
   ReplicaSessions(const Group& group, ReplicaId self, crypto::SecretKey key,
-                  const crypto::SignatureScheme& scheme, std::size_t clients_max);
+                  const crypto::SignatureScheme& scheme, std::size_t clients_max,
+                  std::uint64_t secret);
 
   /// Judges the requests of a message beforehand, with at most kAgreementsMax agreements.
   void look_at(const Request& request) noexcept;
@@ -67,6 +69,14 @@ class ReplicaSessions {
  private:
   /// With the MAC: a client may say the same thing rightly and wrongly.
   using Judged = std::pair<crypto::Digest, crypto::Mac>;
+  struct JudgedHash {
+    explicit JudgedHash(std::uint64_t secret) : of_digest(secret), of_mac(~secret) {}
+    std::size_t operator()(const Judged& what) const noexcept {
+      return of_digest(what.first) + of_mac(what.second);
+    }
+    KeyedHash of_digest;
+    KeyedHash of_mac;
+  };
 
   std::optional<crypto::MacKey> known_key(const ClientId& client) const;
   void remember(const ClientId& client, const crypto::MacKey& key);
@@ -79,9 +89,9 @@ class ReplicaSessions {
   std::size_t clients_max_;
 
   mutable std::mutex mutex_;  // guards what follows
-  std::map<ClientId, crypto::MacKey> keys_;
+  std::unordered_map<ClientId, crypto::MacKey, KeyedHash> keys_;
   std::deque<ClientId> by_age_;  // Invariant: those of keys_, once each.
-  std::map<Judged, bool> verdicts_;
+  std::unordered_map<Judged, bool, JudgedHash> verdicts_;
   std::deque<Judged> verdicts_by_age_;  // Invariant: those of verdicts_, once each.
 };
 

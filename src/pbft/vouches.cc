@@ -1,7 +1,5 @@
 #include "pbft/vouches.h"
 
-#include <algorithm>
-
 namespace rosebud::pbft {
 
 // ---- Vouches ----
@@ -13,7 +11,6 @@ bool Vouches::has(ReplicaId replica, const crypto::Digest& request) const {
 
 bool Vouches::add(ReplicaId from, const crypto::Digest& request) {
   Seats& seats = by_request_[request];
-  if (seats.empty()) seats.resize(group_->seat_count());
   if (seats[from.value]) return false;
   seats[from.value] = true;
   std::deque<crypto::Digest>& kept = by_replica_[from.value];
@@ -22,15 +19,14 @@ bool Vouches::add(ReplicaId from, const crypto::Digest& request) {
   const auto oldest = by_request_.find(kept.front());
   kept.pop_front();
   oldest->second[from.value] = false;
-  if (std::ranges::count(oldest->second, true) == 0) by_request_.erase(oldest);
+  if (oldest->second.none()) by_request_.erase(oldest);
   return true;
 }
 
 std::size_t Vouches::count(const crypto::Digest& request, bool is_own_counted) const {
   const auto at = by_request_.find(request);
   if (at == by_request_.end()) return 0;
-  const auto all = static_cast<std::size_t>(std::ranges::count(at->second, true));
-  return all - (at->second[self_.value] && !is_own_counted ? 1 : 0);
+  return at->second.count() - (at->second[self_.value] && !is_own_counted ? 1 : 0);
 }
 
 bool Vouches::is_vouched_by_others(const crypto::Digest& request) const {

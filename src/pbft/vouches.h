@@ -16,10 +16,13 @@
 // Bounded: of each replica the last so many vouches. A faulty one can only drive out its own.
 #pragma once
 
+#include <bitset>
 #include <deque>
 #include <map>
 #include <optional>
+#include <unordered_map>
 
+#include "base/keyed_hash.h"
 #include "pbft/group.h"
 #include "pbft/request.h"
 
@@ -27,11 +30,14 @@ namespace rosebud::pbft {
 
 class Vouches {
  public:
-  /// Of each replica it keeps `kept_max` vouches. Requires: kept_max > 0.
-  Vouches(std::shared_ptr<const Group> group, ReplicaId self, std::size_t kept_max)
+  /// Of each replica it keeps `kept_max` vouches. `secret` is known to nobody who vouches.
+  /// Requires: kept_max > 0.
+  Vouches(std::shared_ptr<const Group> group, ReplicaId self, std::size_t kept_max,
+          std::uint64_t secret)
       : group_(std::move(group)),
         self_(self),
         kept_max_(kept_max),
+        by_request_(0, KeyedHash(secret)),
         by_replica_(group_->seat_count()) {}
 
   /// False: known. Requires: `from` is a member.
@@ -46,14 +52,15 @@ class Vouches {
   std::size_t size() const { return by_request_.size(); }
 
  private:
-  using Seats = std::vector<bool>;
+  using Seats = std::bitset<kSeatsMax>;
   bool has(ReplicaId replica, const crypto::Digest& request) const;
   std::size_t count(const crypto::Digest& request, bool is_own_counted) const;
 
   std::shared_ptr<const Group> group_;
   ReplicaId self_;
   std::size_t kept_max_;
-  std::map<crypto::Digest, Seats> by_request_;          // Invariant: somebody vouches for each.
+  // Invariant: somebody vouches for each.
+  std::unordered_map<crypto::Digest, Seats, KeyedHash> by_request_;
   std::vector<std::deque<crypto::Digest>> by_replica_;  // oldest first, at most kept_max_ each
 };
 

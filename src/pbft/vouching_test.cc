@@ -64,7 +64,8 @@ TEST(SessionKeys, AMacConvincesItsReplicaAlone) {
   const auto group = test_group();
   const Request request = session_request("a", 1);
   for (std::size_t seat = 0; seat < 4; ++seat) {
-    ReplicaSessions sessions(*group, id(seat), test_replica_key(seat), crypto::model_scheme(), 4);
+    ReplicaSessions sessions(*group, id(seat), test_replica_key(seat), crypto::model_scheme(), 4,
+                             1);
     EXPECT_TRUE(is_authentic(sessions, request));
     Request moved = request;
     std::swap(moved.macs[seat], moved.macs[(seat + 1) % 4]);
@@ -97,7 +98,7 @@ TEST(SessionKeys, FollowFromLongTermKeysOnBothSides) {
 }
 
 TEST(SessionKeys, AKeyThatWasDrivenOutIsComputedAnew) {
-  ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), crypto::model_scheme(), 2);
+  ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), crypto::model_scheme(), 2, 1);
   for (const char* client : {"a", "b", "c", "a", "c"}) {
     EXPECT_TRUE(is_authentic(sessions, session_request(client, 1)));
   }
@@ -124,7 +125,7 @@ class CountingScheme final : public crypto::SignatureScheme {
 
 TEST(SessionKeys, WhatWasLookedAtCostsTheCoreNoAgreement) {
   const CountingScheme scheme;
-  ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), scheme, 100);
+  ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), scheme, 100, 1);
   const Request right = session_request("a", 1);
   const Request wrong = session_request("b", 1, {});
   sessions.look_at(right);
@@ -142,7 +143,7 @@ TEST(SessionKeys, WhatWasLookedAtCostsTheCoreNoAgreement) {
 
 TEST(SessionKeys, ABatchOfClientsThatNobodyKnowsCostsSoManyAgreements) {
   const CountingScheme scheme;
-  ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), scheme, 1000);
+  ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), scheme, 1000, 1);
   std::vector<Request> requests;
   for (std::size_t i = 0; i < 2 * ReplicaSessions::kAgreementsMax; ++i) {
     requests.push_back(session_request("c" + std::to_string(i), 1));
@@ -200,7 +201,7 @@ TEST(SessionKeys, AClientAsksAllReplicasAtOnce) {
 // ---- Vouches ----
 
 TEST(Vouches, AreCountedOncePerReplica) {
-  Vouches vouches(test_group(), id(0), 8);
+  Vouches vouches(test_group(), id(0), 8, 1);
   const crypto::Digest request = test_digest(1);
   EXPECT_TRUE(vouches.add(id(1), request));
   EXPECT_FALSE(vouches.add(id(1), request));
@@ -215,7 +216,7 @@ TEST(Vouches, AreCountedOncePerReplica) {
 }
 
 TEST(Vouches, ItsOwnIsNotAnOther) {
-  Vouches vouches(test_group(), id(0), 8);
+  Vouches vouches(test_group(), id(0), 8, 1);
   vouches.add(id(0), test_digest(1));
   vouches.add(id(1), test_digest(1));
   EXPECT_FALSE(vouches.is_vouched_by_others(test_digest(1)));
@@ -223,7 +224,7 @@ TEST(Vouches, ItsOwnIsNotAnOther) {
 }
 
 TEST(Vouches, OneThatFloodsDrivesOutItsOwnAlone) {
-  Vouches vouches(test_group(), id(0), 8);
+  Vouches vouches(test_group(), id(0), 8, 1);
   vouches.add(id(1), test_digest(0));
   vouches.add(id(2), test_digest(0));
   for (std::uint64_t i = 1; i < 1000; ++i) vouches.add(id(3), test_digest(i));

@@ -1,0 +1,41 @@
+// A hash for tables whose keys others choose.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <cstring>
+
+#include "base/bytes.h"
+#include "base/random.h"
+
+namespace rosebud {
+
+/// Multilinear over words of four bytes, with secret multipliers: two keys collide with a
+/// probability of some 2^-32 whoever chose them, as long as the secret is one [Dietzfelbinger96].
+/// Suppose a table took the first bytes of a digest for its hash: whoever makes digests up would put
+/// all of them into one bucket. The same secret gives the same hashes everywhere.
+class KeyedHash {
+ public:
+  explicit KeyedHash(std::uint64_t secret) {
+    Random random(secret);
+    for (std::uint64_t& one : multipliers_) one = random.next();
+  }
+
+  template <std::size_t N, typename Tag>
+  std::size_t operator()(const FixedBytes<N, Tag>& key) const noexcept {
+    static_assert(N % 4 == 0 && N / 4 < kWordsMax);
+    std::uint64_t sum = multipliers_[kWordsMax - 1];
+    for (std::size_t i = 0; i < N / 4; ++i) {
+      std::uint32_t word = 0;
+      std::memcpy(&word, key.bytes.data() + 4 * i, sizeof word);
+      sum += multipliers_[i] * word;
+    }
+    return sum >> 32U;
+  }
+
+ private:
+  static constexpr std::size_t kWordsMax = 9;
+  std::array<std::uint64_t, kWordsMax> multipliers_{};
+};
+
+}  // namespace rosebud
