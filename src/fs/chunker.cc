@@ -49,6 +49,7 @@ std::size_t content_cut(ByteView bytes) {
 }
 
 Status<Explained> Chunker::fill() {
+  if (is_at_end_) return {};
   const std::size_t kept = ahead_.size();
   ahead_.resize(kChunkSize);
   std::size_t filled = kept;
