@@ -1,13 +1,12 @@
 #include "fs/tree.h"
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 namespace rosebud::fs {
 namespace {
 
-/// Nodes of one series of changes, bytes: a directory has at most some tens of megabytes of them.
-constexpr std::size_t kMadeMax = 256U << 20;
 /// Nodes that are kept beside, bytes. Beyond it all are forgotten: they can be read again.
 constexpr std::size_t kReadMax = 32U << 20;
 
@@ -20,6 +19,10 @@ Explained not_there(const TreePath& path) {
 
 Explained no_directory(const TreePath& path) {
   return {.what = text_of(path) + " is not a directory"};
+}
+
+TreePath first_of(const TreePath& path, std::size_t count) {
+  return {path.begin(), path.begin() + static_cast<std::ptrdiff_t>(count)};
 }
 
 Status<Explained> check_not_root(const TreePath& path) {
@@ -41,27 +44,32 @@ Status<Explained> check_entries(const DagNode& node, const Cid& at) {
 
 }  // namespace
 
-Result<TreePath, Explained> parse_tree_path(std::string_view text) {
-  TreePath out;
+Status<Explained> check_name(std::string_view name) {
   const auto refuse = [](std::string what, std::string next = {}) {
     return fail(Explained{.what = std::move(what), .next = std::move(next)});
   };
+  if (name.empty()) return refuse("a name is empty", "name what is meant");
+  if (name == "." || name == "..") {
+    return refuse("'" + std::string(name) + "' has no meaning in a path of a volume",
+                  "write the path from the root on");
+  }
+  if (!is_entry_name(name)) return refuse("a name has a '/' or a NUL byte inside");
+  if (name.size() <= kNameMax) return {};
+  return refuse("a name has " + std::to_string(name.size()) + " bytes, " +
+                std::to_string(kNameMax) + " is the most");
+}
+
+Result<TreePath, Explained> parse_tree_path(std::string_view text) {
+  TreePath out;
   while (!text.empty()) {
     const std::size_t slash = std::min(text.find('/'), text.size());
     const std::string_view name = text.substr(0, slash);
     text.remove_prefix(std::min(slash + 1, text.size()));
     if (name.empty()) continue;
-    if (name == "." || name == "..") {
-      return refuse("'" + std::string(name) + "' has no meaning in a path of a volume",
-                    "write the path from the root on");
-    }
-    if (!is_entry_name(name)) return refuse("a name has a NUL byte inside");
-    if (name.size() > kNameMax) {
-      return refuse("a name has " + std::to_string(name.size()) + " bytes, " +
-                    std::to_string(kNameMax) + " is the most");
-    }
+    if (auto checked = check_name(name); !checked) return fail(checked.error());
     if (out.size() == kDepthMax) {
-      return refuse("the path has more than " + std::to_string(kDepthMax) + " names");
+      return fail(
+          Explained{.what = "the path has more than " + std::to_string(kDepthMax) + " names"});
     }
     out.emplace_back(name);
   }
@@ -90,10 +98,20 @@ Result<Buffer, Explained> Tree::Nodes::get(const Cid& cid) {
   return block;
 }
 
+/// What is here is not asked for: nobody would take it.
+void Tree::Nodes::prefetch(std::span<const Cid> cids) {
+  std::vector<Cid> missing;
+  std::ranges::copy_if(cids, std::back_inserter(missing), [&](const Cid& cid) {
+    return !made_.contains(cid) && !read_.contains(cid);
+  });
+  source_->prefetch(missing);
+}
+
 Status<Explained> Tree::Nodes::put(const Cid& cid, Buffer block) {
   if (made_.contains(cid)) return {};
-  if (made_bytes_ + block.size() > kMadeMax) {
-    return fail(Explained{.what = "these changes make more than 256 MiB of new directories",
+  if (made_bytes_ + block.size() > made_max_) {
+    return fail(Explained{.what = "these changes make more than " +
+                                  std::to_string(made_max_ >> 20) + " MiB of new directories",
                           .cause = "very many large directories are changed at once",
                           .next = "do it in several commands"});
   }
@@ -102,10 +120,25 @@ Status<Explained> Tree::Nodes::put(const Cid& cid, Buffer block) {
   return {};
 }
 
+void Tree::Nodes::keep(std::span<const Cid> cids) {
+  std::map<Cid, Buffer> kept;
+  made_bytes_ = 0;
+  for (const Cid& cid : cids) {
+    auto node = made_.extract(cid);
+    made_bytes_ += node.mapped().size();
+    kept.insert(std::move(node));
+  }
+  made_ = std::move(kept);
+  // Not before half of what is free now is used up: who asked after every change would spend all of
+  // the time with asking.
+  crowded_at_ = made_bytes_ + (made_max_ - made_bytes_) / 2;
+}
+
 // ---- Looking ----
 
-Result<Tree, Explained> Tree::empty(BlockSource& source, const Attributes& attributes) {
-  Tree out({}, source);
+Result<Tree, Explained> Tree::empty(BlockSource& source, const Attributes& attributes,
+                                    std::size_t made_max) {
+  Tree out({}, source, made_max);
   auto root = import_directory({}, out.nodes_, attributes);
   if (!root) return fail(root.error());
   out.root_ = *root;
@@ -126,40 +159,58 @@ Result<bool, Explained> Tree::is_directory(const Cid& cid) {
   return node->type == NodeType::kDirectory || node->type == NodeType::kShard;
 }
 
-Result<DagNode, Explained> Tree::get_directory(const Cid& cid) {
-  if (cid.codec == Codec::kRaw) return fail(unsound(cid, "it is no directory"));
+Result<std::optional<Tree::Directory>, Explained> Tree::directory(const Cid& cid) {
+  if (cid.codec == Codec::kRaw) return std::nullopt;
   auto node = get_node(cid, nodes_);
-  if (!node) return node;
-  if (node->type != NodeType::kDirectory && node->type != NodeType::kShard)
-    return fail(unsound(cid, "it is no directory"));
+  if (!node) return fail(node.error());
   if (node->type == NodeType::kDirectory) {
     if (auto sound = check_entries(*node, cid); !sound) return fail(sound.error());
+  } else if (node->type != NodeType::kShard) {
+    return std::nullopt;
   }
-  return node;
+  return Directory{.cid = cid, .node = std::move(*node)};
 }
 
-Result<std::optional<Link>, Explained> Tree::find_in(const Cid& directory,
+Result<Tree::Directory, Explained> Tree::directory_on(const TreePath& path, std::size_t depth,
+                                                      const Cid& cid) {
+  auto found = directory(cid);
+  if (!found) return fail(found.error());
+  if (*found) return std::move(**found);
+  if (depth == 0) return fail(unsound(cid, "the root is no directory"));
+  return fail(no_directory(first_of(path, depth)));
+}
+
+Result<std::optional<Link>, Explained> Tree::find_in(const Directory& directory,
                                                      const std::string& name) {
-  const auto node = get_directory(directory);
-  if (!node) return fail(node.error());
-  if (node->type == NodeType::kShard) return find_sharded(*node, directory, name, nodes_);
-  const auto at = std::ranges::lower_bound(node->links, name, {}, &Link::name);
-  if (at == node->links.end() || at->name != name) return std::nullopt;
+  const DagNode& node = directory.node;
+  if (node.type == NodeType::kShard) return find_sharded(node, directory.cid, name, nodes_);
+  const auto at = std::ranges::lower_bound(node.links, name, {}, &Link::name);
+  if (at == node.links.end() || at->name != name) return std::nullopt;
   return *at;
 }
 
+/// What nobody says of a root that was published: the size of all below.
+Result<Link, Explained> Tree::root_link() {
+  if (root_.tsize == 0) {
+    const auto block = nodes_.get(root());
+    if (!block) return fail(block.error());
+    const auto node = get_node(root(), nodes_);
+    if (!node) return fail(node.error());
+    root_.tsize = block->size();
+    for (const Link& link : node->links) root_.tsize += link.tsize;
+  }
+  return Link{.name = {}, .cid = root_.cid, .tsize = root_.tsize};
+}
+
 Result<std::optional<Link>, Explained> Tree::find(const TreePath& path) {
-  Link at{.name = {}, .cid = root_.cid, .tsize = root_.tsize};
-  TreePath walked;
-  for (const std::string& name : path) {
-    const auto is_one = is_directory(at.cid);
-    if (!is_one) return fail(is_one.error());
-    if (!*is_one && walked.empty()) return fail(unsound(at.cid, "the root is no directory"));
-    if (!*is_one) return fail(no_directory(walked));
-    auto found = find_in(at.cid, name);
+  if (path.empty()) return root_link();
+  Link at{.name = {}, .cid = root_.cid};
+  for (std::size_t depth = 0; depth < path.size(); ++depth) {
+    const auto above = directory_on(path, depth, at.cid);
+    if (!above) return fail(above.error());
+    auto found = find_in(*above, path[depth]);
     if (!found || !*found) return found;
     at = std::move(**found);
-    walked.push_back(name);
   }
   return at;
 }
@@ -173,13 +224,12 @@ Result<Link, Explained> Tree::get(const TreePath& path) {
 
 // ---- Changing ----
 
-Result<Imported, Explained> Tree::change(const Cid& directory, const EntryChange& change,
+Result<Imported, Explained> Tree::change(Directory directory, const EntryChange& change,
                                          const std::optional<ModificationTime>& now) {
-  auto node = get_directory(directory);
-  if (!node) return fail(node.error());
-  if (now) node->attributes.modified = *now;
-  if (node->type == NodeType::kShard) {
-    auto edited = edit_sharded(*node, directory, change, nodes_, nodes_);
+  DagNode& node = directory.node;
+  if (now) node.attributes.modified = *now;
+  if (node.type == NodeType::kShard) {
+    auto edited = edit_sharded(node, directory.cid, change, nodes_, nodes_);
     if (!edited) return fail(edited.error());
     // Small again: as soon as no other shard is left, which is seen without reading any.
     const bool has_shards = std::ranges::any_of(
@@ -188,39 +238,47 @@ Result<Imported, Explained> Tree::change(const Cid& directory, const EntryChange
     for (Link& link : edited->links) link.name.erase(0, kSlotDigits);
     return import_directory(std::move(edited->links), nodes_, edited->attributes);
   }
-  const auto at = std::ranges::lower_bound(node->links, change.name, {}, &Link::name);
-  const bool is_there = at != node->links.end() && at->name == change.name;
+  const auto at = std::ranges::lower_bound(node.links, change.name, {}, &Link::name);
+  const bool is_there = at != node.links.end() && at->name == change.name;
   if (!is_there && !change.becomes) return fail(not_there({change.name}));
   if (!change.becomes) {
-    node->links.erase(at);
+    node.links.erase(at);
   } else {
     Link link{.name = change.name, .cid = change.becomes->cid, .tsize = change.becomes->tsize};
     if (is_there) {
       *at = std::move(link);
     } else {
-      node->links.insert(at, std::move(link));
+      node.links.insert(at, std::move(link));
     }
   }
-  return import_directory(std::move(node->links), nodes_, node->attributes);
+  return import_directory(std::move(node.links), nodes_, node.attributes);
 }
 
-Status<Explained> Tree::change_at(const TreePath& path, std::optional<Imported> becomes,
-                                  const ModificationTime& now) {
-  if (auto below = check_not_root(path); !below) return below;
+Result<std::vector<Tree::Directory>, Explained> Tree::way_to(const TreePath& path) {
+  if (auto below = check_not_root(path); !below) return fail(below.error());
   if (path.size() > kDepthMax) return fail(Explained{.what = "directories nest deeper than 256"});
-  std::vector<Cid> directories;
-  for (TreePath at; directories.size() < path.size(); at.push_back(path[at.size()])) {
-    const auto directory = get(at);
-    if (!directory) return fail(directory.error());
-    const auto is_one = is_directory(directory->cid);
-    if (!is_one) return fail(is_one.error());
-    if (!*is_one)
-      return fail(at.empty() ? unsound(root(), "the root is no directory") : no_directory(at));
-    directories.push_back(directory->cid);
+  for (const std::string& name : path) {
+    if (auto checked = check_name(name); !checked) return fail(checked.error());
   }
+  std::vector<Directory> way;
+  Cid next = root();
+  while (true) {
+    auto one = directory_on(path, way.size(), next);
+    if (!one) return fail(one.error());
+    way.push_back(std::move(*one));
+    if (way.size() == path.size()) return way;
+    const auto found = find_in(way.back(), path[way.size() - 1]);
+    if (!found) return fail(found.error());
+    if (!*found) return fail(not_there(first_of(path, way.size())));
+    next = (*found)->cid;
+  }
+}
+
+Status<Explained> Tree::change_along(std::vector<Directory> way, const TreePath& path,
+                                     std::optional<Imported> becomes, const ModificationTime& now) {
   std::optional<ModificationTime> touched = now;  // of the directory itself, not of those above
   for (std::size_t i = path.size(); i-- > 0; touched.reset()) {
-    auto made = change(directories[i], {.name = path[i], .becomes = becomes}, touched);
+    auto made = change(std::move(way[i]), {.name = path[i], .becomes = becomes}, touched);
     if (!made) return fail(made.error());
     becomes = *made;
   }
@@ -228,62 +286,71 @@ Status<Explained> Tree::change_at(const TreePath& path, std::optional<Imported> 
   return {};
 }
 
+Status<Explained> Tree::change_at(const TreePath& path, std::optional<Imported> becomes,
+                                  const ModificationTime& now) {
+  auto way = way_to(path);
+  if (!way) return fail(way.error());
+  return change_along(std::move(*way), path, std::move(becomes), now);
+}
+
+Status<Explained> Tree::check_put(const TreePath& path) {
+  const auto way = way_to(path);
+  if (!way) return fail(way.error());
+  return {};
+}
+
 Status<Explained> Tree::put(const TreePath& path, const Imported& what,
                             const ModificationTime& now) {
+  forget_superseded();
   return change_at(path, what, now);
 }
 
 Status<Explained> Tree::make_directory(const TreePath& path, const Attributes& attributes,
                                        const ModificationTime& now) {
-  if (auto below = check_not_root(path); !below) return below;
-  const auto there = find(path);
+  forget_superseded();
+  auto way = way_to(path);
+  if (!way) return fail(way.error());
+  const auto there = find_in(way->back(), path.back());
   if (!there) return fail(there.error());
   if (*there) return fail(Explained{.what = text_of(path) + " is there already"});
   const auto made = import_directory({}, nodes_, attributes);
   if (!made) return fail(made.error());
-  return change_at(path, *made, now);
-}
-
-Result<bool, Explained> Tree::is_empty(const Cid& directory) {
-  const auto node = get_directory(directory);
-  if (!node) return fail(node.error());
-  return node->links.empty();
+  return change_along(std::move(*way), path, *made, now);
 }
 
 Status<Explained> Tree::remove(const TreePath& path, Below below, const ModificationTime& now) {
-  if (auto checked = check_not_root(path); !checked) return checked;
-  const auto there = get(path);
+  forget_superseded();
+  auto way = way_to(path);
+  if (!way) return fail(way.error());
+  const auto there = find_in(way->back(), path.back());
   if (!there) return fail(there.error());
+  if (!*there) return fail(not_there(path));
   if (below == Below::kMustBeEmpty) {
-    const auto is_one = is_directory(there->cid);
-    if (!is_one) return fail(is_one.error());
-    const auto can_go = *is_one ? is_empty(there->cid) : Result<bool, Explained>(true);
-    if (!can_go) return fail(can_go.error());
-    if (!*can_go)
+    const auto one = directory((*there)->cid);
+    if (!one) return fail(one.error());
+    if (*one && !(*one)->node.links.empty())
       return fail(Explained{.what = text_of(path) + " is a directory that is not empty"});
   }
-  return change_at(path, std::nullopt, now);
+  return change_along(std::move(*way), path, std::nullopt, now);
 }
 
 /// Whether one may take the place of the other.
 Status<Explained> Tree::check_place(const Link& source, const Link& target) {
   const auto from = is_directory(source.cid);
   if (!from) return fail(from.error());
-  const auto to = is_directory(target.cid);
+  const auto to = directory(target.cid);
   if (!to) return fail(to.error());
-  if (*from != *to) {
+  if (*from != to->has_value()) {
     return fail(Explained{.what = "'" + target.name + "' is there already, and is " +
                                   (*to ? "a directory" : "no directory")});
   }
-  if (!*to) return {};
-  const auto is_free = is_empty(target.cid);
-  if (!is_free) return fail(is_free.error());
-  if (*is_free) return {};
+  if (!*to || (*to)->node.links.empty()) return {};
   return fail(Explained{.what = "'" + target.name + "' is a directory that is not empty"});
 }
 
 Status<Explained> Tree::rename(const TreePath& from, const TreePath& to,
                                const ModificationTime& now) {
+  forget_superseded();
   for (const TreePath& path : {from, to}) {
     if (auto checked = check_not_root(path); !checked) return checked;
   }
@@ -305,36 +372,40 @@ Status<Explained> Tree::rename(const TreePath& from, const TreePath& to,
   return done;
 }
 
-Status<Explained> Tree::store(BlockSink& sink) {
+// ---- Which nodes are of use ----
+
+std::vector<Cid> Tree::reached() const {
   struct Step {
     Cid cid;
-    bool is_ready = false;  // what it links to is stored
+    bool is_ready = false;  // what it links to is in the list
   };
+  std::vector<Cid> out;
   std::set<Cid> seen;
-  std::vector<Step> todo{{root_.cid}};
+  std::vector<Step> todo{{root()}};
   while (!todo.empty()) {
-    Step& step = todo.back();
-    const Cid cid = step.cid;
+    const auto [cid, is_ready] = todo.back();
+    todo.pop_back();
+    if (is_ready) out.push_back(cid);
     const auto at = nodes_.made().find(cid);
-    if (at == nodes_.made().end()) {  // it stood there before
-      todo.pop_back();
-      continue;
-    }
-    if (step.is_ready) {
-      todo.pop_back();
-      if (auto put = sink.put(cid, at->second); !put) return put;
-      continue;
-    }
-    if (!seen.insert(cid).second) {
-      todo.pop_back();
-      continue;
-    }
-    step.is_ready = true;
+    // It stood there before, or is done or on the way.
+    if (at == nodes_.made().end() || !seen.insert(cid).second) continue;
+    todo.push_back({.cid = cid, .is_ready = true});
     const auto node = DagNode::decode(at->second.view());
     if (!node) continue;  // ours, so it decodes
     for (const Link& link : node->links) {
-      if (link.cid.codec == Codec::kDagPb) todo.push_back({link.cid});
+      if (link.cid.codec == Codec::kDagPb) todo.push_back({.cid = link.cid});
     }
+  }
+  return out;
+}
+
+void Tree::forget_superseded() {
+  if (nodes_.is_crowded()) nodes_.keep(reached());
+}
+
+Status<Explained> Tree::store(BlockSink& sink) {
+  for (const Cid& cid : reached()) {
+    if (auto put = sink.put(cid, nodes_.made().at(cid)); !put) return put;
   }
   return {};
 }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <set>
 
 #include "base/random.h"
@@ -121,6 +122,203 @@ TEST_F(TreeEdit, OnlyWhatTheRootReachesIsStored) {
   more.blocks = stored.blocks;
   ASSERT_TRUE(again.store(more));
   EXPECT_EQ(more.blocks.size(), stored.blocks.size() + 1) << "more than the path was made anew";
+}
+
+TEST_F(TreeEdit, NamesAreCheckedWhoeverMadeThePath) {
+  put("f", "one");
+  const Cid before = tree.root();
+  const Imported file = word(blocks, "x");
+  for (const std::string& name :
+       {std::string(), std::string("."), std::string(".."), std::string("x/y"),
+        std::string("x\0y", 3), std::string(kNameMax + 1, 'n')}) {
+    EXPECT_FALSE(check_name(name));
+    EXPECT_FALSE(tree.check_put({name}));
+    EXPECT_FALSE(tree.put({name}, file, at(1)));
+    EXPECT_FALSE(tree.make_directory({name}, kMode, at(1)));
+    EXPECT_FALSE(tree.rename({"f"}, {name}, at(1)));
+  }
+  EXPECT_EQ(tree.root(), before);
+  const std::string no_utf8 = "\xff\xfe";
+  EXPECT_TRUE(tree.put({no_utf8}, file, at(1)));
+  EXPECT_TRUE(tree.put({std::string(kNameMax, 'n')}, file, at(1)));
+  EXPECT_TRUE(*tree.find({no_utf8}));
+}
+
+TEST_F(TreeEdit, WhatCannotBePutIsKnownBefore) {
+  ASSERT_TRUE(tree.make_directory(path("d"), kMode, at(1)));
+  put("f", "one");
+  const Cid before = tree.root();
+  for (const char* good : {"new", "f", "d", "d/new"}) EXPECT_TRUE(tree.check_put(path(good)));
+  EXPECT_NE(why(tree.check_put({})).find("root itself"), std::string::npos);
+  EXPECT_NE(why(tree.check_put(path("f/x"))).find("/f is not a directory"), std::string::npos);
+  EXPECT_NE(why(tree.check_put(path("no/x"))).find("there is no /no"), std::string::npos);
+  EXPECT_NE(why(tree.check_put(TreePath(kDepthMax + 1, "d"))).find("deeper"), std::string::npos);
+  EXPECT_EQ(tree.root(), before);
+}
+
+/// Bytes of the blocks from there on, shared ones counted each time.
+std::uint64_t bytes_below(const Cid& cid, BlockSource& source) {
+  std::uint64_t out = source.get(cid)->size();
+  if (cid.codec == Codec::kRaw) return out;
+  const auto node = get_node(cid, source);
+  for (const Link& link : node->links) out += bytes_below(link.cid, source);
+  return out;
+}
+
+TEST_F(TreeEdit, SizesBelowAreRightAtEveryMoment) {
+  const auto expect_right = [&](Tree& of) {
+    for (const char* where : {"/", "/a", "/a/b", "/copy"}) {
+      const auto link = *of.find(path(where));
+      if (link) {
+        EXPECT_EQ(link->tsize, bytes_below(link->cid, of.blocks())) << where;
+      }
+    }
+  };
+  expect_right(tree);
+  ASSERT_TRUE(tree.make_directory(path("a"), kMode, at(1)));
+  ASSERT_TRUE(tree.make_directory(path("a/b"), kMode, at(2)));
+  put("a/b/f", "some text");
+  put("a/g", "other");
+  expect_right(tree);
+  ASSERT_TRUE(tree.rename(path("a/g"), path("a/b/g"), at(3)));
+  ASSERT_TRUE(tree.remove(path("a/b/f"), Tree::Below::kMustBeEmpty, at(4)));
+  expect_right(tree);
+  ASSERT_TRUE(tree.store(blocks));
+  // As it was published: nobody says how large the root is.
+  Tree again(tree.root(), blocks);
+  expect_right(again);
+  const Link whole = *again.get({});
+  ASSERT_TRUE(again.put(path("copy"), {.cid = whole.cid, .tsize = whole.tsize}, at(5)));
+  expect_right(again);
+}
+
+// ---- What it costs ----
+
+/// Counts what is asked for and what is given.
+class Counted final : public BlockSource, public BlockSink {
+ public:
+  explicit Counted(Blocks& blocks) : blocks_(blocks) {}
+  Result<Buffer, Explained> get(const Cid& cid) override {
+    ++asked[cid];
+    return blocks_.get(cid);
+  }
+  void prefetch(std::span<const Cid> cids) override {
+    prefetched.insert(prefetched.end(), cids.begin(), cids.end());
+  }
+  Status<Explained> put(const Cid& cid, Buffer block) override {
+    ++written;
+    return blocks_.put(cid, std::move(block));
+  }
+  std::map<Cid, int> asked;
+  std::vector<Cid> prefetched;
+  std::size_t written = 0;
+
+ private:
+  Blocks& blocks_;
+};
+
+/// So many directories below each other, each with entries that fill a block to a quarter of a
+/// mebibyte when `is_wide`. The way to the deepest.
+TreePath make_deep(Tree& tree, Blocks& blocks, std::size_t depth, bool is_wide) {
+  std::vector<Link> entries;
+  for (int i = 0; is_wide && i < 900; ++i) {
+    entries.push_back(
+        {.name = std::to_string(1000 + i) + std::string(230, 'x'), .cid = word(blocks, "x").cid});
+  }
+  Imported below = *import_directory(entries, blocks);
+  TreePath way;
+  for (std::size_t i = 0; i < depth; ++i) {
+    auto links = entries;
+    links.push_back({.name = "d", .cid = below.cid, .tsize = below.tsize});
+    below = *import_directory(std::move(links), blocks);
+    way.emplace_back("d");
+  }
+  tree = Tree(below.cid, blocks);
+  return way;
+}
+
+TEST_F(TreeEdit, ASmallChangeFarBelowWritesTheDirectoriesOnItsWayOnly) {
+  constexpr std::size_t kDepth = 40;
+  TreePath way = make_deep(tree, blocks, kDepth, false);
+  Counted counted(blocks);
+  Tree edited(tree.root(), counted);
+  way.emplace_back("file");
+  ASSERT_TRUE(edited.put(way, word(blocks, "text"), at(1)));
+  ASSERT_TRUE(edited.put(way, word(blocks, "other text"), at(2)));
+  ASSERT_TRUE(edited.store(counted));
+  EXPECT_EQ(counted.written, kDepth + 1);
+  EXPECT_EQ(counted.asked.size(), kDepth + 1);
+  for (const auto& [cid, times] : counted.asked) EXPECT_EQ(times, 1);
+}
+
+TEST_F(TreeEdit, AChangeAsksForEachBlockOnce) {
+  // More than the tree keeps of what it has read.
+  const TreePath way = make_deep(tree, blocks, 160, true);
+  const auto below = [&](const std::string& name) {
+    TreePath out = way;
+    out.push_back(name);
+    return out;
+  };
+  const Imported file = word(blocks, "text");
+  using Change = std::function<Status<Explained>(Tree&)>;
+  for (const Change& change : {
+           Change([&](Tree& it) { return it.put(below("new"), file, at(1)); }),
+           Change([&](Tree& it) { return it.make_directory(below("new"), kMode, at(1)); }),
+           Change([&](Tree& it) {
+             return it.remove(below("1007" + std::string(230, 'x')), Tree::Below::kGoesToo, at(1));
+           }),
+       }) {
+    Counted counted(blocks);
+    Tree edited(tree.root(), counted);
+    ASSERT_TRUE(change(edited));
+    EXPECT_EQ(counted.asked.size(), way.size() + 1);
+    for (const auto& [cid, times] : counted.asked) ASSERT_EQ(times, 1);
+  }
+}
+
+TEST_F(TreeEdit, WhatWasReadIsNotFetchedAhead) {
+  make_deep(tree, blocks, 2, false);
+  Counted counted(blocks);
+  Tree read(tree.root(), counted);
+  ASSERT_TRUE(read.find(path("d/d")));
+  ASSERT_EQ(counted.asked.size(), 2U);
+  const Cid unread = read.get(path("d/d"))->cid;
+  const std::vector<Cid> soon{tree.root(), unread};
+  read.blocks().prefetch(soon);
+  EXPECT_EQ(counted.prefetched, std::vector{unread});
+}
+
+TEST_F(TreeEdit, WhatIsSupersededTakesNoMemory) {
+  // Each put makes nodes that the next one supersedes: many times the bound in all.
+  constexpr std::size_t kBound = 8U << 20;
+  Tree small = *Tree::empty(blocks, kMode, kBound);
+  ASSERT_TRUE(small.make_directory(path("d"), kMode, at(1)));
+  const Imported file = word(blocks, "x");
+  const auto name = [](int i) { return std::to_string(i) + std::string(200, 'n'); };
+  for (int i = 0; i < 10'000; ++i) ASSERT_TRUE(small.put({"d", name(i)}, file, at(i))) << i;
+  for (int i = 0; i < 10'000; i += 7) ASSERT_TRUE(small.find({"d", name(i)})->has_value()) << i;
+  Blocks stored;
+  stored.blocks = blocks.blocks;
+  ASSERT_TRUE(small.store(stored));
+  EXPECT_EQ(list_directory(Tree(small.root(), stored).get(path("d"))->cid, stored)->size(),
+            10'000U);
+}
+
+TEST_F(TreeEdit, MoreThanTheBoundIsRefusedAndLeavesTheTree) {
+  constexpr std::size_t kBound = 1U << 20;
+  Tree small = *Tree::empty(blocks, kMode, kBound);
+  const Imported file = word(blocks, "x");
+  Status<Explained> done;
+  std::size_t put = 0;
+  for (; put < 100'000; ++put) {
+    done = small.put({std::to_string(put) + std::string(200, 'n')}, file, at(1));
+    if (!done) break;
+  }
+  ASSERT_FALSE(done);
+  EXPECT_NE(why(done).find("more than 1 MiB"), std::string::npos);
+  EXPECT_GT(put, 1000U) << "what is superseded was counted";
+  EXPECT_EQ(list_directory(small.root(), small.blocks())->size(), put);
+  ASSERT_TRUE(small.store(blocks));
 }
 
 TEST_F(TreeEdit, DepthIsBounded) {
