@@ -441,5 +441,29 @@ TEST(Export, InterruptedFileIsContinued) {
   stdfs::remove_all(folder);
 }
 
+TEST(Export, AnInterruptedFileThatItsContentCutsIsContinued) {
+  const TemporaryFolder temporary;
+  const stdfs::path folder = temporary.path();
+  std::string content;
+  for (Random random(3); content.size() < 6 * kChunkSize;) {
+    const std::uint64_t word = random.next();
+    content.append(reinterpret_cast<const char*>(&word), sizeof(word));
+  }
+  Blocks blocks;
+  MemorySource source(as_bytes(content));
+  const auto imported = import_file(source, blocks, {.mode = 0644}, Chunking::kByContent);
+  ASSERT_TRUE(imported);
+  const int leaves = static_cast<int>(blocks.blocks.size()) - 1;
+  ASSERT_GT(leaves, 6);
+
+  Interrupted first(blocks, 1 + 5);  // the root, then five leaves
+  EXPECT_FALSE(export_path(imported->cid, first, folder / "out", {}, {}));
+  Interrupted second(blocks, 100);
+  ASSERT_TRUE(export_path(imported->cid, second, folder / "out", {}, {}));
+  EXPECT_EQ(second.given, 1 + leaves - 5) << "the root and the leaves that were missing";
+  std::ifstream out(folder / "out");
+  EXPECT_TRUE(std::string(std::istreambuf_iterator<char>(out), {}) == content);
+}
+
 }  // namespace
 }  // namespace rosebud::fs

@@ -145,7 +145,7 @@ class FileSource final : public ByteSource {
     if (is_same) return {};
     return fail(Explained{.what = "cannot add " + path_.string() + ": it changed while it was read",
                           .cause = "a program is writing it",
-                          .next = "add it again when it is at rest"});
+                          .next = "run the same command again when it is at rest"});
   }
 
  private:
@@ -303,10 +303,11 @@ Result<Imported, Explained> import_path(const stdfs::path& path, BlockSink& to,
       return import_symlink(target.string(), sink, attributes_of(status, options));
     }
     if (type == stdfs::file_type::not_found) return fail(about(at, "looking at it failed", ENOENT));
-    return fail(Explained{.what = "cannot add " + at.string() +
-                                  ": it is neither a file, a directory nor a symbolic link",
-                          .cause = "it is a pipe, a socket or a device",
-                          .next = "to store what a pipe yields: rosebud add - < " + at.string()});
+    return fail(Explained{
+        .what =
+            "cannot add " + at.string() + ": it is neither a file, a directory nor a symbolic link",
+        .cause = "it is a pipe, a socket or a device",
+        .next = "to store what it yields, name - in its place, and < " + at.string()});
   };
   std::error_code error;
   const auto type = stdfs::status(path, error)

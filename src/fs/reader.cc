@@ -20,6 +20,8 @@ constexpr std::size_t kFileDepthMax = 6;
 /// Entries of one directory that are held in memory while it is listed.
 constexpr std::size_t kEntriesMax = 10'000'000;
 constexpr std::size_t kPrefetch = 32;
+/// No block is larger, whatever a node says.
+constexpr std::size_t kLeafSizeMax = 2U << 20;
 
 /// Links of a file that are still to do, with how many bytes each must yield.
 struct Pending {
@@ -70,7 +72,8 @@ Result<std::uint64_t, Explained> read_file(const Cid& cid, BlockSource& source,
     const Cid child = level.links[at].cid;
     const std::optional<std::uint64_t> expected =
         level.sizes.empty() ? std::nullopt : std::optional(level.sizes[at]);
-    auto block = source.get(child);
+    const bool is_sized_leaf = expected && child.codec == Codec::kRaw;
+    auto block = is_sized_leaf ? source.get_leaf(child, *expected) : source.get(child);
     if (!block) return fail(block.error());
     if (child.codec == Codec::kRaw) {
       if (expected && *expected != block->size())
@@ -213,7 +216,7 @@ Explained about(const stdfs::path& path, std::string_view what, int error) {
           .next = error == ENOSPC || error == EDQUOT
                       ? "make room and run the same command again: what is whole is kept"
                   : error == ENOENT                     ? "make the folder first"
-                  : error == ENOTDIR || error == EACCES ? "choose another target with -o"
+                  : error == ENOTDIR || error == EACCES ? "choose another target"
                                                         : ""};
 }
 
@@ -254,21 +257,22 @@ class ResumingSource final : public BlockSource {
     if (::fstat(fd, &status) == 0) left_ = status.st_size;
   }
 
-  Result<Buffer, Explained> get(const Cid& cid) override {
-    if (cid.codec == Codec::kRaw && offset_ < left_) {
-      if (auto leaf = left_leaf(cid)) return std::move(*leaf);
-    }
-    auto block = source_.get(cid);
-    if (block && cid.codec == Codec::kRaw) leaf_size_ = std::max<std::size_t>(block->size(), 1);
-    return block;
+  Result<Buffer, Explained> get(const Cid& cid) override { return source_.get(cid); }
+  Result<Buffer, Explained> get_leaf(const Cid& cid, std::uint64_t size) override {
+    if (auto leaf = left_leaf(cid, size)) return std::move(*leaf);
+    return source_.get_leaf(cid, size);
   }
   void prefetch(std::span<const Cid> cids) override {
     if (offset_ >= left_) source_.prefetch(cids);
   }
 
  private:
-  std::optional<Buffer> left_leaf(const Cid& cid) const {
-    Bytes bytes(std::min(leaf_size_, static_cast<std::size_t>(left_ - offset_)));
+  /// Lengths differ from leaf to leaf where the content cut them: the node above says each.
+  std::optional<Buffer> left_leaf(const Cid& cid, std::uint64_t size) const {
+    if (offset_ >= left_ || size > kLeafSizeMax ||
+        size > static_cast<std::uint64_t>(left_ - offset_))
+      return std::nullopt;
+    Bytes bytes(static_cast<std::size_t>(size));
     for (std::size_t done = 0; done < bytes.size();) {
       const ssize_t n = ::pread(fd_, bytes.data() + done, bytes.size() - done,
                                 offset_ + static_cast<off_t>(done));
@@ -284,7 +288,6 @@ class ResumingSource final : public BlockSource {
   int fd_;
   const off_t& offset_;
   off_t left_ = 0;
-  std::size_t leaf_size_ = kChunkSize;  // other implementations' files teach another
 };
 
 /// Keeps the block that was read last: what stands under a name is described first, then read.
@@ -361,8 +364,8 @@ class Exporter {
     if (stdfs::is_directory(there)) {
       return fail(Explained{.what = path.string() + " exists and is a directory",
                             .cause = {},
-                            .next = "choose another target with -o: a directory is never replaced "
-                                    "by a file"});
+                            .next = "choose another target: a directory is never replaced by a "
+                                    "file"});
     }
     if (!stdfs::exists(there) || options_.may_overwrite) return {};
     return fail(Explained{.what = path.string() + " exists and is something else",

@@ -16,6 +16,12 @@ class BlockSource {
  public:
   virtual ~BlockSource() = default;
   virtual Result<Buffer, Explained> get(const Cid& cid) = 0;
+  /// As get(): a leaf of a file, by whoever knows how many bytes it should have. Those that are
+  /// returned may be others.
+  virtual Result<Buffer, Explained> get_leaf(const Cid& cid, std::uint64_t size) {
+    (void)size;
+    return get(cid);
+  }
   /// These will be asked for soon, in this order.
   virtual void prefetch(std::span<const Cid> cids) { (void)cids; }
 };
