@@ -10,8 +10,11 @@ constexpr std::string_view kSaltBefore = "volume:";
 
 Explained no_volume(const std::string& name) {
   return {.what = "volume " + name + " makes no sense",
-          .cause = "its owner signed something that is no published state of a volume",
-          .next = "tell the owner: publishing again, with any change, sets it right"};
+          .cause =
+              "its owner signed something that is no published state of a volume, or a later "
+              "release of rosebud wrote it",
+          .next = "its owner can look at it (rosebud ref get " + std::string(kSaltBefore) + name +
+                  ") and put an empty volume in its place (rosebud fs create " + name + " --yes)"};
 }
 
 Result<PublishedVolume, Failure> decode_volume(const std::string& name, wire::Version version,
@@ -19,6 +22,18 @@ Result<PublishedVolume, Failure> decode_volume(const std::string& name, wire::Ve
   auto state = VolumeState::decode(value);
   if (!state) return fail(Failure{ExitCode::kIntegrity, no_volume(name)});
   return PublishedVolume{.version = version, .state = std::move(*state)};
+}
+
+/// Whether what was sent last from here does not stand before what is there now, as far as that
+/// shows. The version alone does not say it: another machine that takes the record over raises its
+/// term, and so may overtake a publication that it has not seen.
+bool is_displaced(const RecordView& sent, const RecordView& now) {
+  if (sent.version == now.version) return sent.value != now.value;
+  const auto ours = VolumeState::decode(sent.value.view());
+  const auto theirs = VolumeState::decode(now.value.view());
+  if (!ours || !theirs || ours == theirs) return false;
+  if (theirs->number > ours->number + 1) return false;  // it names the one before alone
+  return theirs->number <= ours->number || theirs->parent != ours->root.digest;
 }
 
 }  // namespace
@@ -52,11 +67,12 @@ Result<PublishedVolume, Failure> read_volume(Session& session, const VolumeId& i
   auto record = read_record(session, id.owner, id.salt(), timeout);
   const bool is_gone = record ? record->is_tombstone : record.error().code == ExitCode::kNotFound;
   if (is_gone) {
-    return fail(Failure{ExitCode::kNotFound,
-                        {.what = "there is no volume " + id.name,
-                         .cause = "the name is wrong, or it is another owner's",
-                         .next = "see `rosebud fs list`; make one: rosebud fs create NAME; another "
-                                 "owner's is named by the line that `rosebud fs share` prints"}});
+    return fail(Failure{
+        ExitCode::kNotFound,
+        {.what = "there is no volume " + id.name,
+         .cause = record ? "its owner removed it" : "the name is wrong, or it is another owner's",
+         .next = "see `rosebud fs list`; make one: rosebud fs create NAME; another "
+                 "owner's is named by the line that `rosebud fs share` prints"}});
   }
   if (!record) return fail(record.error());
   return decode_volume(id.name, record->version, record->value.view());
@@ -67,22 +83,22 @@ VolumeWriter::VolumeWriter(Session& session, std::filesystem::path state, std::s
       id_{.owner = session.key().public_key(), .name = std::move(name)},
       writer_(session, std::move(state), id_.salt()) {}
 
-Result<std::optional<PublishedVolume>, Failure> VolumeWriter::begin(Duration timeout) {
+Result<std::optional<PublishedVolume>, Failure> VolumeWriter::begin(Duration timeout,
+                                                                    Garbage garbage) {
   const auto sent = writer_.settle(timeout);
   if (!sent) return fail(sent.error());
   auto read = read_record(session_, id_.owner, id_.salt(), timeout);
   if (!read && read.error().code == ExitCode::kNotFound) return std::nullopt;
   if (!read) return fail(read.error());
-  const bool is_displaced =
-      *sent && (*sent)->version == read->version && (*sent)->value != read->value;
-  if (is_displaced) {
+  if (*sent && is_displaced(**sent, *read)) {
     writer_.forget();
     const auto lost = VolumeState::decode((*sent)->value.view());
     return fail(Failure{
         ExitCode::kConflict,
         {.what =
              "the last publication of volume " + id_.name + " from here was displaced by another",
-         .cause = "another machine with this key published at the same moment",
+         .cause = "another machine with this key published at the same moment, or made the volume "
+                  "anew",
          .next = (lost ? "what was published here is still there: rosebud ls " + lost->root.text()
                        : std::string("look at what is there now")) +
                  "; the next command goes on from theirs"}});
@@ -90,6 +106,7 @@ Result<std::optional<PublishedVolume>, Failure> VolumeWriter::begin(Duration tim
   base_version_ = read->version;
   if (read->is_tombstone) return std::nullopt;
   auto state = decode_volume(id_.name, read->version, read->value.view());
+  if (!state && garbage == Garbage::kReplace) return std::nullopt;
   if (!state) return fail(state.error());
   base_ = std::move(*state);
   return base_;

@@ -50,10 +50,15 @@ class VolumeWriter {
   /// `state`: where the client keeps its notes of records.
   VolumeWriter(Session& session, std::filesystem::path state, std::string name);
 
+  enum class Garbage : bool { kRefuse, kReplace };
+
   /// Finishes what an earlier run left half sent, then reads what is published; nothing: there is
-  /// no such volume yet. kConflict: another machine with this key published at the same moment as
-  /// the last publication from here, and that one lost; told once.
-  Result<std::optional<PublishedVolume>, Failure> begin(Duration timeout);
+  /// no such volume yet, or its owner removed it. kConflict: what was published from here last does
+  /// not stand before what is published now, as far as that shows (docs/protocol/volumes.md); told
+  /// once. A value that no volume has: kIntegrity, or with kReplace nothing, and the first
+  /// publication takes its place.
+  Result<std::optional<PublishedVolume>, Failure> begin(Duration timeout,
+                                                        Garbage garbage = Garbage::kRefuse);
   /// Publishes the root as what follows the state that begin() found. Requires: begin() succeeded,
   /// and all blocks below the root are stored.
   Result<PublishedVolume, Failure> publish(const fs::Cid& root, Timestamp now, Duration timeout);

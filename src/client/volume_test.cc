@@ -66,6 +66,21 @@ class VolumeTest : public testing::Test {
   Result<PublishedVolume, Failure> read() {
     return read_volume(session, {session.key().public_key(), "v"}, kTimeout);
   }
+  wire::RecordStatement held() {
+    return *wire::RecordStatement::decode(session.held->statement.statement);
+  }
+  /// From now on a quorum shows this as the newest; without a value: that the owner removed it.
+  void show(wire::Version version, const std::optional<VolumeState>& state) {
+    const Bytes value = state ? state->encode() : Bytes();
+    auto other = held();
+    other.version = version;
+    other.is_tombstone = !state;
+    other.value_size = static_cast<std::uint32_t>(value.size());
+    other.value_hash = wire::record_value_hash(value);
+    session.held =
+        wire::SignedRecord{.statement = wire::sign(session.scheme(), session.key(), other),
+                           .value = Buffer::copy_of(value)};
+  }
 
   TemporaryFolder folder;
   FakeSession session{membership::TestCluster().first()};
@@ -129,12 +144,7 @@ TEST_F(VolumeTest, WhatWasLeftHalfSentIsFinishedFirst) {
 TEST_F(VolumeTest, ADisplacedPublicationIsToldOnce) {
   publish_from("one", "mine");
   // What a quorum shows has the same version and another value: both were sent at one moment.
-  auto other = wire::RecordStatement::decode(session.held->statement.statement);
-  const Bytes value = VolumeState{.root = root("theirs")}.encode();
-  other->value_hash = wire::record_value_hash(value);
-  session.held =
-      wire::SignedRecord{.statement = wire::sign(session.scheme(), session.key(), *other),
-                         .value = Buffer::copy_of(value)};
+  show(held().version, VolumeState{.root = root("theirs")});
   auto told = machine("one");
   const auto begun = told.begin(kTimeout);
   ASSERT_FALSE(begun);
@@ -145,12 +155,75 @@ TEST_F(VolumeTest, ADisplacedPublicationIsToldOnce) {
   EXPECT_EQ(read()->state.parent, root("theirs").digest);
 }
 
-TEST_F(VolumeTest, GarbageOfTheOwnerIsToldAsSuch) {
+TEST_F(VolumeTest, APublicationThatATakeOverOvertookIsToldOnce) {
+  // Another machine took the record over under a raised term and had not seen what was published
+  // here: what a quorum shows is newer and leads past it.
+  publish_from("one", "first");
+  publish_from("one", "mine");
+  const wire::Version mine = held().version;
+  const auto raised =
+      wire::Version::of(static_cast<std::uint16_t>(mine.term() + 1), mine.counter() + 1);
+  const auto number = [](std::string_view what, std::uint64_t n, std::string_view before) {
+    VolumeState out{.root = root(what), .number = n, .published = Timestamp(1)};
+    if (n > 1) out.parent = root(before).digest;
+    return out;
+  };
+  int cases = 0;
+  const auto told = [&](const VolumeState& theirs) {
+    const std::string copy = "copy " + std::to_string(++cases);
+    std::filesystem::copy(folder.path() / "one", folder.path() / copy);
+    show(raised, theirs);
+    const bool is_told = !machine(copy).begin(kTimeout);
+    EXPECT_TRUE(machine(copy).begin(kTimeout)) << "told twice";
+    return is_told;
+  };
+  EXPECT_TRUE(told(number("first", 1, "")));           // raised, and not further yet
+  EXPECT_TRUE(told(number("theirs", 2, "first")));     // the same number
+  EXPECT_TRUE(told(number("after", 3, "theirs")));     // and one on it
+  EXPECT_FALSE(told(number("after", 3, "mine")));      // it follows ours
+  EXPECT_FALSE(told(number("mine", 2, "first")));      // it is ours, raised
+  EXPECT_FALSE(told(number("later", 4, "whatever")));  // nobody can tell any more
+}
+
+TEST_F(VolumeTest, OneThatItsOwnerRemovedIsNotThereAndCanBeMadeAnew) {
+  publish_from("one", "first");
+  show(wire::Version{held().version.value + 1}, std::nullopt);
+  EXPECT_EQ(read().error().code, ExitCode::kNotFound);
+  EXPECT_EQ(read().error().explained.cause, "its owner removed it");
+  for (const std::string& name : {std::string("one"), std::string("two")}) {
+    auto writer = machine(name);
+    const auto begun = writer.begin(kTimeout);
+    ASSERT_TRUE(begun);
+    EXPECT_FALSE(begun->has_value());
+  }
+  const auto removed = held().version;
+  publish_from("one", "anew");
+  EXPECT_EQ(read()->state.root, root("anew"));
+  EXPECT_EQ(read()->state.number, 1U);
+  EXPECT_FALSE(read()->state.parent);
+  EXPECT_GT(read()->version, removed);
+}
+
+TEST_F(VolumeTest, GarbageOfTheOwnerIsToldAsSuchAndReplacedOnlyWhenThatIsAsked) {
   RecordWriter raw(session, folder.path() / "one",
                    VolumeId{session.key().public_key(), "v"}.salt());
   ASSERT_TRUE(raw.write(as_bytes("garbage"), std::nullopt, kTimeout));
   EXPECT_EQ(read().error().code, ExitCode::kIntegrity);
+  EXPECT_NE(read().error().explained.next.find("fs create v --yes"), std::string::npos);
   EXPECT_EQ(machine("one").begin(kTimeout).error().code, ExitCode::kIntegrity);
+  auto late = machine("two");
+  ASSERT_TRUE(late.begin(kTimeout, VolumeWriter::Garbage::kReplace));
+  auto writer = machine("one");
+  const auto begun = writer.begin(kTimeout, VolumeWriter::Garbage::kReplace);
+  ASSERT_TRUE(begun);
+  EXPECT_FALSE(begun->has_value());
+  ASSERT_TRUE(publish(writer, "new"));
+  EXPECT_EQ(read()->state.root, root("new"));
+  EXPECT_EQ(read()->state.number, 1U);
+  EXPECT_EQ(publish(late, "later").error().code, ExitCode::kConflict);
+  EXPECT_EQ(read()->state.root, root("new"));
+  // What is no garbage is not replaced.
+  EXPECT_TRUE(machine("one").begin(kTimeout, VolumeWriter::Garbage::kReplace)->has_value());
 }
 
 }  // namespace

@@ -209,7 +209,7 @@ std::string share_line(const OpenSession& session, const VolumeId& id) {
          id.name;
 }
 
-void create(const Globals& globals, const std::string& name) {
+void create(const Globals& globals, const std::string& name, bool replaces_garbage) {
   if (!wire::is_name(name)) {
     stop(ExitCode::kUsage, {.what = "'" + name + "' is no name of a volume",
                             .cause = "a name has 1 to 32 characters a-z, 0-9 and, inside, '-'",
@@ -217,7 +217,9 @@ void create(const Globals& globals, const std::string& name) {
   }
   OpenSession session(globals);
   client::VolumeWriter writer(*session, session.file().state, name);
-  const auto there = or_stop(writer.begin(globals.timeout()));
+  using Garbage = client::VolumeWriter::Garbage;
+  const auto there = or_stop(
+      writer.begin(globals.timeout(), replaces_garbage ? Garbage::kReplace : Garbage::kRefuse));
   note_volume(session, name);
   if (there) {
     stop(ExitCode::kConflict, {.what = "there is a volume " + name + " already",
@@ -257,11 +259,17 @@ void list_volumes(const Globals& globals) {
   }
   if (names.empty() && !globals.is_json && !globals.is_quiet)
     print(globals, {}, "no volumes of this client; make one: rosebud fs create NAME");
+  std::size_t broken = 0;
   for (const std::string& name : names) {
     const VolumeId id{.owner = session->key().public_key(), .name = name};
     const auto read = client::read_volume(*session, id, globals.timeout());
     // Its making never got so far.
     if (!read && read.error().code == ExitCode::kNotFound) continue;
+    if (!read && read.error().code == ExitCode::kIntegrity) {
+      warn(globals, read.error().explained);
+      ++broken;
+      continue;
+    }
     const auto found = or_stop(read);
     const std::string published =
         time_text({.seconds = static_cast<std::int64_t>(found.state.published.value)});
@@ -276,6 +284,11 @@ void list_volumes(const Globals& globals) {
                            : fmt::format("{:<32}  {:>6}  {}  {}", name, found.state.number,
                                          published, found.state.root.text()));
   }
+  if (broken == 0) return;
+  flush_output();
+  stop(ExitCode::kPartly,
+       {.what = fmt::format("{} of {} volumes make no sense", broken, names.size()),
+        .cause = "see above, which and what helps"});
 }
 
 void share(const Globals& globals, const std::string& text) {
@@ -589,7 +602,9 @@ void add_fs_commands(CLI::App& app, Globals& globals) {
 
   auto* create_command = fs_command->add_subcommand("create", "Make an empty volume");
   create_command->add_option("name", *path, "1 to 32 characters a-z, 0-9 and '-'")->required();
-  create_command->callback([&globals, path] { create(globals, *path); });
+  create_command->add_flag("--yes", *flag,
+                           "Also in the place of a record of that name that is no volume");
+  create_command->callback([&globals, path, flag] { create(globals, *path, *flag); });
 
   auto* list_command = fs_command->add_subcommand(
       "list", "Volumes that this client made: publications, time of the last, root");
