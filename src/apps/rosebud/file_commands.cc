@@ -131,7 +131,7 @@ void ls(const Globals& globals, const std::string& id, bool is_long) {
   client::StoreSource source(*session, globals.timeout());
   const auto cid = fs::resolve(id, source);
   if (!cid) stop_reading(source, cid.error());
-  list(globals, *cid, source, is_long);
+  list(globals, *cid, source, source, is_long);
 }
 
 }  // namespace

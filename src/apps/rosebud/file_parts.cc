@@ -32,10 +32,11 @@ std::string mode_text(const fs::Described& described) {
 }
 
 /// A raw block is a file without more; everything else says itself what it is.
-fs::Described describe_entry(const fs::DirectoryEntry& entry, client::StoreSource& source) {
+fs::Described describe_entry(const fs::DirectoryEntry& entry, fs::BlockSource& blocks,
+                             const client::StoreSource& store) {
   if (entry.cid.codec == fs::Codec::kRaw) return {.bytes = entry.tsize};
-  auto described = fs::describe(entry.cid, source);
-  if (!described) stop_reading(source, described.error());
+  auto described = fs::describe(entry.cid, blocks);
+  if (!described) stop_reading(store, described.error());
   return std::move(*described);
 }
 
@@ -124,13 +125,13 @@ std::string entry_text(const fs::DirectoryEntry& entry, const fs::Described& des
                      target);
 }
 
-void list(const Globals& globals, const fs::Cid& directory, client::StoreSource& source,
-          bool is_long) {
-  const auto entries = fs::list_directory(directory, source);
-  if (!entries) stop_reading(source, entries.error());
+void list(const Globals& globals, const fs::Cid& directory, fs::BlockSource& blocks,
+          const client::StoreSource& store, bool is_long) {
+  const auto entries = fs::list_directory(directory, blocks);
+  if (!entries) stop_reading(store, entries.error());
   for (const auto& entry : *entries) {
     if (is_long) {
-      const auto described = describe_entry(entry, source);
+      const auto described = describe_entry(entry, blocks, store);
       print(globals, entry_json(entry, described),
             globals.is_quiet ? entry.cid.text() : entry_text(entry, described));
       continue;

@@ -32,9 +32,10 @@ std::string time_text(const fs::ModificationTime& time);
 /// One entry with all that is known of it.
 nlohmann::json entry_json(const fs::DirectoryEntry& entry, const fs::Described& described);
 std::string entry_text(const fs::DirectoryEntry& entry, const fs::Described& described);
-/// Every entry of a directory; `is_long`: asks for the head of each.
-void list(const Globals& globals, const fs::Cid& directory, client::StoreSource& source,
-          bool is_long);
+/// Every entry of a directory; `is_long`: asks for the head of each. `blocks` may stand before the
+/// store, and keep what was read.
+void list(const Globals& globals, const fs::Cid& directory, fs::BlockSource& blocks,
+          const client::StoreSource& store, bool is_long);
 
 /// Ctrl-C ends the program as always, with a word on what is lost: nothing.
 void tell_interruption();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <set>
+#include <span>
 #include <system_error>
 
 #include "apps/rosebud/file_parts.h"
@@ -122,8 +123,9 @@ class Volume {
       if (id.owner != session->key().public_key()) {
         stop(ExitCode::kDenied, {.what = "only the owner's key can change " + name.text,
                                  .cause = "this client has another key",
-                                 .next = "copy it into a volume of your own: rosebud fs create "
-                                         "NAME; rosebud fs cp"});
+                                 .next = "copy it into a volume of your own, through this "
+                                         "machine: rosebud fs cp " +
+                                         name.text + ": FOLDER"});
       }
       writer_.emplace(*session, session.file().state, name.name);
       auto there = or_stop(writer_->begin(globals.timeout()));
@@ -135,19 +137,18 @@ class Volume {
   }
 
   fs::Tree& tree() { return *tree_; }
-  client::StoreSource& source() { return source_; }
+  /// What the tree has read is not fetched again.
+  fs::BlockSource& blocks() { return tree_->blocks(); }
+  const client::StoreSource& store() const { return source_; }
   const PublishedVolume& published() const { return published_; }
 
   /// The value, or the end of the program with words about `at`.
   template <typename T>
-  T or_stop_at(Result<T, Explained> result, const VolumePath& at) const {
+  T or_stop_at(Result<T, Explained> result, const VolumePath& at) {
     if (!result) {
       Explained explained = result.error();
-      if (explained.next.empty()) {
-        VolumePath above = at;
-        if (!above.path.empty()) above.path.pop_back();
-        explained.next = "see what is there: rosebud fs ls " + above.text();
-      }
+      if (explained.next.empty())
+        explained.next = "see what is there: rosebud fs ls " + directory_above(at).text();
       stop_reading(source_, explained);
     }
     if constexpr (!std::is_void_v<T>) return std::move(*result);
@@ -156,6 +157,16 @@ class Volume {
   bool is_directory(const VolumePath& at) {
     const auto there = or_stop_at(tree_->find(at.path), at);
     return there && or_stop_at(tree_->is_directory(there->cid), at);
+  }
+
+  /// The nearest one that is there.
+  VolumePath directory_above(VolumePath at) {
+    while (!at.path.empty()) {
+      at.path.pop_back();
+      const auto there = tree_->find(at.path);
+      if (there && *there && tree_->is_directory((*there)->cid).value_or(false)) break;
+    }
+    return at;
   }
 
   /// Stores what the changed tree needs beyond what `sink` has been given, then publishes it.
@@ -317,7 +328,7 @@ void ls(const Globals& globals, const std::string& text, bool is_long) {
                             .next = "read it with `rosebud fs cat`, or look at it with `rosebud fs "
                                     "stat`"});
   }
-  list(globals, found.cid, volume.source(), is_long);
+  list(globals, found.cid, volume.blocks(), volume.store(), is_long);
 }
 
 void cat(const Globals& globals, const std::vector<std::string>& texts) {
@@ -331,8 +342,8 @@ void cat(const Globals& globals, const std::vector<std::string>& texts) {
                               .next = "list it with `rosebud fs ls`, or fetch it whole with "
                                       "`rosebud fs cp`"});
     }
-    const auto read = fs::read_file(found.cid, volume.source(), write_to_stdout);
-    if (!read) stop_reading(volume.source(), read.error());
+    const auto read = fs::read_file(found.cid, volume.blocks(), write_to_stdout);
+    if (!read) stop_reading(volume.store(), read.error());
   }
 }
 
@@ -341,10 +352,8 @@ void stat(const Globals& globals, const std::string& text) {
   const VolumePath at = need_volume_path(text);
   Volume volume(globals, session, at.volume, Volume::For::kReading);
   const fs::Link found = volume.get(at);
-  const auto described = volume.or_stop_at(fs::describe(found.cid, volume.source()), at);
-  // Of the root nobody says it: the links below it do.
-  const std::uint64_t tsize = at.path.empty() ? described.bytes : found.tsize;
-  const fs::DirectoryEntry entry{.name = at.name(), .cid = found.cid, .tsize = tsize};
+  const auto described = volume.or_stop_at(fs::describe(found.cid, volume.blocks()), at);
+  const fs::DirectoryEntry entry{.name = at.name(), .cid = found.cid, .tsize = found.tsize};
   auto json = entry_json(entry, described);
   put_text(json, "path", fs::text_of(at.path));
   json["published"] =
@@ -383,14 +392,18 @@ std::string local_name(const std::string& path) {
   return whole.filename().string();
 }
 
-/// Where a source comes to stand: in the target, when that is a directory.
-VolumePath place_in(Volume& volume, const VolumePath& target, const std::string& name,
-                    std::size_t sources) {
-  if (volume.is_directory(target)) return target.below(name);
-  if (sources == 1 && !target.is_directory_meant) return target;
-  stop(ExitCode::kUsage, {.what = target.text() + " is not a directory",
-                          .cause = "what is copied is to go into it",
-                          .next = "make it first: rosebud fs mkdir -p " + target.text()});
+/// Whether sources come to stand in the target. The end of the program when it is no directory and
+/// has to be one.
+bool goes_into(Volume& volume, const VolumePath& target, std::size_t sources) {
+  const auto there = volume.or_stop_at(volume.tree().find(target.path), target);
+  if (there && volume.or_stop_at(volume.tree().is_directory(there->cid), target)) return true;
+  if (sources == 1 && !target.is_directory_meant) return false;
+  stop(ExitCode::kUsage,
+       {.what = target.text() + " is not a directory",
+        .cause = "what is copied or moved is to go into it",
+        .next = (there ? "choose another target, or remove what is there: rosebud fs rm "
+                       : "make it first: rosebud fs mkdir -p ") +
+                target.text()});
 }
 
 /// A file may replace a file; more only when it was asked for.
@@ -422,44 +435,68 @@ fs::Imported import_one(const Globals& globals, const std::string& from, client:
   stop(client::code_of(imported.error()), imported.error());
 }
 
-void copy_in(const Globals& globals, const CopyOptions& options, const VolumePath& target) {
-  OpenSession session(globals);
-  Volume volume(globals, session, target.volume, Volume::For::kChanging);
-  client::StoreSink sink(*session, globals.timeout());
+/// What is to be put where. `there`: it stands in the volume already.
+struct PlannedCopy {
+  std::string from;
+  VolumePath to;
+  std::optional<fs::Imported> there;
+};
+
+/// All that can be wrong with sources and places is found here: nothing is uploaded for a copy that
+/// cannot be.
+std::vector<PlannedCopy> plan_copies(Volume& volume, const CopyOptions& options,
+                                     const VolumePath& target) {
   const std::size_t sources = options.paths.size() - 1;
+  const bool is_into = goes_into(volume, target, sources);
   std::set<fs::TreePath> places;
-  std::uint64_t bytes = 0;
-  nlohmann::json copied = nlohmann::json::array();
-  for (std::size_t i = 0; i < sources; ++i) {
-    const std::string& from = options.paths[i];
+  std::vector<PlannedCopy> out;
+  for (const std::string& from : std::span(options.paths).first(sources)) {
     const auto in_volume = volume_path_of(from);
-    if (from == "-" && volume.is_directory(target)) {
+    if (from == "-" && is_into) {
       stop(ExitCode::kUsage, {.what = "what comes from standard input needs a name",
                               .next = "give it: " + target.below("NAME").text()});
     }
     const std::string name = in_volume ? in_volume->name() : local_name(from);
-    const VolumePath to = place_in(volume, target, name, sources);
-    or_stop(fs::parse_tree_path(fs::text_of(to.path)));
+    const VolumePath to = is_into ? target.below(name) : target;
+    volume.or_stop_at(volume.tree().check_put(to.path), to);
     if (!places.insert(to.path).second) {
       stop(ExitCode::kUsage, {.what = "two sources are to become " + to.text(),
                               .next = "copy them into different directories"});
     }
     std::error_code error;
-    const bool is_directory = in_volume ? volume.is_directory(*in_volume)
-                                        : from != "-" && stdfs::is_directory(from, error);
-    check_free(volume, to, is_directory, options);
-    fs::Imported what;
-    if (in_volume) {
-      same_volume(*session, {*in_volume, target});
-      const fs::Link link = volume.get(*in_volume);
-      what = {.cid = link.cid, .tsize = link.tsize};
-    } else {
-      what = import_one(globals, from, sink);
+    const auto type = stdfs::status(from, error).type();
+    if (!in_volume && from != "-" && type == stdfs::file_type::not_found) {
+      stop(ExitCode::kUsage, {.what = "cannot copy " + from + ": no such file or directory",
+                              .next = "see that the path is right"});
     }
-    volume.or_stop_at(volume.tree().put(to.path, what, now()), to);
+    const bool is_directory = in_volume ? volume.is_directory(*in_volume)
+                                        : from != "-" && type == stdfs::file_type::directory;
+    check_free(volume, to, is_directory, options);
+    out.push_back({.from = from, .to = to, .there = {}});
+    if (!in_volume) continue;
+    const fs::Link link = volume.get(*in_volume);
+    out.back().there = fs::Imported{.cid = link.cid, .tsize = link.tsize};
+  }
+  return out;
+}
+
+void copy_in(const Globals& globals, const CopyOptions& options, const VolumePath& target) {
+  OpenSession session(globals);
+  std::vector<VolumePath> in_volumes{target};
+  for (const std::string& path : options.paths) {
+    if (auto in_volume = volume_path_of(path)) in_volumes.push_back(std::move(*in_volume));
+  }
+  same_volume(*session, in_volumes);
+  Volume volume(globals, session, target.volume, Volume::For::kChanging);
+  client::StoreSink sink(*session, globals.timeout());
+  std::uint64_t bytes = 0;
+  nlohmann::json copied = nlohmann::json::array();
+  for (const PlannedCopy& copy : plan_copies(volume, options, target)) {
+    const fs::Imported what = copy.there ? *copy.there : import_one(globals, copy.from, sink);
+    volume.or_stop_at(volume.tree().put(copy.to.path, what, now()), copy.to);
     bytes += what.bytes;
     nlohmann::json one = {{"id", what.cid.text()}, {"bytes", what.bytes}};
-    put_text(one, "path", fs::text_of(to.path));
+    put_text(one, "path", fs::text_of(copy.to.path));
     copied.push_back(std::move(one));
   }
   volume.publish(sink);
@@ -467,6 +504,24 @@ void copy_in(const Globals& globals, const CopyOptions& options, const VolumePat
       {{"copied", copied}, {"bytes", bytes}},
       fmt::format("{} copied; {} is publication {}", human_bytes(static_cast<double>(bytes)),
                   target.volume.text, volume.published().state.number));
+}
+
+/// Writes to `to`. A directory that is new stands under a hidden name until it is whole: the same
+/// command again would copy into what stands there, and begin anew.
+Status<Explained> export_whole(const fs::Cid& cid, fs::Kind kind, fs::BlockSource& blocks,
+                               const stdfs::path& to, const fs::ExportOptions& options,
+                               const std::function<void(std::uint64_t)>& on_bytes) {
+  std::error_code error;
+  const bool is_new_directory =
+      kind == fs::Kind::kDirectory &&
+      stdfs::symlink_status(to, error).type() == stdfs::file_type::not_found;
+  if (!is_new_directory) return fs::export_path(cid, blocks, to, options, on_bytes);
+  const stdfs::path part = to.parent_path() / ("." + cid.text().substr(0, 24) + ".part");
+  if (auto done = fs::export_path(cid, blocks, part, options, on_bytes); !done) return done;
+  stdfs::rename(part, to, error);
+  if (!error) return {};
+  return fail(Explained{.what = "cannot write " + to.string() + ": " + error.message(),
+                        .next = "what was to stand there is whole in " + part.string()});
 }
 
 void copy_out(const Globals& globals, const CopyOptions& options) {
@@ -485,18 +540,17 @@ void copy_out(const Globals& globals, const CopyOptions& options) {
     Volume volume(globals, session, from.volume, Volume::For::kReading);
     const fs::Link found = volume.get(from);
     const stdfs::path to = is_into ? stdfs::path(target) / from.name() : stdfs::path(target);
-    const auto described = volume.or_stop_at(fs::describe(found.cid, volume.source()), from);
+    const auto described = volume.or_stop_at(fs::describe(found.cid, volume.blocks()), from);
     Progress progress(globals, "copying", described.bytes);
     std::uint64_t bytes = 0;
-    const auto done =
-        fs::export_path(found.cid, volume.source(), to, {.may_overwrite = options.may_overwrite},
-                        [&](std::uint64_t n) {
-                          bytes += n;
-                          progress.add(n);
-                        });
-    if (!done) stop_reading(volume.source(), done.error());
+    const auto done = export_whole(found.cid, described.kind, volume.blocks(), to,
+                                   {.may_overwrite = options.may_overwrite}, [&](std::uint64_t n) {
+                                     bytes += n;
+                                     progress.add(n);
+                                   });
+    if (!done) stop_reading(volume.store(), done.error());
     nlohmann::json json = {
-        {"id", found.cid.text()}, {"bytes", bytes}, {"fetched", volume.source().fetched_bytes()}};
+        {"id", found.cid.text()}, {"bytes", bytes}, {"fetched", volume.store().fetched_bytes()}};
     put_text(json, "path", to.string());
     print(globals, json,
           globals.is_quiet ? ""
@@ -554,9 +608,9 @@ void mv(const Globals& globals, const std::string& from_text, const std::string&
   VolumePath to = need_volume_path(to_text);
   same_volume(*session, {from, to});
   Volume volume(globals, session, from.volume, Volume::For::kChanging);
-  if (!from.path.empty() && (to.is_directory_meant || volume.is_directory(to)))
-    to = place_in(volume, to, from.name(), 1);
-  volume.or_stop_at(volume.tree().rename(from.path, to.path, now()), from);
+  if (!from.path.empty() && goes_into(volume, to, 1)) to = to.below(from.name());
+  volume.get(from);
+  volume.or_stop_at(volume.tree().rename(from.path, to.path, now()), to);
   volume.publish();
   nlohmann::json json;
   put_text(json, "from", fs::text_of(from.path));
