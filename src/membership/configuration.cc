@@ -146,4 +146,24 @@ bool Configuration::has_say(const crypto::PublicKey& authority) const {
   return index && !organisations()[*index].is_revoked;
 }
 
+bool Configuration::is_in_group(const wire::NodeKey& node, const crypto::Digest& key) const {
+  const auto index = node_index(node);
+  const auto members = group(key);
+  return index && std::ranges::find(members, *index) != members.end();
+}
+
+bool may_accuse(const Configuration& configuration, const wire::Accusation& accusation) {
+  const crypto::Digest& key = accusation.block.placement;
+  return accusation.accused != accusation.accuser &&
+         configuration.is_in_group(accusation.accused, key) &&
+         configuration.is_in_group(accusation.accuser, key);
+}
+
+bool stays_as_it_is(const wire::NodeKey& node, const Configuration& before,
+                    const std::vector<Node>& after) {
+  const auto index = before.node_index(node);
+  const auto at = std::ranges::find(after, node, &Node::key);
+  return index && at != after.end() && before.nodes()[*index].directory == at->directory;
+}
+
 }  // namespace rosebud::membership

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "routing/ring.h"
+#include "wire/audit.h"
 #include "wire/statement.h"
 
 namespace rosebud::membership {
@@ -133,6 +134,8 @@ class Configuration {
   std::size_t group_size() const { return 3 * f() + 1; }
 
   std::span<const std::uint32_t> group(const crypto::Digest& key) const { return ring_.group(key); }
+  /// Whether the node keeps this key.
+  bool is_in_group(const wire::NodeKey& node, const crypto::Digest& key) const;
   const std::vector<ServiceMember>& service() const { return parts_.service; }
   /// Signatures of members of this service that make the next configuration: 2F+1.
   std::size_t service_quorum() const { return 2 * std::size_t{parts_.settings.service_faults} + 1; }
@@ -161,5 +164,14 @@ class Configuration {
   std::vector<std::uint64_t> shares_;
   std::size_t filled_seats_ = 0;
 };
+
+/// Whether accuser and accused are two members of the group of the block: nobody else can know
+/// whether it should be there (decision 14).
+bool may_accuse(const Configuration& configuration, const wire::Accusation& accusation);
+
+/// Whether the node is in both with the same directory: who lost that is another one (decision 6).
+/// `after`: the nodes of a later epoch.
+bool stays_as_it_is(const wire::NodeKey& node, const Configuration& before,
+                    const std::vector<Node>& after);
 
 }  // namespace rosebud::membership

@@ -1,6 +1,9 @@
 #include "objects/auditor.h"
 
 #include <algorithm>
+#include <tuple>
+
+#include "base/check.h"
 
 namespace rosebud::objects {
 namespace {
@@ -39,12 +42,17 @@ AuditorSettings paced(AuditorSettings settings, std::uint64_t epoch_seconds) {
 }  // namespace
 
 void Auditor::begin_epoch(Instant now, const Verifier& verifier) {
-  std::map<wire::NodeKey, wire::DirectoryId> directories;
-  if (verifier_) {
-    for (const auto& node : configuration().nodes()) directories[node.key] = node.directory;
-  }
+  std::erase_if(suspects_, [&](const auto& one) {
+    const membership::Configuration& next = verifier.configuration();
+    return !membership::stays_as_it_is(one.first, configuration(), next.nodes()) ||
+           !membership::may_accuse(
+               next, {.accused = one.first, .accuser = self_, .block = one.second.block});
+  });
   verifier_ = verifier;
   settings_ = paced(usual_, configuration().settings().epoch_seconds);
+  // What was asked in the epoch before is asked again: an answer that is on its way says nothing of
+  // this one's groups. So is what the service wanted to be checked; its members begin to look, and
+  // to say what they found, anew in each epoch, and name now what is to be checked in this one.
   own_.reset();
   if (check_) check_at(check_->about, now);
   check_.reset();
@@ -57,26 +65,8 @@ void Auditor::begin_epoch(Instant now, const Verifier& verifier) {
       if (is_own && arc.group.size() > 1) arcs_.push_back(arc);
     }
   }
-  std::erase_if(suspects_, [&](const auto& one) {
-    const auto node = configuration().node_index(one.first);
-    const auto before = directories.find(one.first);
-    // Who lost its directory is another one (decision 6).
-    const bool is_the_same = node && before != directories.end() &&
-                             configuration().nodes()[*node].directory == before->second;
-    return !is_the_same ||
-           !are_in_one_group({.accused = one.first, .accuser = self_, .block = one.second.block});
-  });
   const bool is_on = settings_.interval > Duration::zero() && !arcs_.empty();
   next_own_ = is_on ? now + settings_.interval : Instant::max();
-}
-
-bool Auditor::are_in_one_group(const wire::Accusation& about) const {
-  const auto group = configuration().group(about.block.placement);
-  const auto has = [&](const wire::NodeKey& key) {
-    const auto node = configuration().node_index(key);
-    return node && std::ranges::find(group, *node) != group.end();
-  };
-  return has(about.accused) && has(about.accuser);
 }
 
 void Auditor::check(Instant now, const std::vector<wire::Accusation>& accusations) {
@@ -128,13 +118,13 @@ Auditor::Task Auditor::begin(Instant now, const wire::Accusation& about, Stage s
 void Auditor::on_time(Instant now, bool is_complete, AuditorEffects& out) {
   for (Slot* slot : {&own_, &check_}) {
     if (!*slot || now < (*slot)->deadline) continue;
-    if ((*slot)->stage != Stage::kAsked) {
-      // Without a word about the accused.
-      if (slot == &check_) stall_check(now, check_->stage == Stage::kFetching);
-      slot->reset();
-    } else {
+    if ((*slot)->stage == Stage::kAsked) {
       // Who is not there at all is found out by probes (design 8.2).
       settle(now, *slot, (*slot)->is_heard ? Result::kFailed : Result::kNothing, out);
+    } else if (slot == &check_) {
+      stall_check(now, check_->stage == Stage::kFetching);
+    } else {
+      own_.reset();
     }
   }
   if (!own_ && now >= next_own_) {
@@ -234,13 +224,11 @@ void Auditor::on_loaded(Instant now, const AuditStep& tag, const wire::StoredObj
                         crypto::sha256(held->content.view()) == block.placement &&
                         has_live_hold(*held);
   if (is_whole) return ask(now, *slot, held->content.view(), out);
+  if (slot == &check_) return stall_check(now, false);
   // What this replica has no more, it cannot ask of others.
-  const auto suspect = suspects_.find((*slot)->about.accused);
-  if (slot == &own_ && suspect != suspects_.end() && suspect->second.block == block) {
-    suspects_.erase(suspect);
-  }
-  if (slot == &check_) stall_check(now, false);
-  slot->reset();
+  const auto suspect = suspects_.find(own_->about.accused);
+  if (suspect != suspects_.end() && suspect->second.block == block) suspects_.erase(suspect);
+  own_.reset();
 }
 
 crypto::Digest Auditor::next_challenge() {
@@ -275,11 +263,17 @@ void Auditor::ask(Instant now, Slot& slot, ByteView bytes, AuditorEffects& out) 
 
 bool Auditor::on_answer(Instant now, const wire::NodeKey& from, const wire::Answer& answer,
                         AuditorEffects& out) {
+  // Of both, before one of them takes it: who answers this one's own question and not the check, or
+  // the other way round, is there.
+  for (Slot* slot : {&own_, &check_}) {
+    if (*slot && (*slot)->stage == Stage::kAsked && (*slot)->about.accused == from) {
+      (*slot)->is_heard = true;
+    }
+  }
   for (Slot* slot : {&own_, &check_}) {
     if (!*slot) continue;
     Task& task = **slot;
     const bool is_asked = task.stage == Stage::kAsked;
-    if (is_asked && task.about.accused == from) task.is_heard = true;
     const bool is_from = from == (is_asked ? task.about.accused : task.about.accuser);
     const bool is_waiting = is_asked || task.stage == Stage::kFetching;
     if (!is_waiting || !is_from || answer.context.nonce != task.nonce) continue;
@@ -320,10 +314,7 @@ void Auditor::settle(Instant now, Slot& slot, Result result, AuditorEffects& out
   const bool is_own = &slot == &own_;
   slot.reset();
   if (result == Result::kProven) ++statistics_.proven;
-  if (result == Result::kFailed) {
-    ++statistics_.failed;
-    out.reports.push_back({task.about.accused, Observation::kNoProof});
-  }
+  if (result == Result::kFailed) ++statistics_.failed;
   if (result == Result::kFalse) {
     ++statistics_.false_ones;
     out.reports.push_back({task.about.accused, Observation::kFalseProof});
@@ -336,31 +327,53 @@ void Auditor::settle(Instant now, Slot& slot, Result result, AuditorEffects& out
 }
 
 void Auditor::settle_own(Instant now, const Task& task, Result result, AuditorEffects& out) {
-  auto at = suspects_.find(task.about.accused);
-  const bool is_known = at != suspects_.end() && at->second.block == task.about.block;
-  if (result == Result::kNothing) {
-    if (is_known) at->second.next_at = now + settings_.again_after;
+  const auto known = suspects_.find(task.about.accused);
+  const bool is_known = known != suspects_.end() && known->second.block == task.about.block;
+  if (result == Result::kProven) {
+    if (is_known) suspects_.erase(known);
     return;
   }
-  if (result == Result::kProven || result == Result::kExcused) {
-    if (is_known) suspects_.erase(at);
+  // Suppose an excuse ended the suspicion: who has one each third time would owe a proof for ever.
+  if (result == Result::kNothing || result == Result::kExcused) {
+    if (is_known) known->second.next_at = now + settings_.again_after;
     return;
   }
-  if (at == suspects_.end()) {
-    if (suspects_.size() >= kSuspectsMax) return;
-    at = suspects_.emplace(task.about.accused, Suspect{.block = task.about.block}).first;
-  }
-  Suspect& suspect = at->second;
-  if (!is_known && result == Result::kFalse) suspect.block = task.about.block;
-  if (suspect.block != task.about.block) return;  // one block at a time
+  const bool is_false = result == Result::kFalse;
   // It has its pause, in which it may fetch the block, also where chance asked it again.
-  if (is_known && result == Result::kFailed && now < suspect.next_at) return;
-  suspect.failures = result == Result::kFalse ? settings_.failures_max : suspect.failures + 1;
-  suspect.next_at = now + settings_.again_after;
-  if (suspect.failures < settings_.failures_max || now < suspect.complain_at) return;
-  suspect.complain_at = now + settings_.complain_again;
+  if (is_known && !is_false && now < known->second.next_at) return;
+  Suspect* suspect = suspect_of(task, is_false);
+  if (!suspect) return;
+  suspect->failures = is_false ? settings_.failures_max : suspect->failures + 1;
+  suspect->next_at = now + settings_.again_after;
+  if (suspect->failures < settings_.failures_max || now < suspect->complain_at) return;
+  suspect->complain_at = now + settings_.complain_again;
   ++statistics_.complaints;
   out.complaints.push_back(task.about);
+  // Once or twice a correct one has none either, and fetches it.
+  if (!is_false) out.reports.push_back({task.about.accused, Observation::kNoProof});
+}
+
+/// Where the failure counts; nothing: it is suspected of another block, or has to wait. A wrong
+/// proof counts always: it takes the place of what was suspected of this one, or of the least that
+/// somebody is suspected of.
+Auditor::Suspect* Auditor::suspect_of(const Task& task, bool is_false) {
+  const auto known = suspects_.find(task.about.accused);
+  if (known == suspects_.end()) {
+    if (suspects_.size() >= kSuspectsMax) {
+      if (!is_false) return nullptr;
+      suspects_.erase(std::ranges::min_element(suspects_, {}, [](const auto& one) {
+        return std::tuple(one.second.is_false, one.second.failures);
+      }));
+    }
+    return &suspects_
+                .emplace(task.about.accused,
+                         Suspect{.block = task.about.block, .is_false = is_false})
+                .first->second;
+  }
+  Suspect& suspect = known->second;
+  if (is_false && !suspect.is_false) suspect = {.is_false = true};  // complained of at once
+  if (is_false) suspect.block = task.about.block;
+  return suspect.block == task.about.block ? &suspect : nullptr;  // one block at a time
 }
 
 void Auditor::settle_check(Instant now, const Task& task, Result result, AuditorEffects& out) {
@@ -382,6 +395,13 @@ Instant Auditor::next_deadline() const {
   Instant out = own_ ? own_->deadline : next_own_;
   if (check_) return std::min(out, check_->deadline);
   return order_.empty() ? out : std::min(out, order_.begin()->first);
+}
+
+void Auditor::check_invariants() const {
+  CHECK(suspects_.size() <= kSuspectsMax);
+  CHECK(checks_.size() <= kChecksMax);
+  CHECK(order_.size() == checks_.size());
+  for (const auto& [about, check] : checks_) CHECK(order_.contains({check.next_at, about}));
 }
 
 Auditor::Statistics Auditor::statistics() const {

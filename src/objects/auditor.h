@@ -1,19 +1,20 @@
 // Audits between the members of a group (design 6, 8.2, decision 14): does a member still have the
 // bytes that it should?
 //
-//   own audits:   kResting ─▶ kScanning ─▶ kLoading ─▶ kAsked ─▶ kResting
-//                                              ▲ again, of one that did not show a block
-//   checks for the service:      kFetching from the accuser ─▶ kAsked
+//   own audits:               kScanning ─▶ kLoading ─▶ kAsked ─▶ over
+//                                             ▲ again, of one that did not show a block
+//   checks for the service:      kFetching from the accuser ─▶ kAsked ─▶ over
+//                                (of its own accusations: kLoading)
 //
-// A replica that is complete asks one member after the other about a block chosen at random of
-// those that both keep. The block that somebody does not show is asked for again, and after several
-// times in vain becomes a complaint. A member of the service checks itself what it is told to by
+// A replica that is complete asks a member chosen at random about a block chosen at random of those
+// that both keep. The block that somebody does not show is asked for again, and after several times
+// in vain becomes a complaint. A member of the service checks itself what it is told to by
 // the complaints: it takes the block from the accuser, whose word counts for nothing, since the
 // bytes hash to its name, and asks the accused.
 //
-// What is no offence: not being reached, and saying that one is not complete, or has no room. A
-// wrong proof is one at once: no correct node gives it. Everything else counts only when it goes on
-// (service).
+// What is no offence: not being reached, and saying that one is not complete, or has no room. It
+// makes up for none either: only a proof does. A wrong proof is an offence at once: no correct node
+// gives it. Everything else counts only when it goes on.
 //
 // Whoever has waited longest is next, and an accuser that does not show its block is asked again
 // after longer and longer pauses: with accusations that lead to nothing nobody keeps others from
@@ -83,7 +84,8 @@ class Auditor {
     std::uint64_t complaints = 0;
     std::size_t suspects = 0;  // members that owe a proof now
   };
-  /// So many members are suspected at once; who comes then has to wait.
+  /// So many members are suspected at once. Who comes then has to wait, but for one that gave a
+  /// wrong proof: for that a suspicion is forgotten.
   static constexpr std::size_t kSuspectsMax = 16;
   /// As many as the service has (service/complaints.h).
   static constexpr std::size_t kChecksMax = 4096;
@@ -112,6 +114,8 @@ class Auditor {
   Instant next_deadline() const;
 
   Statistics statistics() const;
+  /// CHECKs that the bookkeeping agrees with itself.
+  void check_invariants() const;
 
  private:
   enum class Stage : std::uint8_t { kScanning, kLoading, kFetching, kAsked };
@@ -124,12 +128,13 @@ class Auditor {
     std::optional<wire::KeyRange> rest;  // of the arc: scanned when nothing was found
     wire::Nonce nonce;
     crypto::Digest expected;
-    bool is_heard = false;  // the accused has said something since it was asked
+    bool is_heard = false;  // the accused has answered something since it was asked
   };
   using Slot = std::optional<Task>;
   struct Suspect {
     wire::ObjectId block;
-    unsigned failures = 0;
+    unsigned failures = 0;  // since it last showed the block
+    bool is_false = false;  // it gave a wrong proof
     Instant next_at;
     Instant complain_at{};
   };
@@ -153,11 +158,11 @@ class Auditor {
   crypto::Digest next_challenge();
   void ask(Instant now, Slot& slot, ByteView bytes, AuditorEffects& out);
   void send(Task& task, const wire::NodeKey& to, wire::RequestBody body, AuditorEffects& out);
-  bool are_in_one_group(const wire::Accusation& about) const;
   bool has_live_hold(const wire::StoredObject& object) const;
   Result result_of(const Task& task, const wire::Answer& answer) const;
   void settle(Instant now, Slot& slot, Result result, AuditorEffects& out);
   void settle_own(Instant now, const Task& task, Result result, AuditorEffects& out);
+  Suspect* suspect_of(const Task& task, bool is_false);
   void settle_check(Instant now, const Task& task, Result result, AuditorEffects& out);
   Slot* slot_of(const AuditStep& tag, Stage stage);
 

@@ -58,6 +58,7 @@ class Audits : public testing::Test, protected TestGroup {
         auditor.on_loaded(now, load.tag, is_held ? &held : nullptr, effects);
       }
     }
+    auditor.check_invariants();
   }
   /// The question that is under way, and an answer to it.
   ReconcilerEffects::Request take_question() {
@@ -171,6 +172,50 @@ TEST_F(Audits, WhoShowsItThenIsSuspectedNoMore) {
   EXPECT_TRUE(effects.complaints.empty());
 }
 
+/// Else who has an excuse each third time would owe a proof for ever.
+TEST_F(Audits, AnExcuseMakesUpForNothing) {
+  const wire::AnswerBody excuses[] = {wire::ObjectAbsent{.complete_for = wire::Epoch(0)},
+                                      wire::Refused{.reason = wire::RefusalReason::kNoSpace}};
+  for (const wire::AnswerBody& excuse : excuses) {
+    EXPECT_TRUE(effects.complaints.empty());
+    answer(question_to(key(1)), absent());
+    now += seconds(60);
+    EXPECT_TRUE(effects.complaints.empty());
+    answer(question_to(key(1)), excuse);
+    now += seconds(60);
+  }
+  EXPECT_EQ(auditor.statistics().suspects, 1U);
+  answer(question_to(key(1)), absent());
+  EXPECT_EQ(effects.complaints.size(), 1U);
+}
+
+/// Once or twice a correct one has none either: it is told of when it is complained of.
+TEST_F(Audits, WhoOwesAProofIsReportedWithTheComplaint) {
+  for (unsigned failures = 1; failures <= AuditorSettings{}.failures_max; ++failures) {
+    EXPECT_TRUE(effects.reports.empty());
+    answer(question_to(key(1)), absent());
+    now += seconds(60);
+  }
+  EXPECT_EQ(effects.complaints.size(), 1U);
+  ASSERT_EQ(effects.reports.size(), 1U);
+  EXPECT_EQ(effects.reports[0].observation, Observation::kNoProof);
+  EXPECT_EQ(effects.reports[0].peer, key(1));
+}
+
+/// It was complained of for a block that it did not show: what it did now is more.
+TEST_F(Audits, AWrongProofAfterAComplaintIsAnotherComplaint) {
+  for (unsigned failures = 1; failures <= AuditorSettings{}.failures_max; ++failures) {
+    answer(question_to(key(1)), absent());
+    now += seconds(60);
+  }
+  ASSERT_EQ(effects.complaints.size(), 1U);
+  answer(question_to(key(1)), wire::BlockProof{});
+  ASSERT_EQ(effects.complaints.size(), 1U);
+  EXPECT_EQ(effects.reports.at(0).observation, Observation::kFalseProof);
+  answer(question_to(key(1)), wire::BlockProof{});
+  EXPECT_TRUE(effects.complaints.empty());  // not for each
+}
+
 TEST_F(Audits, NotBeingCompleteIsNoOffence) {
   for (int i = 0; i < 10; ++i) {
     answer(question_to(key(1)), wire::ObjectAbsent{.complete_for = wire::Epoch(0)});
@@ -280,6 +325,107 @@ TEST_F(Audits, WhatItLostItselfItAsksOfNobody) {
   EXPECT_EQ(auditor.statistics().suspects, 0U);
 }
 
+// ---- Many members ----
+
+/// More members than may be suspected at once, and blocks of node 0 with each of them.
+class ManyMembers : public testing::Test, protected TestGroup {
+ protected:
+  static constexpr std::uint32_t kMembers = 2 * Auditor::kSuspectsMax;
+  ManyMembers()
+      : auditor(nodes[0].public_key(), crypto::sha256(as_bytes("secret")), Random(1), {}) {
+    for (std::uint32_t i = kReplicas; i < kMembers; ++i) {
+      nodes.push_back(test_key("node" + std::to_string(i)));
+      authorities.push_back(test_key("org" + std::to_string(i)));
+    }
+    membership::ConfigurationParts parts;
+    parts.number = number;
+    for (std::uint32_t i = 0; i < kMembers; ++i) {
+      parts.organisations.push_back({.name = "org" + std::to_string(i),
+                                     .authority = authorities[i].public_key(),
+                                     .quota_bytes = 1ULL << 40});
+      parts.nodes.push_back({.name = "node" + std::to_string(i),
+                             .key = nodes[i].public_key(),
+                             .organisation = i,
+                             .address = "10.0.0." + std::to_string(i) + ":1",
+                             .position_count = 64});
+      parts.nodes.back().directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
+    }
+    const auto configuration = *membership::Configuration::make(std::move(parts));
+    auditor.begin_epoch(now, Verifier(configuration, crypto::model_scheme()));
+    for (int i = 0; i < 3000; ++i) {
+      const Buffer bytes = Buffer::copy_of(as_bytes("block " + std::to_string(i)));
+      const auto id = wire::ObjectId::block(crypto::sha256(bytes.view()));
+      if (!configuration->is_in_group(nodes[0].public_key(), id.placement)) continue;
+      store[id] = {.id = id, .holds = {hold(id, bytes.size())}, .content = bytes};
+    }
+  }
+
+  /// The next question that it asks anybody.
+  ReconcilerEffects::Request next_question() {
+    AuditorEffects some;
+    while (some.requests.empty()) {
+      now = std::max(now, auditor.next_deadline());
+      auditor.on_time(now, true, some);
+      while (!some.scans.empty() || !some.loads.empty()) {
+        const AuditorEffects asked = std::exchange(some, {});
+        for (const auto& scan : asked.scans) {
+          wire::Scanned scanned{.is_whole = true};
+          for (const auto& [id, object] : store) {
+            if (scan.range.contains(id.placement)) scanned.entries.push_back(object.entry());
+          }
+          auditor.on_scanned(scan.tag, &scanned, some);
+        }
+        for (const auto& load : asked.loads) {
+          auditor.on_loaded(now, load.tag, &store.at(load.block), some);
+        }
+      }
+    }
+    return some.requests.at(0);
+  }
+  std::vector<wire::Accusation> answer(const ReconcilerEffects::Request& question,
+                                       wire::AnswerBody body) {
+    AuditorEffects out;
+    EXPECT_TRUE(auditor.on_answer(
+        now, question.to,
+        {.context = {.configuration = number, .nonce = question.nonce}, .body = std::move(body)},
+        out));
+    auditor.check_invariants();
+    return out.complaints;
+  }
+  std::size_t suspects() const { return auditor.statistics().suspects; }
+
+  wire::ConfigurationNumber number{wire::Generation(0), wire::Epoch(1)};
+  Auditor auditor;
+  std::map<wire::ObjectId, wire::StoredObject> store;
+  Instant now = Instant(seconds(1));
+};
+
+/// Suppose many are suspected, and owe their proofs as long as they like.
+TEST_F(ManyMembers, AWrongProofCountsHoweverManyAreSuspected) {
+  const wire::ObjectAbsent absent{.complete_for = number.epoch};
+  std::set<wire::NodeKey> absent_at;
+  while (suspects() < Auditor::kSuspectsMax) {
+    const auto question = next_question();
+    absent_at.insert(question.to);
+    answer(question, absent);
+  }
+  // One more suspicion has to wait.
+  auto question = next_question();
+  while (absent_at.contains(question.to)) question = next_question();
+  answer(question, absent);
+  EXPECT_EQ(suspects(), Auditor::kSuspectsMax);
+  // Each wrong proof is complained of, at once, also where nothing but wrong proofs is known.
+  std::set<wire::NodeKey> accused;
+  while (accused.size() < Auditor::kSuspectsMax + 8) {
+    question = next_question();
+    const std::vector<wire::Accusation> complaints = answer(question, wire::BlockProof{});
+    if (!accused.insert(question.to).second) continue;
+    ASSERT_EQ(complaints.size(), 1U);
+    EXPECT_EQ(complaints[0].accused, question.to);
+    EXPECT_EQ(suspects(), Auditor::kSuspectsMax);
+  }
+}
+
 // ---- For the service ----
 
 class Checks : public Audits {
@@ -329,6 +475,34 @@ TEST_F(Checks, WithheldIsSaidAfterSeveralTimes) {
   }
   ASSERT_EQ(effects.checked.size(), 1U);
   EXPECT_EQ(effects.checked[0].outcome, wire::AuditOutcome::kWithheld);
+}
+
+TEST_F(Checks, AnExcuseMakesUpForNoFailure) {
+  for (unsigned failures = 1; failures <= AuditorSettings{}.failures_max; ++failures) {
+    EXPECT_TRUE(effects.checked.empty());
+    answer(next(key(2), kFetch), wire::ObjectFound{.object = held});
+    answer(take_question(), wire::ObjectAbsent{.complete_for = wire::Epoch(0)});
+    EXPECT_TRUE(effects.checked.empty());
+    answer(next(key(2), kFetch), wire::ObjectFound{.object = held});
+    answer(take_question(), absent());
+  }
+  ASSERT_EQ(effects.checked.size(), 1U);
+  EXPECT_EQ(effects.checked[0].outcome, wire::AuditOutcome::kWithheld);
+}
+
+/// Its own question and the check are under way with the same member, which answers one of them.
+TEST_F(Checks, WhoAnswersOneQuestionIsThereForTheOther) {
+  begin_anew("secret", {.interval = seconds(2), .answer_timeout = seconds(1000)});
+  auditor.check(now, {about});
+  answer(next(key(2), kFetch), wire::ObjectFound{.object = held});
+  const auto check = take_question();
+  ASSERT_EQ(check.to, key(1));
+  const auto own = question_to(key(1));
+  answer(own, proof(own));
+  EXPECT_EQ(auditor.statistics().failed, 0U);
+  now += seconds(1000);
+  auditor.on_time(now, false, effects);
+  EXPECT_EQ(auditor.statistics().failed, 1U);
 }
 
 /// However many there are, and whatever their keys: each is checked before one is again.

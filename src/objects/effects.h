@@ -45,8 +45,8 @@ enum class Observation : std::uint8_t {
   kStaleRecord,    // an older record than a quorum holds: a suspicion
   kSlow,           // did not answer in time: a suspicion
   kEmptyListing,   // listed an object that it then could not show
-  kNoProof,        // did not show a block that it should hold: a suspicion
-  kFalseProof,     // showed another one's bytes, or none: proof of a fault
+  kNoProof,        // did not show a block that it should hold, again and again: a suspicion
+  kFalseProof,     // its proof of a block was wrong: proof of a fault
 };
 std::string_view name_of(Observation observation);
 

@@ -240,6 +240,34 @@ TEST_F(FormerHolder, DeletesWhenAQuorumOfTheLaterGroupIsComplete) {
   EXPECT_EQ(core->statistics().forgotten, 3U);
 }
 
+// It answers this and no audit: it is there, and owes the proof (auditor.h).
+TEST_F(FormerHolder, WhoSpeaksOfCompleteness_IsHeardByTheAuditor) {
+  std::vector<SendRequest> questions = enter_second();
+  for (int i = 0; objects.size() == blocks.size(); ++i) {
+    const Buffer bytes = Buffer::copy_of(as_bytes("own block " + std::to_string(i)));
+    const auto id = wire::ObjectId::block(crypto::sha256(bytes.view()));
+    if (!configuration_of(2)->is_in_group(nodes[0].public_key(), id.placement)) continue;
+    send(client.public_key(), wire::Role::kClient,
+         wire::PutBlock{id, hold(id, bytes.size()), bytes});
+  }
+  const auto find_audit = [&] {
+    return std::ranges::find_if(requests, [](const SendRequest& one) {
+      return std::holds_alternative<wire::AuditBlock>(one.request.body);
+    });
+  };
+  while (find_audit() == requests.end()) {
+    ASSERT_LT(now, Instant(std::chrono::hours(1)));
+    pass(std::chrono::seconds(1));
+    complete_all(2);
+    if (auto others = asked(); !others.empty()) questions = std::move(others);
+  }
+  const auto question = std::ranges::find(questions, find_audit()->to, &SendRequest::to);
+  ASSERT_NE(question, questions.end());
+  answer(*question, wire::Refused{.reason = wire::RefusalReason::kBusy});
+  pass(std::chrono::seconds(10));
+  EXPECT_EQ(core->statistics().audits.failed, 1U);
+}
+
 // Each key is asked about before the deletes and answered after them: that it is not here says
 // nothing.
 TEST_F(FormerHolder, GivesUpWhileItIsAskedAboutManyRanges_TheAnswerSaysSo) {

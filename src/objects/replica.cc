@@ -219,9 +219,7 @@ std::optional<RefusalReason> Replica::refusal_of(const Sender& sender,
 }
 
 bool Replica::is_in_group(const crypto::Digest& placement) const {
-  const auto group = verifier_.configuration().group(placement);
-  const auto self = verifier_.configuration().node_index(identity_.key.public_key());
-  return self && std::ranges::find(group, *self) != group.end();
+  return verifier_.configuration().is_in_group(identity_.key.public_key(), placement);
 }
 
 void Replica::on_request(Instant now, const Sender& sender, Verified<wire::Request> verified,
@@ -395,9 +393,7 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
   }
   if (is_corrupt && !std::holds_alternative<MergeOperation>(front)) {
     // Bad bytes: mark them durably, fetch them again, and tell whoever asked to come back.
-    if (const auto* client = std::get_if<ClientOperation>(&front)) {
-      refuse(client->sender, client->request.context, RefusalReason::kBusy, out);
-    }
+    tell_unreadable(front, out);
     ++statistics_.damaged_found;
     ReconcilerEffects asked;
     reconciler_.mark_damaged(now, id, asked);
@@ -405,9 +401,7 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
     return mark_damaged(id, out);
   }
   if (!loaded && !is_corrupt) {
-    if (const auto* client = std::get_if<ClientOperation>(&front)) {
-      refuse(client->sender, client->request.context, RefusalReason::kBusy, out);
-    }
+    tell_unreadable(front, out);
     if (auto* merge = std::get_if<MergeOperation>(&front)) {
       ReconcilerEffects asked;
       reconciler_.on_merged(now, id, merge->is_key_done, false, merge->era, asked);
@@ -424,9 +418,7 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
     ReconcilerEffects asked;
     reconciler_.mark_damaged(now, id, asked);
     perform(asked, out);
-    if (const auto* client = std::get_if<ClientOperation>(&front)) {
-      refuse(client->sender, client->request.context, RefusalReason::kBusy, out);
-    }
+    tell_unreadable(front, out);
     return finish_front(id, out);
   }
   if (const auto* client = std::get_if<ClientOperation>(&front)) return run(id, *client, held, out);
@@ -438,6 +430,18 @@ void Replica::on_loaded(Instant now, Token token, wire::Loaded loaded, Effects& 
   }
   ++statistics_.scrubbed;
   finish_front(id, out);
+}
+
+/// Whoever waits for an object that cannot be shown now: a client, or the auditor, which would wait
+/// until its time is out, and again as long as it suspects somebody of that block.
+void Replica::tell_unreadable(const Operation& front, Effects& out) {
+  if (const auto* client = std::get_if<ClientOperation>(&front)) {
+    refuse(client->sender, client->request.context, RefusalReason::kBusy, out);
+  } else if (const auto* audit = std::get_if<AuditOperation>(&front)) {
+    AuditorEffects asked;
+    auditor_.on_loaded(last_instant_, audit->tag, nullptr, asked);
+    perform(asked, out);
+  }
 }
 
 /// The object, and with it what its new holds were charged.
@@ -572,19 +576,19 @@ Replica::Statistics Replica::statistics() const {
 void Replica::check_invariants() const {
   std::size_t operations = 0;
   std::size_t bytes = 0;
+  std::map<wire::NodeKey, std::size_t> audits;
   for (const auto& [id, queue] : queues_) {
     CHECK(!queue.operations.empty());
     operations += queue.operations.size();
     for (const Operation& operation : queue.operations) {
       if (const auto* client = std::get_if<ClientOperation>(&operation)) {
         bytes += bulk_size(client->request);
+        if (is_audit(client->request)) ++audits[client->sender.key];
       }
     }
   }
   CHECK(operations == operations_);
-  std::size_t audits = 0;
-  for (const auto& [asker, count] : audits_of_) audits += count;
-  CHECK(audits <= operations_);
+  CHECK(audits == audits_of_);
   CHECK(bytes == operation_bytes_);
   std::size_t under_way = loads_.size();
   for (const auto& [token, after] : persists_) under_way += after.id ? 1 : 0;
@@ -594,6 +598,7 @@ void Replica::check_invariants() const {
     CHECK(survey.context.configuration == verifier_.configuration().number());
   }
   reconciler_.check_invariants();
+  auditor_.check_invariants();
 }
 
 }  // namespace rosebud::objects

@@ -242,6 +242,7 @@ class Replica {
   bool enqueue(const wire::ObjectId& id, Operation operation, Effects& out);
   void begin_front(const wire::ObjectId& id, Effects& out);
   void finish_front(const wire::ObjectId& id, Effects& out);
+  void tell_unreadable(const Operation& front, Effects& out);
   void answer(const Sender& sender, const wire::MessageContext& context, wire::AnswerBody body,
               Effects& out);
   void refuse(const Sender& sender, const wire::MessageContext& context, wire::RefusalReason reason,

@@ -26,10 +26,9 @@ std::optional<wire::RefusalReason> Replica::refusal_of_audit(const Sender& sende
   const auto asker = configuration.node_index(sender.key);
   if (!asker) return wire::RefusalReason::kNotAllowed;
   if (!is_in_group(audit.id.placement)) return wire::RefusalReason::kNotInGroup;
-  const auto group = configuration.group(audit.id.placement);
   const auto& service = configuration.service();
   const bool may_ask =
-      std::ranges::find(group, *asker) != group.end() ||
+      configuration.is_in_group(sender.key, audit.id.placement) ||
       std::ranges::find(service, *asker, &membership::ServiceMember::node) != service.end();
   if (!may_ask) return wire::RefusalReason::kNotAllowed;
   const auto under_way = audits_of_.find(sender.key);

@@ -51,12 +51,13 @@ void Replica::scan(AfterScan then, const wire::KeyRange& range,
 void Replica::on_answer(Instant now, const wire::NodeKey& from, wire::Answer answer,
                         Effects& out) noexcept {
   last_instant_ = now;
-  ForgettingEffects forgetting;
-  if (forgetting_.on_answer(now, from, answer, forgetting)) return perform(forgetting, out);
+  // First, since it listens to all of them: who answers others' questions and not its own is there.
   AuditorEffects audits;
   const bool is_audit = auditor_.on_answer(now, from, answer, audits);
   perform(audits, out);
   if (is_audit) return;
+  ForgettingEffects forgetting;
+  if (forgetting_.on_answer(now, from, answer, forgetting)) return perform(forgetting, out);
   ReconcilerEffects asked;
   reconciler_.on_answer(now, from, std::move(answer), asked);
   perform(asked, out);

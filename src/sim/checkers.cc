@@ -197,9 +197,13 @@ void Checkers::on_answer(std::size_t node, World::Endpoint to, const wire::Answe
   const bool is_said_to_be_there = std::holds_alternative<wire::Stored>(answer.body) ||
                                    std::holds_alternative<wire::BlockFound>(answer.body) ||
                                    std::holds_alternative<wire::ObjectFound>(answer.body) ||
+                                   std::holds_alternative<wire::BlockProof>(answer.body) ||
                                    std::holds_alternative<wire::RecordHeld>(answer.body);
   if (is_said_to_be_there && !object) {
     fail(node_name(node) + " answers that it has what is not durable there");
+  }
+  if (std::holds_alternative<wire::BlockProof>(answer.body) && object && object->is_damaged) {
+    fail(node_name(node) + " proves that it holds what is damaged there");
   }
   if (const auto* record = std::get_if<wire::RecordHeld>(&answer.body); record && object) {
     if (version_of(record->record.statement) > version_of(object->record)) {
@@ -236,7 +240,7 @@ void Checkers::check_after_start(std::size_t node, const wire::Answer& answer,
 
 void Checkers::on_report(std::size_t node, const objects::Report& report) {
   if (report.observation != objects::Observation::kFalseProof || nodes_[node].is_faulty) return;
-  const std::size_t accused = world_.node_of(report.peer);
+  const std::size_t accused = world_.endpoint_of(report.peer);
   const auto epoch = world_.replica(node)->verifier().configuration().number().epoch;
   if (!is_faulty_in(accused, epoch)) {
     fail(node_name(accused) + " is correct and gave " + node_name(node) + " a wrong proof");

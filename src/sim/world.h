@@ -206,7 +206,6 @@ class World {
   /// Is called with what a node that tells the truth noticed about another.
   using ReportWatcher = std::function<void(std::size_t node, const objects::Report& report)>;
   void watch_reports(ReportWatcher watcher) { report_watcher_ = std::move(watcher); }
-  std::size_t node_of(const wire::NodeKey& key) const { return endpoint_of(key); }
   /// Remembers the last `lines` events as sentences.
   void tell(std::size_t lines) { story_max_ = lines; }
   void tell(const std::string& what);
