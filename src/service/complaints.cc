@@ -10,10 +10,6 @@ namespace {
 constexpr std::uint64_t kDayMs = 86'400'000;
 constexpr std::uint64_t kLifeEpochs = 4;
 
-bool is_in(std::span<const std::uint32_t> group, std::uint32_t node) {
-  return std::ranges::find(group, node) != group.end();
-}
-
 /// No group has more of them than this: of each organisation at most the cap.
 std::size_t most_by_cap(const membership::Configuration& configuration,
                         const std::set<wire::NodeKey>& nodes) {
@@ -42,15 +38,6 @@ std::uint64_t complaint_life_ms(const membership::Settings& settings) {
   return settings.epoch_seconds == 0 ? kDayMs : kLifeEpochs * settings.epoch_seconds * 1000;
 }
 
-bool is_possible(const membership::Configuration& configuration,
-                 const wire::Accusation& accusation) {
-  const auto accused = configuration.node_index(accusation.accused);
-  const auto accuser = configuration.node_index(accusation.accuser);
-  const auto group = configuration.group(accusation.block.placement);
-  return accused && accuser && accused != accuser && is_in(group, *accused) &&
-         is_in(group, *accuser);
-}
-
 void drop_old(Complaints& complaints, const membership::Configuration& configuration,
               std::uint64_t now_ms) {
   const std::uint64_t life = complaint_life_ms(configuration.settings());
@@ -61,8 +48,8 @@ void drop_old(Complaints& complaints, const membership::Configuration& configura
       const bool is_old =
           complaint.since_ms + life <= now_ms && !is_planted(Bug::kComplaintsNeverExpire);
       return is_old ||
-             !is_possible(configuration,
-                          {.accused = accused, .accuser = accuser, .block = complaint.block});
+             !membership::may_accuse(
+                 configuration, {.accused = accused, .accuser = accuser, .block = complaint.block});
     });
   }
   std::erase_if(complaints, [](const auto& one) { return one.second.empty(); });

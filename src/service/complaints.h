@@ -33,11 +33,7 @@ inline constexpr std::size_t kComplaintsMax = 4096;
 /// have none.
 std::uint64_t complaint_life_ms(const membership::Settings& settings);
 
-/// Whether accuser and accused are members, not the same, and both in the group of the block.
-bool is_possible(const membership::Configuration& configuration,
-                 const wire::Accusation& accusation);
-
-/// Removes those that are older than that, or that are not possible (any more).
+/// Removes those that are older than that, or whose accuser may not make them (any more).
 void drop_old(Complaints& complaints, const membership::Configuration& configuration,
               std::uint64_t now_ms);
 

@@ -100,6 +100,78 @@ TEST_F(Accused, AWrongProofToAQuorumRemovesWithTheNextEpoch) {
   EXPECT_TRUE(wishes().false_since_ms.empty());
 }
 
+TEST_F(Accused, WhatOneShortOfAQuorumSaysDoesNothing) {
+  for (const AuditOutcome what : {AuditOutcome::kFalse, AuditOutcome::kWithheld}) {
+    open_case(1);
+    for (const std::size_t member : Nodes{0, 2}) EXPECT_EQ(say(member, 1, what), Answer::kDone);
+    EXPECT_EQ(say(2, 1, what), Answer::kAlready);  // nor twice what one says
+    EXPECT_FALSE(service.machine->may_prepare(service.now_ms));
+    EXPECT_TRUE(wishes().false_since_ms.empty());
+    EXPECT_TRUE(wishes().withholding_since_ms.empty());
+    service.end_epoch();
+    ASSERT_TRUE(is_in(1));
+    EXPECT_TRUE(wishes().false_since_ms.empty());
+    EXPECT_TRUE(wishes().withholding_since_ms.empty());
+    // What was said in the epoch before does not add to what is said in this one.
+    open_case(1);
+    say(4, 1, what);
+    EXPECT_TRUE(wishes().false_since_ms.empty());
+    EXPECT_TRUE(wishes().withholding_since_ms.empty());
+    service.end_epoch();
+  }
+}
+
+/// F = 1: it says all that it can say, in whatever order, while the others say what they found.
+TEST_F(Accused, AMembersLieAloneDoesNothing) {
+  open_case(1);
+  for (const AuditOutcome lie :
+       {AuditOutcome::kFalse, AuditOutcome::kProven, AuditOutcome::kWithheld, AuditOutcome::kFalse})
+    say(0, 1, lie);
+  EXPECT_TRUE(wishes().false_since_ms.empty());
+  EXPECT_TRUE(wishes().withholding_since_ms.empty());
+  // Nor with the word of one that was cut off: two of them withheld, and one false.
+  say(2, 1, AuditOutcome::kWithheld);
+  EXPECT_TRUE(wishes().withholding_since_ms.empty());
+  say(4, 1, AuditOutcome::kWithheld);
+  EXPECT_TRUE(wishes().withholding_since_ms.contains(node_key(1)));
+  EXPECT_TRUE(wishes().false_since_ms.empty());
+  service.end_epoch();
+  EXPECT_TRUE(is_in(1));
+  // Nor does it acquit.
+  for (const std::size_t member : Nodes{0, 2, 4}) say(member, 1, AuditOutcome::kWithheld);
+  say(6, 1, AuditOutcome::kProven);
+  EXPECT_TRUE(wishes().withholding_since_ms.contains(node_key(1)));
+}
+
+/// Of f+1 who complain each is another one: one alone may name as many blocks as it likes.
+TEST_F(Accused, ARepeatedComplaintCountsOnce) {
+  const std::size_t accuser = accusers_of(1)[0];
+  const std::uint64_t life = complaint_life_ms(service.configuration->settings());
+  std::set<wire::ObjectId> blocks;
+  for (const routing::Arc& arc : service.configuration->ring().arcs()) {
+    const auto block = wire::ObjectId::block(arc.range.first);
+    if (!membership::may_accuse(
+            *service.configuration,
+            {.accused = node_key(1), .accuser = node_key(accuser), .block = block})) {
+      continue;
+    }
+    blocks.insert(block);
+    const Answer answer =
+        service.ask(node_key(accuser), Complain{.accused = node_key(1), .block = block});
+    EXPECT_EQ(answer, Answer::kDone);
+    EXPECT_EQ(service.ask(node_key(accuser), Complain{.accused = node_key(1), .block = block}),
+              Answer::kAlready);
+    EXPECT_EQ(total_of(complaints()), 1U);
+    EXPECT_EQ(complaints().at(node_key(1)).at(node_key(accuser)).block, block);
+    service.now_ms += life / 2;
+    if (blocks.size() == 4) break;
+  }
+  ASSERT_EQ(blocks.size(), 4U);
+  EXPECT_TRUE(service.machine->cases().empty());
+  EXPECT_TRUE(service.machine->to_check().empty());
+  EXPECT_EQ(say(0, 1, AuditOutcome::kFalse), Answer::kNotNow);
+}
+
 TEST_F(Accused, ComplaintsOfFMembersDoNothing) {
   const std::vector<std::size_t> accusers = accusers_of(1);
   ASSERT_EQ(accusers.size(), 2U);
@@ -385,11 +457,36 @@ TEST_F(Findings, OneWrongProofIsEnough) {
   EXPECT_EQ(verdict(), AuditOutcome::kProven);
 }
 
+/// Whatever the others say: that is what 2F+1 stands on.
+TEST_F(Findings, AMemberSaysOnlyWhatItFoundItself) {
+  for (const std::size_t member : Nodes{0, 2, 4}) say(member, 1, AuditOutcome::kFalse);
+  Member member(node_key(6), service.configuration, std::nullopt, {}, service.scheme, Random(1));
+  const auto wish = [&]() -> std::optional<AuditOutcome> {
+    const auto out = member.wish(Instant(), service.now_ms, *service.machine);
+    const auto* verdict = out ? std::get_if<Verdict>(&*out) : nullptr;
+    return verdict ? std::optional(verdict->outcome) : std::nullopt;
+  };
+  EXPECT_EQ(wish(), std::nullopt);
+  // It was shown all of them: what the others said it says otherwise.
+  for (const auto& one : accusations) member.on_checked(one, AuditOutcome::kProven);
+  EXPECT_EQ(wish(), AuditOutcome::kProven);
+  EXPECT_EQ(say(6, 1, AuditOutcome::kProven), Answer::kDone);
+  EXPECT_EQ(wish(), std::nullopt);
+  member.on_checked(accusations[0], AuditOutcome::kWithheld);
+  EXPECT_EQ(wish(), std::nullopt);  // one accuser may lie
+  member.on_checked(accusations[1], AuditOutcome::kWithheld);
+  EXPECT_EQ(wish(), AuditOutcome::kWithheld);
+  member.on_checked(accusations[0], AuditOutcome::kFalse);
+  EXPECT_EQ(wish(), AuditOutcome::kFalse);
+  EXPECT_EQ(say(6, 1, AuditOutcome::kFalse), Answer::kDone);
+  EXPECT_EQ(wish(), std::nullopt);
+}
+
 // ---- A cluster in which one node has lost its blocks without a word ----
 
-bool is_gone_in_time(sim::Conduct conduct, std::uint64_t evict_after_seconds) {
+bool is_gone_in_time(sim::Conduct conduct) {
   sim::WorldOptions options{.seed = 7, .organisations = 5, .nodes_of_each = 2};
-  options.settings.evict_after_seconds = evict_after_seconds;
+  options.settings.evict_after_seconds = 5;  // also who shows nothing would be gone
   sim::World world(options);
   sim::Checkers checkers(world);
   world.start_all();
@@ -407,11 +504,11 @@ bool is_gone_in_time(sim::Conduct conduct, std::uint64_t evict_after_seconds) {
 }
 
 TEST(ComplaintsInACluster, WhoShowsWrongProofsLeavesAndWhoShowsNothingDoesNot) {
-  EXPECT_TRUE(is_gone_in_time(sim::Conduct::kHollow, 5));
+  EXPECT_TRUE(is_gone_in_time(sim::Conduct::kHollow));
 }
 
 TEST(ComplaintsInACluster, WhoHasThemStays) {
-  EXPECT_FALSE(is_gone_in_time(sim::Conduct::kCorrect, 5));
+  EXPECT_FALSE(is_gone_in_time(sim::Conduct::kCorrect));
 }
 
 }  // namespace

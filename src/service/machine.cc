@@ -89,7 +89,7 @@ const crypto::PublicKey& Machine::authority_of(std::uint32_t node) const {
   return configuration_->organisations()[configuration_->nodes()[node].organisation].authority;
 }
 
-bool Machine::says(Said& said, const wire::NodeKey& about, const wire::NodeKey& by) const {
+bool Machine::note_said(Said& said, const wire::NodeKey& about, const wire::NodeKey& by) const {
   said[about].insert(by);
   return said[about].size() >= quorum();
 }
@@ -101,10 +101,9 @@ Answer Machine::on(const Asker& asker, const Reachability& operation) {
   if (state_.phase != Phase::kRunning) return Answer::kNotNow;
   Said& said = operation.is_reachable ? state_.reachable : state_.unreachable;
   Said& other = operation.is_reachable ? state_.unreachable : state_.reachable;
-  if (const auto at = other.find(operation.node); at != other.end()) at->second.erase(asker.node);
-  const auto known = said.find(operation.node);
-  if (known != said.end() && known->second.contains(asker.node)) return Answer::kAlready;
-  const bool is_quorum = says(said, operation.node, asker.node);
+  take_back(other, operation.node, asker.node);
+  if (has_said(said, operation.node, asker.node)) return Answer::kAlready;
+  const bool is_quorum = note_said(said, operation.node, asker.node);
   auto& inactive = state_.carried.wishes.inactive_since_ms;
   if (operation.is_reachable) {
     // F+1: one of them is correct and has its answer.
@@ -489,7 +488,7 @@ Answer Machine::on(const Asker& asker, const NoAnnouncement& operation) {
       std::ranges::find(state_.candidates, operation.candidate, &State::Candidate::node);
   if (candidate == state_.candidates.end()) return Answer::kRefused;
   if (candidate->announcement) return Answer::kAlready;
-  const bool is_quorum = says(state_.unannounced, operation.candidate, asker.node);
+  const bool is_quorum = note_said(state_.unannounced, operation.candidate, asker.node);
   const bool is_few = state_.unannounced[operation.candidate].size() >=
                       configuration_->settings().service_faults + 1;
   if (is_quorum || (is_few && is_planted(Bug::kNoAnnouncementByFPlusOne))) {
@@ -583,7 +582,7 @@ Answer Machine::on(const Asker& asker, const NoReveal& operation) {
   if (!asker.is_member || !member_of(operation.node)) return Answer::kRefused;
   if (state_.phase < Phase::kRevealing) return Answer::kNotNow;
   if (!is_share_missing(operation.node)) return Answer::kAlready;
-  const bool is_quorum = says(state_.unrevealed, operation.node, asker.node);
+  const bool is_quorum = note_said(state_.unrevealed, operation.node, asker.node);
   if (is_quorum || is_planted(Bug::kNoRevealByOne)) {
     state_.withholders.insert(operation.node);
     end_revealing();

@@ -7,8 +7,9 @@
 //
 // Whoever asks is a node of the configuration in force, and only members of the service say what
 // they found out. Nothing here is taken on anybody's word but by quorum: 2F+1 members that a node
-// does not answer, that a candidate did not announce, that a share was withheld; F+1 that a node
-// answers again. Statements carry their own signatures.
+// does not answer, that a candidate did not announce, that a share was withheld, that a node gave
+// wrong proofs or none; F+1 that a node answers again, or shows what it holds. Statements carry
+// their own signatures.
 #pragma once
 
 #include <memory>
@@ -85,7 +86,7 @@ class Machine final : public pbft::StateMachine {
   bool is_time_to_end(std::uint64_t now_ms) const;
   bool may_end_early(std::uint64_t now_ms) const;
   /// Notes that `by` says it; true when 2F+1 do.
-  bool says(Said& said, const wire::NodeKey& about, const wire::NodeKey& by) const;
+  bool note_said(Said& said, const wire::NodeKey& about, const wire::NodeKey& by) const;
   /// Of the organisation whose node it is.
   const crypto::PublicKey& authority_of(std::uint32_t node) const;
   Answer count_admission(const wire::AdmissionStatement& statement);

@@ -69,7 +69,7 @@ Answer Machine::on(const Asker& asker, const Complain& operation) {
   if (state_.phase != Phase::kRunning) return Answer::kNotNow;
   const wire::Accusation accusation{
       .accused = operation.accused, .accuser = asker.node, .block = operation.block};
-  if (!is_possible(*configuration_, accusation)) return Answer::kRefused;
+  if (!membership::may_accuse(*configuration_, accusation)) return Answer::kRefused;
   Complaints& complaints = state_.carried.complaints;
   const auto find_known = [&]() -> const Complaint* {
     const auto of_it = complaints.find(operation.accused);
@@ -109,17 +109,12 @@ Answer Machine::on(const Asker& asker, const Verdict& operation) {
   if (state_.phase != Phase::kRunning) return Answer::kNotNow;
   drop_old_complaints();
   if (!cases().contains(accused)) return Answer::kNotNow;
-  const auto has_said = [&](const Said& said) {
-    const auto at = said.find(accused);
-    return at != said.end() && at->second.contains(asker.node);
-  };
   auto& wishes = state_.carried.wishes;
   if (operation.outcome == wire::AuditOutcome::kProven) {
-    if (has_said(state_.shown)) return Answer::kAlready;
-    for (Said* said : {&state_.withheld, &state_.shown_false}) {
-      if (const auto at = said->find(accused); at != said->end()) at->second.erase(asker.node);
-    }
-    says(state_.shown, accused, asker.node);
+    if (has_said(state_.shown, accused, asker.node)) return Answer::kAlready;
+    take_back(state_.withheld, accused, asker.node);
+    take_back(state_.shown_false, accused, asker.node);
+    note_said(state_.shown, accused, asker.node);
     // F+1: one of them is correct, and has seen the proof. Whoever misses one says so anew.
     if (state_.shown[accused].size() >= configuration_->settings().service_faults + 1) {
       wishes.withholding_since_ms.erase(accused);
@@ -128,15 +123,15 @@ Answer Machine::on(const Asker& asker, const Verdict& operation) {
     return Answer::kDone;
   }
   const bool is_false = operation.outcome == wire::AuditOutcome::kFalse;
-  if (has_said(is_false ? state_.shown_false : state_.withheld)) return Answer::kAlready;
-  if (const auto at = state_.shown.find(accused); at != state_.shown.end()) {
-    at->second.erase(asker.node);
+  if (has_said(is_false ? state_.shown_false : state_.withheld, accused, asker.node)) {
+    return Answer::kAlready;
   }
+  take_back(state_.shown, accused, asker.node);
   const bool is_enough = is_planted(Bug::kOneVerdictIsEnough);
-  if (says(state_.withheld, accused, asker.node) || is_enough) {
+  if (note_said(state_.withheld, accused, asker.node) || is_enough) {
     wishes.withholding_since_ms.try_emplace(accused, now_ms_);
   }
-  if (is_false && (says(state_.shown_false, accused, asker.node) || is_enough)) {
+  if (is_false && (note_said(state_.shown_false, accused, asker.node) || is_enough)) {
     wishes.false_since_ms.try_emplace(accused, now_ms_);
   }
   return Answer::kDone;

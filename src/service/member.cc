@@ -6,15 +6,6 @@
 #include "service/planted_bugs.h"
 
 namespace rosebud::service {
-namespace {
-
-bool says(const Said& said, const wire::NodeKey& about, const wire::NodeKey& by) {
-  const auto at = said.find(about);
-  return at != said.end() && at->second.contains(by);
-}
-
-}  // namespace
-
 wire::SignedBytes announce(const membership::Configuration& current,
                            const crypto::SecretKey& node_key, const EpochSecret& secret,
                            const crypto::SignatureScheme& scheme) {
@@ -68,12 +59,12 @@ std::optional<Operation> Member::wish_while_running(std::uint64_t wall_ms,
   // What it found comes first: it may be the reason for the end, and would be lost with it.
   for (const auto& [node, probed] : probed_) {
     const bool is_lost = probed.failed >= settings_.failed_probes;
-    if (is_lost && !says(state.unreachable, node, self_)) {
+    if (is_lost && !has_said(state.unreachable, node, self_)) {
       return Reachability{.node = node, .is_reachable = false};
     }
-    const bool is_doubted = says(state.unreachable, node, self_) ||
+    const bool is_doubted = has_said(state.unreachable, node, self_) ||
                             state.carried.wishes.inactive_since_ms.contains(node);
-    if (probed.is_answered && is_doubted && !says(state.reachable, node, self_)) {
+    if (probed.is_answered && is_doubted && !has_said(state.reachable, node, self_)) {
       return Reachability{.node = node, .is_reachable = true};
     }
   }
@@ -89,18 +80,18 @@ std::optional<Operation> Member::wish_for_verdicts(const Machine& machine) const
     if (accused == self_) continue;
     const auto found = checked_.verdict(machine.groups(), state.carried.complaints, accused);
     if (!found) continue;
-    const bool is_doubted = says(state.withheld, accused, self_) ||
+    const bool is_doubted = has_said(state.withheld, accused, self_) ||
                             state.carried.wishes.withholding_since_ms.contains(accused);
     bool is_said = false;
     switch (*found) {
       case wire::AuditOutcome::kProven:
-        is_said = says(state.shown, accused, self_) || !is_doubted;
+        is_said = has_said(state.shown, accused, self_) || !is_doubted;
         break;
       case wire::AuditOutcome::kWithheld:
-        is_said = says(state.withheld, accused, self_);
+        is_said = has_said(state.withheld, accused, self_);
         break;
       case wire::AuditOutcome::kFalse:
-        is_said = says(state.shown_false, accused, self_);
+        is_said = has_said(state.shown_false, accused, self_);
         break;
     }
     if (!is_said) return Verdict{.accused = accused, .outcome = *found};
@@ -128,7 +119,7 @@ std::optional<Operation> Member::wish_for_announcements(Instant now, const Machi
         machine.is_usable(*Announcement::decode(held->second.statement))) {
       return Announce{held->second};
     }
-    if (is_overdue(now, one.node) && !complaint && !says(state.unannounced, one.node, self_)) {
+    if (is_overdue(now, one.node) && !complaint && !has_said(state.unannounced, one.node, self_)) {
       complaint = NoAnnouncement{one.node};
     }
   }
@@ -145,7 +136,7 @@ std::optional<Operation> Member::wish_for_shares(Instant now, const Machine& mac
   for (const membership::ServiceMember& member : configuration_->service()) {
     const wire::NodeKey& node = configuration_->nodes()[member.node].key;
     if (!machine.is_share_missing(node)) continue;
-    if (is_overdue(now, node) && !complaint && !says(machine.state().unrevealed, node, self_)) {
+    if (is_overdue(now, node) && !complaint && !has_said(machine.state().unrevealed, node, self_)) {
       complaint = NoReveal{node};
     }
   }

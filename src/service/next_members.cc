@@ -256,10 +256,7 @@ bool is_revoked(const Configuration& current, const Wishes& wishes, const Node& 
 
 bool is_convicted(const Configuration& current, const Wishes& wishes, const wire::NodeKey& node,
                   const std::vector<Node>& next) {
-  if (!wishes.false_since_ms.contains(node)) return false;
-  const auto before = current.node_index(node);
-  const auto after = std::ranges::find(next, node, &Node::key);
-  return !before || after == next.end() || after->directory == current.nodes()[*before].directory;
+  return wishes.false_since_ms.contains(node) && membership::stays_as_it_is(node, current, next);
 }
 
 bool is_in_as_stated(const wire::AdmissionStatement& statement, const std::vector<Node>& nodes) {

@@ -69,8 +69,8 @@ Wishes left_over(const Wishes& wishes, const membership::DescriptionBody& next,
 bool is_revoked(const membership::Configuration& current, const Wishes& wishes,
                 const membership::Node& node);
 
-/// Whether a member gave wrong proofs, and is not in `next` with another directory: what the old
-/// one did says nothing of that (decision 6).
+/// Whether a member gave wrong proofs, and is in `next` with the same directory: what an old one
+/// did says nothing of another.
 bool is_convicted(const membership::Configuration& current, const Wishes& wishes,
                   const wire::NodeKey& node, const std::vector<membership::Node>& next);
 

@@ -58,8 +58,7 @@ void Participant::begin(pbft::Now now, Entered entered, Effects& out) {
   client_.emplace(key_, group_, scheme_, random_.fork());
   asking_ = Asking::kNothing;
   complaints_.clear();  // the reason may be gone with the epoch
-  to_check_.clear();
-  if (!std::exchange(checking_, {}).empty()) out.push_back(Check{});
+  if (!std::exchange(to_check_, {}).empty()) out.push_back(Check{});
   tick_at_ = ask_for_state_at_ = sign_at_ = own_again_at_ = now.instant;
 
   const bool has_key =
@@ -253,18 +252,14 @@ void Participant::ask_candidates(Instant now, const Machine& machine, Effects& o
 void Participant::choose_checks(const Machine& machine, Effects& out) {
   if (machine.to_check() == to_check_) return;
   to_check_ = machine.to_check();
-  std::vector<wire::Accusation> wanted = to_check_;
-  std::erase_if(wanted, [this](const auto& one) { return one.accused == key_.public_key(); });
-  if (wanted == checking_) return;
-  checking_ = std::move(wanted);
-  member_->keep_checked(checking_);
-  out.push_back(Check{checking_});
+  member_->keep_checked(to_check_);
+  out.push_back(Check{to_check_});
 }
 
 void Participant::on_checked(pbft::Now now, const wire::Accusation& about,
                              wire::AuditOutcome outcome, const Machine* machine, Effects& out) {
   // An answer that was on its way when the complaint was over, or the epoch.
-  if (!member_ || !std::ranges::binary_search(checking_, about)) return;
+  if (!member_ || !std::ranges::binary_search(to_check_, about)) return;
   member_->on_checked(about, outcome);
   ask_next(now, machine, out);
 }

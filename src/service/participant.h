@@ -55,7 +55,8 @@ struct HandedIn {
   HandInId id;
   Answer answer = Answer::kNotNow;
 };
-/// Find out about these from now on, and about nothing else: on_checked says what came of it.
+/// Find out about these from now on, and about nothing else: on_checked says what came of it. What
+/// is about this node itself is not for it to find out.
 struct Check {
   std::vector<wire::Accusation> accusations;
 };
@@ -197,8 +198,7 @@ class Participant {
   std::deque<Waiting> handed_in_;
   std::deque<Complain> complaints_;         // not asked for yet; one about each
   bool was_complaint_ = false;              // what was asked last
-  std::vector<wire::Accusation> to_check_;  // as the machine named it
-  std::vector<wire::Accusation> checking_;  // what is about others; sorted
+  std::vector<wire::Accusation> to_check_;  // as the machine names it; sorted
   Instant asked_at_;
   bool was_own_ = false;  // what was asked last: they take turns
   Instant own_again_at_;  // after an answer that changed nothing

@@ -36,14 +36,10 @@ Timestamp start_of(const Machine& machine) {
 /// Who is out, or came back with an empty directory, is complained of no more, and complains no
 /// more. That somebody shows nothing is handed over only where 2F+1 said it in this epoch.
 void forget_complaints_of_others(const Machine& machine, Carried& out) {
-  const auto stays = [&](const wire::NodeKey& key) {
-    const auto before = machine.configuration().node_index(key);
-    const auto& next = machine.state().next.nodes;
-    const auto after = std::ranges::find(next, key, &membership::Node::key);
-    return before && after != next.end() &&
-           machine.configuration().nodes()[*before].directory == after->directory;
+  const auto is_another = [&](const auto& one) {
+    return !membership::stays_as_it_is(one.first, machine.configuration(),
+                                       machine.state().next.nodes);
   };
-  const auto is_another = [&](const auto& one) { return !stays(one.first); };
   // It may have been cut off, or without room, and be well again: who checks says so anew.
   const auto is_said_now = [&](const wire::NodeKey& key) {
     const Said& withheld = machine.state().withheld;

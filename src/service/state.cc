@@ -201,6 +201,15 @@ std::vector<State::Candidate> read_candidates(wire::Reader& in) {
 
 }  // namespace
 
+bool has_said(const Said& said, const wire::NodeKey& about, const wire::NodeKey& by) {
+  const auto at = said.find(about);
+  return at != said.end() && at->second.contains(by);
+}
+
+void take_back(Said& said, const wire::NodeKey& about, const wire::NodeKey& by) {
+  if (const auto at = said.find(about); at != said.end()) at->second.erase(by);
+}
+
 Bytes Carried::encode() const {
   wire::Writer out;
   out.u8(kLayout);

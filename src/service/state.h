@@ -48,6 +48,9 @@ enum class Phase : std::uint8_t { kRunning = 0, kAnnouncing = 1, kRevealing = 2,
 
 /// Of whom 2F+1 members say something.
 using Said = std::map<wire::NodeKey, std::set<wire::NodeKey>>;  // about whom -> who says it
+bool has_said(const Said& said, const wire::NodeKey& about, const wire::NodeKey& by);
+/// Then `by` says it no more, if it did.
+void take_back(Said& said, const wire::NodeKey& about, const wire::NodeKey& by);
 
 struct State {
   Carried carried;

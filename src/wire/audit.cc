@@ -2,18 +2,6 @@
 
 namespace rosebud::wire {
 
-std::string_view name_of(AuditOutcome outcome) {
-  switch (outcome) {
-    case AuditOutcome::kProven:
-      return "proven";
-    case AuditOutcome::kWithheld:
-      return "withheld";
-    case AuditOutcome::kFalse:
-      return "false";
-  }
-  return "unknown";
-}
-
 crypto::Digest audit_proof(const AuditQuestion& question, ByteView bytes) {
   return crypto::Hasher("rosebud audit proof 1")
       .update(question.cluster.view())

@@ -20,7 +20,6 @@ enum class AuditOutcome : std::uint8_t {
   kWithheld = 1,  // several times there was no proof, though the accused is there
   kFalse = 2,     // the proof was wrong: no correct node gives one
 };
-std::string_view name_of(AuditOutcome outcome);
 
 /// Who asks and who is asked, with a challenge that was not known before: nothing can be computed
 /// ahead of the question, and what another node answers proves nothing for this one.

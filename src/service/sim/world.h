@@ -69,8 +69,8 @@ class World {
   void lie(std::size_t n);
 
   // ---- Blocks, which are not simulated: who has them is known from outside ----
-  /// Everybody who is up and correct checks one of what it is told to, complains of whoever has no
-  /// blocks, and now and then of somebody who has.
+  /// Everybody who is up and correct checks one of what it is told to, and looks at one node: it
+  /// complains of one that has no blocks, and now and then of one that has.
   void audit();
 
   // ---- Work ----
