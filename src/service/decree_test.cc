@@ -131,6 +131,19 @@ TEST(Decree, ASettingChangesWithTheNextEpoch) {
   EXPECT_EQ(service.configuration->settings(), next->settings());
 }
 
+/// Whichever was handed in last, until it is in force.
+TEST(Decree, ALaterOneAboutTheSameSettingTakesThePlaceOfTheEarlier) {
+  Assembly service;
+  const auto decide = [&](std::uint64_t value) {
+    return service.decide(ChangeSetting{.name = "hedge-ms", .value = value}, {0, 1, 2});
+  };
+  EXPECT_EQ(decide(7), Answer::kDone);
+  EXPECT_EQ(decide(8), Answer::kDone);
+  EXPECT_EQ(decide(7), Answer::kAlready);  // the same decree: it was carried out, and is done once
+  service.end_epoch();
+  EXPECT_EQ(service.configuration->settings().hedge_ms, 8U);
+}
+
 TEST(Decree, NoSettingLeavesItsBoundsOrContradictsAnother) {
   Assembly service;
   const auto decide = [&](const char* name, std::uint64_t value) {

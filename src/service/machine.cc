@@ -351,7 +351,8 @@ Answer Machine::enact(const RevokeAnyNode& one) {
   return Answer::kDone;
 }
 
-/// Suppose two decrees that make sense alone contradict each other: the later one is refused.
+/// Suppose two decrees that make sense alone, about two settings, contradict each other: the later
+/// one is refused. About the same setting it takes the place of the earlier one.
 Answer Machine::enact(const ChangeSetting& one) {
   auto& wishes = state_.carried.wishes;
   const auto changed =
