@@ -110,18 +110,51 @@ void look_at_links(const Looked& looked, Findings& out) {
   }
 }
 
+/// Kinds as in objects::Observation: what was noticed, and what to do about it. What a correct node
+/// never does is proof, to those who saw it.
+struct Noticed {
+  std::string_view kind;
+  bool is_proof = false;
+  std::string_view what;
+  std::string_view next;
+};
+constexpr std::string_view kNextOfProof =
+    "its software or memory cannot be trusted, or it lies: see the logs of those nodes, replace "
+    "the "
+    "machine, or have its organisation revoke it: rosebud member revoke";
+constexpr Noticed kNoticed[] = {
+    {"invalid_answer", true, "it answered with a wrong signature, hash or hold", kNextOfProof},
+    {"false_proof", true, "it gave a wrong proof of a block", kNextOfProof},
+    {"slow", false, "it did not answer in time",
+     "it may be overloaded, or hard to reach: look at its load, its disk, and the network to it"},
+    {"stale_record", false, "it showed an older record than others have",
+     "it may have missed a write, and fetches it by itself; when it goes on, see its log and "
+     "whether it reaches the others of its groups"},
+    {"empty_listing", false, "it listed objects that it then did not show",
+     "it may have deleted them meanwhile, or be busy; when it goes on, see its log and its disk"},
+    {"no_proof", false, "it did not show a block that it should hold, again and again",
+     "its disk may be full, slow or failing, or have lost something: see its log and its disk; "
+     "node-wanting says when the service finds the same"},
+};
+
 void look_at_suspects(const Looked& looked, Findings& out) {
   std::map<std::pair<std::string, std::string>, std::size_t> observers;
   for (const auto& node : looked.nodes) {
     for (const auto& suspect : node.value("suspects", nlohmann::json::array()))
       ++observers[{suspect.value("node", ""), suspect.value("kind", "")}];
   }
-  for (const auto& [what, count] : observers) {
-    out.push_back({"node-suspected", kWarning,
-                   fmt::format("{} nodes saw {} do wrong: {}", count, what.first, what.second),
-                   "the logs of those nodes say when; its organisation can revoke it: rosebud "
-                   "member revoke " +
-                       what.first});
+  for (const auto& [seen, count] : observers) {
+    const auto& [name, kind] = seen;
+    const Noticed* known = std::ranges::find(kNoticed, kind, &Noticed::kind);
+    // A node of a later version may notice what this one does not know.
+    const Noticed what = known == std::end(kNoticed)
+                             ? Noticed{.what = "see the logs of those nodes", .next = "see its log"}
+                             : *known;
+    out.push_back({what.is_proof ? "node-misbehaved" : "node-suspected", kWarning,
+                   fmt::format("{} of the nodes {} of {}: {} ({})", count,
+                               what.is_proof ? "have proof" : "noticed, which proves nothing,",
+                               name, what.what, kind),
+                   what.is_proof ? fmt::format("{} {}", what.next, name) : std::string(what.next)});
   }
 }
 
@@ -137,7 +170,7 @@ void look_at_cuts(const Looked& looked, Findings& out) {
   }
 }
 
-/// Of those who are members still. This is proof, where the other is a suspicion.
+/// Of those who are members still. This convinces others too.
 void look_at_evidence(const Looked& looked, Findings& out) {
   for (const Accused& one : accused_in(looked.nodes)) {
     if (!one.is_member) continue;
