@@ -387,9 +387,7 @@ class LiveSession final : public Session {
     return std::exchange(detour_, nullptr);
   }
   bool is_of_higher_generation(const Buffer& description) const {
-    const auto decoded = membership::SignedDescription::decode(description);
-    const auto header =
-        decoded ? membership::DescriptionHeader::decode(decoded->header) : std::nullopt;
+    const auto header = membership::header_in(description);
     return header && header->number.generation > configuration_->number().generation;
   }
 

@@ -113,6 +113,10 @@ struct SignedDescription {
   friend bool operator==(const SignedDescription&, const SignedDescription&) = default;
 };
 
+/// The header that a signed description begins with; of its signatures and body only the form is
+/// looked at. Nothing: it is no description of a known layout.
+std::optional<DescriptionHeader> header_in(ByteView signed_description);
+
 inline constexpr std::size_t kDescriptionBodySizeMax = 2U << 20;
 inline constexpr std::size_t kSeatsMax = 3 * std::size_t{kFaultsMax} + 1;
 /// Signatures of one description: by seats, or by organisations.

@@ -106,11 +106,9 @@ std::vector<SeatSignature> read_signatures(wire::Reader& in) {
 Bytes DescriptionHeader::encode() const {
   CHECK(seats.size() <= kSeatsMax);
   wire::Writer out;
-  out.u8(kHeaderLayout)
-      .raw(cluster.view())
-      .u32(number.generation.value)
-      .u64(number.epoch.value)
-      .u64(start.value)
+  out.u8(kHeaderLayout).raw(cluster.view());
+  wire::write(out, number);
+  out.u64(start.value)
       .u64(end.value)
       .raw(previous.view())
       .raw(members_root.view())
@@ -130,8 +128,7 @@ std::optional<DescriptionHeader> DescriptionHeader::decode(ByteView bytes) {
   DescriptionHeader out;
   if (in.u8() != kHeaderLayout) return std::nullopt;
   out.cluster = in.fixed<crypto::ClusterId>();
-  out.number.generation = wire::Generation(in.u32());
-  out.number.epoch = wire::Epoch(in.u64());
+  out.number = wire::read_number(in);
   out.start = Timestamp(in.u64());
   out.end = Timestamp(in.u64());
   out.previous = in.fixed<crypto::Digest>();
@@ -248,6 +245,15 @@ std::optional<SignedDescription> SignedDescription::decode(ByteView bytes) {
   out.signatures = read_signatures(in);
   if (!in.done()) return std::nullopt;
   return out;
+}
+
+std::optional<DescriptionHeader> header_in(ByteView signed_description) {
+  // Without a copy of the body: nobody has to have signed it yet.
+  wire::Reader in(signed_description);
+  const ByteView header = in.bytes16(kDescriptionHeaderSizeMax);
+  (void)in.bytes32(kDescriptionBodySizeMax);
+  (void)read_signatures(in);
+  return in.done() ? DescriptionHeader::decode(header) : std::nullopt;
 }
 
 }  // namespace rosebud::membership

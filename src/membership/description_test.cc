@@ -41,6 +41,17 @@ class DescriptionTest : public testing::Test {
   }
 };
 
+TEST_F(DescriptionTest, TheHeaderStandsAtItsBeginning) {
+  Bytes bytes = made();
+  ASSERT_TRUE(header_in(bytes).has_value());
+  EXPECT_EQ(*header_in(bytes),
+            *DescriptionHeader::decode(SignedDescription::decode(bytes)->header));
+  EXPECT_EQ(header_in(current->signed_description()), std::nullopt);
+  bytes.push_back(0);
+  EXPECT_EQ(header_in(bytes), std::nullopt);
+  EXPECT_EQ(header_in({}), std::nullopt);
+}
+
 TEST_F(DescriptionTest, NodesAddedAndRemoved_MakeTheNextConfiguration) {
   next.start = Timestamp(2000);
   next.end = Timestamp(3000);

@@ -22,22 +22,18 @@ bool are_valid(const Configuration& configuration, const SignedLease& lease,
 }  // namespace
 
 Bytes Lease::encode() const {
-  return wire::Writer()
-      .u8(kLayout)
-      .raw(cluster.view())
-      .u32(number.generation.value)
-      .u64(number.epoch.value)
-      .raw(header_hash.view())
-      .u64(until.value)
-      .take();
+  wire::Writer out;
+  out.u8(kLayout).raw(cluster.view());
+  wire::write(out, number);
+  out.raw(header_hash.view()).u64(until.value);
+  return out.take();
 }
 
 std::optional<Lease> Lease::decode(ByteView bytes) {
   wire::Reader in(bytes);
   if (in.u8() != kLayout) return std::nullopt;
   Lease out{.cluster = in.fixed<crypto::ClusterId>()};
-  out.number.generation = wire::Generation(in.u32());
-  out.number.epoch = wire::Epoch(in.u64());
+  out.number = wire::read_number(in);
   out.header_hash = in.fixed<crypto::Digest>();
   out.until = Timestamp(in.u64());
   if (!in.done()) return std::nullopt;

@@ -13,15 +13,6 @@ namespace {
 
 constexpr std::uint8_t kLayout = 1;
 
-void write(wire::Writer& out, const wire::ConfigurationNumber& number) {
-  out.u32(number.generation.value).u64(number.epoch.value);
-}
-wire::ConfigurationNumber read_number(wire::Reader& in) {
-  wire::ConfigurationNumber out{.generation = wire::Generation(in.u32()), .epoch = {}};
-  out.epoch = wire::Epoch(in.u64());
-  return out;
-}
-
 using Statements = std::map<wire::NodeKey, RecoveryStatement>;
 
 /// Those of a recovery, if all are good and name different members.
@@ -139,7 +130,7 @@ std::optional<RecoveryCall> RecoveryCall::decode(ByteView bytes) {
 Bytes RecoveryStatement::encode() const {
   wire::Writer out;
   out.u8(kLayout).raw(cluster.view()).u32(generation.value).raw(node.view()).raw(directory.view());
-  write(out, entered);
+  wire::write(out, entered);
   out.raw(header_hash.view()).raw(epoch_key.view()).raw(commitment.view());
   return out.take();
 }
@@ -152,7 +143,7 @@ std::optional<RecoveryStatement> RecoveryStatement::decode(ByteView bytes) {
   out.generation = wire::Generation(in.u32());
   out.node = in.fixed<wire::NodeKey>();
   out.directory = in.fixed<wire::DirectoryId>();
-  out.entered = read_number(in);
+  out.entered = wire::read_number(in);
   out.header_hash = in.fixed<crypto::Digest>();
   out.epoch_key = in.fixed<crypto::PublicKey>();
   out.commitment = in.fixed<crypto::Digest>();

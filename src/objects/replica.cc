@@ -22,19 +22,17 @@ constexpr std::size_t kIncompleteHistoryMax = 64;
 
 /// The epoch that was entered last stands before the intervals, for a person who looks at the disk.
 Bytes encode_tenure(const wire::ConfigurationNumber& entered, const Tenure& tenure) {
-  return wire::Writer()
-      .u32(entered.generation.value)
-      .u64(entered.epoch.value)
-      .bytes32(tenure.complete.encode())
+  wire::Writer out;
+  wire::write(out, entered);
+  out.bytes32(tenure.complete.encode())
       .bytes32(tenure.served.encode())
-      .bytes32(tenure.gone.encode())
-      .take();
+      .bytes32(tenure.gone.encode());
+  return out.take();
 }
 
 std::optional<Tenure> decode_tenure(ByteView bytes, wire::ConfigurationNumber& entered) {
   wire::Reader in(bytes);
-  entered.generation = wire::Generation(in.u32());
-  entered.epoch = wire::Epoch(in.u64());
+  entered = wire::read_number(in);
   constexpr std::size_t kSizeMax = 64U << 20;
   auto complete = IntervalEpochs::decode(in.bytes32(kSizeMax));
   auto served = IntervalEpochs::decode(in.bytes32(kSizeMax));

@@ -39,13 +39,6 @@ bool can_be_description(const fs::path& path) {
   return error || size <= kFileSizeMax;
 }
 
-std::optional<crypto::Digest> previous_in(ByteView description) {
-  const auto decoded = membership::SignedDescription::decode(description);
-  const auto header =
-      decoded ? membership::DescriptionHeader::decode(decoded->header) : std::nullopt;
-  return header ? std::optional(header->previous) : std::nullopt;
-}
-
 }  // namespace
 
 fs::path EpochFiles::path_of(const wire::ConfigurationNumber& number) const {
@@ -81,8 +74,8 @@ Result<std::vector<std::shared_ptr<const membership::Configuration>>, Explained>
       if (!unreadable || unreadable->first < number) unreadable.emplace(number, bytes.error());
       continue;
     }
-    const auto previous = previous_in(as_bytes(*bytes));
-    const auto before = previous ? index_of.find(*previous) : index_of.end();
+    const auto header = membership::header_in(as_bytes(*bytes));
+    const auto before = header ? index_of.find(header->previous) : index_of.end();
     if (before == index_of.end()) continue;
     auto next = membership::apply(*all[before->second].configuration, as_bytes(*bytes), scheme);
     if (!next) continue;

@@ -29,13 +29,9 @@ MemberEvidence MemberEvidence::of(const membership::Configuration& configuration
 
 Bytes MemberEvidence::encode() const {
   wire::Writer out;
-  out.raw(cluster.view())
-      .u32(number.generation.value)
-      .u64(number.epoch.value)
-      .raw(node.view())
-      .text(name)
-      .text(organisation)
-      .bytes16(votes.encode());
+  out.raw(cluster.view());
+  wire::write(out, number);
+  out.raw(node.view()).text(name).text(organisation).bytes16(votes.encode());
   return out.take();
 }
 
@@ -43,8 +39,7 @@ std::optional<MemberEvidence> MemberEvidence::decode(ByteView bytes) {
   wire::Reader in(bytes);
   MemberEvidence out;
   out.cluster = in.fixed<crypto::ClusterId>();
-  out.number.generation.value = in.u32();
-  out.number.epoch.value = in.u64();
+  out.number = wire::read_number(in);
   out.node = in.fixed<wire::NodeKey>();
   out.name = in.text(wire::kNameSizeMax);
   out.organisation = in.text(wire::kNameSizeMax);

@@ -80,15 +80,11 @@ std::optional<Operation> read_body(std::uint8_t kind, wire::Reader& in) {
 }  // namespace
 
 Bytes Announcement::encode() const {
-  return wire::Writer()
-      .u8(kLayout)
-      .raw(cluster.view())
-      .u32(number.generation.value)
-      .u64(number.epoch.value)
-      .raw(node.view())
-      .raw(epoch_key.view())
-      .raw(commitment.view())
-      .take();
+  wire::Writer out;
+  out.u8(kLayout).raw(cluster.view());
+  wire::write(out, number);
+  out.raw(node.view()).raw(epoch_key.view()).raw(commitment.view());
+  return out.take();
 }
 
 std::optional<Announcement> Announcement::decode(ByteView bytes) {
@@ -96,8 +92,7 @@ std::optional<Announcement> Announcement::decode(ByteView bytes) {
   if (in.u8() != kLayout) return std::nullopt;
   Announcement out;
   out.cluster = in.fixed<crypto::ClusterId>();
-  out.number.generation = wire::Generation(in.u32());
-  out.number.epoch = wire::Epoch(in.u64());
+  out.number = wire::read_number(in);
   out.node = in.fixed<wire::NodeKey>();
   out.epoch_key = in.fixed<crypto::PublicKey>();
   out.commitment = in.fixed<crypto::Digest>();
@@ -148,13 +143,10 @@ std::optional<Retirement> Retirement::decode(ByteView bytes) {
 }
 
 Bytes EndRequest::encode() const {
-  return wire::Writer()
-      .u8(kLayout)
-      .raw(cluster.view())
-      .raw(organisation.view())
-      .u32(number.generation.value)
-      .u64(number.epoch.value)
-      .take();
+  wire::Writer out;
+  out.u8(kLayout).raw(cluster.view()).raw(organisation.view());
+  wire::write(out, number);
+  return out.take();
 }
 
 std::optional<EndRequest> EndRequest::decode(ByteView bytes) {
@@ -163,8 +155,7 @@ std::optional<EndRequest> EndRequest::decode(ByteView bytes) {
   EndRequest out;
   out.cluster = in.fixed<crypto::ClusterId>();
   out.organisation = in.fixed<crypto::PublicKey>();
-  out.number.generation = wire::Generation(in.u32());
-  out.number.epoch = wire::Epoch(in.u64());
+  out.number = wire::read_number(in);
   if (!in.done()) return std::nullopt;
   return out;
 }

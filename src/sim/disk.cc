@@ -52,8 +52,7 @@ Status<wire::StorageError> Disk::commit(const std::vector<wire::StorageWrite>& w
     } else if (const auto* note = std::get_if<wire::PutNote>(&write)) {
       if (as_text(note->name) == "objects/tenure") {
         wire::Reader in(note->value);
-        entered_.generation = wire::Generation(in.u32());
-        entered_.epoch = wire::Epoch(in.u64());
+        entered_ = wire::read_number(in);
       }
       if (note->value.empty()) {
         notes_.erase(note->name);

@@ -6,17 +6,6 @@ namespace {
 constexpr std::uint32_t kHelloMagic = 0x52424831;   // "RBH1"
 constexpr std::uint32_t kAnswerMagic = 0x52424131;  // "RBA1"
 
-void write(Writer& out, const ConfigurationNumber& number) {
-  out.u32(number.generation.value).u64(number.epoch.value);
-}
-
-ConfigurationNumber read_number(Reader& in) {
-  ConfigurationNumber out;
-  out.generation = Generation(in.u32());
-  out.epoch = Epoch(in.u64());
-  return out;
-}
-
 }  // namespace
 
 Bytes Hello::encode() const {

@@ -24,6 +24,17 @@ std::optional<ObjectId> ObjectId::decode(ByteView bytes) {
                   .type = static_cast<ObjectType>(bytes[33])};
 }
 
+void write(Writer& out, const ConfigurationNumber& number) {
+  out.u32(number.generation.value).u64(number.epoch.value);
+}
+
+ConfigurationNumber read_number(Reader& in) {
+  ConfigurationNumber out;
+  out.generation = Generation(in.u32());
+  out.epoch = Epoch(in.u64());
+  return out;
+}
+
 void write(Writer& out, const ObjectId& id) { out.raw(id.encode().view()); }
 
 ObjectId read_object_id(Reader& in) {

@@ -23,6 +23,9 @@ struct ConfigurationNumber {
   friend constexpr auto operator<=>(const ConfigurationNumber&,
                                     const ConfigurationNumber&) = default;
 };
+/// Generation (`u32`), epoch (`u64`): wherever a number stands in what is signed, sent or kept.
+void write(Writer& out, const ConfigurationNumber& number);
+ConfigurationNumber read_number(Reader& in);
 
 /// Names one request of one sender; the answer repeats it. Unpredictable to others, never used
 /// twice by its sender.

@@ -148,16 +148,11 @@ crypto::Digest record_statement_hash(ByteView statement) {
 }
 
 Bytes CompletenessStatement::encode() const {
-  return Writer()
-      .u8(kLayout)
-      .raw(cluster.view())
-      .u32(configuration.generation.value)
-      .u64(configuration.epoch.value)
-      .raw(node.view())
-      .raw(directory.view())
-      .raw(first.view())
-      .raw(last.view())
-      .take();
+  Writer out;
+  out.u8(kLayout).raw(cluster.view());
+  write(out, configuration);
+  out.raw(node.view()).raw(directory.view()).raw(first.view()).raw(last.view());
+  return out.take();
 }
 
 std::optional<CompletenessStatement> CompletenessStatement::decode(ByteView bytes) {
@@ -165,8 +160,7 @@ std::optional<CompletenessStatement> CompletenessStatement::decode(ByteView byte
   CompletenessStatement out;
   read_layout(in);
   out.cluster = in.fixed<crypto::ClusterId>();
-  out.configuration.generation = Generation(in.u32());
-  out.configuration.epoch = Epoch(in.u64());
+  out.configuration = read_number(in);
   out.node = in.fixed<NodeKey>();
   out.directory = in.fixed<DirectoryId>();
   out.first = in.fixed<crypto::Digest>();
