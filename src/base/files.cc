@@ -53,15 +53,6 @@ fs::path draft_of(const fs::path& path) {
   return path.string() + ".new." + std::to_string(::getpid()) + "." + std::to_string(count++);
 }
 
-int sync_folder_of(const fs::path& path) {
-  const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
-  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return errno;
-  const int error = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  return error;
-}
-
 /// Draft, sync, then its name: in place of what has it now, or only where nothing has it.
 Status<Explained> put_file(const fs::path& path, std::string_view text, unsigned mode,
                            bool is_replacing) {
@@ -81,7 +72,7 @@ Status<Explained> put_file(const fs::path& path, std::string_view text, unsigned
   if (error == 0 && is_replacing && ::rename(draft.c_str(), path.c_str()) != 0) error = errno;
   if (error == 0 && !is_replacing && ::link(draft.c_str(), path.c_str()) != 0) error = errno;
   if (error != 0 || !is_replacing) ::unlink(draft.c_str());
-  if (error == 0) error = sync_folder_of(path);
+  if (error == 0) error = sync_folder(path.has_parent_path() ? path.parent_path() : fs::path("."));
   if (error != 0) return fail(file_error(path, "write", error));
   return {};
 }
@@ -96,15 +87,31 @@ Status<Explained> create_file(const fs::path& path, std::string_view text, unsig
   return put_file(path, text, mode, false);
 }
 
+int sync_folder(const fs::path& folder) {
+  const int fd = ::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno;
+  const int error = ::fsync(fd) == 0 ? 0 : errno;
+  ::close(fd);
+  return error;
+}
+
 Status<Explained> make_folder(const fs::path& folder) {
   std::error_code error;
-  fs::create_directories(folder, error);
-  if (const int failed = error ? 0 : sync_folder_of(fs::absolute(folder)); failed != 0)
-    error = std::error_code(failed, std::generic_category());
+  const fs::path whole = fs::absolute(folder, error);
+  if (!error) fs::create_directories(whole, error);
+  if (!error && !fs::is_directory(whole, error))
+    error = std::make_error_code(std::errc::not_a_directory);
+  // How many of them are new is not known after a crash in between: all are synced that may be.
+  for (fs::path at = whole; !error && at.has_relative_path(); at = at.parent_path()) {
+    const int failed = sync_folder(at.parent_path());
+    if (failed == EACCES || failed == EROFS) break;  // nobody made anything in there
+    if (failed != 0) error = std::error_code(failed, std::generic_category());
+  }
   if (!error) return {};
-  return fail(Explained{.what = "cannot make " + folder.string() + ": " + error.message(),
-                        .cause = "its file system is read-only or full",
-                        .next = "make room, or give the folder to the user that runs the node"});
+  return fail(
+      Explained{.what = "cannot make " + folder.string() + ": " + error.message(),
+                .cause = "a part of the path is a file or not writable, or the disk is full",
+                .next = "name a path that this user can write, or make room"});
 }
 
 Explained wrong_kind(const fs::path& path, std::string_view kind) {

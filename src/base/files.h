@@ -18,9 +18,11 @@ Status<Explained> replace_file(const std::filesystem::path& path, std::string_vi
 /// The same, and refused when something has the name already.
 Status<Explained> create_file(const std::filesystem::path& path, std::string_view text,
                               unsigned mode = 0644);
-/// There when it returns, and its name on disk too: what lies in a folder that a power cut takes
-/// away is not kept.
+/// There when it returns, with all folders above it, each durable under its name: one whose name a
+/// power cut takes away takes with it all that was synced below.
 Status<Explained> make_folder(const std::filesystem::path& folder);
+/// Makes the names in a folder durable. 0, or the number of the error.
+int sync_folder(const std::filesystem::path& folder);
 
 // ---- Files of one line: a kind (its space included) and hexadecimal digits ----
 

@@ -10,6 +10,8 @@
 #include <system_error>
 #include <thread>
 
+#include "base/files.h"
+
 namespace rosebud::disk {
 namespace {
 
@@ -72,29 +74,6 @@ Status<Explained> write_identity(const fs::path& path, const Identity& identity)
   if (error == 0 && ::rename(draft.c_str(), (path / kIdentityFile).c_str()) != 0) error = errno;
   if (error == 0) error = sync_folder(path);
   if (error != 0) return fail(not_writable(path, error));
-  return {};
-}
-
-/// With its parents, each durable in its own parent: a folder whose name is lost takes with it all
-/// that was synced below.
-Status<Explained> make_folder(const fs::path& path) {
-  std::error_code error;
-  const fs::path whole = fs::absolute(path, error).lexically_normal();
-  fs::create_directories(path, error);
-  if (!error && !fs::is_directory(path, error))
-    error = std::make_error_code(std::errc::not_a_directory);
-  // How many of them are new is not known after a crash in between: all are synced that may be.
-  for (fs::path at = whole; !error && at.has_relative_path(); at = at.parent_path()) {
-    const int failed = sync_folder(at.parent_path());
-    if (failed == EACCES || failed == EROFS) break;  // nobody made anything in there
-    if (failed != 0) error = std::error_code(failed, std::generic_category());
-  }
-  if (error) {
-    return fail(Explained{
-        .what = "cannot make the data directory " + path.string() + ": " + error.message(),
-        .cause = "a part of the path is a file or is not writable",
-        .next = "name a path that this user can write"});
-  }
   return {};
 }
 
@@ -219,14 +198,6 @@ std::optional<Fixed> hex_value(std::string_view text, std::string_view key) {
 }
 
 }  // namespace
-
-int sync_folder(const fs::path& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return errno;
-  const int error = ::fsync(fd) == 0 ? 0 : errno;
-  ::close(fd);
-  return error;
-}
 
 std::string encode_identity(const Identity& identity) {
   std::string out(kHead);

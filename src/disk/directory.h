@@ -67,9 +67,6 @@ class DataDirectory {
   int lock_ = -1;  // file descriptor that holds the flock; -1 after a move
 };
 
-/// Makes the names in a folder durable. 0, or the number of the error.
-int sync_folder(const std::filesystem::path& path);
-
 /// The bytes of an identity file.
 std::string encode_identity(const Identity& identity);
 /// Refuses newer formats and everything that encode_identity never makes, each with its reason.

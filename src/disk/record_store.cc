@@ -2,8 +2,8 @@
 
 #include <rocksdb/db.h>
 
+#include "base/files.h"
 #include "disk/database_log.h"
-#include "disk/directory.h"
 #include "disk/log_files.h"
 
 namespace rosebud::disk {
@@ -26,21 +26,6 @@ Explained trouble(const std::filesystem::path& folder, std::string_view doing,
           .cause = status.IsCorruption() ? "its files are damaged" : "",
           .next = {},
           .trouble = status.IsCorruption() ? Trouble::kIntegrity : Trouble::kLocal};
-}
-
-/// With all above it that are missing, each durably under its name.
-Status<Explained> make_folder(const std::filesystem::path& folder) {
-  std::error_code error;
-  if (!folder.has_relative_path() || std::filesystem::is_directory(folder, error)) return {};
-  if (auto above = make_folder(folder.parent_path()); !above) return above;
-  std::filesystem::create_directory(folder, error);
-  if (!error) {
-    if (const int failed = sync_folder(folder.parent_path()); failed != 0)
-      error = std::error_code(failed, std::generic_category());
-  }
-  if (!error) return {};
-  return fail(Explained{
-      .what = "cannot make " + folder.string() + ": " + error.message(), .cause = {}, .next = {}});
 }
 
 class RocksRecords final : public RecordStore {
@@ -107,7 +92,7 @@ class RocksRecords final : public RecordStore {
 
 Result<std::unique_ptr<RecordStore>, Explained> RecordStore::open(
     const std::filesystem::path& folder, ByteView owner) {
-  if (auto made = make_folder(std::filesystem::absolute(folder)); !made) return fail(made.error());
+  if (auto made = make_folder(folder); !made) return fail(made.error());
   auto env = with_filled_logs(rocksdb::Env::Default());
   rocksdb::Options options;
   options.env = env.get();

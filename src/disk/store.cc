@@ -13,9 +13,9 @@
 #include <thread>
 
 #include "base/check.h"
+#include "base/files.h"
 #include "base/random.h"
 #include "disk/database_log.h"
-#include "disk/directory.h"
 #include "disk/log_files.h"
 #include "disk/object_cache.h"
 #include "disk/placed_internal.h"

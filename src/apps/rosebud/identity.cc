@@ -21,13 +21,6 @@ namespace {
 
 namespace stdfs = std::filesystem;
 
-void make_folder(const stdfs::path& folder) {
-  std::error_code error;
-  stdfs::create_directories(folder, error);
-  if (error)
-    stop(ExitCode::kUsage, {.what = "cannot make " + folder.string() + ": " + error.message()});
-}
-
 void check_name(const std::string& name) {
   if (wire::is_name(name)) return;
   stop(ExitCode::kUsage, {.what = "'" + name + "' is no name",
@@ -51,7 +44,7 @@ std::uint64_t wall_seconds() {
 
 crypto::SecretKey make_organisation(const stdfs::path& folder, const std::string& name) {
   check_name(name);
-  make_folder(folder);
+  or_stop(make_folder(folder));
   const auto key = crypto::SecretKey::generate();
   or_stop(crypto::write_secret_key(folder / "authority.key", key));
   or_stop(replace_file(
@@ -86,7 +79,7 @@ NodeRequest make_node(const stdfs::path& folder, const std::string& name,
                             .cause = "an address is host:port",
                             .next = {}});
   }
-  make_folder(folder);
+  or_stop(make_folder(folder));
   const auto key = crypto::SecretKey::generate();
   or_stop(crypto::write_secret_key(folder / "node.key", key));
   NodeRequest out{.name = name,
@@ -272,7 +265,7 @@ wire::SignedBytes admit_node(const crypto::SecretKey& authority, const crypto::C
 void write_client_folder(const stdfs::path& folder, const membership::SignedGenesis& genesis,
                          const stdfs::path& genesis_file, const wire::SignedBytes& admission,
                          const stdfs::path& key_file, const stdfs::path& development) {
-  make_folder(folder);
+  or_stop(make_folder(folder));
   or_stop(runtime::write_statement(folder / "client.admission", admission));
   std::string text = "# How a client finds its cluster. Paths are relative to this file.\n";
   text += "cluster = \"" + to_hex(genesis.cluster().view()) + "\"\n";
@@ -374,13 +367,13 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
       if (role == wire::Role::kNode) {
         const NodeRequest node = read_node_request(options->request);
         const auto statement = admit_node(authority, genesis.cluster(), node, options->days);
-        make_folder(folder);
+        or_stop(make_folder(folder));
         or_stop(runtime::write_statement(folder / "node.admission", statement));
         print(globals, {{"admission", (folder / "node.admission").string()}},
               (folder / "node.admission").string());
         return;
       }
-      make_folder(folder);
+      or_stop(make_folder(folder));
       const stdfs::path key_file = folder / "client.key";
       std::error_code error;
       const auto key = stdfs::exists(key_file, error) ? or_stop(crypto::read_secret_key(key_file))
@@ -443,7 +436,7 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
                                   .service_faults = options->faults,
                                   .epoch_seconds = options->epoch_seconds};
     const stdfs::path folder = options->folder;
-    make_folder(folder);
+    or_stop(make_folder(folder));
     const auto genesis = make_genesis(plan, settings);
     or_stop(runtime::write_genesis(folder / "genesis", genesis));
     const std::string id = to_hex(genesis.cluster().view());

@@ -1,0 +1,64 @@
+#include "base/files.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <set>
+
+#include "base/temporary_folder.h"
+
+namespace {
+
+/// What was synced, by its path.
+std::set<std::filesystem::path> synced;
+
+}  // namespace
+
+extern "C" int fsync(int fd) {
+  std::error_code error;
+  synced.insert(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error));
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
+
+namespace rosebud {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Suppose a power cut takes the name of the upper one: all that was synced below goes with it.
+TEST(Files, AFolderIsMadeWithAllAboveIt_EachDurableInItsParent) {
+  const TemporaryFolder own;
+  synced.clear();
+  ASSERT_TRUE(make_folder(own.path() / "a" / "b" / "c"));
+  EXPECT_TRUE(fs::is_directory(own.path() / "a" / "b" / "c"));
+  EXPECT_THAT(synced,
+              testing::IsSupersetOf({own.path(), own.path() / "a", own.path() / "a" / "b"}));
+}
+
+// It may have been made by a process that a crash ended before it synced.
+TEST(Files, AFolderThatIsThere_IsMadeDurable) {
+  const TemporaryFolder own;
+  fs::create_directories(own.path() / "a" / "b");
+  synced.clear();
+  ASSERT_TRUE(make_folder(own.path() / "a" / "b"));
+  EXPECT_THAT(synced, testing::IsSupersetOf({own.path(), own.path() / "a"}));
+}
+
+TEST(Files, WhereAFileStands_NoFolderIsMade) {
+  const TemporaryFolder own;
+  ASSERT_TRUE(replace_file(own.path() / "file", "text"));
+  EXPECT_FALSE(make_folder(own.path() / "file"));
+  EXPECT_FALSE(make_folder(own.path() / "file" / "below"));
+}
+
+TEST(Files, CreateFile_RefusesWhatIsThere) {
+  const TemporaryFolder own;
+  ASSERT_TRUE(create_file(own.path() / "file", "first"));
+  EXPECT_FALSE(create_file(own.path() / "file", "second"));
+  EXPECT_EQ(*read_text_file(own.path() / "file"), "first");
+}
+
+}  // namespace
+}  // namespace rosebud
