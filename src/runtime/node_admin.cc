@@ -226,7 +226,7 @@ std::string Node::Impl::status_json() const {
       {"generation", configuration_->number().generation.value},
       {"epoch", configuration_->number().epoch.value},
       {"stated_for_generation", is_bound() ? promise_.generation().value : 0},
-      {"lost_groups", lost_groups_},
+      {"lost_groups", generation_starts_.lost_groups_count()},
       {"epoch_start", configuration_->start().value},
       {"epoch_seconds", configuration_->settings().epoch_seconds},
       {"service", service_of(service_->status())},
@@ -302,8 +302,8 @@ std::string Node::Impl::metrics_text() const {
   Family("rosebud_generation", "How often the organisations have recovered the service.", kGauge)
       .add(count(configuration_->number().generation.value))
       .into(out);
-  Family("rosebud_lost_groups_total", "Groups whose losses were accepted in doing so.", kCounter)
-      .add(count(lost_groups_))
+  Family("rosebud_lost_groups", "Groups whose losses were accepted for what is in force.", kGauge)
+      .add(count(generation_starts_.lost_groups_count()))
       .into(out);
   add_service_metrics(service_->status(), leased_until(service_->lease()), out);
   Family("rosebud_cut_peers",

@@ -22,11 +22,6 @@ constexpr std::size_t kRecent = 64;
 /// Of one answer.
 constexpr std::size_t kDescriptionBytesMax = 1U << 20;
 
-std::optional<membership::DescriptionHeader> header_of(const Buffer& description) {
-  const auto decoded = membership::SignedDescription::decode(description);
-  return decoded ? membership::DescriptionHeader::decode(decoded->header) : std::nullopt;
-}
-
 }  // namespace
 
 void Node::Impl::hear_of(const wire::NodeKey& from, const wire::ConfigurationNumber& number) {
@@ -50,11 +45,12 @@ void Node::Impl::answer_descriptions(objects::ConnectionId to, const wire::Messa
   wire::Descriptions out{.lease = service_->lease()};
   std::size_t bytes = 0;
   // Who comes with nothing but the cluster id begins with what that is the hash of.
-  if (after == wire::ConfigurationNumber{}) out.descriptions.push_back(genesis_);
-  for (wire::ConfigurationNumber next = following(after);
+  if (after == wire::ConfigurationNumber{})
+    out.descriptions.push_back(first_->signed_description());
+  for (wire::ConfigurationNumber next = generation_starts_.following(after);
        next <= configuration_->number() && out.descriptions.size() < wire::kDescriptionsMax &&
        bytes < kDescriptionBytesMax;
-       next = at_epoch(next.epoch.next())) {
+       next = generation_starts_.at_epoch(next.epoch.next())) {
     auto description = epoch_files_.find(next);
     if (!description) break;
     bytes += description->size();
@@ -83,7 +79,7 @@ void Node::Impl::take_answer(const wire::NodeKey& from, wire::Answer answer) {
 void Node::Impl::learn(const std::vector<Buffer>& descriptions) {
   const wire::ConfigurationNumber before = configuration_->number();
   for (const Buffer& description : descriptions) {
-    const auto header = header_of(description);
+    const auto header = membership::header_in(description);
     const membership::Configuration& known =
         header ? known_in(header->number.generation) : *configuration_;
     if (header && header->number.generation > known.number().generation) {
@@ -177,10 +173,7 @@ void Node::Impl::end_revoked_clients() {
 void Node::Impl::use(std::shared_ptr<const membership::Configuration> configuration) {
   previous_ = std::exchange(configuration_, std::move(configuration));
   if (previous_) objects::remember(recent_, previous_, kRecent);
-  if (configuration_->recovery()) {
-    generation_starts_.push_back(configuration_->number());
-    lost_groups_ += configuration_->recovery()->losses.size();
-  }
+  generation_starts_.add(*configuration_);
   // One that is no member any more keeps the name it had: it still answers former peers.
   for (const membership::Node& node : configuration_->nodes()) known_nodes_[node.key] = node.name;
   if (!is_named_in(*configuration_)) return;

@@ -14,7 +14,9 @@
 #include "net/admin_http.h"
 #include "runtime/cut_file.h"
 #include "runtime/epoch_files.h"
+#include "runtime/generation_starts.h"
 #include "runtime/log.h"
+#include "runtime/look_back.h"
 #include "runtime/node.h"
 #include "runtime/node_links.h"
 #include "runtime/recovery_promise.h"
@@ -127,20 +129,13 @@ class Node::Impl {
   Buffer state_handed_over() const;
   bool hold(std::shared_ptr<const membership::Configuration> next);
   const membership::Configuration& known_in(wire::Generation generation) const;
-  std::shared_ptr<const membership::Configuration> first_configuration() const;
-  std::vector<std::shared_ptr<const membership::Configuration>> chain_on_disk(
-      const crypto::Digest& end) const;
-  bool is_worth_looking_back(const membership::DescriptionHeader& header,
-                             const Buffer& description) const;
-  std::vector<std::shared_ptr<const membership::Configuration>> chain_to_parent(
-      const membership::DescriptionHeader& header, const Buffer& description);
+  LookBack::Chain chain_to_parent(const membership::DescriptionHeader& header,
+                                  const Buffer& description);
   bool is_own(const membership::Configuration& one) const;
   bool learn_recovery(const membership::DescriptionHeader& header, const Buffer& description);
   void go_back_to(const std::shared_ptr<const membership::Configuration>& parent);
   wire::ConfigurationNumber newest_known() const;
   wire::ConfigurationNumber known_to_ask_after();
-  wire::ConfigurationNumber at_epoch(wire::Epoch epoch) const;
-  wire::ConfigurationNumber following(const wire::ConfigurationNumber& after) const;
   ServiceFiles service_files() const { return {options_.key, options_.data / "service"}; }
 
   // node_joining.cc
@@ -212,10 +207,9 @@ class Node::Impl {
   RecoveryPromise promise_;
   /// Verified and written down; the promise keeps them out. The newest of each generation.
   std::map<wire::Generation, std::shared_ptr<const membership::Configuration>> held_;
-  std::vector<wire::ConfigurationNumber> generation_starts_;  // of the own chain; ascending
-  std::size_t lost_groups_ = 0;                               // whose loss was accepted with them
-  Instant look_back_at_;
-  Buffer genesis_;           // signed
+  GenerationStarts generation_starts_;
+  std::shared_ptr<const membership::Configuration> first_;  // the genesis
+  LookBack look_back_;
   membership::Node own_;     // as the newest configuration says in which it is; before: as it asks
   objects::History recent_;  // before the one in force: what a node that is admitted completes from
   std::string organisation_;

@@ -1,20 +1,12 @@
 // How a node takes part in a recovery by the organisations (design 8.6, docs/adr/0013): it states
 // what it holds, once for a generation, and from then on follows no epoch of a lower one; and it
 // enters a generation whose parent may lie before what it has entered, or behind.
-#include "membership/genesis.h"
-#include "membership/header_chain.h"
 #include "membership/recovery.h"
 #include "runtime/node_internal.h"
 #include "service/draw.h"
 
 namespace rosebud::runtime {
 namespace {
-
-/// Reading the own chain again costs a verification of each epoch. It is done for what the
-/// organisations have signed alone; that can be shown again and again, so at least this long
-/// passes after each time, and so many times as long as it took.
-constexpr Duration kLookBackInterval = std::chrono::milliseconds(500);
-constexpr std::int64_t kLookBackShare = 10;
 
 /// A seat's key for the first epoch of a generation, whose number is not known yet.
 wire::ConfigurationNumber key_number(wire::Generation generation) { return {generation, {}}; }
@@ -103,68 +95,20 @@ const membership::Configuration& Node::Impl::known_in(wire::Generation generatio
   return *configuration_;
 }
 
-std::shared_ptr<const membership::Configuration> Node::Impl::first_configuration() const {
-  const auto genesis = membership::SignedGenesis::decode(genesis_);
-  CHECK(genesis.has_value());
-  auto first = membership::verify_genesis(*genesis, std::nullopt, scheme_);
-  CHECK(first.has_value());
-  return std::move(*first);
-}
-
-/// From the genesis to the epoch with that header, of whatever branch. Empty: it is not here.
-std::vector<std::shared_ptr<const membership::Configuration>> Node::Impl::chain_on_disk(
-    const crypto::Digest& end) const {
-  auto out = epoch_files_.load(
-      first_configuration(), scheme_,
-      [&](const membership::Configuration& one) { return one.header_hash() == end; });
-  if (!out || out->back()->header_hash() != end) return {};
-  return std::move(*out);
-}
-
-/// Whether organisations have signed it, as the parent's own description in the folder names them:
-/// a few signatures, before a whole chain is verified.
-bool Node::Impl::is_worth_looking_back(const membership::DescriptionHeader& header,
-                                       const Buffer& description) const {
-  const auto recovery = membership::SignedDescription::decode(description);
-  if (!recovery || header.number.epoch.value < 2) return false;
-  if (header.number.epoch.value == 2) {
-    const membership::SignedHeader next{.header = recovery->header,
-                                        .signatures = recovery->signatures};
-    return !membership::HeaderChain(*first_configuration())
-                .append(std::span(&next, 1), scheme_)
-                .problem;
-  }
-  const wire::Epoch before(header.number.epoch.value - 1);
-  for (const wire::ConfigurationNumber& one : epoch_files_.numbers()) {
-    if (one.epoch != before) continue;
-    const auto bytes = epoch_files_.find(one);
-    const auto parent = bytes ? membership::SignedDescription::decode(*bytes) : std::nullopt;
-    if (!parent || membership::DescriptionHeader::hash_of(parent->header) != header.previous)
-      continue;
-    if (membership::is_signed_by_organisations_of(*parent, *recovery, scheme_)) return true;
-  }
-  return false;
-}
-
 /// Verified, up to the parent: as much of it as this node may lack. Empty when descriptions between
-/// are missing, and within look_back_at_, since reading a chain from the disk is dear.
-std::vector<std::shared_ptr<const membership::Configuration>> Node::Impl::chain_to_parent(
-    const membership::DescriptionHeader& header, const Buffer& description) {
+/// are missing, or when it is not looked for on the disk now (look_back.h).
+LookBack::Chain Node::Impl::chain_to_parent(const membership::DescriptionHeader& header,
+                                            const Buffer& description) {
   const auto is_parent = [&](const auto& one) { return one->header_hash() == header.previous; };
   if (is_parent(configuration_)) return {configuration_};
   if (const auto at = std::ranges::find_if(recent_, is_parent); at != recent_.end()) return {*at};
-  if (read_clock() < look_back_at_ || !is_worth_looking_back(header, description)) return {};
-  const Instant began = read_clock();
-  auto out = chain_on_disk(header.previous);
-  const Instant ended = read_clock();
-  look_back_at_ = ended + std::max(kLookBackInterval, kLookBackShare * (ended - began));
-  return out;
+  return look_back_.chain_to_parent(header, description);
 }
 
 /// Whether it is on the way from the genesis to what this node has entered.
 bool Node::Impl::is_own(const membership::Configuration& one) const {
   return one.number().epoch <= configuration_->number().epoch &&
-         one.number() == at_epoch(one.number().epoch);
+         one.number() == generation_starts_.at_epoch(one.number().epoch);
 }
 
 /// True when it is entered now, or held if the promise keeps it out. Requires: nothing of its
@@ -205,7 +149,7 @@ void Node::Impl::go_back_to(const std::shared_ptr<const membership::Configuratio
             {"from", std::to_string(configuration_->number().epoch.value)},
             {"to", std::to_string(parent->number().epoch.value)}});
   std::erase_if(recent_, [&](const auto& one) { return one->number() >= parent->number(); });
-  std::erase_if(generation_starts_, [&](const auto& one) { return one > parent->number(); });
+  generation_starts_.go_back_to(parent->number());
   configuration_ = parent;
   if (replica_) replica_->go_back_to(parent);
 }
@@ -225,24 +169,6 @@ wire::ConfigurationNumber Node::Impl::known_to_ask_after() {
   const wire::Generation own = configuration_->number().generation;
   if (!held_.contains(own)) ends.push_back(configuration_->number());
   return ends[random_.below(ends.size())];
-}
-
-/// Epochs of a chain count on through its generations.
-wire::ConfigurationNumber Node::Impl::at_epoch(wire::Epoch epoch) const {
-  wire::ConfigurationNumber out{.generation = {}, .epoch = epoch};
-  for (const wire::ConfigurationNumber& start : generation_starts_) {
-    if (start.epoch <= epoch) out.generation = start.generation;
-  }
-  return out;
-}
-
-/// What somebody needs next who has that one, which may be of a branch that was abandoned.
-wire::ConfigurationNumber Node::Impl::following(const wire::ConfigurationNumber& after) const {
-  wire::Epoch epoch = std::max(after.epoch.next(), wire::Epoch(2));
-  for (const wire::ConfigurationNumber& start : generation_starts_) {
-    if (start.generation > after.generation) epoch = std::min(epoch, start.epoch);
-  }
-  return at_epoch(epoch);
 }
 
 }  // namespace rosebud::runtime

@@ -1,5 +1,5 @@
-// What a node keeps for a recovery by the organisations: its promise, and chains that branch
-// (design 8.6).
+// What a node keeps for a recovery by the organisations: its promise, and chains that branch; how
+// it looks back on them, and how it counts what was lost (design 8.6).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,7 +7,8 @@
 
 #include "base/temporary_folder.h"
 #include "membership/test_chain.h"
-#include "runtime/epoch_files.h"
+#include "runtime/generation_starts.h"
+#include "runtime/look_back.h"
 #include "runtime/recovery_promise.h"
 
 namespace rosebud::runtime {
@@ -34,9 +35,11 @@ class RecoveryFilesTest : public testing::Test {
                                         .epoch_key = {},
                                         .commitment = {}});
   }
-  /// What more than two thirds of the organisations make of `parent`.
+  /// What more than two thirds of the organisations make of `parent`. `silent`: members that are
+  /// given up, with the groups that lack their statements.
   std::shared_ptr<const membership::Configuration> recovered(
-      const membership::Configuration& parent, std::uint32_t generation) const {
+      const membership::Configuration& parent, std::uint32_t generation,
+      const std::set<std::size_t>& silent = {}) const {
     membership::RecoveryPlan plan{.generation = wire::Generation(generation),
                                   .start = parent.start(),
                                   .settings = parent.settings(),
@@ -45,7 +48,14 @@ class RecoveryFilesTest : public testing::Test {
                                   .statements = {},
                                   .losses = {},
                                   .state = {}};
-    for (const auto& node : parent.nodes()) {
+    std::set<wire::NodeKey> stated;
+    for (std::size_t i = 0; i < parent.nodes().size(); ++i) {
+      const membership::Node& node = parent.nodes()[i];
+      if (silent.contains(i)) {
+        plan.given_up.insert(node.key);
+        continue;
+      }
+      stated.insert(node.key);
       plan.statements.push_back(wire::sign(
           chain.cluster.scheme, membership::test_key(node.name),
           RecoveryStatement{.cluster = parent.cluster(),
@@ -57,7 +67,10 @@ class RecoveryFilesTest : public testing::Test {
                             .epoch_key = membership::test_key("r" + node.name).public_key(),
                             .commitment = crypto::sha256(as_bytes(node.name))}));
     }
-    for (const std::size_t node : {0U, 2U, 4U, 6U}) plan.seats.push_back(parent.nodes()[node].key);
+    for (const auto& group : membership::lacking_groups(parent, stated))
+      plan.losses.push_back(group.id);
+    for (const char* node : {"node1", "node3", "node5", "node7"})
+      plan.seats.push_back(membership::test_key(node).public_key());
     auto draft = membership::draft_recovery(parent, plan);
     for (const std::size_t one : {0U, 1U, 2U}) {
       draft.signatures.push_back(*membership::sign_recovery(
@@ -220,6 +233,163 @@ TEST_F(RecoveryFilesTest, AFileThatDoesNotFollow_IsPassedOver) {
   // One that follows another epoch: this chain goes on as before.
   ASSERT_TRUE(files.add(*recovered(*chain.cluster.first(), 1)));
   EXPECT_THAT(loaded(), testing::ElementsAre(number(0, 1), number(1, 2)));
+}
+
+// ---- Looking back ----
+
+/// Counts what it verifies.
+class CountingScheme final : public crypto::SignatureScheme {
+ public:
+  crypto::Signature sign(const crypto::SecretKey& key, std::string_view tag,
+                         ByteView message) const override {
+    return crypto::model_scheme().sign(key, tag, message);
+  }
+  bool verify(const crypto::PublicKey& key, std::string_view tag, ByteView message,
+              const crypto::Signature& signature) const noexcept override {
+    ++count;
+    return crypto::model_scheme().verify(key, tag, message, signature);
+  }
+  mutable std::size_t count = 0;
+};
+
+class LookBackTest : public RecoveryFilesTest {
+ protected:
+  LookBackTest() {
+    (void)chain.next();
+    second = chain.tip();
+    (void)chain.next();
+    third = chain.tip();
+    for (const auto& one : {second, third, recovered(*second, 1)})
+      CHECK(files.add(*one).has_value());
+  }
+
+  static Bytes without_signatures(const membership::Configuration& one) {
+    auto out = *membership::SignedDescription::decode(one.signed_description());
+    out.signatures.clear();
+    return out.encode();
+  }
+  std::vector<wire::ConfigurationNumber> looked(ByteView description) {
+    std::vector<wire::ConfigurationNumber> out;
+    for (const auto& one :
+         look_back.chain_to_parent(*membership::header_in(description), description))
+      out.push_back(one->number());
+    return out;
+  }
+  std::vector<wire::ConfigurationNumber> looked(const membership::Configuration& recovery) {
+    return looked(recovery.signed_description());
+  }
+
+  std::shared_ptr<const membership::Configuration> second;
+  std::shared_ptr<const membership::Configuration> third;
+  CountingScheme scheme;
+  Instant now{std::chrono::seconds(1000)};
+  Duration step{};  // how long everything takes
+  LookBack look_back{chain.cluster.first(), files, scheme, [this] { return now += step; }};
+};
+
+// The chain that ends highest goes another way: by the recovery from the second epoch.
+TEST_F(LookBackTest, AParentOnAnotherBranch_IsFoundOnTheDisk) {
+  EXPECT_EQ(loaded().back(), number(1, 3));
+  EXPECT_THAT(looked(*recovered(*third, 2)),
+              testing::ElementsAre(number(0, 1), number(0, 2), number(0, 3)));
+}
+
+TEST_F(LookBackTest, AParentThatIsNotThere_IsNotFound) {
+  (void)chain.next();
+  EXPECT_THAT(looked(*recovered(*chain.tip(), 2)), testing::IsEmpty());
+}
+
+TEST_F(LookBackTest, WhereEpochsAreMissing_NothingIsFound) {
+  const auto recovery = recovered(*third, 2);
+  fs::remove(own.path() / "epochs" / "0-2.description");
+  EXPECT_THAT(looked(*recovery), testing::IsEmpty());
+}
+
+TEST_F(LookBackTest, TheGenesisMayBeTheParent) {
+  EXPECT_THAT(looked(*recovered(*chain.cluster.first(), 2)), testing::ElementsAre(number(0, 1)));
+}
+
+// Anybody can send it, as often as he likes: it must not cost a verification of the genesis, or of
+// a chain.
+TEST_F(LookBackTest, WhatNobodySigned_CostsNoVerification) {
+  for (const auto& parent : {chain.cluster.first(), second, third}) {
+    EXPECT_THAT(looked(without_signatures(*recovered(*parent, 2))), testing::IsEmpty());
+  }
+  EXPECT_EQ(scheme.count, 0U);
+  // Nor does it keep out what was signed.
+  EXPECT_THAT(looked(*recovered(*second, 2)), testing::ElementsAre(number(0, 1), number(0, 2)));
+  EXPECT_GT(scheme.count, 0U);
+}
+
+TEST_F(LookBackTest, WhatFewSigned_IsNotLookedFor) {
+  auto few = *membership::SignedDescription::decode(recovered(*third, 2)->signed_description());
+  few.signatures.pop_back();
+  EXPECT_THAT(looked(few.encode()), testing::IsEmpty());
+  EXPECT_EQ(scheme.count, few.signatures.size());
+}
+
+TEST_F(LookBackTest, AMomentPassesBetweenTwoLooks) {
+  const auto recovery = recovered(*third, 2);
+  EXPECT_THAT(looked(*recovery), testing::SizeIs(3));
+  const std::size_t before = scheme.count;
+  now += kLookBackInterval - Duration(1);
+  EXPECT_THAT(looked(*recovery), testing::IsEmpty());
+  EXPECT_EQ(scheme.count, before);
+  now += Duration(1);
+  EXPECT_THAT(looked(*recovery), testing::SizeIs(3));
+}
+
+TEST_F(LookBackTest, ALongChainIsReadSeldom) {
+  const auto recovery = recovered(*third, 2);
+  step = std::chrono::seconds(1);
+  EXPECT_THAT(looked(*recovery), testing::SizeIs(3));
+  step = Duration(0);
+  now += kLookBackShare * std::chrono::seconds(1) - Duration(1);
+  EXPECT_THAT(looked(*recovery), testing::IsEmpty());
+  now += Duration(1);
+  EXPECT_THAT(looked(*recovery), testing::SizeIs(3));
+}
+
+// ---- What was lost ----
+
+// The organisations recovered twice from the same parent: what they accepted the first time is
+// abandoned with it, since more members have come back.
+TEST_F(RecoveryFilesTest, LossesOfAnAbandonedGeneration_AreNotCounted) {
+  (void)chain.next();
+  const auto second = chain.tip();
+  const auto lossy = recovered(*second, 1, {0, 2});
+  const std::size_t lost = lossy->recovery()->losses.size();
+  ASSERT_GT(lost, 0U);
+  GenerationStarts starts;
+  starts.add(*chain.cluster.first());
+  starts.add(*second);
+  EXPECT_EQ(starts.lost_groups_count(), 0U);
+  starts.add(*lossy);
+  EXPECT_EQ(starts.lost_groups_count(), lost);
+  EXPECT_EQ(starts.at_epoch(wire::Epoch(3)), number(1, 3));
+  starts.go_back_to(second->number());
+  EXPECT_EQ(starts.lost_groups_count(), 0U);
+  EXPECT_EQ(starts.at_epoch(wire::Epoch(3)), number(0, 3));
+  starts.add(*recovered(*second, 2));
+  EXPECT_EQ(starts.lost_groups_count(), 0U);
+  EXPECT_EQ(starts.at_epoch(wire::Epoch(2)), number(0, 2));
+  EXPECT_EQ(starts.at_epoch(wire::Epoch(9)), number(2, 9));
+}
+
+TEST_F(RecoveryFilesTest, LossesAddUpAlongAChain) {
+  (void)chain.next();
+  const auto lossy = recovered(*chain.tip(), 1, {0, 2});
+  GenerationStarts starts;
+  starts.add(*lossy);
+  starts.add(*recovered(*lossy, 2));
+  EXPECT_EQ(starts.lost_groups_count(), lossy->recovery()->losses.size());
+  // Who knows generation 0 alone needs the beginning of the first one after it.
+  EXPECT_EQ(starts.following(number(0, 7)), number(1, 3));
+  EXPECT_EQ(starts.following(number(1, 9)), number(2, 4));
+  EXPECT_EQ(starts.following(number(2, 4)), number(2, 5));
+  EXPECT_EQ(starts.following({}), number(0, 2));
+  starts.go_back_to(lossy->number());
+  EXPECT_EQ(starts.lost_groups_count(), lossy->recovery()->losses.size());
 }
 
 }  // namespace
