@@ -3,15 +3,14 @@
 // thirds have signed it.
 #include "apps/rosebud/decree_commands.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "apps/rosebud/handing_in.h"
 #include "apps/rosebud/identity.h"
+#include "apps/rosebud/words.h"
 #include "base/files.h"
-#include "crypto/key_file.h"
 #include "membership/changeable_settings.h"
 
 namespace rosebud::apps {
@@ -30,6 +29,7 @@ using service::RevokeOrganisation;
 using service::SignedDecree;
 
 constexpr std::string_view kDecreeKind = "rosebud-decree-1 ";
+constexpr std::string_view kNobody = "nobody";
 
 struct DecreeOptions {
   std::string name;
@@ -57,10 +57,6 @@ FoundDecree read_decree(const stdfs::path& path) {
   auto decree = file ? Decree::decode(file->decree) : std::nullopt;
   if (!decree) stop(ExitCode::kUsage, wrong_kind(path, kDecreeKind));
   return {.file = std::move(*file), .decree = std::move(*decree)};
-}
-
-crypto::SecretKey authority_of(const DecreeOptions& options) {
-  return or_stop(crypto::read_secret_key(stdfs::path(options.organisation) / "authority.key"));
 }
 
 const Organisation* find(const Configuration& configuration, const crypto::PublicKey& authority) {
@@ -122,10 +118,6 @@ bool is_so(const Configuration& configuration, const Decree::What& what) {
   return !configuration.node_index(std::get<RevokeAnyNode>(what).node);
 }
 
-std::string date_of(Timestamp time) {
-  return fmt::format("{:%Y-%m-%d %H:%M} UTC", fmt::gmtime(static_cast<std::time_t>(time.value)));
-}
-
 /// Who of these organisations has signed, and who has not.
 struct Signers {
   std::vector<std::string> have;
@@ -148,10 +140,6 @@ Signers signers_of(const Configuration& configuration, const SignedDecree& decre
   return out;
 }
 
-std::string joined(const std::vector<std::string>& names) {
-  return names.empty() ? "nobody" : fmt::format("{}", fmt::join(names, ", "));
-}
-
 nlohmann::json json_of(const Decree& decree, const Signers& signers) {
   nlohmann::json out = json_of(decree.what);
   out["signed"] = signers.have;
@@ -164,9 +152,9 @@ nlohmann::json json_of(const Decree& decree, const Signers& signers) {
 std::string text_of(const Decree& decree, const Signers& signers) {
   return fmt::format(
       "{}\nsigned by {}; {} of {} organisations have to sign\nnot yet: {}\nvalid until {}",
-      text_of(decree.what), joined(signers.have), signers.needed,
-      signers.have.size() + signers.have_not.size(), joined(signers.have_not),
-      date_of(decree.not_after));
+      text_of(decree.what), joined(signers.have, kNobody), signers.needed,
+      signers.have.size() + signers.have_not.size(), joined(signers.have_not, kNobody),
+      time_text(decree.not_after));
 }
 
 /// With -q the name alone.
@@ -273,7 +261,7 @@ void check_new(const Configuration& configuration, const Decree::What& what) {
 /// Makes the file, signed by the first.
 void begin(const Globals& globals, const Configuration& configuration, const DecreeOptions& options,
            Decree::What what) {
-  const auto authority = authority_of(options);
+  const auto authority = authority_in(options.organisation);
   std::error_code error;
   if (stdfs::exists(options.file, error)) {
     stop(ExitCode::kUsage, {.what = options.file + " is there already",
@@ -365,19 +353,19 @@ void sign(const Globals& globals, const DecreeOptions& options) {
     stop(ExitCode::kUsage,
          {.what = "nothing was signed",
           .cause = fmt::format("the decree of cluster {} says, until {}: {}",
-                               to_hex(found.decree.cluster.view()), date_of(found.decree.not_after),
-                               text_of(found.decree.what)),
+                               to_hex(found.decree.cluster.view()),
+                               time_text(found.decree.not_after), text_of(found.decree.what)),
           .next = "if that is right: rosebud org sign " + options.file + " --org " +
                   options.organisation + " --yes"});
   }
   if (wall_seconds() >= found.decree.not_after.value) {
     stop(ExitCode::kConflict, {.what = options.file + " was to be signed and enacted until " +
-                                       date_of(found.decree.not_after),
+                                       time_text(found.decree.not_after),
                                .cause = "its time is over",
                                .next = "begin another: rosebud org revoke|admit|revoke-node|set"});
   }
   const std::size_t before = found.file.signatures.size();
-  found.file.sign(authority_of(options), crypto::ed25519());
+  found.file.sign(authority_in(options.organisation), crypto::ed25519());
   write_decree(options.file, found.file);
   nlohmann::json json = json_of(found.decree.what);
   json["signatures"] = found.file.signatures.size();
@@ -419,12 +407,13 @@ void enact(const Globals& globals, const DecreeOptions& options) {
   if (!checked) {
     const Signers signers = signers_of(*configuration, found.file);
     const bool is_few = checked.error() == service::DecreeError::kTooFewSignatures;
-    stop(ExitCode::kDenied,
-         {.what = options.file + ": " + std::string(service::text_of(checked.error())),
-          .cause = is_few ? fmt::format("signed by {}, {} are needed", joined(signers.have),
-                                        signers.needed)
-                          : "",
-          .next = is_few ? "pass it on to " + joined(signers.have_not) : "make a new one"});
+    stop(
+        ExitCode::kDenied,
+        {.what = options.file + ": " + std::string(service::text_of(checked.error())),
+         .cause = is_few ? fmt::format("signed by {}, {} are needed", joined(signers.have, kNobody),
+                                       signers.needed)
+                         : "",
+         .next = is_few ? "pass it on to " + joined(signers.have_not, kNobody) : "make a new one"});
   }
   hand_in(globals, *session, service::Enact{found.file},
           "the name is another's, the node is not in, nobody would be left, or the setting "

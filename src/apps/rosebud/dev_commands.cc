@@ -481,8 +481,7 @@ void check_epochs(const membership::SignedGenesis& genesis) {
 void admit_and_start(const Globals& globals, const stdfs::path& folder, const DevNode& node,
                      const NodeRequest& request, const runtime::Cut& cut) {
   const auto genesis = or_stop(runtime::read_genesis(folder / "genesis"));
-  const auto authority =
-      or_stop(crypto::read_secret_key(folder / "orgs" / node.organisation / "authority.key"));
+  const auto authority = authority_in(folder / "orgs" / node.organisation);
   or_stop(disk::create_directory(
       node.folder / "data",
       {.cluster = genesis.cluster(), .node = request.key, .directory = request.directory}));
@@ -508,7 +507,7 @@ void add_node(const Globals& globals, const DevOptions& options) {
   const stdfs::path folder = folder_of(globals, options.folder);
   check_epochs(or_stop(runtime::read_genesis(folder / "genesis")));
   // Before anything is made: whether there is such an organisation here.
-  or_stop(crypto::read_secret_key(folder / "orgs" / options.organisation / "authority.key"));
+  (void)authority_in(folder / "orgs" / options.organisation);
   const std::string name =
       options.node.empty() ? free_name(folder, options.organisation) : options.node;
   const stdfs::path at = folder / "nodes" / name;

@@ -8,6 +8,7 @@
 
 #include "apps/rosebud/dev_nodes.h"
 #include "apps/rosebud/identity.h"
+#include "apps/rosebud/words.h"
 #include "crypto/key_file.h"
 #include "runtime/cut_file.h"
 
@@ -84,12 +85,6 @@ void cut(const std::vector<DevNode>& nodes, const std::map<std::string, runtime:
         runtime::write_cut(node.folder / "data", at == cuts.end() ? runtime::Cut{} : at->second));
     tell(node);
   }
-}
-
-std::string joined(const Side& side) {
-  std::string out;
-  for (const std::string& name : side) out += (out.empty() ? "" : ", ") + name;
-  return out;
 }
 
 }  // namespace

@@ -192,15 +192,7 @@ void look_at_evidence(const Looked& looked, Findings& out) {
 
 /// What 2F+1 members of the service have agreed on; every one of them shows it.
 void look_at_wanting(const Looked& looked, Findings& out) {
-  std::map<std::string, std::string> how_of;
-  for (const auto& node : looked.nodes) {
-    for (const auto& one : node.value("wanting", nlohmann::json::array())) {
-      std::string& how = how_of[one.value("node", "")];
-      if (how != "convicted") how = one.value("how", "");
-    }
-  }
-  for (const auto& [name, how] : how_of) {
-    const bool is_convicted = how == "convicted";
+  for (const auto& [name, is_convicted] : wanting_in(looked.nodes)) {
     out.push_back(
         {"node-wanting", kProblem,
          is_convicted

@@ -10,6 +10,7 @@
 #include "apps/rosebud/epoch_end.h"
 #include "apps/rosebud/epoch_export.h"
 #include "apps/rosebud/verified_epochs.h"
+#include "apps/rosebud/words.h"
 
 namespace rosebud::apps {
 namespace {
@@ -30,19 +31,6 @@ constexpr const char* kClusterHelp =
     "is\n"
     "trusted. Without, the genesis in the file is believed, and its cluster id is printed.\n"
     "Nobody can tell from a file whether there are newer epochs: see when its last one ends.\n";
-
-/// In UTC; seconds since 1970 where a year has more than four digits.
-std::string time_text(Timestamp time) {
-  constexpr std::uint64_t kYear9999 = 253'402'300'799;
-  if (time.value > kYear9999) return fmt::format("@{}", time.value);
-  const auto seconds = static_cast<std::time_t>(time.value);
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
-}
-
-std::string end_text(Timestamp end) { return end.value == 0 ? "none" : time_text(end); }
 
 std::string hex_or_none(const crypto::Digest& digest) {
   return digest.is_zero() ? "none" : to_hex(digest.view());

@@ -5,7 +5,7 @@
 #include <fmt/format.h>
 
 #include "apps/rosebud/handing_in.h"
-#include "crypto/key_file.h"
+#include "apps/rosebud/identity.h"
 
 namespace rosebud::apps {
 namespace {
@@ -16,8 +16,7 @@ struct EndOptions {
 };
 
 void end_epoch(const Globals& globals, const EndOptions& options) {
-  const auto authority = or_stop(
-      crypto::read_secret_key(std::filesystem::path(options.organisation) / "authority.key"));
+  const auto authority = authority_in(options.organisation);
   const OpenSession session(globals);
   auto configuration = newest(globals, *session);
   const wire::ConfigurationNumber ending = configuration->number();

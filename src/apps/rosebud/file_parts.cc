@@ -5,8 +5,9 @@
 #include <unistd.h>
 
 #include <cctype>
-#include <ctime>
 #include <system_error>
+
+#include "apps/rosebud/words.h"
 
 namespace rosebud::apps {
 namespace {
@@ -89,18 +90,6 @@ Status<Explained> write_to_stdout(ByteView bytes) {
   return {};
 }
 
-std::string time_text(const fs::ModificationTime& time) {
-  constexpr std::int64_t kYear0 = -62'167'219'200;
-  constexpr std::int64_t kYear9999 = 253'402'300'799;
-  if (time.seconds < kYear0 || time.seconds > kYear9999) return fmt::format("@{}", time.seconds);
-  const auto seconds = static_cast<std::time_t>(time.seconds);
-  std::tm utc{};
-  ::gmtime_r(&seconds, &utc);
-  const std::string fraction = time.nanoseconds == 0 ? "" : fmt::format(".{:09}", time.nanoseconds);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}{}Z", utc.tm_year + 1900, utc.tm_mon + 1,
-                     utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec, fraction);
-}
-
 nlohmann::json entry_json(const fs::DirectoryEntry& entry, const fs::Described& described) {
   constexpr const char* kKinds[] = {"file", "directory", "symlink"};
   nlohmann::json json = {{"id", entry.cid.text()},
@@ -111,7 +100,7 @@ nlohmann::json entry_json(const fs::DirectoryEntry& entry, const fs::Described& 
   if (described.kind == fs::Kind::kSymlink) put_text(json, "target", described.target);
   const auto& [mode, modified] = described.attributes;
   if (mode) json["mode"] = fmt::format("{:04o}", *mode & 07777U);
-  if (modified) json["mtime"] = time_text(*modified);
+  if (modified) json["mtime"] = time_text(modified->seconds, modified->nanoseconds);
   return json;
 }
 
@@ -121,8 +110,8 @@ std::string entry_text(const fs::DirectoryEntry& entry, const fs::Described& des
       described.kind == fs::Kind::kSymlink ? " -> " + visible(described.target) : "";
   return fmt::format("{}  {:>10}  {:<30}  {}  {}{}", mode_text(described),
                      human_bytes(static_cast<double>(entry.tsize)),
-                     modified ? time_text(*modified) : "-", entry.cid.text(), visible(entry.name),
-                     target);
+                     modified ? time_text(modified->seconds, modified->nanoseconds) : "-",
+                     entry.cid.text(), visible(entry.name), target);
 }
 
 void list(const Globals& globals, const fs::Cid& directory, fs::BlockSource& blocks,

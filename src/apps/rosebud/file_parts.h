@@ -26,9 +26,6 @@ std::uint64_t size_below(const std::filesystem::path& path);
 
 Status<Explained> write_to_stdout(ByteView bytes);
 
-/// RFC 3339 in UTC. A year beyond four digits as seconds since 1970.
-std::string time_text(const fs::ModificationTime& time);
-
 /// One entry with all that is known of it.
 nlohmann::json entry_json(const fs::DirectoryEntry& entry, const fs::Described& described);
 std::string entry_text(const fs::DirectoryEntry& entry, const fs::Described& described);

@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "apps/rosebud/file_parts.h"
+#include "apps/rosebud/words.h"
 #include "base/files.h"
 #include "client/volume.h"
 #include "fs/tree.h"
@@ -282,8 +283,7 @@ void list_volumes(const Globals& globals) {
       continue;
     }
     const auto found = or_stop(read);
-    const std::string published =
-        time_text({.seconds = static_cast<std::int64_t>(found.state.published.value)});
+    const std::string published = time_text(found.state.published);
     print(globals,
           {{"volume", name},
            {"number", found.state.number},
@@ -356,8 +356,7 @@ void stat(const Globals& globals, const std::string& text) {
   const fs::DirectoryEntry entry{.name = at.name(), .cid = found.cid, .tsize = found.tsize};
   auto json = entry_json(entry, described);
   put_text(json, "path", fs::text_of(at.path));
-  json["published"] =
-      time_text({.seconds = static_cast<std::int64_t>(volume.published().state.published.value)});
+  json["published"] = time_text(volume.published().state.published);
   volume.print_done(
       json,
       entry_text(entry, described) + fmt::format("\nin publication {} of volume {}, {}",

@@ -40,4 +40,25 @@ nlohmann::json json_of(const std::vector<Accused>& accused) {
   return out;
 }
 
+std::vector<Wanting> wanting_in(const nlohmann::json& nodes) {
+  std::map<std::string, bool> is_convicted;
+  for (const auto& node : nodes) {
+    for (const auto& one : node.value("wanting", nlohmann::json::array())) {
+      bool& found = is_convicted[one.value("node", "?")];
+      found = found || one.value("how", "") == "convicted";
+    }
+  }
+  std::vector<Wanting> out;
+  for (const auto& [node, found] : is_convicted)
+    out.push_back({.node = node, .is_convicted = found});
+  return out;
+}
+
+nlohmann::json json_of(const std::vector<Wanting>& wanting) {
+  nlohmann::json out = nlohmann::json::array();
+  for (const Wanting& one : wanting)
+    out.push_back({{"node", one.node}, {"how", one.is_convicted ? "convicted" : "withholding"}});
+  return out;
+}
+
 }  // namespace rosebud::apps

@@ -21,6 +21,8 @@ namespace {
 
 namespace stdfs = std::filesystem;
 
+constexpr const char* kAuthorityKey = "authority.key";
+
 void check_name(const std::string& name) {
   if (wire::is_name(name)) return;
   stop(ExitCode::kUsage, {.what = "'" + name + "' is no name",
@@ -46,7 +48,7 @@ crypto::SecretKey make_organisation(const stdfs::path& folder, const std::string
   check_name(name);
   or_stop(make_folder(folder));
   const auto key = crypto::SecretKey::generate();
-  or_stop(crypto::write_secret_key(folder / "authority.key", key));
+  or_stop(crypto::write_secret_key(folder / kAuthorityKey, key));
   or_stop(replace_file(
       folder / "organisation.json",
       nlohmann::json{{"name", name}, {"authority", to_hex(key.public_key().view())}}.dump() +
@@ -70,6 +72,10 @@ void write_node_request(const stdfs::path& folder, const NodeRequest& request) {
 }
 
 }  // namespace
+
+crypto::SecretKey authority_in(const stdfs::path& organisation) {
+  return or_stop(crypto::read_secret_key(organisation / kAuthorityKey));
+}
 
 NodeRequest make_node(const stdfs::path& folder, const std::string& name,
                       const std::string& address, std::uint64_t capacity_bytes) {
@@ -306,10 +312,9 @@ OrganisationPlan read_organisation(const std::string& folder, std::uint64_t quot
                             .cause = {},
                             .next = "make one: rosebud org new NAME"});
   }
-  OrganisationPlan out{
-      .name = json["name"].get<std::string>(),
-      .authority = or_stop(crypto::read_secret_key(stdfs::path(folder) / "authority.key")),
-      .quota_bytes = quota_gib << 30};
+  OrganisationPlan out{.name = json["name"].get<std::string>(),
+                       .authority = authority_in(folder),
+                       .quota_bytes = quota_gib << 30};
   std::error_code error;
   std::vector<stdfs::path> requests;
   for (stdfs::recursive_directory_iterator it(stdfs::path(folder) / "nodes", error), end;
@@ -360,8 +365,7 @@ void add_identity_commands(CLI::App& app, Globals& globals) {
           ->required();
     }
     admit_command->callback([&globals, options, role] {
-      const auto authority =
-          or_stop(crypto::read_secret_key(stdfs::path(options->organisation) / "authority.key"));
+      const auto authority = authority_in(options->organisation);
       const auto genesis = or_stop(runtime::read_genesis(options->genesis));
       const stdfs::path folder = options->folder;
       if (role == wire::Role::kNode) {

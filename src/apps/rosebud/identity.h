@@ -18,6 +18,8 @@ std::uint64_t wall_seconds();
 
 /// What an organisation keeps: its authority's key. Anyone with this file is the organisation.
 crypto::SecretKey make_organisation(const std::filesystem::path& folder, const std::string& name);
+/// The same key again; ends the program when the folder is no organisation's.
+crypto::SecretKey authority_in(const std::filesystem::path& organisation);
 
 /// What a node's operator hands to the organisation: everything public about it.
 struct NodeRequest {

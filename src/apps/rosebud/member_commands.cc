@@ -7,7 +7,6 @@
 #include "apps/rosebud/handing_in.h"
 #include "apps/rosebud/identity.h"
 #include "apps/rosebud/member_plan.h"
-#include "crypto/key_file.h"
 #include "runtime/statement_file.h"
 #include "service/instance.h"
 #include "service/operations.h"
@@ -140,8 +139,7 @@ ConfigurationPointer revoke(const Globals& globals, client::Session& session,
 }
 
 void revoke(const Globals& globals, const MemberOptions& options) {
-  const auto authority =
-      or_stop(crypto::read_secret_key(stdfs::path(options.organisation) / "authority.key"));
+  const auto authority = authority_in(options.organisation);
   const OpenSession session(globals);
   const auto before = newest(globals, *session);
   const wire::NodeKey key = revocable(*before, options.name, authority.public_key()).key;
@@ -164,8 +162,7 @@ void revoke(const Globals& globals, const MemberOptions& options) {
 
 /// Leaves with the next epoch that can do without it; nothing is said about the key.
 void drain(const Globals& globals, const MemberOptions& options) {
-  const auto authority =
-      or_stop(crypto::read_secret_key(stdfs::path(options.organisation) / "authority.key"));
+  const auto authority = authority_in(options.organisation);
   const OpenSession session(globals);
   const auto before = newest(globals, *session);
   const membership::Node node = revocable(*before, options.name, authority.public_key());
@@ -201,7 +198,7 @@ void drain(const Globals& globals, const MemberOptions& options) {
 
 void revoke_member(const Globals& globals, const std::string& name,
                    const stdfs::path& organisation) {
-  const auto authority = or_stop(crypto::read_secret_key(organisation / "authority.key"));
+  const auto authority = authority_in(organisation);
   const OpenSession session(globals);
   (void)revoke(globals, *session, name, authority, true);
 }

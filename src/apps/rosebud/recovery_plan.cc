@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "apps/rosebud/words.h"
 #include "service/draw.h"
 
 namespace rosebud::apps {
@@ -210,13 +211,11 @@ std::vector<std::string> seats_at_large(const Configuration& parent,
 std::optional<Explained> warning_of_old_service(const Configuration& parent,
                                                 const std::vector<std::string>& at_large) {
   if (at_large.size() < parent.service_quorum()) return std::nullopt;
-  std::string names;
-  for (const std::string& name : at_large) names += (names.empty() ? "" : ", ") + name;
   return Explained{
       .what = "the old configuration service may live: " + std::to_string(at_large.size()) +
               " of its members, " + std::to_string(parent.service_quorum()) +
               " of which make an epoch, have promised nothing and are not given up",
-      .cause = "they are silent, not gone: " + names +
+      .cause = "they are silent, not gone: " + joined(at_large) +
                "; then two services would go on at once, and groups whose loss is accepted would "
                "take writes on both sides",
       .next = "find out whether they run, and have them state what they hold (collect)"};

@@ -9,6 +9,7 @@
 #include "apps/rosebud/dev_nodes.h"
 #include "apps/rosebud/held_evidence.h"
 #include "apps/rosebud/identity.h"
+#include "apps/rosebud/words.h"
 #include "client/newest_file.h"
 #include "runtime/statement_file.h"
 
@@ -63,17 +64,6 @@ nlohmann::json suspects_in(const nlohmann::json& observers) {
                    {"kind", what.second},
                    {"observers", how.first},
                    {"count", how.second}});
-  }
-  return out;
-}
-
-/// What members of the service have found, each node once.
-nlohmann::json wanting_in(const nlohmann::json& nodes) {
-  nlohmann::json out = nlohmann::json::array();
-  for (const auto& node : nodes) {
-    for (const auto& one : node.value("wanting", nlohmann::json::array())) {
-      if (std::ranges::find(out, one) == out.end()) out.push_back(one);
-    }
   }
   return out;
 }
@@ -179,14 +169,12 @@ nlohmann::json json_of(const Seen& seen) {
           {"transfers", transfers},
           {"suspects", seen.suspects},
           {"evidence", json_of(accused_in(seen.nodes))},
-          {"wanting", wanting_in(seen.nodes)},
+          {"wanting", json_of(wanting_in(seen.nodes))},
           {"nodes", seen.nodes}};
 }
 
-std::string joined(const nlohmann::json& names) {
-  std::string out;
-  for (const auto& name : names) out += (out.empty() ? "" : ", ") + name.get<std::string>();
-  return out;
+std::string names_in(const nlohmann::json& names) {
+  return joined(names.get<std::vector<std::string>>());
 }
 
 std::string text_of(const nlohmann::json& status) {
@@ -222,7 +210,7 @@ std::string text_of(const nlohmann::json& status) {
                                                 age < length ? length - age : 0),
                       status["survives_any_one_organisation"].get<bool>()
                           ? "yes"
-                          : "no: " + joined(status["at_risk_of"]),
+                          : "no: " + names_in(status["at_risk_of"]),
                       number(groups, "ok"), number(groups, "exposed"), number(groups, "degraded"),
                       number(groups, "below_quorum"), service["members"].size(),
                       number(service, "seats"), seats,
@@ -243,7 +231,7 @@ std::string text_of(const nlohmann::json& status) {
     const auto cut = node.value("cut", nlohmann::json::array());
     if (cut.empty()) continue;
     text += fmt::format("\n{} was told to send nothing to {} (rosebud dev heal ends it)",
-                        node["name"].get<std::string>(), joined(cut));
+                        node["name"].get<std::string>(), names_in(cut));
   }
   for (const auto& one : status["evidence"]) {
     text += fmt::format(
