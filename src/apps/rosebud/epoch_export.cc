@@ -73,10 +73,7 @@ void take(const std::vector<Buffer>& descriptions, membership::HeaderChain& chai
   }
 }
 
-struct Exported {
-  crypto::ClusterId cluster;
-  std::uint64_t epochs = 0;
-};
+}  // namespace
 
 Exported export_epochs(const Globals& globals, const std::string& path) {
   const OpenSession session(globals);
@@ -99,13 +96,8 @@ Exported export_epochs(const Globals& globals, const std::string& path) {
           .next = "see rosebud status, and try again"});
   }
   file.end();
-  return {.cluster = first->cluster(), .epochs = chain.tip().number.epoch.value};
+  return {.cluster = first->cluster(), .epochs_count = chain.tip().number.epoch.value};
 }
-
-}  // namespace
-
-ExportedEpochs::ExportedEpochs(const Globals& globals)
-    : cluster_(export_epochs(globals, path()).cluster) {}
 
 void add_epoch_export(CLI::App& epoch, Globals& globals) {
   auto path = std::make_shared<std::string>();
@@ -117,9 +109,9 @@ void add_epoch_export(CLI::App& epoch, Globals& globals) {
     print(globals,
           {{"file", *path},
            {"cluster", to_hex(exported.cluster.view())},
-           {"epochs", exported.epochs}},
+           {"epochs", exported.epochs_count}},
           fmt::format("{} epochs in {}; next: rosebud epoch verify --cluster {} --file {}",
-                      exported.epochs, *path, to_hex(exported.cluster.view()), *path));
+                      exported.epochs_count, *path, to_hex(exported.cluster.view()), *path));
   });
 }
 

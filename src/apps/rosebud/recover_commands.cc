@@ -3,20 +3,18 @@
 // takes it in (apply).
 #include "apps/rosebud/recover_commands.h"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "apps/rosebud/dev_nodes.h"
-#include "apps/rosebud/epoch_export.h"
 #include "apps/rosebud/handing_in.h"
 #include "apps/rosebud/identity.h"
 #include "apps/rosebud/node_file.h"
 #include "apps/rosebud/recovery_plan.h"
-#include "crypto/key_file.h"
-#include "membership/epoch_file.h"
+#include "apps/rosebud/verified_epochs.h"
+#include "apps/rosebud/words.h"
+#include "base/check.h"
 #include "runtime/epoch_files.h"
 
 namespace rosebud::apps {
@@ -27,27 +25,34 @@ namespace stdfs = std::filesystem;
 using membership::Configuration;
 using membership::SignedDescription;
 
+constexpr std::string_view kNone = "none";
+
 struct RecoverOptions {
   std::string file;
   std::string organisation;
   std::vector<std::string> nodes;  // folders
   std::uint32_t generation = 0;    // 0: the next
   RecoveryChoices choices;
-  std::optional<std::uint32_t> service_faults;
   bool is_confirmed = false;
 };
-
-crypto::SecretKey authority_of(const RecoverOptions& options) {
-  return or_stop(crypto::read_secret_key(stdfs::path(options.organisation) / "authority.key"));
-}
-
-std::string joined(const std::vector<std::string>& names) {
-  return names.empty() ? "none" : fmt::format("{}", fmt::join(names, ", "));
-}
 
 std::string name_in(const Configuration& configuration, const wire::NodeKey& key) {
   const auto index = configuration.node_index(key);
   return index ? configuration.nodes()[*index].name : to_hex(key.view());
+}
+
+template <typename Keys>
+std::vector<std::string> names_of(const Configuration& configuration, const Keys& keys) {
+  std::vector<std::string> out;
+  for (const wire::NodeKey& key : keys) out.push_back(name_in(configuration, key));
+  return out;
+}
+
+std::vector<std::string> names_of(const Configuration& parent,
+                                  const membership::LackingGroup& group) {
+  std::vector<std::string> out;
+  for (const std::uint32_t node : group.members) out.push_back(parent.nodes()[node].name);
+  return out;
 }
 
 /// Those of the wanted, by header hash, that the cluster's nodes show, verified.
@@ -57,20 +62,10 @@ ShownConfigurations shown(const Globals& globals, const OpenSession& session,
   const auto now = newest(globals, *session);
   if (wanted.contains(now->header_hash())) out.emplace(now->header_hash(), now);
   if (out.size() == wanted.size()) return out;
-  const ExportedEpochs exported(globals);
-  std::ifstream file(exported.path(), std::ios::binary);
-  membership::EpochFileReader reader(
-      [&](std::span<std::uint8_t> into) -> Result<std::size_t, Explained> {
-        file.read(reinterpret_cast<char*>(into.data()), static_cast<std::streamsize>(into.size()));
-        return static_cast<std::size_t>(file.gcount());
-      });
-  (void)membership::verify_epochs(
-      reader, exported.cluster(), crypto::ed25519(), membership::for_each_in_order,
-      [&](const membership::VerifiedEpoch& one) {
-        if (one.configuration && wanted.contains(one.hash))
-          out.emplace(one.hash, one.configuration);
-        return out.size() == wanted.size() ? membership::Onward::kStop : membership::Onward::kGoOn;
-      });
+  (void)verify_epochs_of(globals, {}, [&](const membership::VerifiedEpoch& one) {
+    if (one.configuration && wanted.contains(one.hash)) out.emplace(one.hash, one.configuration);
+    return out.size() == wanted.size() ? membership::Onward::kStop : membership::Onward::kGoOn;
+  });
   return out;
 }
 
@@ -153,7 +148,7 @@ Status<Explained> collect_from(const stdfs::path& folder, const std::string& cal
 
 void collect(const Globals& globals, const RecoverOptions& options) {
   const OpenSession session(globals);
-  const auto authority = authority_of(options);
+  const auto authority = authority_in(options.organisation);
   const auto configuration = newest(globals, *session);
   const auto organisation = configuration->organisation_index(authority.public_key());
   if (!organisation) {
@@ -229,9 +224,8 @@ RecoveryOutlook outlook(const Globals& globals, const OpenSession& session,
   if (!parent)
     stop_without_parent(fmt::format("epoch {} or another one that a member of it names",
                                     named.front().number.epoch.value));
-  RecoveryChoices choices = options.choices;
-  choices.service_faults = options.service_faults;
-  return outlook_of(std::move(parent), file, choices, Timestamp(wall_seconds()), crypto::ed25519());
+  return outlook_of(std::move(parent), file, options.choices, Timestamp(wall_seconds()),
+                    crypto::ed25519());
 }
 
 double percent_of(std::uint64_t share) {
@@ -242,18 +236,12 @@ nlohmann::json json_of(const RecoveryOutlook& seen) {
   const Configuration& parent = *seen.parent;
   nlohmann::json groups = nlohmann::json::array();
   for (const auto& one : seen.lacking) {
-    nlohmann::json members = nlohmann::json::array();
-    for (const std::uint32_t node : one.members) members.push_back(parent.nodes()[node].name);
     groups.push_back({{"group", to_hex(one.id.view())},
-                      {"members", members},
+                      {"members", names_of(parent, one)},
                       {"stated", one.stated_count},
                       {"needed", parent.quorum()},
                       {"percent_of_keys", percent_of(one.share)}});
   }
-  nlohmann::json seats = nlohmann::json::array();
-  for (const auto& one : seen.plan.seats) seats.push_back(name_in(parent, one));
-  nlohmann::json given_up = nlohmann::json::array();
-  for (const auto& one : seen.plan.given_up) given_up.push_back(name_in(parent, one));
   nlohmann::json problems = nlohmann::json::array();
   for (const Explained& one : seen.problems) {
     problems.push_back({{"what", one.what}, {"cause", one.cause}, {"next", one.next}});
@@ -269,8 +257,8 @@ nlohmann::json json_of(const RecoveryOutlook& seen) {
           {"old_service_may_live", seen.at_large.size() >= parent.service_quorum()},
           {"lacking", groups},
           {"service_state_lost", seen.is_state_lost},
-          {"given_up", given_up},
-          {"seats", seats},
+          {"given_up", names_of(parent, seen.plan.given_up)},
+          {"seats", names_of(parent, seen.plan.seats)},
           {"service_faults", seen.plan.settings.service_faults},
           {"problems", problems}};
 }
@@ -281,28 +269,23 @@ std::string text_of(const RecoveryOutlook& seen) {
       "generation {} would go on from epoch {} (generation {})\n"
       "{} of {} nodes have stated what they hold; silent: {}\n",
       seen.plan.generation.value, parent.number().epoch.value, parent.number().generation.value,
-      seen.plan.statements.size(), parent.nodes().size(), joined(seen.silent));
+      seen.plan.statements.size(), parent.nodes().size(), joined(seen.silent, kNone));
   if (!seen.passed_over.empty())
     out += "statements that do not count (of no member, or of an epoch that nobody shows), of: " +
            joined(seen.passed_over) + "\n";
   if (!seen.same_key.empty())
     out += "no seat, as their epoch key is somebody else's too: " + joined(seen.same_key) + "\n";
   for (const auto& one : seen.lacking) {
-    std::vector<std::string> members;
-    for (const std::uint32_t node : one.members) members.push_back(parent.nodes()[node].name);
-    out +=
-        fmt::format("group {}: {} of {} needed; {:.2f} % of the keys; {}\n", to_hex(one.id.view()),
-                    one.stated_count, parent.quorum(), percent_of(one.share), joined(members));
+    out += fmt::format("group {}: {} of {} needed; {:.2f} % of the keys; {}\n",
+                       to_hex(one.id.view()), one.stated_count, parent.quorum(),
+                       percent_of(one.share), joined(names_of(parent, one)));
   }
   if (!seen.lacking.empty())
     out += "what these groups acknowledged last may be lost, or come back older\n";
   if (seen.is_state_lost) out += "what the service knew (revoked nodes, decrees) is lost\n";
-  std::vector<std::string> given_up;
-  for (const auto& one : seen.plan.given_up) given_up.push_back(name_in(parent, one));
-  std::vector<std::string> seats;
-  for (const auto& one : seen.plan.seats) seats.push_back(name_in(parent, one));
-  out += fmt::format("given up: {}\nseats, F = {}: {}\n", joined(given_up),
-                     seen.plan.settings.service_faults, joined(seats));
+  out += fmt::format(
+      "given up: {}\nseats, F = {}: {}\n", joined(names_of(parent, seen.plan.given_up), kNone),
+      seen.plan.settings.service_faults, joined(names_of(parent, seen.plan.seats), kNone));
   for (const Explained& one : seen.problems)
     out += "missing: " + one.what + "\n         " + one.next + "\n";
   return out;
@@ -362,15 +345,34 @@ void propose(const Globals& globals, const RecoverOptions& options) {
 
 struct FoundProposal {
   RecoveryFile file;
-  membership::DescriptionHeader header;
   ConfigurationPointer parent;
   ConfigurationPointer recovered;
+  /// Names of the parent's organisations.
   std::vector<std::string> have;
   std::vector<std::string> have_not;
 };
 
-/// Checked against the parent, all but the number of signatures; those that are not good are left
-/// out.
+/// Signatures that are not good are left out.
+void see_who_signed(FoundProposal& found) {
+  auto& proposal = *found.file.proposal;
+  const auto& organisations = found.parent->organisations();
+  std::erase_if(proposal.signatures, [&](const membership::SeatSignature& one) {
+    return one.seat >= organisations.size() || organisations[one.seat].is_revoked ||
+           !crypto::ed25519().verify(organisations[one.seat].authority,
+                                     membership::kRecoveryHeaderTag, proposal.header,
+                                     one.signature);
+  });
+  found.have.clear();
+  found.have_not.clear();
+  for (std::size_t i = 0; i < organisations.size(); ++i) {
+    if (organisations[i].is_revoked) continue;
+    const bool has = std::ranges::any_of(
+        proposal.signatures, [&](const membership::SeatSignature& one) { return one.seat == i; });
+    (has ? found.have : found.have_not).push_back(organisations[i].name);
+  }
+}
+
+/// Checked against the parent, all but the number of signatures.
 FoundProposal find_proposal(const Globals& globals, const OpenSession& session,
                             const RecoverOptions& options) {
   FoundProposal out{.file = or_stop(read_recovery_file(options.file))};
@@ -383,7 +385,6 @@ FoundProposal find_proposal(const Globals& globals, const OpenSession& session,
           .cause = "statements are still being collected",
           .next = "see how it stands: rosebud cluster recover plan " + options.file});
   }
-  out.header = *header;
   const auto found = shown(globals, session, {header->previous});
   if (found.empty()) stop_without_parent(fmt::format("epoch {}", header->number.epoch.value - 1));
   out.parent = found.begin()->second;
@@ -397,20 +398,7 @@ FoundProposal find_proposal(const Globals& globals, const OpenSession& session,
           .next = "do not sign it; collect statements into a new file"});
   }
   out.recovered = std::move(*checked);
-  auto& signatures = out.file.proposal->signatures;
-  const auto& organisations = out.parent->organisations();
-  std::erase_if(signatures, [&](const membership::SeatSignature& one) {
-    return one.seat >= organisations.size() || organisations[one.seat].is_revoked ||
-           !crypto::ed25519().verify(organisations[one.seat].authority,
-                                     membership::kRecoveryHeaderTag, out.file.proposal->header,
-                                     one.signature);
-  });
-  for (std::size_t i = 0; i < organisations.size(); ++i) {
-    if (organisations[i].is_revoked) continue;
-    const bool has = std::ranges::any_of(
-        signatures, [&](const membership::SeatSignature& one) { return one.seat == i; });
-    (has ? out.have : out.have_not).push_back(organisations[i].name);
-  }
+  see_who_signed(out);
   return out;
 }
 
@@ -430,12 +418,6 @@ std::vector<std::string> at_large_of(const FoundProposal& found) {
 void warn_of_old_service(const Globals& globals, const FoundProposal& found) {
   if (const auto warning = warning_of_old_service(*found.parent, at_large_of(found)))
     warn(globals, *warning);
-}
-
-std::string utc(Timestamp time) {
-  if (time.value == 0 || time.value > (std::uint64_t{1} << 36))
-    return time.value == 0 ? "none" : std::to_string(time.value);
-  return fmt::format("{:%Y-%m-%d %H:%M:%S} UTC", fmt::gmtime(static_cast<std::time_t>(time.value)));
 }
 
 nlohmann::json json_of(const FoundProposal& found) {
@@ -475,7 +457,7 @@ nlohmann::json json_of(const FoundProposal& found) {
 std::string text_of(const FoundProposal& found) {
   const nlohmann::json json = json_of(found);
   const auto names = [&](const char* key) {
-    return joined(json[key].get<std::vector<std::string>>());
+    return joined(json[key].get<std::vector<std::string>>(), kNone);
   };
   std::vector<std::string> seats;
   for (const auto& one : json["seats"]) {
@@ -494,9 +476,10 @@ std::string text_of(const FoundProposal& found) {
       names("lost_groups"),
       json["service_state_lost"].get<bool>() ? "; what the service knew is lost" : "",
       names("given_up"), json["service_faults_before"].get<std::uint32_t>(),
-      json["service_faults"].get<std::uint32_t>(), joined(seats), utc(found.recovered->start()),
-      utc(found.recovered->end()), joined(found.have), json["needed"].get<std::size_t>(),
-      found.have.size() + found.have_not.size(), joined(found.have_not));
+      json["service_faults"].get<std::uint32_t>(), joined(seats, kNone),
+      time_text(found.recovered->start()), end_text(found.recovered->end()),
+      joined(found.have, kNone), json["needed"].get<std::size_t>(),
+      found.have.size() + found.have_not.size(), joined(found.have_not, kNone));
 }
 
 void show(const Globals& globals, const RecoverOptions& options) {
@@ -516,24 +499,26 @@ void sign(const Globals& globals, const RecoverOptions& options) {
                             .next = "if that is right: rosebud cluster recover sign " +
                                     options.file + " --org " + options.organisation + " --yes"});
   }
-  const auto authority = authority_of(options);
-  auto& proposal = *found.file.proposal;
-  const auto signature =
-      membership::sign_recovery(*found.parent, proposal.header, authority, crypto::ed25519());
-  if (!signature) {
+  const auto authority = authority_in(options.organisation);
+  if (!found.parent->has_say(authority.public_key())) {
     stop(ExitCode::kDenied, {.what = options.organisation + " has no say in this cluster",
                              .cause = "it is no organisation of the cluster, or was revoked",
                              .next = "see who has: rosebud org list"});
   }
-  or_stop(note_signed(options.organisation, found.parent->cluster(), found.header.number.generation,
-                      found.recovered->header_hash()),
+  // Before there is a signature that could get out: suppose it did, and a power cut took the note.
+  or_stop(note_signed(options.organisation, found.parent->cluster(),
+                      found.recovered->number().generation, found.recovered->header_hash()),
           ExitCode::kConflict);
+  auto& proposal = *found.file.proposal;
+  const auto signature =
+      membership::sign_recovery(*found.parent, proposal.header, authority, crypto::ed25519());
+  CHECK(signature.has_value());
   const auto at = std::ranges::lower_bound(proposal.signatures, signature->seat, {},
                                            &membership::SeatSignature::seat);
   if (at == proposal.signatures.end() || at->seat != signature->seat)
     proposal.signatures.insert(at, *signature);
   or_stop(write_recovery_file(options.file, found.file));
-  found = find_proposal(globals, session, options);
+  see_who_signed(found);
   print(globals, json_of(found),
         text_of(found) + (found.have.size() < membership::authorities_needed(*found.parent)
                               ? "\nnext: pass it on to another organisation"
@@ -547,8 +532,8 @@ void apply(const Globals& globals, const RecoverOptions& options) {
   if (found.have.size() < needed) {
     stop(ExitCode::kDenied,
          {.what = options.file + " is not signed by more than two thirds of the organisations",
-          .cause = fmt::format("signed by {}, {} are needed", joined(found.have), needed),
-          .next = "pass it on to " + joined(found.have_not)});
+          .cause = fmt::format("signed by {}, {} are needed", joined(found.have, kNone), needed),
+          .next = "pass it on to " + joined(found.have_not, kNone)});
   }
   const auto recovered =
       membership::apply(*found.parent, found.file.proposal->encode(), crypto::ed25519());
@@ -621,7 +606,7 @@ void add_recover_commands(CLI::App& cluster, Globals& globals) {
     of->add_option("--accept-loss", options->choices.losses,
                    "Id of a group that cannot say what it acknowledged, 'service' for what the "
                    "service knew, or 'all'");
-    of->add_option("--service-faults", options->service_faults, "A smaller F");
+    of->add_option("--service-faults", options->choices.service_faults, "A smaller F");
   };
   auto* collect_command =
       command("collect",

@@ -93,12 +93,14 @@ Status<Explained> note_signed(const stdfs::path& organisation, const crypto::Clu
                               wire::Generation generation, const crypto::Digest& header_hash) {
   const stdfs::path path = organisation / ("recovery-" + to_hex(cluster.view()).substr(0, 16) +
                                            "-" + std::to_string(generation.value) + ".note");
+  const std::string note = kind_file_text(kNoteKind, header_hash.view());
   std::error_code error;
-  if (!stdfs::exists(path, error) && !error)
-    return create_file(path, kind_file_text(kNoteKind, header_hash.view()));
+  if (!stdfs::exists(path, error) && !error) return create_file(path, note);
   const auto before = read_kind_file(path, kNoteKind);
   if (!before) return fail(before.error());
-  if (equal(*before, header_hash.view())) return {};
+  // Its name may not be on disk yet: suppose the tool was killed, or its disk failed, when it had
+  // given it and not synced it.
+  if (equal(*before, header_hash.view())) return replace_file(path, note);
   return fail(Explained{
       .what = "this organisation has signed another recovery into generation " +
               std::to_string(generation.value),

@@ -33,8 +33,9 @@ std::optional<Explained> problem_of_proposal(const RecoveryFile& file);
 Result<RecoveryFile, Explained> read_recovery_file(const std::filesystem::path& path);
 Status<Explained> write_recovery_file(const std::filesystem::path& path, const RecoveryFile& file);
 
-/// An authority signs one proposal for each generation of a cluster. Beside its key, durably,
-/// before the signature is made. Nothing: it may sign this one; else what it has signed before.
+/// An authority signs one proposal for each generation of a cluster. Beside its key, and on disk
+/// when it returns: before the signature is made. Nothing: it may sign this one; else what it has
+/// signed before.
 /// `cluster`: of the verified parent, never what a file says: by another name for the cluster it
 /// would sign a second time.
 Status<Explained> note_signed(const std::filesystem::path& organisation,

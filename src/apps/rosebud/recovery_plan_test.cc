@@ -3,9 +3,26 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <set>
 
 #include "base/temporary_folder.h"
 #include "membership/test_chain.h"
+
+namespace {
+
+/// What was synced, by its path.
+std::set<std::filesystem::path> synced;
+
+}  // namespace
+
+extern "C" int fsync(int fd) {
+  std::error_code error;
+  synced.insert(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error));
+  return static_cast<int>(::syscall(SYS_fsync, fd));
+}
 
 namespace rosebud::apps {
 namespace {
@@ -152,6 +169,84 @@ TEST_F(RecoveryPlanTest, AnAuthoritySignsOneForEachGeneration) {
   EXPECT_TRUE(note(kNext, "a"));
   EXPECT_FALSE(note(kNext, "b"));
   EXPECT_TRUE(note(wire::Generation(2), "b"));
+}
+
+// Suppose the tool was killed when the note had its name and the folder was not synced: the note is
+// read, the signature leaves, and a power cut takes the name.
+TEST_F(RecoveryPlanTest, ANoteThatIsThere_IsMadeDurableBeforeItCounts) {
+  const TemporaryFolder folder;
+  const auto note = [&] {
+    synced.clear();
+    EXPECT_TRUE(note_signed(folder.path(), file.cluster, kNext, crypto::sha256(as_bytes("a"))));
+    return synced.contains(folder.path());
+  };
+  EXPECT_TRUE(note());
+  EXPECT_TRUE(note());
+}
+
+// ---- What was handed to the service ----
+
+class ServiceStateTest : public RecoveryPlanTest {
+ protected:
+  ServiceStateTest() {
+    membership::NextEpoch next = membership::same_again(*parent);
+    next.state = membership::service_state_digest(handed_over);
+    for (std::uint16_t seat = 0; seat < 4; ++seat) {
+      next.service[seat].epoch_key = membership::test_key("3/" + std::to_string(seat)).public_key();
+    }
+    parent = *membership::apply(
+        *parent, membership::make_description(*parent, next, chain.keys(), scheme()), scheme());
+    shown.emplace(parent->header_hash(), parent);
+    for (std::uint32_t node = 0; node < 8; ++node) state("node" + std::to_string(node), *parent);
+  }
+
+  RecoveryOutlook accepting(std::vector<std::string> losses) const {
+    return outlook_of(parent, file, {.gone = {}, .losses = std::move(losses), .service_faults = {}},
+                      parent->start(), scheme());
+  }
+  /// What would be proposed passes what every authority's tool looks at.
+  std::shared_ptr<const Configuration> proposed(const RecoveryOutlook& seen) const {
+    const auto out = membership::check_proposal(
+        *parent, membership::draft_recovery(*parent, seen.plan), parent->start(), scheme());
+    return out ? *out : nullptr;
+  }
+
+  Bytes handed_over = to_bytes(as_bytes("revoked: mallory"));
+};
+
+TEST_F(ServiceStateTest, WhatAMemberHas_GoesOn) {
+  file.add_state(handed_over);
+  const RecoveryOutlook seen = accepting({});
+  EXPECT_FALSE(seen.is_state_lost);
+  EXPECT_THAT(seen.problems, IsEmpty());
+  EXPECT_TRUE(equal(seen.plan.state, handed_over));
+  ASSERT_NE(proposed(seen), nullptr);
+  EXPECT_EQ(proposed(seen)->service_state(), parent->service_state());
+}
+
+TEST_F(ServiceStateTest, WhatNobodyHas_IsAcceptedByName) {
+  // Of another epoch: a member that is behind.
+  file.add_state(as_bytes("revoked: nobody"));
+  const RecoveryOutlook seen = accepting({});
+  EXPECT_TRUE(seen.is_state_lost);
+  ASSERT_THAT(seen.problems, SizeIs(1));
+  EXPECT_THAT(seen.problems[0].next, testing::HasSubstr("--accept-loss service"));
+  for (const char* accepted : {"service", "all"}) {
+    const RecoveryOutlook without = accepting({accepted});
+    EXPECT_TRUE(without.is_state_lost);
+    EXPECT_THAT(without.problems, IsEmpty());
+    EXPECT_THAT(without.plan.state, IsEmpty());
+    ASSERT_NE(proposed(without), nullptr);
+    EXPECT_TRUE(proposed(without)->service_state().is_zero());
+  }
+}
+
+TEST_F(ServiceStateTest, StatesInTheFile_AreBounded) {
+  file.add_state({});
+  file.add_state(Bytes(membership::kRecoveredStateSizeMax + 1));
+  EXPECT_THAT(file.states, IsEmpty());
+  for (std::uint8_t i = 0; i < 2 * kStatesMax; ++i) file.add_state(Bytes{i});
+  EXPECT_THAT(file.states, SizeIs(kStatesMax));
 }
 
 }  // namespace

@@ -9,6 +9,7 @@
 
 #include "apps/rosebud/epoch_export.h"
 #include "base/parallel.h"
+#include "base/temporary_folder.h"
 
 namespace rosebud::apps {
 namespace {
@@ -78,10 +79,11 @@ membership::EpochsVerified verify_epochs_of(
     const Globals& globals, const std::string& path,
     const std::function<Onward(const VerifiedEpoch&)>& on_epoch) {
   if (path.empty()) {
-    const ExportedEpochs exported(globals);
+    const TemporaryFolder own;
+    const std::string exported = (own.path() / "epochs").string();
     Globals there = globals;
-    there.cluster = to_hex(exported.cluster().view());
-    return verify_epochs_of(there, exported.path(), on_epoch);
+    there.cluster = to_hex(export_epochs(globals, exported).cluster.view());
+    return verify_epochs_of(there, exported, on_epoch);
   }
   const auto cluster = trusted_cluster(globals.cluster);
   InputFile file(path);
