@@ -2,8 +2,6 @@
 // contradict each other.
 #include <fmt/format.h>
 
-#include <algorithm>
-
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/dev_nodes.h"
 #include "apps/rosebud/node_file.h"
@@ -74,17 +72,17 @@ ConfigurationPointer no_epoch(const wire::ConfigurationNumber& number, const std
         .next = "export all epochs again: rosebud epoch export -o FILE"});
 }
 
-/// What the node has taken over, verified again from its genesis on.
+/// What the node has taken over, on whatever branch, verified again from its genesis on.
 ConfigurationPointer epoch_of_node(const std::string& folder,
                                    const wire::ConfigurationNumber& number) {
   const auto node = or_stop(read_node_file(stdfs::path(folder) / "node.toml"));
   const auto genesis = or_stop(runtime::read_genesis(node.genesis));
   const auto first = or_stop(membership::verify_genesis(genesis, std::nullopt, crypto::ed25519()));
+  const auto is_it = [&](const membership::Configuration& one) { return one.number() == number; };
   const auto chain =
-      or_stop(runtime::EpochFiles(node.data / "epochs").load(first, crypto::ed25519()));
-  const auto at = std::ranges::find_if(
-      chain, [&](const auto& configuration) { return configuration->number() == number; });
-  return at != chain.end() ? *at : no_epoch(number, "among those of the node in " + folder);
+      or_stop(runtime::EpochFiles(node.data / "epochs").load(first, crypto::ed25519(), is_it));
+  if (is_it(*chain.back())) return chain.back();
+  return no_epoch(number, "among those of the node in " + folder);
 }
 
 /// From the exported file, or, without one, from the cluster's nodes.
