@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <optional>
 #include <thread>
 
 #include "apps/rosebud/commands.h"
@@ -78,8 +79,8 @@ std::vector<std::uint16_t> free_ports(std::size_t count) {
   return out;
 }
 
-/// Of the nodes that this command started, by name.
-using Processes = std::map<std::string, pid_t>;
+/// Of the nodes that this command started, by name; nothing for one that was seen to end.
+using Processes = std::map<std::string, std::optional<pid_t>>;
 
 pid_t spawn(const DevNode& node) {
   std::error_code error;
@@ -102,21 +103,12 @@ pid_t spawn(const DevNode& node) {
   return child;
 }
 
-/// Starts those that do not run.
-Processes spawn_all(const std::vector<DevNode>& nodes) {
-  Processes out;
-  for (const DevNode& node : nodes) {
-    if (!pid_of(node)) out.emplace(node.name, spawn(node));
-  }
-  return out;
-}
-
 /// A process that was just started holds no lock yet, for seconds where much else runs: whether it
 /// still lives is asked of the system.
 bool has_ended(const DevNode& node, Processes& started) {
-  if (const auto own = started.find(node.name); own != started.end()) {
-    if (::waitpid(own->second, nullptr, WNOHANG) == 0) return false;
-    started.erase(own);
+  if (const auto own = started.find(node.name); own != started.end() && own->second) {
+    if (::waitpid(*own->second, nullptr, WNOHANG) == 0) return false;
+    own->second.reset();
   }
   return !pid_of(node);
 }
@@ -134,9 +126,17 @@ bool is_ready(const DevNode& node) {
   return port && admin_request(static_cast<std::uint16_t>(*port), "GET", "/readyz").has_value();
 }
 
+enum class IfEnded : bool {
+  kGiveUp,
+  /// Once. Suppose somebody killed a node a moment ago: its process holds the lock until the system
+  /// has taken it down, and looks as one that runs.
+  kStart,
+};
+
 /// Waits until all these nodes serve. Reconciling needs 2f others, so they are waited for together.
-/// A node whose process ended is not waited for.
-void wait_ready(const std::vector<DevNode>& nodes, Processes started, Duration timeout) {
+/// A node that this command started, and whose process ended, is not waited for.
+void wait_ready(const std::vector<DevNode>& nodes, Processes started, IfEnded if_ended,
+                Duration timeout) {
   const auto end = std::chrono::steady_clock::now() + timeout;
   std::vector<DevNode> waiting = nodes;
   std::vector<DevNode> ended;
@@ -144,6 +144,10 @@ void wait_ready(const std::vector<DevNode>& nodes, Processes started, Duration t
     std::erase_if(waiting, is_ready);
     std::erase_if(waiting, [&](const DevNode& node) {
       if (!has_ended(node, started)) return false;
+      if (if_ended == IfEnded::kStart && !started.contains(node.name)) {
+        started.emplace(node.name, spawn(node));
+        return false;
+      }
       ended.push_back(node);
       return true;
     });
@@ -164,6 +168,15 @@ void wait_ready(const std::vector<DevNode>& nodes, Processes started, Duration t
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(50));
   }
+}
+
+/// Starts those that do not run, and waits until all serve.
+void start_all(const Globals& globals, const std::vector<DevNode>& nodes, Duration at_least) {
+  Processes started;
+  for (const DevNode& node : nodes) {
+    if (!pid_of(node)) started.emplace(node.name, spawn(node));
+  }
+  wait_ready(nodes, std::move(started), IfEnded::kStart, std::max(globals.timeout(), at_least));
 }
 
 void set_default_cluster(const stdfs::path& file) {
@@ -343,8 +356,7 @@ void up(const Globals& globals, const DevOptions& options) {
     make_cluster(folder, options);
   }
   const auto nodes = nodes_in(folder);
-  wait_ready(nodes, spawn_all(nodes),
-             std::max<Duration>(globals.timeout(), std::chrono::seconds(60)));
+  start_all(globals, nodes, std::chrono::seconds(60));
   set_default_cluster(folder / "rosebud.toml");
   print(
       globals, {{"dir", folder.string()}, {"nodes", nodes.size()}},
@@ -451,8 +463,7 @@ void kill_nodes(const Globals& globals, const DevOptions& options) {
 
 void start_nodes(const Globals& globals, const DevOptions& options) {
   const auto nodes = chosen(nodes_in(folder_of(globals, options.folder)), options);
-  wait_ready(nodes, spawn_all(nodes),
-             std::max<Duration>(globals.timeout(), std::chrono::seconds(60)));
+  start_all(globals, nodes, std::chrono::seconds(60));
   print_each(globals, nodes, "serving");
 }
 
@@ -498,8 +509,7 @@ void admit_and_start(const Globals& globals, const stdfs::path& folder, const De
   }
   or_stop(replace_file(node.folder / "node.toml",
                        std::string(kNodeFile) + "admission = \"node.admission\"\n"));
-  wait_ready({node}, spawn_all({node}),
-             std::max<Duration>(globals.timeout(), std::chrono::seconds(120)));
+  start_all(globals, {node}, std::chrono::seconds(120));
   print_each(globals, {node}, "serving");
 }
 
@@ -570,7 +580,8 @@ void remove_node(const Globals& globals, const DevOptions& options) {
     if (pid_of(node) && std::ranges::find(gone, node.name, &DevNode::name) == gone.end())
       others.push_back(node);
   }
-  wait_ready(others, {}, std::max<Duration>(globals.timeout(), std::chrono::seconds(120)));
+  wait_ready(others, {}, IfEnded::kGiveUp,
+             std::max<Duration>(globals.timeout(), std::chrono::seconds(120)));
   end_processes(gone, SIGTERM);
   for (const DevNode& node : gone) or_stop(replace_file(node.folder / kRemoved, "\n"));
   print_each(globals, gone, "removed");
