@@ -34,8 +34,7 @@ std::string_view cause_of(DescriptionError error) {
       return "epochs of two clusters were put into one file";
     case kOtherGeneration:
       return "the organisations recovered the configuration service by hand, and the file lacks "
-             "the "
-             "body of the epoch before, which says who they are";
+             "the body of the epoch before, which says who they are";
     case kNotNewer:
       return "an epoch stands twice in the file, or not in order";
     case kGap:
@@ -49,8 +48,7 @@ std::string_view cause_of(DescriptionError error) {
       return "its body was changed, or is that of another epoch";
     case kImpossible:
       return "more than F members of the configuration service of the epoch before are faulty, or "
-             "a "
-             "newer version made it";
+             "a newer version made it";
     case kNotAsStated:
     case kLossNotAccepted:
     case kStartsTooLate:

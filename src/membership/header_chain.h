@@ -14,8 +14,7 @@
 //    by more than two thirds of the organisations of the epoch before instead (design 8.6).
 // 3. It does not start before its predecessor; its end, if it has one, is after its start.
 // 4. F is at most kFaultsMax; the service has 2F+1 to 3F+1 seats on different nodes, with epoch
-// keys
-//    that differ from each other and from the keys of these nodes.
+//    keys that differ from each other and from the keys of these nodes.
 //
 // What headers alone cannot show: who else is a member, that the seats are nodes of the body and
 // spread over organisations, that nodes keep their positions. apply() checks all of it with the

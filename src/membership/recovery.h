@@ -2,11 +2,13 @@
 // 8.6, docs/adr/0013).
 //
 // A description of a higher *generation* follows a configuration, its parent, like any other, but
-// for five things: more than two thirds of the parent's organisations sign it, with their
-// authorities; it changes nothing but the seats of the service and who is given up; it shows by
-// statements of members which configuration is the highest that any acknowledged write may depend
-// on; it takes over what was handed to the parent's service; and its end is what its start and the
-// length of an epoch make it, so that no proposer chooses how long clients rely on it.
+// that more than two thirds of the parent's organisations that have a say sign it, with their
+// authorities; that it changes nothing but the seats of the service and who is given up, and at
+// most makes F smaller; that it shows by statements of members which configuration is the highest
+// that any acknowledged write may depend on; and that it takes over what was handed to the parent's
+// service, or nothing. R follows from the parent and the generation, and the end from the start and
+// the length of an epoch (three of them; none where epochs have no end), so that no proposer
+// chooses who comes to stand where, or how long clients rely on it.
 //
 //   call ──▶ statement (a durable promise) ──▶ proposal ──▶ signatures of organisations ──▶ entered
 //            by 2f+1 of every group

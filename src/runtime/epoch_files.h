@@ -1,9 +1,10 @@
-// The epoch descriptions that a node has taken over, one file for each (docs/format/disk.md).
+// The epoch descriptions that a node has verified, one file for each (docs/format/disk.md): those
+// that it has entered, and those that a promise keeps it from entering.
 //
-// The chain begins at the genesis and is verified again at every start: a file that does not follow
-// ends it there, and what is missing is learnt from others. Files of several generations may branch
-// (design 8.6): the chain that ends highest counts, and what a recovery abandoned stays and is
-// passed over.
+// Chains begin at the genesis and are verified again at every start. A file that follows none of
+// the others is passed over, and what is missing is learnt from others. Files of several
+// generations may branch (design 8.6): of the chains that end where the node may be, the one that
+// ends highest counts; what a recovery abandoned stays.
 #pragma once
 
 #include <filesystem>
