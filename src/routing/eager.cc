@@ -58,8 +58,10 @@ void Peer::aim(Now now, const Announcement& of, Announcement::Target& target, Ef
   for (; target.attempt < kAttemptsMax; ++target.attempt) {
     target.to = slices().drawn(target.slice, target.period, target.attempt);
     if (target.to == self_) {
-      Duty* const own = is_taking_part_ ? duty(now, target.period, target.attempt) : nullptr;
-      if (own) take_event(now, *own, self_, of.event);
+      Duty* const own = is_taking_part_ && may_announce(self_, of.event.change)
+                            ? duty(now, target.period, target.attempt)
+                            : nullptr;
+      if (own) take_event(now, *own, {self_, of.token}, of.event);
       // Its own promise: nobody waits for anything.
       target.at = Instant::max();
       return;
@@ -124,38 +126,52 @@ void Peer::on(Now now, PeerIndex from, const Announced& m, Effects&) {
 
 // ---- Leading a slice for a period ----
 
+/// Of deaths that one has seen, and of oneself.
+bool Peer::may_announce(PeerIndex announcer, const Change& change) const {
+  if (!is_plausible(change)) return false;
+  if (announcer == change.peer) return true;
+  return !change.state.is_alive() &&
+         may_accuse(table_, announcer, {change.peer, PeerState{change.state.rank - 1}});
+}
+
+std::uint64_t Peer::periods_off(Now now, Period period) const {
+  const std::uint64_t current = rules_->period_at(now.wall).value;
+  return std::max(current, period.value) - std::min(current, period.value);
+}
+
 Peer::Duty* Peer::duty(Now now, Period period, std::uint32_t attempt) {
   for (Duty& one : duties_) {
     if (one.period == period && one.attempt == attempt) return &one;
   }
-  if (duties_.size() == kDutiesMax) return nullptr;
+  if (duties_.size() == kDutiesMax) {
+    // Those who gave it something hear nothing, and ask the leader of the next period.
+    const auto distance = [&](const Duty& one) {
+      return std::pair(periods_off(now, one.period), one.attempt);
+    };
+    const auto farthest = std::ranges::max_element(duties_, {}, distance);
+    if (std::pair(periods_off(now, period), attempt) >= distance(*farthest)) return nullptr;
+    duties_.erase(farthest);
+  }
   has_errands_ = true;
   duties_.push_back({.period = period,
                      .attempt = attempt,
                      .next_part = 0,
                      .taken = {},
                      .spread = {},
-                     .waiting = {},
                      .close_at = std::nullopt,
                      .forget_at = now.time + 4 * settings().period});
   return &duties_.back();
 }
 
-/// False: it is refused, and nobody is told.
-bool Peer::take_event(Now now, Duty& duty, PeerIndex announcer, const Told& event) {
-  if (!is_plausible(event.change)) return false;
-  const Change& change = event.change;
-  if (announcer != change.peer) {
-    // Only deaths are others' business, and only some others'.
-    if (change.state.is_alive()) return false;
-    const PeerState before{change.state.rank - 1};
-    if (!may_accuse(table_, announcer, {change.peer, before})) return false;
-  }
-  if (duty.taken.size() >= kDutyEventsMax && !duty.taken.contains(change)) return false;
-  Duty::Taken& taken = duty.taken[change];
+/// False: no more fit. Requires: may_announce().
+bool Peer::take_event(Now now, Duty& duty, Duty::Announcer announcer, const Told& event) {
+  if (duty.taken.size() >= kDutyEventsMax && !duty.taken.contains(event.change)) return false;
+  Duty::Taken& taken = duty.taken[event.change];
   if (event.moved) taken.moved = event.moved;
-  if (std::ranges::find(taken.announcers, announcer) == taken.announcers.end() &&
-      taken.announcers.size() < kAccusersNeeded) {
+  const auto known = std::ranges::find(taken.announcers, announcer.peer, &Duty::Announcer::peer);
+  if (known != taken.announcers.end()) {
+    known->token = announcer.token;
+  } else if (taken.announcers.size() < kAnnouncersMax) {
     taken.announcers.push_back(announcer);
   }
   if (!duty.close_at) {
@@ -169,19 +185,19 @@ bool Peer::take_event(Now now, Duty& duty, PeerIndex announcer, const Told& even
 }
 
 void Peer::on(Now now, PeerIndex from, const Announce& m, Effects& out) {
-  if (slices().drawn(own_slice(), m.period, m.attempt) != self_) return reject();
+  // What is refused takes no place.
+  if (!may_announce(from, m.event.change) || periods_off(now, m.period) > kPeriodsOff ||
+      slices().drawn(own_slice(), m.period, m.attempt) != self_) {
+    return reject();
+  }
   Duty* const own = duty(now, m.period, m.attempt);
   if (!own) return reject();
   if (std::ranges::binary_search(own->spread, m.event.change)) {
     // Enough others have said it in time.
     return out.send(from, Announced{m.token, true});
   }
-  if (!take_event(now, *own, from, m.event)) return reject();
+  if (!take_event(now, *own, {from, m.token}, m.event)) return reject();
   out.send(from, Announced{m.token, false});
-  // Who repeats itself may be told less often; it waits no longer for that.
-  if (own->waiting.size() < kDutyWaitingMax) {
-    own->waiting.push_back({from, m.token, m.event.change});
-  }
 }
 
 void Peer::duty_timeout(Now now, Effects& out) {
@@ -202,16 +218,17 @@ void Peer::duty_timeout(Now now, Effects& out) {
 
 void Peer::close(Now now, Duty& duty, Effects& out) {
   duty.close_at.reset();
+  // What too few have said is forgotten: they hear nothing, and say it to the next leader.
+  const std::size_t needed = accusers_needed(table_);
+  std::erase_if(duty.taken, [&](const auto& entry) {
+    const auto& [change, one] = entry;
+    return !one.is_settled && one.announcers.size() < needed &&
+           std::ranges::find(one.announcers, change.peer, &Duty::Announcer::peer) ==
+               one.announcers.end();
+  });
   std::vector<Change> changes;
   std::vector<Moved> moved;
-  std::set<Change> unsettled;
-  const std::uint32_t needed = accusers_needed(table_);
   for (const auto& [change, one] : duty.taken) {
-    const bool is_own_word = std::ranges::find(one.announcers, change.peer) != one.announcers.end();
-    if (!is_own_word && one.announcers.size() < needed) {
-      unsettled.insert(change);
-      continue;
-    }
     // In order, so the newest of each peer is the last of it.
     if (!changes.empty() && changes.back().peer == change.peer) {
       changes.pop_back();
@@ -242,22 +259,20 @@ void Peer::close(Now now, Duty& duty, Effects& out) {
   const auto sent = std::span(changes).first(changes.size() - left.size());
   duty.spread.insert(duty.spread.end(), sent.begin(), sent.end());
   std::ranges::sort(duty.spread);
-  // What did not fit follows one period later; its announcers wait. So does who waits for what one
-  // peer alone has seen: it will announce it again.
+  // What did not fit follows one period later; its announcers wait.
   const std::set<Change> later(left.begin(), left.end());
-  std::erase_if(duty.taken, [&](const auto& one) { return !later.contains(one.first); });
-  if (!later.empty()) {
-    // It is settled, by its own word as it were.
-    for (auto& [change, one] : duty.taken) one.announcers = {change.peer};
-    duty.close_at = now.time + settings().period;
-    duty.forget_at = *duty.close_at + 4 * settings().period;
-  }
-  std::erase_if(duty.waiting, [&](const Duty::Waiting& one) {
-    if (unsettled.contains(one.change)) return true;
-    if (later.contains(one.change)) return false;
-    out.send(one.announcer, Announced{one.token, true});
+  std::erase_if(duty.taken, [&](const auto& entry) {
+    const auto& [change, one] = entry;
+    if (later.contains(change)) return false;
+    for (const Duty::Announcer& announcer : one.announcers) {
+      if (announcer.peer != self_) out.send(announcer.peer, Announced{announcer.token, true});
+    }
     return true;
   });
+  if (later.empty()) return;
+  for (auto& [change, one] : duty.taken) one.is_settled = true;
+  duty.close_at = now.time + settings().period;
+  duty.forget_at = *duty.close_at + 4 * settings().period;
 }
 
 // ---- Batches in the slice ----

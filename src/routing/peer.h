@@ -127,18 +127,18 @@ class Peer {
     Period period;
     std::uint32_t attempt = 0;
     std::uint32_t next_part = 0;
+    /// Waits for the word that it has been spread.
+    struct Announcer {
+      PeerIndex peer;
+      Token token;
+    };
     struct Taken {
       std::optional<Address> moved;
-      std::vector<PeerIndex> announcers;  // at most kAccusersNeeded
+      std::vector<Announcer> announcers;  // each once, at most kAnnouncersMax
+      bool is_settled = false;            // believed; it did not fit into the last datagrams
     };
     std::map<Change, Taken> taken;
-    std::vector<Change> spread;  // ascending: what went out already
-    struct Waiting {
-      PeerIndex announcer;
-      Token token;
-      Change change;
-    };
-    std::vector<Waiting> waiting;
+    std::vector<Change> spread;       // ascending: what went out already
     std::optional<Instant> close_at;  // none: nothing is gathered
     Instant forget_at;
   };
@@ -222,8 +222,12 @@ class Peer {
   void announce(Now now, const Told& event, Period period, Effects& out);
   void aim(Now now, const Announcement& of, Announcement::Target& target, Effects& out);
   void announcement_timeout(Now now, Effects& out);
+  /// Whether it is that one's business to say so.
+  bool may_announce(PeerIndex announcer, const Change& change) const;
+  /// How far a period is from the one that the own clock shows.
+  std::uint64_t periods_off(Now now, Period period) const;
   Duty* duty(Now now, Period period, std::uint32_t attempt);
-  bool take_event(Now now, Duty& duty, PeerIndex announcer, const Told& event);
+  bool take_event(Now now, Duty& duty, Duty::Announcer announcer, const Told& event);
   void duty_timeout(Now now, Effects& out);
   void close(Now now, Duty& duty, Effects& out);
   void take_batch(Now now, BatchId id, IndexRange range, ByteView coded, Effects& out);

@@ -52,6 +52,79 @@ std::size_t ignorant(const World& world, PeerIndex of) {
   return out;
 }
 
+constexpr Duration kWall = seconds(1'750'000'000);
+
+/// One peer without a world around it: what it says to what it hears.
+class Single {
+ public:
+  Single(const World& world, PeerIndex self)
+      : size_(world.roster_size()),
+        core_(std::make_shared<const Rules>(world.rules()), self, world.core(self)->table(), 1) {
+    core_.start(now(), out_);
+    out_.clear();
+  }
+
+  Now now() const { return {Instant{} + time_, kWall + time_}; }
+  Peer& core() { return core_; }
+  Period period() const { return Period(static_cast<std::uint64_t>((kWall + time_) / seconds(3))); }
+
+  /// The datagrams of that kind that it sends in answer.
+  template <typename Answer>
+  std::vector<Answer> hear(PeerIndex from, const Datagram& datagram) {
+    out_.clear();
+    Bytes bytes;
+    encode(datagram, bytes);
+    core_.on_datagram(now(), from, bytes, out_);
+    core_.check_invariants();
+    return sent<Answer>();
+  }
+  template <typename Answer>
+  std::vector<Answer> wait(Duration time) {
+    out_.clear();
+    for (const Duration end = time_ + time; time_ < end; time_ += milliseconds(10)) {
+      core_.on_time(now(), out_);
+      core_.check_invariants();
+    }
+    return sent<Answer>();
+  }
+
+ private:
+  template <typename Answer>
+  std::vector<Answer> sent() const {
+    std::vector<Answer> out;
+    for (const auto& one : out_.sends()) {
+      const auto read = decode(out_.bytes(one), size_);
+      if (const Answer* const answer = std::get_if<Answer>(&*read)) out.push_back(*answer);
+    }
+    return out;
+  }
+
+  std::uint32_t size_;
+  Peer core_;
+  Duration time_{};
+  Effects out_;
+};
+
+struct Draw {
+  Period period;
+  std::uint32_t attempt = 0;
+};
+
+/// For what `peer` is drawn in those periods, the farthest from `from` first.
+std::vector<Draw> drawn(const Rules& rules, PeerIndex peer, Period from, std::uint64_t nearest,
+                        std::uint64_t farthest) {
+  std::vector<Draw> out;
+  for (std::uint64_t off = farthest + 1; off-- > nearest;) {
+    for (std::uint32_t attempt = kAttemptsMax; attempt-- > 0;) {
+      const Period period(from.value + off);
+      if (rules.slices.drawn(rules.slices.slice_of(peer), period, attempt) == peer) {
+        out.push_back({period, attempt});
+      }
+    }
+  }
+  return out;
+}
+
 // ---- Neighbours ----
 
 TEST(Neighbours, EachPeerSpeaksToItsSuccessorOnceASecond) {
@@ -85,7 +158,7 @@ TEST(Neighbours, OneAccuserIsNotBelieved) {
   const PeerIndex liar = *world.truth().next_alive(victim);
   const Told dead{{victim, world.truth().state(victim).died()}, std::nullopt};
   for (int round = 0; round < 10; ++round) {
-    const Duration wall = seconds(1'750'000'000) + world.now().time_since_epoch();
+    const Duration wall = kWall + world.now().time_since_epoch();
     const Period period = world.rules().period_at(wall);
     for (std::uint32_t attempt = 0; attempt < kAttemptsMax; ++attempt) {
       const PeerIndex leader = world.rules().slices.drawn(SliceIndex(0), period, attempt);
@@ -176,6 +249,60 @@ TEST(Eager, LeaderThatDiesWithWhatItHas_LosesNothing) {
   ASSERT_EQ(dead.size(), 1U);
   EXPECT_EQ(ignorant(world, PeerIndex(17)), 0U);
   EXPECT_EQ(ignorant(world, PeerIndex(*dead.begin())), 0U);
+}
+
+/// Of itself; all believe that.
+Told returned(const World& world, PeerIndex peer) {
+  return {{peer, world.truth().state(peer).returned()}, std::nullopt};
+}
+
+TEST(Eager, RefusedAnnouncementsTakeNoPlace) {
+  const World world(options(24));
+  const PeerIndex victim(12);
+  PeerIndex liar(13);
+  while (may_accuse(world.truth(), liar, {victim, world.truth().state(victim)})) liar = liar.next();
+  Single leader(world, PeerIndex(3));
+  const auto places = drawn(world.rules(), PeerIndex(3), leader.period(), 0, kPeriodsOff);
+  ASSERT_GT(places.size(), kDutiesMax + 1);
+  const Told dead{{victim, world.truth().state(victim).died()}, std::nullopt};
+  // All but the farthest, so that a place would be the farthest's only if it were free.
+  for (std::size_t i = 1; i < places.size(); ++i) {
+    leader.hear<Announced>(liar, Announce{Token(1), places[i].period, places[i].attempt, dead});
+  }
+  EXPECT_FALSE(leader.core().is_leading());
+  EXPECT_EQ(leader.core().rejected_count(), places.size() - 1);
+  const auto answers = leader.hear<Announced>(
+      PeerIndex(7),
+      Announce{Token(2), places[0].period, places[0].attempt, returned(world, PeerIndex(7))});
+  EXPECT_EQ(answers, (std::vector<Announced>{{Token(2), false}}));
+}
+
+TEST(Eager, PeriodsFarFromNowAreRefused) {
+  const World world(options(40));
+  Single leader(world, PeerIndex(3));
+  const Period now = leader.period();
+  for (const Draw& far : drawn(world.rules(), PeerIndex(3), now, kPeriodsOff + 1, 200)) {
+    leader.hear<Announced>(
+        PeerIndex(7), Announce{Token(1), far.period, far.attempt, returned(world, PeerIndex(7))});
+  }
+  EXPECT_FALSE(leader.core().is_leading());
+}
+
+TEST(Eager, WhenItLeadsManyPeriods_TheFarthestGivesWay) {
+  const World world(options(24));
+  Single leader(world, PeerIndex(3));
+  const auto places = drawn(world.rules(), PeerIndex(3), leader.period(), 0, kPeriodsOff);
+  ASSERT_GT(places.size(), kDutiesMax + 2);
+  // Each of them is nearer than all before it.
+  for (const Draw& one : places) {
+    const auto answers = leader.hear<Announced>(
+        PeerIndex(7), Announce{Token(1), one.period, one.attempt, returned(world, PeerIndex(7))});
+    EXPECT_EQ(answers.size(), 1U);
+  }
+  const auto answers = leader.hear<Announced>(
+      PeerIndex(8),
+      Announce{Token(1), places[0].period, places[0].attempt, returned(world, PeerIndex(8))});
+  EXPECT_TRUE(answers.empty());
 }
 
 TEST(Eager, MissedBatchIsPulledFromThePredecessor) {

@@ -79,12 +79,15 @@ struct Settings {
 inline constexpr std::size_t kBatchesKnown = 64;
 /// Of them with their bytes, for neighbours that missed one.
 inline constexpr std::size_t kBatchesKept = 8;
-/// Periods that a peer leads at once; each is in hands of its own.
+/// How far from its own clock's period a leader gathers: a minute. Among all periods there are ever
+/// some that draw it, so who may announce anything could have a whole slice lead, all the time.
+inline constexpr std::uint64_t kPeriodsOff = 20;
+/// Periods that a peer leads at once; the farthest from now gives way.
 inline constexpr std::size_t kDutiesMax = 8;
 /// Events that a leader takes for one period; more are refused by silence and go to the next one.
 inline constexpr std::size_t kDutyEventsMax = 16384;
-/// Who waits for a leader's word that it has spread something: three for a death.
-inline constexpr std::size_t kDutyWaitingMax = 4 * kDutyEventsMax;
+/// Who may accuse one peer in one life, by tables that differ a little.
+inline constexpr std::size_t kAnnouncersMax = 16;
 /// Datagrams of a leader for its slice in one period. The rest follows a period later.
 inline constexpr std::uint32_t kPartsAtOnce = 16;
 /// Peers that one witness probes at once.

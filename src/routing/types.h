@@ -19,7 +19,8 @@ using PeerIndex = Strong<struct PeerIndexTag, std::uint32_t>;
 using Point = std::uint64_t;
 
 /// Two clocks. `wall` is time since 1970; leaders are chosen by it. Where it is wrong, events come
-/// late and take more datagrams; nothing else depends on it.
+/// late and take more datagrams; where it is wrong by more than kPeriodsOff periods, leaders refuse
+/// what this peer announces, and only repair spreads it. Nothing else depends on it.
 struct Now {
   Instant time;
   Duration wall{};
