@@ -53,33 +53,52 @@ void Peer::announce(Now now, const Told& event, Period period, Effects& out) {
   announcements_.push_back(std::move(one));
 }
 
-/// Sends it to the first drawn leader from target.attempt on that is alive. Nobody left: at = max.
+/// Gives it to the first drawn leader from target.attempt on that is alive. There is nothing to
+/// wait for: at = max.
 void Peer::aim(Now now, const Announcement& of, Announcement::Target& target, Effects& out) {
+  target.is_taken = false;
   for (; target.attempt < kAttemptsMax; ++target.attempt) {
     target.to = slices().drawn(target.slice, target.period, target.attempt);
     if (target.to == self_) {
-      Duty* const own = is_taking_part_ && may_announce(self_, of.event.change)
-                            ? duty(now, target.period, target.attempt)
-                            : nullptr;
-      if (own) take_event(now, *own, {self_, of.token}, of.event);
-      // Its own promise: nobody waits for anything.
-      target.at = Instant::max();
-      return;
+      if (!lead_own(now, of, target)) continue;
+    } else if (table_.is_alive(target.to)) {
+      out.send(target.to, Announce{.token = of.token,
+                                   .period = target.period,
+                                   .attempt = target.attempt,
+                                   .event = of.event});
+      target.at = now.time + settings().retry;
+    } else {
+      continue;
     }
-    if (!table_.is_alive(target.to)) continue;
-    out.send(target.to, Announce{.token = of.token,
-                                 .period = target.period,
-                                 .attempt = target.attempt,
-                                 .event = of.event});
     ++target.tries;
-    target.is_taken = false;
-    target.at = now.time + settings().retry;
     return;
   }
   // Nobody of those drawn is alive, or none answers: the next period draws others.
   ++target.tries;
   target.attempt = 0;
   target.at = target.tries > kTriesMax ? Instant::max() : now.time + settings().period;
+}
+
+/// It is the leader itself, and waits for its own word as for another's: alone with what it has
+/// seen it spreads nothing, and has to tell the next leader. False: it does not lead.
+bool Peer::lead_own(Now now, const Announcement& of, Announcement::Target& target) {
+  if (!is_taking_part_ || !may_announce(self_, of.event.change)) return false;
+  Duty* const own = duty(now, target.period, target.attempt);
+  if (!own) return false;
+  if (std::ranges::binary_search(own->spread, of.event.change)) {
+    target.at = Instant::max();
+    return true;
+  }
+  if (!take_event(now, *own, {self_, of.token}, of.event)) return false;
+  await_spread(now, target);
+  return true;
+}
+
+void Peer::await_spread(Now now, Announcement::Target& target) const {
+  target.is_taken = true;
+  const Duration end = settings().period * static_cast<Duration::rep>(target.period.value + 1);
+  const Duration left = std::clamp(end - now.wall, Duration(0), 2 * settings().period);
+  target.at = now.time + left + settings().grace + settings().spread_wait;
 }
 
 void Peer::announcement_timeout(Now now, Effects& out) {
@@ -114,10 +133,7 @@ void Peer::on(Now now, PeerIndex from, const Announced& m, Effects&) {
     std::erase_if(one.targets, [&](Announcement::Target& target) {
       if (target.to != from) return false;
       if (m.is_spread || is_planted(Bug::kLogLostWithLeader)) return true;
-      target.is_taken = true;
-      const Duration end = settings().period * static_cast<Duration::rep>(target.period.value + 1);
-      const Duration left = std::clamp(end - now.wall, Duration(0), 2 * settings().period);
-      target.at = now.time + left + settings().grace + settings().spread_wait;
+      await_spread(now, target);
       return false;
     });
   }
@@ -265,7 +281,12 @@ void Peer::close(Now now, Duty& duty, Effects& out) {
     const auto& [change, one] = entry;
     if (later.contains(change)) return false;
     for (const Duty::Announcer& announcer : one.announcers) {
-      if (announcer.peer != self_) out.send(announcer.peer, Announced{announcer.token, true});
+      const Announced spread{announcer.token, true};
+      if (announcer.peer == self_) {
+        on(now, self_, spread, out);
+      } else {
+        out.send(announcer.peer, spread);
+      }
     }
     return true;
   });

@@ -49,8 +49,8 @@ void Peer::leave(Now now, Effects& out) noexcept {
   const PeerState over = own_.died();
   const Told event{{self_, over}, std::nullopt};
   if (successor_ && *successor_ != self_) out.send(*successor_, Tell{{event}});
+  is_taking_part_ = false;  // it leads nothing any more
   spread_news(now, event, rules_->period_at(now.wall), out);
-  is_taking_part_ = false;
 }
 
 void Peer::on_datagram(Now now, PeerIndex from, ByteView bytes, Effects& out) noexcept {

@@ -221,6 +221,9 @@ class Peer {
   void on(Now now, PeerIndex from, const Pull& m, Effects& out);
   void announce(Now now, const Told& event, Period period, Effects& out);
   void aim(Now now, const Announcement& of, Announcement::Target& target, Effects& out);
+  bool lead_own(Now now, const Announcement& of, Announcement::Target& target);
+  /// A leader has it: until it says that it has spread it.
+  void await_spread(Now now, Announcement::Target& target) const;
   void announcement_timeout(Now now, Effects& out);
   /// Whether it is that one's business to say so.
   bool may_announce(PeerIndex announcer, const Change& change) const;

@@ -305,6 +305,38 @@ TEST(Eager, WhenItLeadsManyPeriods_TheFarthestGivesWay) {
   EXPECT_TRUE(answers.empty());
 }
 
+TEST(Eager, LeaderThatAloneHasSeenADeath_TellsTheNextLeader) {
+  const World world(options(40));
+  // The predecessor is missed after 10 s, and its death announced for the period of 2.4 s later.
+  const Period period = world.rules().period_at(kWall + milliseconds(12'400));
+  const SliceIndex slice(0);
+  const PeerIndex self = world.rules().slices.drawn(slice, period, 0);
+  ASSERT_NE(world.rules().slices.drawn(slice, period.next(), 0), self);
+  const PeerIndex victim = *world.truth().previous_alive(self);
+  const Change accused{victim, world.truth().state(victim)};
+  const Change dead{victim, accused.state.died()};
+  Single leader(world, self);
+  EXPECT_TRUE(leader.wait<Announce>(seconds(11)).empty());
+  leader.hear<Announce>(*witness(world.truth(), accused, 0), Verdict{dead});
+  EXPECT_TRUE(leader.wait<Announce>(seconds(1)).empty());  // it leads itself
+  EXPECT_TRUE(leader.core().is_leading());
+  EXPECT_TRUE(leader.wait<Batch>(seconds(3)).empty());  // one accuser is not enough
+  const auto said = leader.wait<Announce>(milliseconds(1500));
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(said[0].period, period.next());
+  EXPECT_EQ(said[0].event.change, dead);
+}
+
+TEST(Eager, WhoLeavesWhileItLeads_TellsTheNextOneDrawn) {
+  World world(options(60));
+  world.run_for(seconds(10));
+  const Period period = world.rules().period_at(kWall + world.now().time_since_epoch());
+  const PeerIndex victim = world.rules().slices.drawn(SliceIndex(0), period, 0);
+  world.leave(victim);
+  world.run_for(seconds(7));
+  EXPECT_EQ(ignorant(world, victim), 0U);
+}
+
 TEST(Eager, MissedBatchIsPulledFromThePredecessor) {
   World world(options(50));
   world.run_for(seconds(10));
