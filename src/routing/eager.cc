@@ -35,6 +35,8 @@ void Peer::announce(Now now, const Told& event, Period period, Effects& out) {
     return one.event.change.peer == event.change.peer;
   });
   if (announcements_.size() == kAnnouncementsMax) announcements_.erase(announcements_.begin());
+  // Whoever asked this witness may have named any.
+  if (periods_off(now, period) > kPeriodsOff) period = rules_->period_at(now.wall);
   Announcement one{.event = event, .token = new_token(), .targets = {}};
   for (std::uint32_t slice = 0; slice < slices().count(); ++slice) {
     if (slices().peers(SliceIndex(slice)).size() == 0) continue;
@@ -75,8 +77,7 @@ void Peer::aim(Now now, const Announcement& of, Announcement::Target& target, Ef
   }
   // Nobody of those drawn is alive, or none answers: the next period draws others.
   ++target.tries;
-  target.attempt = 0;
-  target.at = target.tries > kTriesMax ? Instant::max() : now.time + settings().period;
+  target.at = now.time + settings().period;
 }
 
 /// It is the leader itself, and waits for its own word as for another's: alone with what it has
@@ -109,9 +110,10 @@ void Peer::announcement_timeout(Now now, Effects& out) {
       const Period current = rules_->period_at(now.wall);
       if (target.tries >= kTriesMax) {
         target.at = Instant::max();
-      } else if (target.is_taken || target.period.value + 1 < current.value) {
-        // The leader died with it, or its period is long over.
-        target.period = current;
+      } else if (target.is_taken || target.attempt == kAttemptsMax ||
+                 target.period.value + 1 < current.value) {
+        // The leader died with it, nobody leads, or its period is long over.
+        target.period = current == target.period ? current.next() : current;
         target.attempt = 0;
         aim(now, one, target, out);
       } else {

@@ -66,6 +66,8 @@ class Single {
 
   Now now() const { return {Instant{} + time_, kWall + time_}; }
   Peer& core() { return core_; }
+  /// From now on only what goes to those is returned.
+  void look_at(IndexRange peers) { only_ = peers; }
   Period period() const { return Period(static_cast<std::uint64_t>((kWall + time_) / seconds(3))); }
 
   /// The datagrams of that kind that it sends in answer.
@@ -90,16 +92,19 @@ class Single {
 
  private:
   template <typename Answer>
-  std::vector<Answer> sent() const {
+  std::vector<Answer> sent() {
     std::vector<Answer> out;
     for (const auto& one : out_.sends()) {
       const auto read = decode(out_.bytes(one), size_);
-      if (const Answer* const answer = std::get_if<Answer>(&*read)) out.push_back(*answer);
+      const Answer* const answer = std::get_if<Answer>(&*read);
+      if (!answer || (only_ && !only_->contains(one.to))) continue;
+      out.push_back(*answer);
     }
     return out;
   }
 
   std::uint32_t size_;
+  std::optional<IndexRange> only_;
   Peer core_;
   Duration time_{};
   Effects out_;
@@ -317,7 +322,9 @@ TEST(Eager, LeaderThatAloneHasSeenADeath_TellsTheNextLeader) {
   const Change dead{victim, accused.state.died()};
   Single leader(world, self);
   EXPECT_TRUE(leader.wait<Announce>(seconds(11)).empty());
-  leader.hear<Announce>(*witness(world.truth(), accused, 0), Verdict{dead});
+  const PeerIndex first = *witness(world.truth(), accused, 0);
+  leader.hear<Announce>(first != self ? first : *witness(world.truth(), accused, 1),
+                        Verdict{dead});
   EXPECT_TRUE(leader.wait<Announce>(seconds(1)).empty());  // it leads itself
   EXPECT_TRUE(leader.core().is_leading());
   EXPECT_TRUE(leader.wait<Batch>(seconds(3)).empty());  // one accuser is not enough
@@ -325,6 +332,43 @@ TEST(Eager, LeaderThatAloneHasSeenADeath_TellsTheNextLeader) {
   ASSERT_EQ(said.size(), 1U);
   EXPECT_EQ(said[0].period, period.next());
   EXPECT_EQ(said[0].event.change, dead);
+}
+
+TEST(Eager, WhereNobodyDrawnIsAlive_TheNextPeriodsLeadersAreAsked) {
+  const World world(options(100, 2));
+  const Slices& slices = world.rules().slices;
+  const PeerIndex self(5);
+  const SliceIndex other(1 - slices.slice_of(self).value);
+  Single announcer(world, self);
+  const Period first = announcer.period();
+  for (std::uint32_t attempt = 0; attempt < kAttemptsMax; ++attempt) {
+    const PeerIndex one = slices.drawn(other, first, attempt);
+    announcer.hear<Ping>(one, Tell{{{{one, world.truth().state(one).died()}, std::nullopt}}});
+  }
+  // It is told of its own death, and says that it lives.
+  const Change death{self, world.truth().state(self).died()};
+  announcer.hear<Announce>(PeerIndex(6), Tell{{{death, std::nullopt}}});
+  announcer.look_at(slices.peers(other));
+  std::set<Period> asked;
+  for (const Announce& one : announcer.wait<Announce>(seconds(12))) asked.insert(one.period);
+  EXPECT_FALSE(asked.contains(first));
+  EXPECT_TRUE(asked.contains(first.next()));
+}
+
+TEST(Eager, WitnessThatIsGivenAFarPeriod_AnnouncesForTheOneOfItsClock) {
+  const World world(options(40));
+  const PeerIndex victim(9);
+  const Change accused{victim, world.truth().state(victim)};
+  const PeerIndex self = *witness(world.truth(), accused, 0);
+  const PeerIndex accuser = *world.truth().next_alive(victim);
+  ASSERT_NE(self, accuser);
+  Single one(world, self);
+  one.hear<Ping>(accuser, Suspect{accused, Period(7)});
+  const Period period = one.period();
+  // Two pings and the time for an answer.
+  const auto said = one.wait<Announce>(milliseconds(1800));
+  ASSERT_EQ(said.size(), 1U);
+  EXPECT_EQ(said[0].period, period);
 }
 
 TEST(Eager, WhoLeavesWhileItLeads_TellsTheNextOneDrawn) {
