@@ -400,17 +400,18 @@ void Peer::child_timeout(Now now, Effects& out) {
 
 void Peer::on(Now now, PeerIndex from, const Batch& m, Effects& out) {
   const IndexRange slice = slices().peers(own_slice());
+  const bool is_of_slice = slices().slice_of(from) == own_slice();
   const bool is_whole = m.range.size() > 0;
-  if (is_whole && (m.range.first < slice.first || m.range.end > slice.end ||
-                   slices().slice_of(from) != own_slice())) {
+  if (is_whole && (m.range.first < slice.first || m.range.end > slice.end || !is_of_slice)) {
     return reject();
   }
   if (is_whole) out.send(from, BatchTaken{m.id});
-  if (knows(m.id)) return;
-  std::erase_if(missed_, [&](const Missed& one) { return one.id == m.id; });
+  // Each slice has batches of the same names. What a sponsor in another one copied is new whatever
+  // it is called, and not for the neighbours here.
+  if (is_of_slice && knows(m.id)) return;
   learn(now, resolve(m.events), m.events.moved, out);
-  // Another slice has its own names; what its sponsor copied is not for the neighbours here.
-  if (slices().slice_of(from) != own_slice()) return;
+  if (!is_of_slice) return;
+  std::erase_if(missed_, [&](const Missed& one) { return one.id == m.id; });
   take_batch(now, m.id, m.range, m.coded, out);
 }
 

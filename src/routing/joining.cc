@@ -18,7 +18,7 @@ void Peer::join(Now now, PeerIndex contact, std::optional<Address> moved, Effect
   CHECK(contact != self_);
   has_errands_ = true;
   joining_ = std::make_unique<Joining>();
-  joining_->contact = contact;
+  joining_->ask_of(contact);
   if (moved) own_address_ = moved;
   joining_->states.reserve(table_.size());
   for (std::uint32_t i = 0; i < table_.size(); ++i) {
@@ -52,7 +52,7 @@ void Peer::fetch_timeout(Now now, Effects& out) {
         const PeerIndex other(
             static_cast<std::uint32_t>(mix(lot_ + next_token_, attempt) % table_.size()));
         if (other == self_ || !own.states[other.value].is_alive()) continue;
-        own.contact = other;
+        own.ask_of(other);
         break;
       }
     }
@@ -60,7 +60,7 @@ void Peer::fetch_timeout(Now now, Effects& out) {
     for (std::uint32_t i = 0; own.has_digests && i < one.count; ++i) {
       fetch.digests.push_back(static_cast<std::uint16_t>(table_.bucket_digest(one.first + i)));
     }
-    out.send(own.contact, fetch);
+    out.send(own.contacts.back(), fetch);
   }
 }
 
@@ -97,7 +97,7 @@ void Peer::on(Now now, PeerIndex from, const States& m, Effects& out) {
 void Peer::take_fetched(Now now, PeerIndex from, const States& m, Effects& out) {
   Joining& own = *joining_;
   const auto asked = std::ranges::find(own.asked, m.token, &Joining::Asked::token);
-  if (asked == own.asked.end() || from != own.contact) return;
+  if (asked == own.asked.end() || !own.was_asked(from)) return;
   if (m.next <= asked->first || m.next > asked->first + asked->count) return reject();
   std::size_t place = 0;
   for (const std::uint32_t bucket : m.buckets) {
@@ -122,6 +122,11 @@ void Peer::take_fetched(Now now, PeerIndex from, const States& m, Effects& out) 
   if (own.asked.empty() && own.next == bucket_count(table_.size())) finish_joining(now, out);
 }
 
+void Peer::keep_copied(PeerIndex from, ByteView bytes) {
+  if (!joining_->was_asked(from) || joining_->copied.size() == kBatchesKept) return;
+  joining_->copied.push_back({from, to_bytes(bytes)});
+}
+
 void Peer::finish_joining(Now now, Effects& out) {
   const auto fetched = std::exchange(joining_, nullptr);
   own_ = std::max(fetched->states[self_.value], own_).returned();
@@ -136,6 +141,7 @@ void Peer::finish_joining(Now now, Effects& out) {
     if (one.peer != self_) table_.move(one);
   }
   take_part(now, out);
+  for (const Joining::Copied& one : fetched->copied) on_datagram(now, one.from, one.bytes, out);
   out.has_joined = true;
   spread_news(now, {{self_, own_}, own_address_}, rules_->period_at(now.wall), out);
   // Its successor hears of it at once.

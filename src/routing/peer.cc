@@ -58,7 +58,10 @@ void Peer::on_datagram(Now now, PeerIndex from, ByteView bytes, Effects& out) no
   const auto datagram = decode(bytes, table_.size());
   if (!datagram) return reject();
   // Before it takes part it has nothing to say, and hears only what it asked for.
-  if (!is_taking_part_ && !std::holds_alternative<States>(*datagram)) return;
+  if (!is_taking_part_ && !std::holds_alternative<States>(*datagram)) {
+    if (joining_ && std::holds_alternative<Batch>(*datagram)) keep_copied(from, bytes);
+    return;
+  }
   std::visit([&](const auto& message) { on(now, from, message, out); }, *datagram);
 }
 

@@ -266,6 +266,7 @@ class Peer {
   void on(Now now, PeerIndex from, const Fetch& m, Effects& out);
   void on(Now now, PeerIndex from, const States& m, Effects& out);
   void take_fetched(Now now, PeerIndex from, const States& m, Effects& out);
+  void keep_copied(PeerIndex from, ByteView bytes);
   void fetch_more(Now now, Effects& out);
   void fetch_timeout(Now now, Effects& out);
   void finish_joining(Now now, Effects& out);

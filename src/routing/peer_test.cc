@@ -323,8 +323,7 @@ TEST(Eager, LeaderThatAloneHasSeenADeath_TellsTheNextLeader) {
   Single leader(world, self);
   EXPECT_TRUE(leader.wait<Announce>(seconds(11)).empty());
   const PeerIndex first = *witness(world.truth(), accused, 0);
-  leader.hear<Announce>(first != self ? first : *witness(world.truth(), accused, 1),
-                        Verdict{dead});
+  leader.hear<Announce>(first != self ? first : *witness(world.truth(), accused, 1), Verdict{dead});
   EXPECT_TRUE(leader.wait<Announce>(seconds(1)).empty());  // it leads itself
   EXPECT_TRUE(leader.core().is_leading());
   EXPECT_TRUE(leader.wait<Batch>(seconds(3)).empty());  // one accuser is not enough
@@ -474,6 +473,128 @@ TEST(Joining, WhoReturnsFetchesOnlyWhatHasChanged) {
     EXPECT_EQ(world.stale_count(PeerIndex(5), seconds(15)), 0U);
   }
   EXPECT_LT(difference * 3, whole);
+}
+
+/// A peer that returns to a ring of 100 with an empty table, and its pieces of two buckets each.
+class Returning {
+ public:
+  Returning()
+      : world_(options(100, 2)),
+        core_(make_rules(world_), kSelf,
+              Table(world_.truth().shared_roster(),
+                    std::make_shared<const Snapshot>(std::vector<PeerState>(100))),
+              1) {
+    core_.join(now(), kContact, std::nullopt, out_);
+    take_questions();
+  }
+
+  static constexpr PeerIndex kSelf{5};
+  static constexpr PeerIndex kContact{90};
+
+  const World& world() const { return world_; }
+  Peer& core() { return core_; }
+  const std::vector<Fetch>& questions() const { return questions_; }
+  PeerIndex asked() const { return asked_; }
+  void hear(PeerIndex from, const Datagram& datagram) {
+    Bytes bytes;
+    encode(datagram, bytes);
+    core_.on_datagram(now(), from, bytes, out_);
+    take_questions();
+  }
+  void wait(Duration time) {
+    time_ += time;
+    core_.on_time(now(), out_);
+    take_questions();
+  }
+  /// What the truth says, whole.
+  States answer(const Fetch& question) const {
+    States out{.token = question.token,
+               .purpose = States::Purpose::kFetched,
+               .next = question.first + question.count,
+               .buckets = {},
+               .states = {},
+               .moved = {}};
+    for (std::uint32_t b = question.first; b < out.next; ++b) {
+      out.buckets.push_back(b);
+      const IndexRange peers = peers_of_bucket(b, 100);
+      for (std::uint32_t i = peers.first; i < peers.end; ++i) {
+        out.states.push_back(world_.truth().state(PeerIndex(i)));
+      }
+    }
+    return out;
+  }
+  Batch batch(std::uint32_t name, const Change& change) const {
+    return {.id = {name}, .range = {}, .events = coded({&change, 1}, {}), .coded = {}};
+  }
+
+ private:
+  static std::shared_ptr<const Rules> make_rules(const World& world) {
+    Rules out = world.rules();
+    out.settings.fetch_buckets = 2;
+    return std::make_shared<const Rules>(out);
+  }
+  Now now() const { return {Instant{} + time_, kWall + time_}; }
+  void take_questions() {
+    for (const auto& one : out_.sends()) {
+      const auto read = decode(out_.bytes(one), 100);
+      if (const Fetch* const fetch = std::get_if<Fetch>(&*read)) {
+        questions_.push_back(*fetch);
+        asked_ = one.to;
+      }
+    }
+    out_.clear();
+  }
+
+  World world_;
+  Peer core_;
+  Duration time_{};
+  Effects out_;
+  std::vector<Fetch> questions_;
+  PeerIndex asked_;
+};
+
+TEST(Joining, WhatSpreadsWhileThePiecesAreOnTheirWay_IsTaken) {
+  Returning one;
+  ASSERT_EQ(one.questions().size(), 2U);
+  one.hear(Returning::kContact, one.answer(one.questions()[0]));
+  const PeerIndex victim(7);
+  const Change dead{victim, one.world().truth().state(victim).died()};
+  one.hear(Returning::kContact, one.batch(1, dead));
+  const PeerIndex spared(8);
+  one.hear(PeerIndex(40), one.batch(2, {spared, one.world().truth().state(spared).died()}));
+  ASSERT_TRUE(one.core().is_joining());
+  one.hear(Returning::kContact, one.answer(one.questions()[1]));
+  ASSERT_FALSE(one.core().is_joining());
+  EXPECT_EQ(one.core().table().state(victim), dead.state);
+  // Whom it asked nothing copies nothing.
+  EXPECT_TRUE(one.core().table().is_alive(spared));
+}
+
+TEST(Joining, AnswerOfAnEarlierContactIsAsGood_OfAStrangerItIsNot) {
+  Returning one;
+  const std::vector<Fetch> first = one.questions();
+  one.hear(PeerIndex(40), one.answer(first[0]));
+  one.hear(PeerIndex(40), one.answer(first[1]));
+  EXPECT_TRUE(one.core().is_joining());
+  one.hear(Returning::kContact, one.answer(first[0]));
+  // Two tries in vain, and the third goes to another.
+  for (int i = 0; i < 2; ++i) one.wait(seconds(1));
+  ASSERT_NE(one.asked(), Returning::kContact);
+  one.hear(Returning::kContact, one.answer(first[1]));
+  EXPECT_FALSE(one.core().is_joining());
+}
+
+TEST(Joining, BatchOfAnotherSliceIsNewWhateverItIsCalled) {
+  const World world(options(100, 2));
+  Single one(world, PeerIndex(5));
+  const auto batch = [&](PeerIndex victim) {
+    const Change dead{victim, world.truth().state(victim).died()};
+    return Batch{.id = {1}, .range = {}, .events = coded({&dead, 1}, {}), .coded = {}};
+  };
+  one.hear<Batch>(PeerIndex(6), batch(PeerIndex(20)));
+  one.hear<Batch>(PeerIndex(90), batch(PeerIndex(21)));
+  EXPECT_FALSE(one.core().table().is_alive(PeerIndex(20)));
+  EXPECT_FALSE(one.core().table().is_alive(PeerIndex(21)));
 }
 
 TEST(Joining, ContactThatDiesIsReplaced) {

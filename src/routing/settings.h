@@ -93,6 +93,8 @@ inline constexpr std::uint32_t kPartsAtOnce = 16;
 /// Peers that one witness probes at once.
 inline constexpr std::size_t kProbesMax = 32;
 inline constexpr std::size_t kSponsoredMax = 16;
+/// Whose answers a joining peer takes.
+inline constexpr std::size_t kContactsMax = 8;
 inline constexpr std::size_t kLookupsMax = 1024;
 /// Announcements of its own that are under way; the oldest gives way.
 inline constexpr std::size_t kAnnouncementsMax = 64;
