@@ -26,7 +26,7 @@ class Run {
       checked(from, to, bytes);
       if (leaders_die_) maybe_kill_leader(to, bytes);
     };
-    world_.is_cut = [this](PeerIndex from, PeerIndex to) {
+    world_.is_cut = [this](PeerIndex from, PeerIndex to, ByteView) {
       return mute_.contains(from.value) || deaf_.contains(to.value);
     };
     for (const Fault& fault : plan_.faults) {

@@ -232,7 +232,7 @@ void World::transmit(PeerIndex from, PeerIndex to, ByteView bytes) {
   sums_.bytes[static_cast<std::size_t>(traffic)] += size;
   if (traffic == Traffic::kMaintenance) peers_[from.value].bytes_up += size;
   if (options_.loss_per_mille > 0 && random_.below(1000) < options_.loss_per_mille) return;
-  if (is_cut && is_cut(from, to)) return;
+  if (is_cut && is_cut(from, to, bytes)) return;
   const std::uint32_t slot = take_slot();
   slots_[slot].assign(bytes.begin(), bytes.end());
   wheel_.push(now_ + latencies_.one_way(from, to, random_), {Kind::kDatagram, to, from, slot});

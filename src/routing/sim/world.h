@@ -72,7 +72,7 @@ class World {
   // ---- Faults of the network ----
   void set_loss(std::uint32_t per_mille) { options_.loss_per_mille = per_mille; }
   /// Datagrams that this says true of are lost.
-  std::function<bool(PeerIndex from, PeerIndex to)> is_cut;
+  std::function<bool(PeerIndex from, PeerIndex to, ByteView bytes)> is_cut;
 
   // ---- Looking on ----
   struct Watchers {
