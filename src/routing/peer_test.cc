@@ -738,6 +738,18 @@ TEST(World, SameSeedSameTrace) {
   EXPECT_EQ(traces[0], traces[1]);
 }
 
+TEST(World, TraceTellsWhatWasSent) {
+  std::set<std::uint64_t> traces;
+  for (const int token : {1, 2}) {
+    World world(options(10));
+    world.is_cut = [](PeerIndex, PeerIndex, ByteView) { return true; };
+    world.send_raw(PeerIndex(1), PeerIndex(2), Pong{Token(static_cast<std::uint16_t>(token)), 3});
+    world.run_for(seconds(1));
+    traces.insert(world.trace());
+  }
+  EXPECT_EQ(traces.size(), 2U);
+}
+
 TEST(EventWheel, PopsInOrderOfTimeThenNumber) {
   Random random(3);
   sim::EventWheel<int> wheel;

@@ -38,6 +38,19 @@ std::shared_ptr<const Roster> make_roster(std::uint64_t seed, std::uint32_t size
   return std::make_shared<const Roster>(std::move(members));
 }
 
+/// Eight bytes at a time: it is taken of every datagram.
+std::uint64_t hash_of(ByteView bytes) {
+  std::uint64_t out = bytes.size();
+  while (!bytes.empty()) {
+    const std::size_t size = std::min<std::size_t>(bytes.size(), 8);
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes.data(), size);
+    out = mix(out ^ word);
+    bytes = bytes.subspan(size);
+  }
+  return out;
+}
+
 }  // namespace
 
 World::World(const WorldOptions& options)
@@ -231,6 +244,7 @@ void World::transmit(PeerIndex from, PeerIndex to, ByteView bytes) {
   ++sums_.datagrams;
   sums_.bytes[static_cast<std::size_t>(traffic)] += size;
   if (traffic == Traffic::kMaintenance) peers_[from.value].bytes_up += size;
+  trace_ = mix(trace_ ^ hash_of(bytes), (std::uint64_t{from.value} << 32) | to.value);
   if (options_.loss_per_mille > 0 && random_.below(1000) < options_.loss_per_mille) return;
   if (is_cut && is_cut(from, to, bytes)) return;
   const std::uint32_t slot = take_slot();

@@ -115,6 +115,7 @@ class World {
   /// Entries of a peer's table that are not so, though they changed more than `age` ago.
   std::uint64_t stale_count(PeerIndex peer, Duration age) const;
 
+  /// Of all that was sent, byte by byte, and of when it arrived.
   std::uint64_t trace() const { return trace_; }
   std::uint64_t input_count() const { return inputs_; }
   std::size_t memory_bytes() const;
