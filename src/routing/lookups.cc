@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "routing/peer.h"
+#include "routing/planted_bugs.h"
 
 namespace rosebud::routing {
 
@@ -42,7 +43,9 @@ std::optional<PeerIndex> Peer::owner_without(Point key,
 
 void Peer::on(Now, PeerIndex from, const Lookup& m, Effects& out) {
   const auto owner = owner_without(m.key, m.without);
-  if (!owner || *owner == self_) return out.send(from, Found{m.token});
+  if (!owner || *owner == self_ || is_planted(Bug::kAnybodyIsOwner)) {
+    return out.send(from, Found{m.token});
+  }
   // All from the key to its owner, those that are dead too: the asker's table has one of them
   // otherwise, or lacks one.
   Redirect answer{.token = m.token, .changes = {}};
@@ -87,6 +90,10 @@ void Peer::lookup_timeout(Now now, Effects& out) {
   std::vector<LookupId> found_here;  // with others silent it is this peer's
   for (PendingLookup& one : lookups_) {
     if (now.time < one.at) continue;
+    if (is_planted(Bug::kSilentOwnerWaitedFor)) {
+      one.at = Instant::max();
+      continue;
+    }
     ++one.waits;
     if (one.waits % 2 == 1) {
       // A datagram may be lost. The accused is asked before anybody else is believed.

@@ -625,11 +625,10 @@ TEST(Lookups, OneHopWhereTheTableIsRight) {
   World world(options(100));
   world.run_for(seconds(5));
   std::size_t ended = 0;
-  world.watchers.looked_up = [&](PeerIndex, const LookupDone& done, bool is_right) {
+  world.watchers.looked_up = [&](const World::EndedLookup& one) {
     ++ended;
-    EXPECT_TRUE(done.is_found);
-    EXPECT_TRUE(is_right);
-    EXPECT_EQ(done.hops, 1U);
+    EXPECT_TRUE(one.is_right);
+    EXPECT_EQ(one.done.hops, 1U);
   };
   Random random(1);
   for (int i = 0; i < 200; ++i) world.lookup(PeerIndex(3), random.next());
@@ -642,9 +641,9 @@ TEST(Lookups, OfWhoHasJustDiedGoesOnToTheNext_OfWhoHasJustComeIsRedirected) {
   world.run_for(seconds(5));
   LookupDone last;
   bool is_last_right = false;
-  world.watchers.looked_up = [&](PeerIndex, const LookupDone& done, bool is_right) {
-    last = done;
-    is_last_right = is_right;
+  world.watchers.looked_up = [&](const World::EndedLookup& one) {
+    last = one.done;
+    is_last_right = one.is_right;
   };
   const PeerIndex peer(50);
   const Point key = world.truth().roster().at(peer);
@@ -736,6 +735,35 @@ TEST(World, SameSeedSameTrace) {
     trace = world.trace();
   }
   EXPECT_EQ(traces[0], traces[1]);
+}
+
+TEST(World, KnowsWhoseAKeyWas) {
+  World world(options(20));
+  world.run_for(seconds(5));
+  const PeerIndex owner(7);
+  const PeerIndex next(8);
+  const Point key = world.truth().roster().at(owner);
+  EXPECT_TRUE(world.was_owner(owner, key, world.now()));
+  EXPECT_FALSE(world.was_owner(next, key, world.now()));
+  EXPECT_FALSE(world.was_owner(PeerIndex(6), key, world.now()));
+  world.crash(owner);
+  const Instant then = world.now();
+  world.run_for(seconds(1));
+  EXPECT_TRUE(world.was_owner(next, key, world.now()));
+  EXPECT_TRUE(world.was_owner(owner, key, then));
+  EXPECT_FALSE(world.was_owner(owner, key, world.now()));
+  EXPECT_FALSE(world.was_owner(PeerIndex(9), key, then));
+}
+
+TEST(World, LookupsThatNeverEndAreCounted_ButNotOfWhoHasGone) {
+  World world(options(20));
+  world.run_for(seconds(5));
+  const Instant begin = world.now();
+  world.lookup(PeerIndex(3), world.truth().roster().at(PeerIndex(9)));
+  EXPECT_EQ(world.lost_lookups(begin, world.now() + seconds(1)), 1U);
+  EXPECT_EQ(world.lost_lookups(begin, begin), 0U);
+  world.crash(PeerIndex(3));
+  EXPECT_EQ(world.lost_lookups(begin, world.now() + seconds(1)), 0U);
 }
 
 TEST(World, TraceTellsWhatWasSent) {

@@ -16,6 +16,8 @@ enum class Bug : std::uint8_t {
   kDeathBelievedFromOne,
   kDeathNotRefuted,
   kMissedBatchNotPulled,
+  kAnybodyIsOwner,
+  kSilentOwnerWaitedFor,
 };
 
 struct PlantedBug {
@@ -39,6 +41,10 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "a peer that hears of its own death says nothing (design 11)"},
     {Bug::kMissedBatchNotPulled, "missed-batch-not-pulled", "lossy",
      "what a neighbour has and oneself missed is not asked for (design 11)"},
+    {Bug::kAnybodyIsOwner, "anybody-is-owner", "mixed",
+     "whoever is asked says that the key is its own (design 11)"},
+    {Bug::kSilentOwnerWaitedFor, "silent-owner-waited-for", "mixed",
+     "a lookup waits for who does not answer, and asks nobody else (design 11)"},
 };
 
 #ifdef ROSEBUD_PLANTED_BUGS

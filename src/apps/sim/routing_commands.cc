@@ -123,8 +123,10 @@ void print_json(const RoutingOptions& options, const ExperimentResult& result) {
       {"lookups", result.sums.lookups},
       {"lookups_right_table", share(result.sums.lookups_right_table, result.sums.lookups)},
       {"lookups_right_first_try", share(result.sums.lookups_right_first, result.sums.lookups)},
+      {"lookups_right_at_once", share(result.sums.lookups_right_once, result.sums.lookups)},
       {"lookups_completed", share(result.sums.lookups_completed, result.sums.lookups)},
       {"lookups_wrong", result.sums.lookups_wrong},
+      {"lookups_lost", result.lookups_lost},
       {"hops_mean", share(result.sums.hops, result.sums.lookups_completed)},
       {"age", ages_json(result.sums.ages)},
       {"age_of_deaths", ages_json(result.sums.ages_of_deaths)},
@@ -165,13 +167,15 @@ void print_text(const RoutingOptions& options, const ExperimentResult& result) {
   print_ages("  of deaths", sums.ages_of_deaths);
   print_ages("  of lives", sums.ages_of_lives);
   std::printf(
-      "  lookups            %llu: %.3f %% asked the owner first, %.3f %% answered by it at the "
-      "first try, %.3f %% completed in %.4f hops, %llu wrong\n",
+      "  lookups            %llu: %.3f %% asked the owner first, %.3f %% were answered by it, "
+      "%.3f %% by its first datagram; %.3f %% completed in %.4f hops, %llu wrong, %llu lost\n",
       static_cast<unsigned long long>(sums.lookups),
       100 * share(sums.lookups_right_table, sums.lookups),
       100 * share(sums.lookups_right_first, sums.lookups),
+      100 * share(sums.lookups_right_once, sums.lookups),
       100 * share(sums.lookups_completed, sums.lookups), share(sums.hops, sums.lookups_completed),
-      static_cast<unsigned long long>(sums.lookups_wrong));
+      static_cast<unsigned long long>(sums.lookups_wrong),
+      static_cast<unsigned long long>(result.lookups_lost));
   std::printf(
       "  up, mean peer      %.3f kbps maintenance, %.3f join, %.3f lookups; %.2f datagrams/s\n",
       result.maintenance_kbps, result.join_kbps, result.lookup_kbps, result.datagrams_per_second);

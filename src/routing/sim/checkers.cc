@@ -38,13 +38,22 @@ void Checkers::watch() {
     on_delivered(to, bytes);
   };
   world_.watchers.after_input = [this](PeerIndex peer) { after_input(peer); };
-  world_.watchers.looked_up = [this](PeerIndex asker, const LookupDone& done, bool is_right) {
-    ++lookups_ended_;
-    if (is_healed_ && !done.is_found) fail("a lookup of " + name(asker) + " failed after healing");
-    if (is_healed_ && done.is_found && !is_right) {
-      fail("a lookup of " + name(asker) + " found " + name(done.owner) + ", who is not the owner");
-    }
-  };
+  world_.watchers.looked_up = [this](const World::EndedLookup& one) { judge_lookup(one); };
+}
+
+void Checkers::judge_lookup(const World::EndedLookup& lookup) {
+  if (!healed_at_ || lookup.asked_at < *healed_at_) return;
+  const std::string what = "a lookup of " + name(lookup.asker);
+  if (!lookup.done.is_found) {
+    fail(what + " failed after healing");
+  } else if (!world_.was_owner(lookup.done.owner, lookup.key, lookup.asked_at - kNearby)) {
+    fail(what + " found " + name(lookup.done.owner) + ", who was not the owner");
+  }
+}
+
+void Checkers::check_lookups() {
+  const std::uint64_t lost = world_.lost_lookups(*healed_at_, world_.now() - kLookupMax);
+  if (lost > 0) fail(std::to_string(lost) + " lookups never ended");
 }
 
 void Checkers::after_input(PeerIndex peer) {
@@ -88,7 +97,7 @@ void Checkers::after_input(PeerIndex peer) {
 }
 
 void Checkers::judge_event(PeerIndex of, PeerState state, Instant since) {
-  if (is_healed_) return;
+  if (healed_at_) return;
   for (const PeerIndex peer : world_.taking_part()) {
     if (up_since_[peer.value] == Instant::max() || up_since_[peer.value] + kTimely > since)
       continue;

@@ -5,7 +5,8 @@
 //  3. Where nothing is lost or cut, nobody alive is ever taken for dead.
 //  4. Each peer gets each batch once; few of them again, because an answer was late.
 //  5. Events reach those who were there before within `kTimely`, nearly all of them.
-//  6. In the end, after healing, every table is right, and every lookup finds the owner.
+//  6. In the end, after healing, every table is right, and every lookup ends with the owner, though
+//     peers go and come: who was it within `kNearby` before the question.
 //
 // Besides, Peer::check_invariants after every input. The first violation stays.
 #pragma once
@@ -38,9 +39,10 @@ class Checkers {
   /// Rules 4 and 5, of all that was seen.
   void check_shares();
   /// From now on every lookup has to succeed.
-  void expect_lookups() { is_healed_ = true; }
+  void expect_lookups() { healed_at_ = world_.now(); }
+  /// Rule 6: those have ended that had the time. Requires: expect_lookups().
+  void check_lookups();
 
-  std::uint64_t lookups_ended() const { return lookups_ended_; }
   std::uint64_t late() const { return late_; }
   std::uint64_t timely() const { return timely_; }
   std::uint64_t batches() const { return batches_; }
@@ -48,10 +50,15 @@ class Checkers {
 
  private:
   static constexpr Duration kTimely = std::chrono::seconds(16);
+  /// Until a peer next to one that came knows of it: a keep-alive each way.
+  static constexpr Duration kNearby = std::chrono::seconds(3);
+  /// Five peers who are waited for twice each.
+  static constexpr Duration kLookupMax = std::chrono::seconds(12);
 
   void after_input(PeerIndex peer);
   void on_delivered(PeerIndex to, ByteView bytes);
   void judge_event(PeerIndex of, PeerState state, Instant since);
+  void judge_lookup(const World::EndedLookup& lookup);
 
   World& world_;
   Rules rules_;
@@ -64,8 +71,7 @@ class Checkers {
   std::uint64_t again_ = 0;
   std::uint64_t timely_ = 0;
   std::uint64_t late_ = 0;
-  std::uint64_t lookups_ended_ = 0;
-  bool is_healed_ = false;
+  std::optional<Instant> healed_at_;
 };
 
 }  // namespace rosebud::routing::sim

@@ -39,7 +39,8 @@ struct ExperimentResult {
   double seconds = 0;
   double events_per_second = 0;
   World::Sums sums;
-  double maintenance_kbps = 0;  // up, mean of all peers
+  std::uint64_t lookups_lost = 0;  // that never ended, though who asked stayed
+  double maintenance_kbps = 0;     // up, mean of all peers
   double join_kbps = 0;
   double lookup_kbps = 0;
   double datagrams_per_second = 0;  // of one peer

@@ -39,8 +39,7 @@ class Run {
     if (checkers_.violation().empty()) {
       checkers_.check_shares();
       checkers_.check_tables(seconds(30));
-      checkers_.expect_lookups();
-      go_on(seconds(20));
+      look_up_while_peers_come_and_go();
     }
     return result();
   }
@@ -51,6 +50,25 @@ class Run {
          left -= seconds(1)) {
       world_.run_for(seconds(1));
     }
+  }
+
+  /// Where all tables are right, whoever says "it is mine" is right. So some go, and then all of
+  /// them return at once, of whom others hear some seconds later.
+  void look_up_while_peers_come_and_go() {
+    checkers_.expect_lookups();
+    lookup_every_ = std::chrono::milliseconds(20);
+    for (int round = 0; round < 2; ++round) {
+      std::vector<PeerIndex> peers = world_.taking_part();
+      random_.shuffle(peers);
+      // Fewer than a lookup asks.
+      peers.resize(std::min<std::size_t>(peers.size() / 4, 4));
+      for (const PeerIndex one : peers) go(one, false);
+      go_on(seconds(12));
+      for (const PeerIndex one : peers) come(one);
+      go_on(seconds(12));
+    }
+    go_on(seconds(15));
+    checkers_.check_lookups();
   }
 
   void tell(const std::string& what) {
@@ -193,7 +211,7 @@ class Run {
       world_.lookup(chosen(random_.next()), random_.next());
       ++lookups_;
     }
-    world_.at(std::chrono::milliseconds(100), [this] { look_up(); });
+    world_.at(lookup_every_, [this] { look_up(); });
   }
 
   void heal() {
@@ -237,6 +255,7 @@ class Run {
   std::uint64_t kills_left_ = 0;
   bool is_healed_ = false;
   std::uint64_t lookups_ = 0;
+  Duration lookup_every_ = std::chrono::milliseconds(100);
   std::vector<std::string> story_;
 };
 

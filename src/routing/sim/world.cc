@@ -351,28 +351,48 @@ void World::lookup(PeerIndex from, Point key) {
   const auto owner = truth_->owner(key);
   const auto believed = peers_[from.value].core->table().owner(key);
   if (believed == from) return;  // nobody is asked
-  asked_.push_back({believed == owner, key, now_});
-  ++sums_.lookups;
-  if (believed == owner) ++sums_.lookups_right_table;
+  asked_.push_back({from, key, now_, believed == owner, false});
   peers_[from.value].core->lookup(now_of(), id, key, effects_);
   perform(from);
 }
 
-void World::finish_lookup(PeerIndex asker, const LookupDone& done) {
-  const Asked& asked = asked_[done.id.value];
-  if (asked.at < measured_since_) return;
-  // Who was the owner while the answer was on its way is right too.
-  const auto owner = truth_->owner(asked.key);
-  const bool is_right =
-      done.is_found && (owner == done.owner || asked.is_first_right ||
-                        now_ - peers_[done.owner.value].changed_at < std::chrono::seconds(2));
-  if (done.is_found) {
-    ++sums_.lookups_completed;
-    sums_.hops += done.hops;
-    if (!is_right) ++sums_.lookups_wrong;
-    if (is_right && done.hops == 1 && done.waits == 0) ++sums_.lookups_right_first;
+bool World::was_owner(PeerIndex peer, Point key, Instant since) const {
+  // From the key on: whoever was alive all the time has it.
+  std::uint32_t i = roster_->successor(key).value;
+  for (std::uint32_t left = roster_->size(); left > 0; --left) {
+    const PeerIndex one(i);
+    const bool has_changed = changed_at(one) >= since;
+    if (one == peer) return truth_->is_alive(one) || has_changed;
+    if (truth_->is_alive(one) && !has_changed) return false;
+    i = i + 1 == roster_->size() ? 0 : i + 1;
   }
-  if (watchers.looked_up) watchers.looked_up(asker, done, is_right);
+  return false;
+}
+
+std::uint64_t World::lost_lookups(Instant begin, Instant end) const {
+  const auto is_lost = [&](const Asked& one) {
+    return one.at >= begin && one.at < end && !one.is_over && is_up(one.asker) &&
+           peers_[one.asker.value].up_since <= one.at;
+  };
+  return static_cast<std::uint64_t>(std::ranges::count_if(asked_, is_lost));
+}
+
+void World::finish_lookup(PeerIndex asker, const LookupDone& done) {
+  Asked& asked = asked_[done.id.value];
+  asked.is_over = true;
+  const bool is_right = done.is_found && was_owner(done.owner, asked.key, asked.at);
+  if (asked.at >= measured_since_) {
+    ++sums_.lookups;
+    if (asked.is_first_right) ++sums_.lookups_right_table;
+    if (is_right && done.hops == 1) ++sums_.lookups_right_first;
+    if (is_right && done.hops == 1 && done.waits == 0) ++sums_.lookups_right_once;
+    if (done.is_found) {
+      ++sums_.lookups_completed;
+      sums_.hops += done.hops;
+      if (!is_right) ++sums_.lookups_wrong;
+    }
+  }
+  if (watchers.looked_up) watchers.looked_up({asker, done, asked.key, asked.at, is_right});
 }
 
 // ---- Measures ----

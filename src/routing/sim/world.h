@@ -75,22 +75,34 @@ class World {
   std::function<bool(PeerIndex from, PeerIndex to, ByteView bytes)> is_cut;
 
   // ---- Looking on ----
+  struct EndedLookup {
+    PeerIndex asker;
+    LookupDone done;
+    Point key = 0;
+    Instant asked_at;
+    bool is_right = false;  // found, and was_owner() since it was asked
+  };
   struct Watchers {
     /// Of every datagram that reaches a core, before it does.
     std::function<void(PeerIndex from, PeerIndex to, ByteView bytes)> delivered;
     std::function<void(PeerIndex peer)> after_input;
-    std::function<void(PeerIndex asker, const LookupDone& done, bool is_right)> looked_up;
+    std::function<void(const EndedLookup& lookup)> looked_up;
   };
   Watchers watchers;
+  /// Whether that key was that peer's at some moment since then.
+  bool was_owner(PeerIndex peer, Point key, Instant since) const;
+  /// Lookups asked from `begin` to before `end` that have not ended, though who asked has stayed.
+  std::uint64_t lost_lookups(Instant begin, Instant end) const;
 
   struct Sums {
     std::uint64_t datagrams = 0;
     std::uint64_t events = 0;  // deaths and new lives
     std::uint64_t deaths = 0;
     std::uint64_t rejoins = 0;
-    std::uint64_t lookups = 0;
-    std::uint64_t lookups_right_first = 0;  // the first peer asked was the owner and said so
+    std::uint64_t lookups = 0;              // that ended
     std::uint64_t lookups_right_table = 0;  // the first peer asked was the owner
+    std::uint64_t lookups_right_first = 0;  // and it said so, if need be when asked again
+    std::uint64_t lookups_right_once = 0;   // and it was asked once
     std::uint64_t lookups_completed = 0;
     std::uint64_t lookups_wrong = 0;  // completed with one that was not the owner
     std::uint64_t hops = 0;           // of completed ones
@@ -177,9 +189,11 @@ class World {
   std::vector<std::uint32_t> free_actions_;
   Effects effects_;
   struct Asked {
-    bool is_first_right = false;
+    PeerIndex asker;
     Point key = 0;
     Instant at;
+    bool is_first_right = false;
+    bool is_over = false;
   };
   std::vector<Asked> asked_;  // by LookupId
   Sums sums_;
