@@ -9,6 +9,7 @@
 #include <set>
 
 #include "routing/accusers.h"
+#include "routing/sim/swarm.h"
 #include "routing/sim/world.h"
 
 namespace rosebud::routing {
@@ -735,6 +736,24 @@ TEST(World, SameSeedSameTrace) {
     trace = world.trace();
   }
   EXPECT_EQ(traces[0], traces[1]);
+}
+
+TEST(Swarm, WithOneFaultLess_TheOthersHitTheSamePeers) {
+  sim::Plan plan = sim::make_plan("mixed", 7);
+  const auto crashes = [](const sim::Plan& of) {
+    std::vector<std::string> out;
+    for (std::string line : sim::run_plan(of, 1000).story) {
+      line = line.substr(line.find(": ") + 2);
+      if (line.ends_with(" crashes") || line.ends_with(" leaves")) out.push_back(line);
+    }
+    return out;
+  };
+  const std::vector<std::string> all = crashes(plan);
+  std::ranges::sort(plan.faults, {}, &sim::Fault::at);
+  plan.faults.erase(plan.faults.begin());
+  const std::vector<std::string> others = crashes(plan);
+  ASSERT_GT(all.size(), 4U);
+  EXPECT_EQ(others, std::vector<std::string>(all.begin() + 1, all.end()));
 }
 
 TEST(World, KnowsWhoseAKeyWas) {

@@ -39,12 +39,14 @@ class Planner {
     }
     if (is("accusers")) {
       const std::uint64_t liars = std::max<std::uint64_t>(plan.world.alive / 10, 1);
-      for (std::uint64_t i = 0; i < liars; ++i) {
-        add(FaultKind::kAccuse, seconds(0, 20), plan.safety_time, i);
+      for (std::uint64_t i = liars; i > 0; --i) {
+        add(FaultKind::kAccuse, seconds(0, 20), plan.safety_time, random_.next());
       }
     }
     if (is("many")) {
-      add(FaultKind::kCrashMany, seconds(10, 20), seconds(20, 60), random_.between(20, 50));
+      const std::uint64_t percent = random_.between(20, 50);
+      add(FaultKind::kCrashMany, seconds(10, 20), seconds(20, 60),
+          random_.below(1'000'000) * 100 + percent);
     }
     set_rules();
     tell();

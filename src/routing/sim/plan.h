@@ -13,7 +13,7 @@ namespace rosebud::routing::sim {
 enum class FaultKind : std::uint8_t {
   kCrash,        // one peer; it returns when the fault is over
   kLeave,        // politely; it returns when the fault is over
-  kCrashMany,    // lot of a hundred at once; they return when the fault is over
+  kCrashMany,    // lot % 100 of a hundred at once; they return when the fault is over
   kLoss,         // lot of a thousand datagrams
   kMute,         // what one peer sends is lost
   kDeaf,         // what others send to one peer is lost
@@ -49,7 +49,7 @@ inline constexpr Scenario kScenarios[] = {
     {"accusers", "one peer in ten says of others that they are dead"},
     {"lossy", "one datagram in ten is lost"},
     {"cuts", "peers that are not heard for a while, or do not hear"},
-    {"many", "half of all crash at once, and return at once"},
+    {"many", "a fifth to half of all crash at once, and return at once"},
     {"classic", "the talk's timing: peers come and go, a few datagrams are lost"},
 };
 bool is_scenario(std::string_view name);

@@ -1,6 +1,7 @@
 #include "routing/sim/swarm.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "routing/accusers.h"
@@ -17,7 +18,8 @@ class Run {
         story_max_(story_lines),
         world_(plan.world),
         checkers_(world_, plan.rules),
-        random_(plan.seed) {}
+        askers_(mix(plan.seed, 1)),
+        killer_(mix(plan.seed, 2)) {}
 
   SwarmResult run() {
     checkers_.watch();
@@ -58,8 +60,7 @@ class Run {
     checkers_.expect_lookups();
     lookup_every_ = std::chrono::milliseconds(20);
     for (int round = 0; round < 2; ++round) {
-      std::vector<PeerIndex> peers = world_.taking_part();
-      random_.shuffle(peers);
+      std::vector<PeerIndex> peers = some_of(static_cast<std::uint64_t>(round));
       // Fewer than a lookup asks.
       peers.resize(std::min<std::size_t>(peers.size() / 4, 4));
       for (const PeerIndex one : peers) go(one, false);
@@ -78,9 +79,24 @@ class Run {
     if (story_.size() > story_max_) story_.erase(story_.begin());
   }
 
+  /// The first one at or after a place on the ring that takes part: nearly always the same whoever
+  /// else has gone, so that a plan with one fault less does the rest to the same peers.
   PeerIndex chosen(std::uint64_t lot) const {
-    const auto& peers = world_.taking_part();
-    return peers[lot % peers.size()];
+    const std::uint32_t size = world_.roster_size();
+    const auto first = static_cast<std::uint32_t>(lot % size);
+    for (std::uint32_t i = 0; i < size; ++i) {
+      const PeerIndex one((first + i) % size);
+      if (world_.is_taking_part(one)) return one;
+    }
+    return PeerIndex(first);  // nobody does, which may_one_go() prevents
+  }
+  std::vector<PeerIndex> some_of(std::uint64_t lot) const {
+    std::vector<PeerIndex> out;
+    for (std::uint32_t i = 0; i < world_.roster_size(); ++i) {
+      if (world_.is_taking_part(PeerIndex(i))) out.emplace_back(i);
+    }
+    std::ranges::sort(out, {}, [&](PeerIndex one) { return mix(lot, one.value); });
+    return out;
   }
   /// So that somebody is left to return by way of.
   bool may_one_go() const { return world_.taking_part().size() > 4; }
@@ -113,9 +129,8 @@ class Run {
         return world_.at(fault.lasts, [this, peer] { come(peer); });
       }
       case FaultKind::kCrashMany: {
-        std::vector<PeerIndex> peers = world_.taking_part();
-        random_.shuffle(peers);
-        peers.resize(peers.size() * fault.lot / 100);
+        std::vector<PeerIndex> peers = some_of(fault.lot);
+        peers.resize(peers.size() * (fault.lot % 100) / 100);
         for (const PeerIndex peer : peers) go(peer, false);
         return world_.at(fault.lasts, [this, peers] {
           for (const PeerIndex peer : peers) come(peer);
@@ -135,9 +150,9 @@ class Run {
         kills_left_ = fault.lot;
         return;
       case FaultKind::kAccuse: {
-        const PeerIndex liar = chosen(random_.next());
-        if (!liars_.insert(liar.value).second) return;
-        return accuse(liar);
+        const PeerIndex liar = chosen(fault.lot);
+        if (liars_.try_emplace(liar.value, fault.lot).second) accuse(liar);
+        return;
       }
     }
   }
@@ -146,14 +161,14 @@ class Run {
     const auto datagram = decode(bytes, world_.roster_size());
     if (!datagram || !std::holds_alternative<Announce>(*datagram)) return;
     // Few enough that deaths of leaders do not breed deaths of leaders.
-    if (kills_left_ == 0 || !random_.chance(1, 12) || doomed_.contains(to.value)) return;
+    if (kills_left_ == 0 || !killer_.chance(1, 12) || doomed_.contains(to.value)) return;
     --kills_left_;
     doomed_.insert(to.value);
-    world_.at(std::chrono::milliseconds(random_.between(50, 600)), [this, to] {
+    world_.at(std::chrono::milliseconds(killer_.between(50, 600)), [this, to] {
       doomed_.erase(to.value);
       if (is_healed_) return;
       go(to, false);
-      world_.at(seconds(random_.between(8, 40)), [this, to] { come(to); });
+      world_.at(seconds(killer_.between(8, 40)), [this, to] { come(to); });
     });
   }
 
@@ -171,13 +186,14 @@ class Run {
       }
     }
     for (const PeerIndex victim : victims) lie_about(liar, victim, table);
-    world_.at(seconds(random_.between(1, 4)), [this, liar] { accuse(liar); });
+    world_.at(seconds(liars_.at(liar.value).between(1, 4)), [this, liar] { accuse(liar); });
   }
 
   bool is_only_liar_of(PeerIndex victim, PeerIndex liar) const {
-    return std::ranges::none_of(liars_, [&](std::uint32_t other) {
-      return other != liar.value && may_accuse(world_.core(liar)->table(), PeerIndex(other),
-                                               {victim, world_.truth().state(victim)});
+    return std::ranges::none_of(liars_, [&](const auto& other) {
+      return other.first != liar.value &&
+             may_accuse(world_.core(liar)->table(), PeerIndex(other.first),
+                        {victim, world_.truth().state(victim)});
     });
   }
 
@@ -196,7 +212,7 @@ class Run {
         break;
       }
     }
-    const PeerIndex other = chosen(random_.next());
+    const PeerIndex other = chosen(liars_.at(liar.value).next());
     if (other == liar) return;
     world_.send_raw(liar, other, Tell{{dead}});
     world_.send_raw(liar, other, Verdict{dead.change});
@@ -208,7 +224,8 @@ class Run {
 
   void look_up() {
     if (!world_.taking_part().empty()) {
-      world_.lookup(chosen(random_.next()), random_.next());
+      const PeerIndex asker = chosen(askers_.next());
+      world_.lookup(asker, askers_.next());
       ++lookups_;
     }
     world_.at(lookup_every_, [this] { look_up(); });
@@ -245,12 +262,13 @@ class Run {
   std::size_t story_max_;
   World world_;
   Checkers checkers_;
-  Random random_;
+  Random askers_;
+  Random killer_;
   std::set<std::uint32_t> mute_;
   std::set<std::uint32_t> deaf_;
   std::set<std::uint32_t> down_;  // by a fault
   std::set<std::uint32_t> doomed_;
-  std::set<std::uint32_t> liars_;
+  std::map<std::uint32_t, Random> liars_;
   bool leaders_die_ = false;
   std::uint64_t kills_left_ = 0;
   bool is_healed_ = false;
