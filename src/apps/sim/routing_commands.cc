@@ -90,12 +90,12 @@ double share(std::uint64_t part, std::uint64_t whole) {
   return whole == 0 ? 0 : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-nlohmann::json ages_json(const routing::sim::AgeHistogram& ages) {
+nlohmann::json ages_json(const load::Histogram& ages) {
   return {{"count", ages.count()},
-          {"p50_s", seconds_of(ages.at(500'000))},
-          {"p99_s", seconds_of(ages.at(990'000))},
-          {"p999_s", seconds_of(ages.at(999'000))},
-          {"max_s", seconds_of(ages.longest())}};
+          {"p50_s", seconds_of(ages.percentile(0.5))},
+          {"p99_s", seconds_of(ages.percentile(0.99))},
+          {"p999_s", seconds_of(ages.percentile(0.999))},
+          {"max_s", seconds_of(ages.max())}};
 }
 
 nlohmann::json load_json(const RoleLoad& load) {
@@ -148,10 +148,10 @@ void print_json(const RoutingOptions& options, const ExperimentResult& result) {
   std::printf("%s\n", out.dump().c_str());
 }
 
-void print_ages(const char* what, const routing::sim::AgeHistogram& ages) {
+void print_ages(const char* what, const load::Histogram& ages) {
   std::printf("  %-18s p50 %.2f s, p99 %.2f s, p99.9 %.2f s, max %.2f s (%llu seen)\n", what,
-              seconds_of(ages.at(500'000)), seconds_of(ages.at(990'000)),
-              seconds_of(ages.at(999'000)), seconds_of(ages.longest()),
+              seconds_of(ages.percentile(0.5)), seconds_of(ages.percentile(0.99)),
+              seconds_of(ages.percentile(0.999)), seconds_of(ages.max()),
               static_cast<unsigned long long>(ages.count()));
 }
 

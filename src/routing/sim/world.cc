@@ -320,8 +320,8 @@ void World::perform(PeerIndex peer) {
   for (const Change& change : effects_.learned) {
     if (change.peer == peer || truth_->state(change.peer) != change.state) continue;
     const Duration age = now_ - peers_[change.peer.value].changed_at;
-    sums_.ages.add(age);
-    (change.state.is_alive() ? sums_.ages_of_lives : sums_.ages_of_deaths).add(age);
+    sums_.ages.record(age);
+    (change.state.is_alive() ? sums_.ages_of_lives : sums_.ages_of_deaths).record(age);
   }
   if (effects_.has_joined) {
     note_truth(peer, one.core->state());

@@ -11,9 +11,9 @@
 #include <functional>
 #include <memory>
 
+#include "load/histogram.h"
 #include "routing/peer.h"
 #include "routing/sim/event_wheel.h"
-#include "routing/sim/histogram.h"
 #include "routing/sim/laws.h"
 
 namespace rosebud::routing::sim {
@@ -108,9 +108,9 @@ class World {
     std::uint64_t hops = 0;           // of completed ones
     std::array<std::uint64_t, kTrafficKinds> bytes{};
     double peer_seconds = 0;  // of peers that went down
-    AgeHistogram ages;
-    AgeHistogram ages_of_deaths;
-    AgeHistogram ages_of_lives;
+    load::Histogram ages;
+    load::Histogram ages_of_deaths;
+    load::Histogram ages_of_lives;
   };
   const Sums& sums() const { return sums_; }
   /// That peers were up, since begin_measuring().
