@@ -221,9 +221,7 @@ void Peer::take_unit_events(Now now, PeerIndex from, const KeepAlive& m, Effects
   // On to the other side, whatever was known here: those beyond may not know it.
   const bool is_from_before = from == predecessor_;
   Classic::Lane& lane = is_from_before ? classic_->to_successor : classic_->to_predecessor;
-  if (!m.events.events.empty()) {
-    for (const Told& one : told_events(changes, m.events.moved)) add(lane.waiting, one);
-  }
+  for (const Told& one : told_events(changes, m.events.moved)) add(lane.waiting, one);
   learn(now, changes, m.events.moved, out);
 }
 

@@ -56,7 +56,6 @@ class Snapshot {
 
   std::uint32_t size() const { return static_cast<std::uint32_t>(states_.size()); }
   PeerState state(PeerIndex peer) const { return states_[peer.value]; }
-  const std::vector<PeerState>& states() const { return states_; }
   const std::vector<Moved>& moved() const { return moved_; }
   std::uint32_t alive_count() const { return alive_; }
   std::uint32_t bucket_digest(std::uint32_t bucket) const { return digests_[bucket]; }

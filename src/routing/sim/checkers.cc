@@ -114,8 +114,7 @@ void Checkers::on_delivered(PeerIndex to, ByteView bytes) {
   const Batch* const batch = datagram ? std::get_if<Batch>(&*datagram) : nullptr;
   if (!batch || !world_.is_taking_part(to)) return;
   ++batches_;
-  auto [place, is_first] = got_.try_emplace({to.value, batch->id.value}, world_.now());
-  if (!is_first) ++again_;
+  if (!got_.emplace(to.value, batch->id.value).second) ++again_;
 }
 
 void Checkers::check_shares() {

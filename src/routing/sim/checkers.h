@@ -11,7 +11,7 @@
 // Besides, Peer::check_invariants after every input. The first violation stays.
 #pragma once
 
-#include <map>
+#include <set>
 #include <string>
 
 #include "routing/sim/world.h"
@@ -66,7 +66,7 @@ class Checkers {
   std::vector<std::vector<PeerState>> seen_;  // by peer: its table, empty before it takes part
   std::vector<Instant> up_since_;
   std::vector<PeerState> judged_;  // by peer: the newest true state that was put on the clock
-  std::map<std::pair<std::uint32_t, std::uint32_t>, Instant> got_;  // peer, batch
+  std::set<std::pair<std::uint32_t, std::uint32_t>> got_;  // peer, batch
   std::uint64_t batches_ = 0;
   std::uint64_t again_ = 0;
   std::uint64_t timely_ = 0;

@@ -26,7 +26,6 @@ class EventWheel {
       soon_.push(one);
     } else if (slot < slot_now_ + static_cast<std::int64_t>(kSlots)) {
       slots_[static_cast<std::size_t>(slot) % kSlots].push_back(one);
-      ++in_slots_;
     } else {
       far_.push(one);
     }
@@ -85,7 +84,6 @@ class EventWheel {
     next_ = 0;
     ++slot_now_;
     auto& slot = slots_[static_cast<std::size_t>(slot_now_) % kSlots];
-    in_slots_ -= slot.size();
     sorted_.swap(slot);
     while (!far_.empty() && slot_of(far_.top().time) <= slot_now_) {
       sorted_.push_back(far_.top());
@@ -102,7 +100,6 @@ class EventWheel {
   std::int64_t slot_now_ = -1;
   std::uint64_t number_ = 0;
   std::size_t size_ = 0;
-  std::size_t in_slots_ = 0;
 };
 
 }  // namespace rosebud::routing::sim
