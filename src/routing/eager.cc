@@ -162,6 +162,7 @@ Peer::Duty* Peer::duty(Now now, Period period, std::uint32_t attempt) {
     if (one.period == period && one.attempt == attempt) return &one;
   }
   if (duties_.size() == kDutiesMax) {
+    if (is_planted(Bug::kRefusedTakesPlace)) return nullptr;
     // Those who gave it something hear nothing, and ask the leader of the next period.
     const auto distance = [&](const Duty& one) {
       return std::pair(periods_off(now, one.period), one.attempt);
@@ -187,7 +188,7 @@ bool Peer::take_event(Now now, Duty& duty, Duty::Announcer announcer, const Told
   Duty::Taken& taken = duty.taken[event.change];
   if (event.moved) taken.moved = event.moved;
   const auto known = std::ranges::find(taken.announcers, announcer.peer, &Duty::Announcer::peer);
-  if (known != taken.announcers.end()) {
+  if (known != taken.announcers.end() && !is_planted(Bug::kAccuserCountedTwice)) {
     known->token = announcer.token;
   } else if (taken.announcers.size() < kAnnouncersMax) {
     taken.announcers.push_back(announcer);
@@ -204,6 +205,7 @@ bool Peer::take_event(Now now, Duty& duty, Duty::Announcer announcer, const Told
 
 void Peer::on(Now now, PeerIndex from, const Announce& m, Effects& out) {
   // What is refused takes no place.
+  if (is_planted(Bug::kRefusedTakesPlace)) duty(now, m.period, m.attempt);
   if (!may_announce(from, m.event.change) || periods_off(now, m.period) > kPeriodsOff ||
       slices().drawn(own_slice(), m.period, m.attempt) != self_) {
     return reject();
@@ -387,7 +389,8 @@ void Peer::child_timeout(Now now, Effects& out) {
   std::vector<Child> late;
   std::erase_if(children_, [&](const Child& one) {
     if (now.time < one.at) return false;
-    if (one.tries + 1 < kChildrenMax) late.push_back(one);
+    const bool is_last = one.tries + 1 == kChildrenMax || is_planted(Bug::kPartLeftToSilentPeer);
+    if (!is_last) late.push_back(one);
     return true;
   });
   for (const Child& one : late) {

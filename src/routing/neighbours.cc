@@ -94,7 +94,8 @@ void Peer::on(Now now, PeerIndex from, const Tell& m, Effects& out) {
       reject();
     } else if (one.change.peer == self_) {
       on_own_state(now, one.change.state, out);
-    } else if (one.change.state.is_alive() || one.change.peer == from) {
+    } else if (one.change.state.is_alive() || one.change.peer == from ||
+               is_planted(Bug::kHearsayBelieved)) {
       learn_one(now, one, out);
     }
   }

@@ -18,6 +18,11 @@ enum class Bug : std::uint8_t {
   kMissedBatchNotPulled,
   kAnybodyIsOwner,
   kSilentOwnerWaitedFor,
+  kRefusedTakesPlace,
+  kAccuserCountedTwice,
+  kHearsayBelieved,
+  kPartLeftToSilentPeer,
+  kTablesNotCompared,
 };
 
 struct PlantedBug {
@@ -37,7 +42,7 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "the last word about a peer counts, not the newest (design 11)"},
     {Bug::kDeathBelievedFromOne, "death-believed-from-one", "accusers",
      "one accuser makes a peer dead (design 11)"},
-    {Bug::kDeathNotRefuted, "death-not-refuted", "accusers",
+    {Bug::kDeathNotRefuted, "death-not-refuted", "cuts",
      "a peer that hears of its own death says nothing (design 11)"},
     {Bug::kMissedBatchNotPulled, "missed-batch-not-pulled", "lossy",
      "what a neighbour has and oneself missed is not asked for (design 11)"},
@@ -45,6 +50,16 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "whoever is asked says that the key is its own (design 11)"},
     {Bug::kSilentOwnerWaitedFor, "silent-owner-waited-for", "mixed",
      "a lookup waits for who does not answer, and asks nobody else (design 11)"},
+    {Bug::kRefusedTakesPlace, "refused-takes-place", "flood",
+     "a leader keeps a place for a period before it asks who may say what (design 11)"},
+    {Bug::kAccuserCountedTwice, "accuser-counted-twice", "accusers",
+     "who accuses twice counts as two accusers (design 11)"},
+    {Bug::kHearsayBelieved, "hearsay-believed", "accusers",
+     "what one peer tells of another's death is taken as it is (design 11)"},
+    {Bug::kPartLeftToSilentPeer, "part-left-to-silent-peer", "mixed",
+     "nobody else gets a part of the slice whose receiver says nothing (papers 1.7)"},
+    {Bug::kTablesNotCompared, "tables-not-compared", "cuts",
+     "neighbours whose digests differ leave it at that (design 11)"},
 };
 
 #ifdef ROSEBUD_PLANTED_BUGS

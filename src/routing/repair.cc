@@ -13,6 +13,7 @@
 #include <algorithm>
 
 #include "routing/peer.h"
+#include "routing/planted_bugs.h"
 
 namespace rosebud::routing {
 namespace {
@@ -58,7 +59,7 @@ States Peer::states_of(std::span<const std::uint32_t> buckets, States::Purpose p
 }
 
 void Peer::compare(Now now, PeerIndex from, const KeepAlive& m, Effects& out) {
-  if (!m.compared || now.time < compare_at_) return;
+  if (!m.compared || now.time < compare_at_ || is_planted(Bug::kTablesNotCompared)) return;
   const bool is_same_slice = slices().slice_of(from) == own_slice();
   if (is_same_slice && (now.time < last_batch_ + kSettled || !missed_.empty())) return;
   const auto [number, digest] = *m.compared;

@@ -37,10 +37,11 @@ class Planner {
             seconds(2, 25), random_.next());
       }
     }
-    if (is("accusers")) {
+    if (is("accusers") || is("flood")) {
       const std::uint64_t liars = std::max<std::uint64_t>(plan.world.alive / 10, 1);
       for (std::uint64_t i = liars; i > 0; --i) {
-        add(FaultKind::kAccuse, seconds(0, 20), plan.safety_time, random_.next());
+        add(is("flood") ? FaultKind::kFlood : FaultKind::kAccuse, seconds(0, 20), plan.safety_time,
+            random_.next());
       }
     }
     if (is("many")) {
@@ -81,11 +82,11 @@ class Planner {
   void set_rules() {
     Checkers::Rules& rules = begin_.rules;
     rules.is_nobody_falsely_dead = is("accusers");
-    rules.again_percent_max = is("lossy") || is("cuts") || is("many") ? 60 : 35;
-    rules.late_per_mille_max = 60;
-    if (is("leaders")) rules.late_per_mille_max = 150;
-    if (is("lossy")) rules.late_per_mille_max = 40;
-    if (is("cuts") || is("many") || is("classic")) rules.late_per_mille_max = 1000;
+    rules.again_percent_max = 20;
+    rules.late_per_mille_max = 15;
+    if (is("leaders") || is("cuts")) rules.late_per_mille_max = 50;
+    if (is("many")) rules.late_per_mille_max = 150;
+    if (is("classic")) rules.late_per_mille_max = 1000;
   }
 
   void tell() {
@@ -119,6 +120,8 @@ std::string_view name(FaultKind kind) {
       return "leaders die";
     case FaultKind::kAccuse:
       return "accuse";
+    case FaultKind::kFlood:
+      return "flood";
   }
   return "";
 }

@@ -19,6 +19,7 @@ enum class FaultKind : std::uint8_t {
   kDeaf,         // what others send to one peer is lost
   kKillLeaders,  // lot of those who were announced something crash soon
   kAccuse,       // one liar says of its victims, again and again, that they are dead
+  kFlood,        // one liar has leaders lead all periods that it can find
 };
 
 struct Fault {
@@ -47,6 +48,8 @@ inline constexpr Scenario kScenarios[] = {
     {"mixed", "peers come and go, a few datagrams are lost"},
     {"leaders", "leaders die with what they were told"},
     {"accusers", "one peer in ten says of others that they are dead"},
+    {"flood",
+     "one peer in ten announces for far and near periods, what it may and what it may not"},
     {"lossy", "one datagram in ten is lost"},
     {"cuts", "peers that are not heard for a while, or do not hear"},
     {"many", "a fifth to half of all crash at once, and return at once"},

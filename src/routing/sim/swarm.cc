@@ -154,6 +154,11 @@ class Run {
         if (liars_.try_emplace(liar.value, fault.lot).second) accuse(liar);
         return;
       }
+      case FaultKind::kFlood: {
+        const PeerIndex liar = chosen(fault.lot);
+        if (liars_.try_emplace(liar.value, fault.lot).second) flood(liar);
+        return;
+      }
     }
   }
 
@@ -189,6 +194,31 @@ class Run {
     world_.at(seconds(liars_.at(liar.value).between(1, 4)), [this, liar] { accuse(liar); });
   }
 
+  /// All who may lead one of the next periods get it: a death that is not this one's business, and
+  /// the own life, for periods of a day in which they are drawn.
+  void flood(PeerIndex liar) {
+    if (is_healed_ || !world_.is_taking_part(liar)) return;
+    const Slices& slices = world_.rules().slices;
+    const Period now = current_period();
+    Random& lots = liars_.at(liar.value);
+    const PeerIndex spared = chosen(lots.next());
+    const Told dead{{spared, world_.truth().state(spared).died()}, std::nullopt};
+    const Told own{{liar, world_.truth().state(liar)}, std::nullopt};
+    const SliceIndex slice(static_cast<std::uint32_t>(lots.below(slices.count())));
+    for (int i = 0; i < 80 && slices.peers(slice).size() > 0; ++i) {
+      const Period period(now.value + lots.below(i % 2 == 0 ? 4 : 28'800));
+      const auto attempt = static_cast<std::uint32_t>(lots.below(kAttemptsMax));
+      const PeerIndex leader = slices.drawn(slice, period, attempt);
+      if (leader == liar) continue;
+      world_.send_raw(liar, leader, Announce{Token(9), period, attempt, i % 4 < 2 ? dead : own});
+    }
+    world_.at(seconds(lots.between(1, 3)), [this, liar] { flood(liar); });
+  }
+
+  Period current_period() const {
+    return world_.rules().period_at(seconds(1'750'000'000) + world_.now().time_since_epoch());
+  }
+
   bool is_only_liar_of(PeerIndex victim, PeerIndex liar) const {
     return std::ranges::none_of(liars_, [&](const auto& other) {
       return other.first != liar.value &&
@@ -200,8 +230,7 @@ class Run {
   void lie_about(PeerIndex liar, PeerIndex victim, const Table& table) {
     const Change alive{victim, world_.truth().state(victim)};
     const Told dead{{victim, alive.state.died()}, std::nullopt};
-    const Duration wall = seconds(1'750'000'000) + world_.now().time_since_epoch();
-    const Period period = world_.rules().period_at(wall);
+    const Period period = current_period();
     for (std::uint32_t slice = 0; slice < world_.rules().slices.count(); ++slice) {
       for (std::uint32_t attempt = 0; attempt < kAttemptsMax; ++attempt) {
         const SliceIndex of(slice);
