@@ -216,6 +216,8 @@ void Peer::probe_timeout(Now now, Effects& out) {
     const Change dead{one.accused.peer, one.accused.state.died()};
     if (!one.accuser) {
       learn_one(now, {dead, std::nullopt}, out);
+      // The next one behind may lack it too.
+      repaired_region_ = region_of(bucket_of(dead.peer), bucket_count(table_.size()));
       continue;
     }
     out.send(*one.accuser, Verdict{dead});

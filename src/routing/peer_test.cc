@@ -450,6 +450,35 @@ TEST(Classic, EventsStayInTheUnit) {
   EXPECT_EQ(ignorant(world, PeerIndex(100)), 0U);
 }
 
+// ---- Repair ----
+
+TEST(Repair, DeathThatANeighbourKnew_IsSpokenOfToTheNext) {
+  const World world(options(2000));
+  const PeerIndex self(700);
+  const PeerIndex victim(1500);
+  Single one(world, self);
+  const std::uint32_t bucket = bucket_of(victim);
+  States told{.token = {},
+              .purpose = States::Purpose::kCompared,
+              .next = bucket + 1,
+              .buckets = {bucket},
+              .states = {},
+              .moved = {}};
+  const IndexRange peers = peers_of_bucket(bucket, 2000);
+  for (std::uint32_t i = peers.first; i < peers.end; ++i) {
+    const PeerState state = world.truth().state(PeerIndex(i));
+    told.states.push_back(PeerIndex(i) == victim ? state.died() : state);
+  }
+  one.hear<Ping>(PeerIndex(699), told);
+  one.wait<Ping>(milliseconds(1500));
+  ASSERT_TRUE(one.core().table().is_alive(victim));  // it is pinged first
+  const auto said = one.wait<KeepAlive>(milliseconds(1150));
+  ASSERT_FALSE(one.core().table().is_alive(victim));
+  ASSERT_FALSE(said.empty());
+  ASSERT_TRUE(said.back().compared);
+  EXPECT_EQ(said.back().compared->region, region_of(bucket, bucket_count(2000)));
+}
+
 // ---- Joining ----
 
 /// Bytes of tables that were fetched until it takes part.
