@@ -182,6 +182,7 @@ void Peer::refresh_neighbours(Now now) {
   if (before == predecessor_) return;
   predecessor_ = before;
   predecessor_bits_.reset();
+  doubted_.reset();
   heard_ = now.time;
   if (suspicion_ && (!predecessor_ || suspicion_->accused.peer != *predecessor_)) {
     suspicion_.reset();

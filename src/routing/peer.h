@@ -297,6 +297,8 @@ class Peer {
   bool has_errands_ = false;
   Instant last_batch_;
   Instant compare_at_;  // no earlier
+  /// What the predecessor said of a region that differed here, until there is time to ask.
+  std::optional<RegionDigest> doubted_;
   /// A neighbour knew more of this region: the next one behind may lack the same.
   std::optional<std::uint32_t> repaired_region_;
   struct Missed {

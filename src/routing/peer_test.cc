@@ -452,6 +452,14 @@ TEST(Classic, EventsStayInTheUnit) {
 
 // ---- Repair ----
 
+KeepAlive keep_alive(const World& world, PeerIndex from) {
+  return {.low_bits = world.truth().state(from).rank & kLowMask,
+          .compared = std::nullopt,
+          .batches = {},
+          .token = {},
+          .events = {}};
+}
+
 TEST(Repair, DeathThatANeighbourKnew_IsSpokenOfToTheNext) {
   const World world(options(2000));
   const PeerIndex self(700);
@@ -477,6 +485,35 @@ TEST(Repair, DeathThatANeighbourKnew_IsSpokenOfToTheNext) {
   ASSERT_FALSE(said.empty());
   ASSERT_TRUE(said.back().compared);
   EXPECT_EQ(said.back().compared->region, region_of(bucket, bucket_count(2000)));
+}
+
+TEST(Repair, RegionThatDifferedWhileABatchWasOnItsWay_IsComparedAfterIt) {
+  const World world(options(2000));
+  const PeerIndex before(699);
+  const PeerIndex victim(1500);
+  const Change dead{victim, world.truth().state(victim).died()};
+  const std::uint32_t region = region_of(bucket_of(victim), bucket_count(2000));
+  Table newer = world.truth();
+  newer.merge(dead);
+  const std::uint32_t digests[] = {newer.region_digest(region) & kDigestMask, 123};
+  for (const std::uint32_t digest : digests) {
+    Single one(world, before.next());
+    one.hear<Batch>(
+        before,
+        Batch{.id = {1},
+              .range = {},
+              .events =
+                  coded(std::vector<Change>{{PeerIndex(3), world.truth().state(PeerIndex(3))}}, {}),
+              .coded = {}});
+    KeepAlive said = keep_alive(world, before);
+    said.compared = RegionDigest{region, digest};
+    EXPECT_TRUE(one.hear<Digests>(before, said).empty());
+    one.hear<Batch>(before,
+                    Batch{.id = {2}, .range = {}, .events = coded({&dead, 1}, {}), .coded = {}});
+    one.wait<Digests>(milliseconds(1200));
+    const auto questions = one.hear<Digests>(before, keep_alive(world, before));
+    EXPECT_EQ(questions.size(), digest == 123 ? 1U : 0U);
+  }
 }
 
 // ---- Joining ----

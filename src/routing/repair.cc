@@ -3,7 +3,8 @@
 // differ.
 //
 // Two neighbours of one slice compare only when no batch has come for a moment: what is on its way
-// to one of them makes no difference then. Neighbours of two slices always do, so what a whole
+// to one of them makes no difference then; a region that differed before is remembered until then,
+// for its turn comes again in two minutes only. Neighbours of two slices always do, so what a whole
 // slice has missed gets in at its ends; once in `kCompareEvery` at most.
 //
 // Whoever has learned something so speaks of that region in its next keep-alive: a gap in a row of
@@ -11,6 +12,7 @@
 //
 // Who is alive is believed; a death is pinged first (neighbours.cc).
 #include <algorithm>
+#include <utility>
 
 #include "routing/peer.h"
 #include "routing/planted_bugs.h"
@@ -59,11 +61,17 @@ States Peer::states_of(std::span<const std::uint32_t> buckets, States::Purpose p
 }
 
 void Peer::compare(Now now, PeerIndex from, const KeepAlive& m, Effects& out) {
-  if (!m.compared || now.time < compare_at_ || is_planted(Bug::kTablesNotCompared)) return;
+  if (is_planted(Bug::kTablesNotCompared)) return;
+  const auto differs = [&](const RegionDigest& one) {
+    return one.digest != (table_.region_digest(one.region) & kDigestMask);
+  };
+  if (m.compared && differs(*m.compared)) doubted_ = m.compared;
+  if (!doubted_ || now.time < compare_at_) return;
   const bool is_same_slice = slices().slice_of(from) == own_slice();
   if (is_same_slice && (now.time < last_batch_ + kSettled || !missed_.empty())) return;
-  const auto [number, digest] = *m.compared;
-  if (digest == (table_.region_digest(number) & kDigestMask)) return;
+  const RegionDigest doubted = *std::exchange(doubted_, std::nullopt);
+  if (!differs(doubted)) return;  // that was on its way
+  const std::uint32_t number = doubted.region;
   const IndexRange region = buckets_of_region(number, bucket_count(table_.size()));
   compare_at_ = now.time + kCompareEvery;
   // A large region in pieces, one at a time.
