@@ -368,18 +368,25 @@ void Peer::pass_on(Now now, BatchId id, IndexRange range, ByteView coded, Effect
   cut(behind, parts_behind);
 }
 
+bool Peer::is_first_of_slice(PeerIndex peer) const {
+  const auto before = table_.previous_alive(peer);
+  return before && slices().slice_of(*before) != slices().slice_of(peer);
+}
+
 void Peer::pass_to(Now now, BatchId id, IndexRange range, std::uint32_t tries, ByteView coded,
                    Effects& out) {
   const std::uint64_t lot = mix(mix(id.value, own_slice().value), range.first) + tries;
   const auto child = draw_alive(table_, range, lot);
   if (!child) return;
-  bool has_others = range.size() > 2 * kAttemptsMax;
-  for (std::uint32_t i = range.first; i < range.end && !has_others; ++i) {
-    has_others = PeerIndex(i) != *child && table_.is_alive(PeerIndex(i));
+  bool is_answered = range.size() > 2 * kAttemptsMax;
+  for (std::uint32_t i = range.first; i < range.end && !is_answered; ++i) {
+    is_answered = PeerIndex(i) != *child && table_.is_alive(PeerIndex(i));
   }
-  // Whom nobody else depends on need not answer: who misses it asks its neighbour.
-  out.send_batch(*child, id, has_others ? range : IndexRange{}, coded);
-  if (!has_others) return;
+  // Whom nobody else depends on need not answer: who misses it asks its neighbour. But the first of
+  // the slice has none that could be asked.
+  is_answered = is_answered || is_first_of_slice(*child);
+  out.send_batch(*child, id, is_answered ? range : IndexRange{}, coded);
+  if (!is_answered) return;
   has_errands_ = true;
   children_.push_back({id, range, tries, now.time + settings().retry});
 }

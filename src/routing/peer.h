@@ -237,6 +237,7 @@ class Peer {
   void pass_on(Now now, BatchId id, IndexRange range, ByteView coded, Effects& out);
   void pass_to(Now now, BatchId id, IndexRange range, std::uint32_t tries, ByteView coded,
                Effects& out);
+  bool is_first_of_slice(PeerIndex peer) const;
   void child_timeout(Now now, Effects& out);
   void note_batches(Now now, PeerIndex from, const LatestBatches& batches, Effects& out);
   bool knows(BatchId id) const;

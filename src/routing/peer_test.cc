@@ -407,6 +407,25 @@ TEST(Eager, MissedBatchIsPulledFromThePredecessor) {
   EXPECT_EQ(ignorant(world, PeerIndex(3)), 0U);
 }
 
+TEST(Eager, FirstOfASliceHasNobodyToPullFrom_SoItAnswers) {
+  World world(options(60, 3));
+  world.run_for(seconds(10));
+  const PeerIndex first(world.rules().slices.peers(SliceIndex(1)).first);
+  std::map<std::uint32_t, int> lost;
+  std::map<std::uint32_t, int> got;
+  world.is_cut = [&](PeerIndex, PeerIndex to, ByteView bytes) {
+    const auto batch = read<Batch>(world, bytes);
+    return to == first && batch && ++lost[batch->id.value] == 1;
+  };
+  world.watchers.delivered = [&](PeerIndex, PeerIndex to, ByteView bytes) {
+    if (const auto batch = read<Batch>(world, bytes); batch && to == first) ++got[batch->id.value];
+  };
+  world.crash(PeerIndex(3));
+  world.run_for(seconds(12));
+  ASSERT_FALSE(lost.empty());
+  for (const auto& [id, count] : lost) EXPECT_GE(got[id], 1) << id;
+}
+
 TEST(Eager, ManyDeathsAtOnceFitIntoDatagrams) {
   WorldOptions many = options(3000, 1);
   World world(many);
