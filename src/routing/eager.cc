@@ -330,11 +330,12 @@ void Peer::take_batch(Now now, BatchId id, IndexRange range, ByteView coded, Eff
     next_known_ = (next_known_ + 1) % kBatchesKnown;
   }
   if (kept_.size() < kBatchesKept) {
-    kept_.push_back({id, to_bytes(coded)});
+    kept_.push_back({id, to_bytes(coded), range.size() > 0});
     next_kept_ = 0;
   } else {
     kept_[next_kept_].id = id;
     kept_[next_kept_].coded.assign(coded.begin(), coded.end());
+    kept_[next_kept_].is_passed_on = range.size() > 0;
     next_kept_ = (next_kept_ + 1) % kBatchesKept;
   }
   pass_on(now, id, range, coded, out);
@@ -418,7 +419,14 @@ void Peer::on(Now now, PeerIndex from, const Batch& m, Effects& out) {
   if (is_whole) out.send(from, BatchTaken{m.id});
   // Each slice has batches of the same names. What a sponsor in another one copied is new whatever
   // it is called, and not for the neighbours here.
-  if (is_of_slice && knows(m.id)) return;
+  if (is_of_slice && knows(m.id)) {
+    // Suppose a sponsor's copy, or what was pulled, came first: whoever sends it now relies on this
+    // peer for the part of the slice all the same.
+    const auto before = std::ranges::find(kept_, m.id, &KeptBatch::id);
+    if (!is_whole || before == kept_.end() || before->is_passed_on) return;
+    before->is_passed_on = true;
+    return pass_on(now, m.id, m.range, m.coded, out);
+  }
   learn(now, resolve(m.events), m.events.moved, out);
   if (!is_of_slice) return;
   std::erase_if(missed_, [&](const Missed& one) { return one.id == m.id; });

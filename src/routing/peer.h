@@ -145,6 +145,7 @@ class Peer {
   struct KeptBatch {
     BatchId id;
     Bytes coded;
+    bool is_passed_on = false;  // false: it came without a part of the slice
   };
   /// Part of the slice that a child has taken on, until it says so.
   struct Child {

@@ -426,6 +426,18 @@ TEST(Eager, FirstOfASliceHasNobodyToPullFrom_SoItAnswers) {
   for (const auto& [id, count] : lost) EXPECT_GE(got[id], 1) << id;
 }
 
+TEST(Eager, PartOfTheSliceIsPassedOn_ThoughTheBatchCameBeforeWithoutOne) {
+  const World world(options(40));
+  Single one(world, PeerIndex(20));
+  const PeerIndex victim(3);
+  const Change dead{victim, world.truth().state(victim).died()};
+  Batch batch{.id = {1}, .range = {}, .events = coded({&dead, 1}, {}), .coded = {}};
+  EXPECT_TRUE(one.hear<Batch>(PeerIndex(9), batch).empty());
+  batch.range = {16, 32};
+  EXPECT_FALSE(one.hear<Batch>(PeerIndex(8), batch).empty());
+  EXPECT_TRUE(one.hear<Batch>(PeerIndex(7), batch).empty());  // once
+}
+
 TEST(Eager, ManyDeathsAtOnceFitIntoDatagrams) {
   WorldOptions many = options(3000, 1);
   World world(many);
