@@ -116,8 +116,8 @@ class TlsConnection final : public Connection {
       : stream_(std::move(stream)),
         limits_(limits),
         room_(std::move(room)),
-        deadline_(stream_.executor(), [this] { end_too_slow(); }),
-        write_deadline_(stream_.executor(), [this] { end_too_slow(); }),
+        deadline_(stream_.executor(), [this] { end(CloseReason::kTooSlow); }),
+        write_deadline_(stream_.executor(), [this] { end(CloseReason::kTooSlow); }),
         writable_(stream_.executor()),
         readable_(stream_.executor()),
         room_timer_(stream_.executor()) {
@@ -140,7 +140,10 @@ class TlsConnection final : public Connection {
     peer_ = *key;
     co_return true;
   }
-  bool was_too_slow() const { return is_too_slow_; }
+  /// Why there was no handshake.
+  CloseReason failure() const { return closed_by_.value_or(CloseReason::kHandshake); }
+  /// Let go of with the connection.
+  void hold(std::shared_ptr<void> place) { place_ = std::move(place); }
 
   const crypto::PublicKey& peer() const override { return peer_; }
   std::string remote_address() const override {
@@ -174,6 +177,7 @@ class TlsConnection final : public Connection {
     return true;
   }
   std::size_t queued_bytes() const override { return queued_bytes_; }
+  bool is_closed() const { return is_closed_; }
 
   void pause_reading() override { is_paused_ = true; }
   void resume_reading() override {
@@ -189,6 +193,7 @@ class TlsConnection final : public Connection {
   void end(CloseReason reason) {
     if (is_closed_) return;
     is_closed_ = true;
+    closed_by_ = reason;
     leave_room();
     error_code ignored;
     stream_.socket().close(ignored);
@@ -230,11 +235,6 @@ class TlsConnection final : public Connection {
     return std::static_pointer_cast<TlsConnection>(shared_from_this());
   }
 
-  void end_too_slow() {
-    if (is_closed_) return;
-    is_too_slow_ = true;
-    end(CloseReason::kTooSlow);
-  }
   Duration time_for(std::size_t size) const {
     return limits_.frame_time + std::chrono::seconds(size / limits_.bytes_per_second_min);
   }
@@ -462,9 +462,10 @@ class TlsConnection final : public Connection {
   std::size_t queued_bytes_ = 0;
   bool is_paused_ = false;
   bool is_closed_ = false;
-  bool is_too_slow_ = false;
+  std::optional<CloseReason> closed_by_;
   bool is_waiting_for_room_ = false;
   bool is_writer_waiting_ = false;
+  std::shared_ptr<void> place_;  // of one that was accepted
 };
 
 void ReadingRoom::take(TlsConnection& by, std::size_t size) {
@@ -501,30 +502,109 @@ std::string place_of(const asio::ip::address& address) {
   return asio::ip::address_v6(bytes).to_string();
 }
 
-/// What a listener and its handshakes share; they may outlive it by a moment.
+/// What a listener and its connections share; they may outlive it by a moment.
 struct ListenerState {
+  struct Handshake {
+    std::string address;
+    std::weak_ptr<TlsConnection> connection;
+  };
+  using Own = std::deque<std::weak_ptr<TlsConnection>>;
+
+  ListenerOptions options;
   std::shared_ptr<ReadingRoom> room = std::make_shared<ReadingRoom>();
-  std::map<std::string, std::size_t> connections_by_address;
-  std::size_t connections = 0;
+  std::map<std::uint64_t, Handshake> handshakes;  // in the order in which they came
+  std::uint64_t last_handshake = 0;
+  std::map<std::string, std::size_t> strangers_by_address;
+  std::size_t strangers = 0;
+  std::map<crypto::PublicKey, Own> members;  // the oldest first
+  std::size_t members_connections = 0;
   bool is_closed = false;
+
+  void make_way_for_a_handshake();
+  bool has_place_for_stranger(const std::string& address) const;
 };
 
-/// Frees a connection's place when the last user of the connection lets go.
-struct Place {
+/// Suppose the oldest of all gave way: somebody with one address who dials again and again would
+/// end every handshake that takes a while. So he ends his own, as long as he has more of them than
+/// others.
+void ListenerState::make_way_for_a_handshake() {
+  if (handshakes.empty() || handshakes.size() < options.handshakes_max) return;
+  std::map<std::string_view, std::size_t> by_address;
+  for (const auto& [number, one] : handshakes) ++by_address[one.address];
+  const auto crowd = [&](const auto& entry) { return by_address.at(entry.second.address); };
+  const auto oldest = std::ranges::max_element(handshakes, {}, crowd);
+  const auto connection = oldest->second.connection.lock();
+  handshakes.erase(oldest);
+  if (connection) connection->end(CloseReason::kTooMany);
+}
+
+bool ListenerState::has_place_for_stranger(const std::string& address) const {
+  const std::size_t for_members = std::min(options.places_for_members, options.connections_max);
+  const auto from_there = strangers_by_address.find(address);
+  return strangers < options.connections_max - for_members &&
+         strangers + members_connections < options.connections_max &&
+         (from_there == strangers_by_address.end() ||
+          from_there->second < options.connections_per_address_max);
+}
+
+/// Of somebody whom the listener does not know: free when the last user of the connection lets go.
+struct StrangersPlace {
   std::shared_ptr<ListenerState> state;
   std::string address;
-  Place(std::shared_ptr<ListenerState> of, std::string from)
+  StrangersPlace(std::shared_ptr<ListenerState> of, std::string from)
       : state(std::move(of)), address(std::move(from)) {
-    ++state->connections;
-    ++state->connections_by_address[address];
+    ++state->strangers;
+    ++state->strangers_by_address[address];
   }
-  ~Place() {
-    --state->connections;
-    if (--state->connections_by_address[address] == 0) state->connections_by_address.erase(address);
+  ~StrangersPlace() {
+    --state->strangers;
+    if (--state->strangers_by_address[address] == 0) state->strangers_by_address.erase(address);
   }
-  Place(const Place&) = delete;
-  Place& operator=(const Place&) = delete;
+  StrangersPlace(const StrangersPlace&) = delete;
+  StrangersPlace& operator=(const StrangersPlace&) = delete;
 };
+
+struct MembersPlace {
+  std::shared_ptr<ListenerState> state;
+  crypto::PublicKey key;
+  MembersPlace(std::shared_ptr<ListenerState> of, const std::shared_ptr<TlsConnection>& connection)
+      : state(std::move(of)), key(connection->peer()) {
+    ++state->members_connections;
+    state->members[key].push_back(connection);
+  }
+  ~MembersPlace() {
+    --state->members_connections;
+    const auto at = state->members.find(key);
+    std::erase_if(at->second, [](const auto& one) { return one.expired(); });
+    if (at->second.empty()) state->members.erase(at);
+  }
+  MembersPlace(const MembersPlace&) = delete;
+  MembersPlace& operator=(const MembersPlace&) = delete;
+};
+
+/// After its handshake. False: there is no place for it.
+bool take_in(const std::shared_ptr<ListenerState>& state,
+             const std::shared_ptr<TlsConnection>& connection, const std::string& address) {
+  if (!state->options.is_member || !state->options.is_member(connection->peer())) {
+    if (!state->has_place_for_stranger(address)) return false;
+    connection->hold(std::make_shared<StrangersPlace>(state, address));
+    return true;
+  }
+  const auto own = state->members.find(connection->peer());
+  if (own != state->members.end() && own->second.size() >= kConnectionsPerMember) {
+    // It stays in the list until its last user lets go.
+    for (const auto& one : own->second) {
+      const auto oldest = one.lock();
+      if (!oldest || oldest->is_closed()) continue;
+      oldest->end(CloseReason::kTooMany);
+      break;
+    }
+  } else if (state->strangers + state->members_connections >= state->options.connections_max) {
+    return false;
+  }
+  connection->hold(std::make_shared<MembersPlace>(state, connection));
+  return true;
+}
 
 class TcpListener final : public Listener {
  public:
@@ -533,21 +613,21 @@ class TcpListener final : public Listener {
               std::function<void(std::string, CloseReason)> on_refused)
       : io_(io),
         tls_(tls),
-        options_(options),
         limits_(limits),
         on_connection_(std::move(on_connection)),
         on_refused_(std::move(on_refused)),
         acceptor_(io, [this](tcp::socket socket) { take(std::move(socket)); }) {
-    state_->room->bytes_max = options_.unfinished_bytes_max;
+    state_->options = options;
+    state_->room->bytes_max = options.unfinished_bytes_max;
   }
   ~TcpListener() override { state_->is_closed = true; }
 
   error_code open() {
     error_code error;
-    const auto address = asio::ip::make_address(options_.host, error);
+    const auto address = asio::ip::make_address(state_->options.host, error);
     if (error) return error;
     constexpr int kBacklog = 1024;
-    return acceptor_.open({address, options_.port}, kBacklog);
+    return acceptor_.open({address, state_->options.port}, kBacklog);
   }
   std::uint16_t port() const override { return acceptor_.port(); }
 
@@ -556,43 +636,30 @@ class TcpListener final : public Listener {
     error_code error;
     const auto remote = socket.remote_endpoint(error);
     if (error) return;
-    const std::string address = place_of(remote.address());
-    const auto at = state_->connections_by_address.find(address);
-    const std::size_t from_there = at == state_->connections_by_address.end() ? 0 : at->second;
-    if (state_->connections >= options_.connections_max ||
-        from_there >= options_.connections_per_address_max) {
-      // Dropped: the socket closes here.
-      if (on_refused_) on_refused_(address, CloseReason::kTooMany);
-      return;
-    }
     prepare(socket);
-    // The place lives in the deleter, so it is free exactly when the connection is gone.
-    auto place = std::make_shared<Place>(state_, address);
-    std::shared_ptr<TlsConnection> connection(
-        new TlsConnection(TlsStream(std::move(socket), tls_, TlsSide::kServer), limits_,
-                          state_->room),
-        [place](TlsConnection* gone) mutable {
-          delete gone;
-          place.reset();  // not when the last weak pointer goes
-        });
+    const auto connection = std::make_shared<TlsConnection>(
+        TlsStream(std::move(socket), tls_, TlsSide::kServer), limits_, state_->room);
+    state_->make_way_for_a_handshake();
+    const std::uint64_t number = ++state_->last_handshake;
+    const std::string address = place_of(remote.address());
+    state_->handshakes.emplace(number, ListenerState::Handshake{address, connection});
     asio::co_spawn(
         io_,
-        [connection, state = state_, done = on_connection_, refused = on_refused_,
-         address]() -> asio::awaitable<void> {
+        [connection, number, address, state = state_, done = on_connection_,
+         refused = on_refused_]() -> asio::awaitable<void> {
           const bool is_good = co_await connection->handshake();
+          state->handshakes.erase(number);
           if (state->is_closed) co_return;
-          if (is_good) co_return done(connection);
-          if (refused) {
-            refused(address,
-                    connection->was_too_slow() ? CloseReason::kTooSlow : CloseReason::kHandshake);
-          }
+          const bool is_in = is_good && take_in(state, connection, address);
+          if (is_in) co_return done(connection);
+          // Dropped: the socket closes with it.
+          if (refused) refused(address, is_good ? CloseReason::kTooMany : connection->failure());
         },
         asio::detached);
   }
 
   asio::io_context& io_;
   TlsContext& tls_;
-  ListenerOptions options_;
   FrameLimits limits_;
   std::function<void(ConnectionPointer)> on_connection_;
   std::function<void(std::string, CloseReason)> on_refused_;
@@ -640,9 +707,7 @@ asio::awaitable<Dialed> connect(asio::io_context& io, TlsContext& tls, std::stri
   prepare(*socket);
   const auto connection =
       std::make_shared<TlsConnection>(TlsStream(std::move(*socket), tls, TlsSide::kClient), limits);
-  if (!co_await connection->handshake()) {
-    co_return fail(connection->was_too_slow() ? CloseReason::kTooSlow : CloseReason::kHandshake);
-  }
+  if (!co_await connection->handshake()) co_return fail(connection->failure());
   if (expected && connection->peer() != *expected) {
     connection->close();
     co_return fail(CloseReason::kWrongKey);

@@ -51,7 +51,7 @@ enum class CloseReason : std::uint8_t {
   kHandshake,  // TLS failed: no or a wrong certificate, not TLS 1.3, not TLS
   kWrongKey,   // the other end has another key than expected
   kUnreachable,
-  kTooMany,  // every place is taken, or every place that one address may take
+  kTooMany,  // every place is taken that it might have got, or a newer one took its place
 };
 std::string_view name_of(CloseReason reason);
 
@@ -80,19 +80,32 @@ class Connection : public std::enable_shared_from_this<Connection> {
 };
 using ConnectionPointer = std::shared_ptr<Connection>;
 
-/// Accepts connections until destroyed.
+/// Accepts connections until destroyed. Who somebody is shows when the handshake is done: so
+/// handshakes are bounded by themselves, and the places behind them go by the key.
 class Listener {
  public:
   virtual ~Listener() = default;
   virtual std::uint16_t port() const = 0;
 };
 
+/// Some more than the one that is in use: who starts anew does not close the old one, and nobody
+/// notices for hours that the other end has lost its power.
+inline constexpr std::size_t kConnectionsPerMember = 4;
+
 struct ListenerOptions {
   std::string host = "127.0.0.1";
   std::uint16_t port = 0;  // 0: any free one
+  /// Of those whose handshake is done.
   std::size_t connections_max = 4096;
-  /// Of one IPv4 address, or one IPv6 network of 64 bits.
+  /// Of one IPv4 address, or one IPv6 network of 64 bits, without members'.
   std::size_t connections_per_address_max = 1024;
+  /// Beside connections_max. Beyond, the oldest one of the address that has most of them gives way.
+  std::size_t handshakes_max = 256;
+  /// Whose connections get a place whatever strangers do. Of a key's own the newest
+  /// kConnectionsPerMember are kept. Nothing: there are only strangers.
+  std::function<bool(const crypto::PublicKey&)> is_member;
+  /// Of connections_max, that strangers never get.
+  std::size_t places_for_members = 0;
   /// Bytes of frames that are not whole yet, of all connections together. Beyond, connections wait
   /// with reading.
   std::size_t unfinished_bytes_max = 64U << 20;

@@ -9,6 +9,7 @@
 #include <boost/asio/read.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
+#include <set>
 
 #include "net/tls_internal.h"
 
@@ -95,7 +96,10 @@ class ConnectionTest : public testing::Test {
           side.connection = connection;
           if (is_starting) start(side);
         },
-        [this](const std::string&, CloseReason reason) { refused.push_back(reason); });
+        [this](const std::string& from, CloseReason reason) {
+          refused.push_back(reason);
+          refused_from.push_back(from);
+        });
     ASSERT_TRUE(made.has_value()) << made.error().text();
     listener = std::move(*made);
   }
@@ -124,8 +128,9 @@ class ConnectionTest : public testing::Test {
     start(client);
     run_until([&] { return accepted.size() == 1; });
   }
-  std::unique_ptr<Raw> raw() {
-    auto out = std::make_unique<Raw>(io, client_tls);
+  std::unique_ptr<Raw> raw() { return raw(client_tls); }
+  std::unique_ptr<Raw> raw(TlsContext& tls) {
+    auto out = std::make_unique<Raw>(io, tls);
     out->stream.lowest_layer().connect({asio::ip::address_v4::loopback(), listener->port()});
     out->stream.async_handshake(asio::ssl::stream_base::client, [at = out.get()](error_code error) {
       at->is_up = !error;
@@ -133,9 +138,9 @@ class ConnectionTest : public testing::Test {
     });
     return out;
   }
-  std::unique_ptr<Raw> raw_up() {
+  std::unique_ptr<Raw> raw_up() { return up(raw()); }
+  std::unique_ptr<Raw> up(std::unique_ptr<Raw> out) {
     const std::size_t before = accepted.size();
-    auto out = raw();
     run_until([&] { return out->is_up && accepted.size() > before; });
     return out;
   }
@@ -147,6 +152,7 @@ class ConnectionTest : public testing::Test {
   std::unique_ptr<Listener> listener;
   std::vector<std::unique_ptr<Side>> accepted;
   std::vector<CloseReason> refused;
+  std::vector<std::string> refused_from;
   Side client;
   bool is_starting = true;
 };
@@ -325,6 +331,79 @@ TEST_F(ConnectionTest, PlacesAreBoundedAndGivenBack) {
   for (int i = 0; i < 10; ++i) io.poll();
   const auto fourth = raw_up();
   EXPECT_EQ(refused.size(), 1U);
+}
+
+struct Handshakes : ConnectionTest {
+  std::vector<tcp::socket> silent;
+
+  /// Connects from 127.0.0.`host` and says nothing.
+  void be_silent(std::uint8_t host) {
+    tcp::socket& socket = silent.emplace_back(io);
+    socket.open(tcp::v4());
+    socket.bind({asio::ip::address_v4({127, 0, 0, host}), 0});
+    socket.connect({asio::ip::address_v4::loopback(), listener->port()});
+  }
+};
+
+TEST_F(Handshakes, ManyThatDoNotEnd_TakeNoPlaceOfOthers) {
+  listen_with({.connections_max = 1, .handshakes_max = 3});
+  for (int i = 0; i < 8; ++i) be_silent(2);
+  connect_both();
+  EXPECT_GE(refused.size(), 5U);
+  EXPECT_EQ(std::set(refused.begin(), refused.end()), std::set{CloseReason::kTooMany});
+}
+
+TEST_F(Handshakes, TheAddressWithMostOfThem_GivesWayFirst) {
+  listen_with({.handshakes_max = 3});
+  be_silent(3);
+  for (int i = 0; i < 8; ++i) be_silent(2);
+  run_until([&] { return refused.size() == 6; });
+  EXPECT_EQ(std::set(refused_from.begin(), refused_from.end()), std::set<std::string>{"127.0.0.2"});
+}
+
+struct Members : ConnectionTest {
+  TlsContext strangers_tls{key_of(5)};
+
+  ListenerOptions options() {
+    return {.connections_max = 6,
+            .is_member = [](const crypto::PublicKey& key) { return key == key_of(2).public_key(); },
+            .places_for_members = 4};
+  }
+};
+
+TEST_F(Members, StrangersWhoSayNothing_TakeNoneOfTheirPlaces) {
+  listen_with(options());
+  const auto first = up(raw(strangers_tls));
+  const auto second = up(raw(strangers_tls));
+  const auto third = raw(strangers_tls);
+  run_until([&] { return refused.size() == 1; });
+  EXPECT_EQ(refused[0], CloseReason::kTooMany);
+  const auto member = raw_up();
+  EXPECT_EQ(accepted.back()->connection->peer(), key_of(2).public_key());
+  EXPECT_FALSE(accepted[0]->closed || accepted[1]->closed);
+}
+
+TEST_F(Members, AtAnAddressThatIsFull_AreTaken) {
+  ListenerOptions full = options();
+  full.connections_per_address_max = 1;
+  listen_with(full);
+  const auto stranger = up(raw(strangers_tls));
+  const auto member = raw_up();
+  EXPECT_TRUE(refused.empty());
+}
+
+TEST_F(Members, OneOfThem_KeepsItsNewestConnections) {
+  listen_with(options());
+  std::vector<std::unique_ptr<Raw>> all;
+  for (std::size_t i = 0; i < kConnectionsPerMember + 2; ++i) all.push_back(raw_up());
+  run_until([&] { return accepted[0]->closed && accepted[1]->closed; });
+  EXPECT_EQ(accepted[0]->closed, CloseReason::kTooMany);
+  for (std::size_t i = 2; i < accepted.size(); ++i) EXPECT_FALSE(accepted[i]->closed) << i;
+  // Nor does it take a place of others.
+  accepted[0]->connection.reset();
+  accepted[1]->connection.reset();
+  const auto stranger = up(raw(strangers_tls));
+  EXPECT_TRUE(refused.empty());
 }
 
 // Frames that are begun hold a bounded room together; whose bytes do not come loses it to others.

@@ -78,6 +78,7 @@ struct Hosts : ::testing::Test {
   TemporaryFolder folder;
   std::vector<One> replicas{kReplicas};
   GroupFile group;
+  std::size_t connections_max = ReplicaOptions{}.connections_max;
 
   void make(pbft::RequestAuthentication authentication = pbft::RequestAuthentication::kSignature) {
     crypto::fill_random(group.salt.bytes);
@@ -100,6 +101,7 @@ struct Hosts : ::testing::Test {
                               .data = folder_of_it,
                               .listen = {},
                               .settings = {},
+                              .connections_max = connections_max,
                               .on_event = {}},
                              machine);
   }
@@ -304,6 +306,50 @@ TEST_F(Strangers, ARequestWithAWrongSignature_ClosesItsConnection) {
   wire::Writer out;
   pbft::write(out, request);
   EXPECT_TRUE(talk(hello(Role::kClient), out.take()).is_closed);
+}
+
+/// Connects again and again and says nothing.
+class SilentCrowd {
+ public:
+  SilentCrowd(std::string address, std::size_t size) : address_(std::move(address)), all_(size) {
+    for (net::ConnectionPointer& one : all_) dial(one);
+    thread_ = std::thread([this] { io_.run(); });
+  }
+  ~SilentCrowd() {
+    io_.stop();
+    thread_.join();
+  }
+  SilentCrowd(const SilentCrowd&) = delete;
+  SilentCrowd& operator=(const SilentCrowd&) = delete;
+
+ private:
+  void dial(net::ConnectionPointer& one) {
+    net::dial(io_, tls_, address_, {}, {},
+              [this, &one](Result<net::ConnectionPointer, net::CloseReason> made) {
+                if (!made) return dial(one);
+                one = std::move(*made);
+                one->start({.on_frame = [](const Bytes&, const Buffer&) {},
+                            .on_closed = [this, &one](net::CloseReason) { dial(one); }});
+              });
+  }
+
+  std::string address_;
+  net::TlsContext tls_{crypto::SecretKey::generate()};
+  boost::asio::io_context io_;
+  std::vector<net::ConnectionPointer> all_;
+  std::thread thread_;
+};
+
+TEST_F(Strangers, WhoSayNothing_KeepNoMemberOut) {
+  connections_max = 16;
+  make();
+  await(3, [](const ReplicaStatus& at) { return at.members_reached == 3; });
+  stop(3);
+  const SilentCrowd crowd(group.seats[0]->address, 16);
+  // Two members', and as many others as one address may have.
+  await(0, [](const ReplicaStatus& at) { return at.connections >= 8; });
+  start(3);
+  await(3, [](const ReplicaStatus& at) { return at.members_reached == 3; });
 }
 
 TEST_F(Hosts, StatusAfterTheEnd_IsTheLast) {

@@ -26,8 +26,6 @@ constexpr auto kHelloTime = std::chrono::seconds(5);
 /// Of one connection; beyond, it is not read from. A client's are small requests, each a signature.
 constexpr std::size_t kMemberWorkBytes = 8U << 20;
 constexpr std::size_t kClientWorkBytes = 256U << 10;
-/// Connections that clients never get, so that members can come back.
-constexpr std::size_t kPlacesForMembers = 64;
 /// Replies that wait for one client's connection; beyond, it is closed.
 constexpr std::size_t kUnsentBytesMax = 8U << 20;
 /// Connections of each sort that one client's replies go to.
@@ -256,12 +254,21 @@ class LiveHost final : public ReplicaHost {
                             .cause = "an address is host:port",
                             .next = "correct the group file"});
     }
+    // Strangers never get these, whether they say hello or not: so members can come back.
+    const std::size_t for_members = std::min(options_.connections_max / 2,
+                                             group_->members().size() * net::kConnectionsPerMember);
+    const std::size_t for_others = options_.connections_max - for_members;
     auto listener = net::listen(
         io_, tls_,
         {.host = where->first,
          .port = where->second,
          .connections_max = options_.connections_max,
-         .connections_per_address_max = options_.connections_max - options_.connections_max / 4},
+         .connections_per_address_max = for_others - for_others / 4,
+         .is_member =
+             [this](const crypto::PublicKey& key) {
+               return options_.group.seat_of(key).has_value();
+             },
+         .places_for_members = for_members},
         net::FrameLimits{.header_size_max = 4U << 10,
                          .bulk_size_max = message_size_max(options_.group),
                          .unread_bytes_max = kUnsentBytesMax / 2},
@@ -293,10 +300,7 @@ class LiveHost final : public ReplicaHost {
     const Connected gone = std::move(at->second);
     connected_.erase(at);
     for (const pbft::ClientId& client : gone.clients) routes_.forget(client, number);
-    if (!gone.member) {
-      if (gone.is_greeted) --clients_;
-      return;
-    }
+    if (!gone.member) return;
     // It died, or it has dialled anew already.
     if (of_member_[*gone.member] == number) driver_->on_link(*gone.member, false);
   }
@@ -369,14 +373,8 @@ class LiveHost final : public ReplicaHost {
     if (from.is_refused) return from.connection->limit_frames(0, 0);
     from.is_greeted = true;
     if (hello->role == Role::kReplica) return greet_member(number, from, *member);
-    // It may go on only as long as there is a place.
-    if (++clients_ > client_places()) return from.connection->close();
     from.connection->limit_frames(1, kRequestSizeMax);
     note_route(from.connection->peer(), number, true);
-  }
-
-  std::size_t client_places() const {
-    return options_.connections_max - std::min(options_.connections_max / 2, kPlacesForMembers);
   }
 
   /// A member has one connection: it dials anew when it believes that the old one is gone.
@@ -461,7 +459,6 @@ class LiveHost final : public ReplicaHost {
   ConnectionNumber last_connection_ = 0;
   std::map<ConnectionNumber, Connected> connected_;
   Routes routes_;
-  std::size_t clients_ = 0;                                // greeted connections
   std::map<pbft::ReplicaId, ConnectionNumber> of_member_;  // the newest
   std::map<pbft::ReplicaId, std::string> problems_;
   std::optional<Explained> failure_;

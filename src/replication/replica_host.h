@@ -18,12 +18,12 @@ namespace rosebud::replication {
 
 struct ReplicaOptions {
   GroupFile group;
-  crypto::SecretKey key;        // of a member
-  std::filesystem::path data;   // folder of the records; made when it is missing
-  std::string listen;           // "host:port"; empty: the address in the group
-  pbft::Settings settings;      // `group` in it is taken from the group file
-  unsigned worker_threads = 1;  // that verify signatures
-  std::size_t connections_max = 1024;
+  crypto::SecretKey key;               // of a member
+  std::filesystem::path data;          // folder of the records; made when it is missing
+  std::string listen;                  // "host:port"; empty: the address in the group
+  pbft::Settings settings;             // `group` in it is taken from the group file
+  unsigned worker_threads = 1;         // that verify signatures
+  std::size_t connections_max = 1024;  // that come in; some of them are members' alone
   /// Lines for people: started, members reached and lost, views. May be empty.
   std::function<void(const std::string&)> on_event;
 };

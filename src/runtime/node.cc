@@ -308,14 +308,24 @@ Status<Explained> Node::Impl::listen() {
   }
   const auto places = connections_for_descriptors(configuration_->nodes().size());
   if (!places) return fail(places.error());
-  const std::size_t connections_max = std::min(connections_in(options_), *places);
+  // Whoever is not through the handshake takes as much memory and a descriptor too.
+  const std::size_t sockets_max = std::min(connections_in(options_), *places);
+  const std::size_t handshakes_max = sockets_max / 8;
+  const std::size_t connections_max = sockets_max - handshakes_max;
+  // Strangers never get these, whether they say hello or not: so members can come back.
+  const std::size_t for_members = connections_max / 4;
+  const std::size_t for_others = connections_max - for_members;
   auto listener = net::listen(
       io_, tls_,
       {.host = where->first,
        .port = where->second,
        .connections_max = connections_max,
        // One machine alone must not keep all others out.
-       .connections_per_address_max = connections_max - connections_max / 4,
+       .connections_per_address_max = for_others - for_others / 4,
+       .handshakes_max = handshakes_max,
+       .is_member =
+           [this](const wire::NodeKey& key) { return configuration_->node_index(key).has_value(); },
+       .places_for_members = for_members,
        .unfinished_bytes_max = unfinished_bytes(options_)},
       net::FrameLimits{.header_size_max = wire::kRequestHeaderSizeMax,
                        .unread_bytes_max = kUnreadBytesMax},
