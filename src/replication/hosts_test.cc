@@ -13,6 +13,7 @@
 #include "base/temporary_folder.h"
 #include "net/connection.h"
 #include "replication/client_host.h"
+#include "replication/evidence_file.h"
 #include "replication/hello.h"
 #include "replication/replica_host.h"
 
@@ -266,6 +267,19 @@ struct Strangers : Hosts {
     io.restart();
     return seen;
   }
+  pbft::Message prepare_of_3(char digest) const {
+    pbft::Vote vote{.kind = pbft::VoteKind::kPrepare,
+                    .view = {},
+                    .number = pbft::SequenceNumber(1),
+                    .digest = {},
+                    .replica = pbft::ReplicaId(3),
+                    .counter = pbft::VoteCounter(static_cast<std::uint64_t>(digest)),
+                    .signature = {}};
+    vote.digest.bytes[0] = static_cast<std::uint8_t>(digest);
+    vote.signature =
+        crypto::ed25519().sign(replicas[3].key, pbft::Vote::kTag, vote.statement(group.instance()));
+    return pbft::Ballot{vote};
+  }
   Bytes hello(Role role) const {
     return Hello{.instance = group.instance(), .role = role}.encode();
   }
@@ -350,6 +364,40 @@ TEST_F(Strangers, WhoSayNothing_KeepNoMemberOut) {
   await(0, [](const ReplicaStatus& at) { return at.connections >= 8; });
   start(3);
   await(3, [](const ReplicaStatus& at) { return at.members_reached == 3; });
+}
+
+TEST_F(Strangers, EvidenceWithoutItsFile_IsWrittenAtTheNextStart) {
+  make();
+  stop(3);
+  // Its key in other hands.
+  net::TlsContext members_tls(replicas[3].key);
+  net::ConnectionPointer connection;
+  net::dial(io, members_tls, group.seats[0]->address, replicas[0].key.public_key(), {},
+            [&](Result<net::ConnectionPointer, net::CloseReason> dialed) {
+              ASSERT_TRUE(dialed);
+              connection = std::move(*dialed);
+              connection->start({.on_frame =
+                                     [&](const Bytes&, const Buffer&) {
+                                       for (const char digest : {'a', 'b'}) {
+                                         const auto vote = prepare_of_3(digest);
+                                         connection->send({}, Buffer(pbft::encode(vote)));
+                                       }
+                                     },
+                                 .on_closed = [](net::CloseReason) {}});
+              connection->send(hello(Role::kReplica), {});
+            });
+  std::thread thread([&] { io.run(); });
+  const auto file = data(0) / "evidence-3.txt";
+  const auto is_there = [&](const ReplicaStatus&) { return std::filesystem::exists(file); };
+  await(0, is_there);
+  stop(0);
+  thread.join();
+  ASSERT_TRUE(std::filesystem::remove(file));
+  start(0);
+  await(0, is_there);
+  const auto evidence = read_evidence(file);
+  ASSERT_TRUE(evidence);
+  EXPECT_TRUE(verify_evidence(*evidence, group));
 }
 
 TEST_F(Hosts, StatusAfterTheEnd_IsTheLast) {

@@ -129,6 +129,7 @@ class LiveHost final : public ReplicaHost {
     if (driver_->replica().has_unreadable_records()) {
       say("the records on disk make no sense and are erased: it begins as with an empty disk");
     }
+    keep_missing_evidence();
     start_links();
     driver_->start();
     say("serving");
@@ -435,10 +436,24 @@ class LiveHost final : public ReplicaHost {
     }
   }
 
+  /// By its seat: names are for people, two may be alike, and they are no names of files.
+  std::filesystem::path evidence_file(pbft::ReplicaId against) const {
+    return options_.data / ("evidence-" + std::to_string(against.value) + ".txt");
+  }
+
+  /// The process may have ended between the records and a file, or the disk was full. The records
+  /// have each replica's first contradiction, and nothing is reported twice.
+  void keep_missing_evidence() {
+    for (const auto& [seat, evidence] : driver_->replica().evidence()) {
+      std::error_code ignored;
+      const bool is_there = std::filesystem::exists(evidence_file(seat), ignored);
+      if (!is_there && group_->is_member(evidence.first.replica)) keep_evidence(evidence);
+    }
+  }
+
   void keep_evidence(const pbft::Evidence& evidence) {
     const pbft::ReplicaId who = evidence.first.replica;
-    // By its seat: names are for people, two may be alike, and they are no names of files.
-    const auto file = options_.data / ("evidence-" + std::to_string(who.value) + ".txt");
+    const auto file = evidence_file(who);
     say(name_of(who) + " signed two votes that contradict each other: " + file.string());
     if (const auto written = write_evidence(file, evidence); !written) say(written.error().text());
   }
