@@ -5,6 +5,7 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <latch>
 #include <thread>
 
 #include "base/temporary_folder.h"
@@ -100,6 +101,114 @@ TEST_F(Drivers, EndWhileTheirTimersAreDue_NothingTouchesThem) {
     for (One& one : all) one.driver.reset();
   });
   io.poll();
+}
+
+/// Says yes to signatures of zeros, when it is let, and remembers who asked: 'r' for a client's
+/// request, 'v' for a vote.
+class Watching final : public crypto::SignatureScheme {
+ public:
+  crypto::Signature sign(const crypto::SecretKey&, std::string_view, ByteView) const override {
+    return {};
+  }
+  bool verify(const crypto::PublicKey&, std::string_view tag, ByteView,
+              const crypto::Signature& signature) const noexcept override {
+    may_begin.wait();
+    seen.push_back(tag == pbft::Request::kTag ? 'r' : 'v');
+    return signature == crypto::Signature{};
+  }
+  mutable std::latch may_begin{1};
+  mutable std::string seen;  // of the one worker
+};
+
+/// One driver with one worker, to which all others are played.
+struct Verifying : ::testing::Test {
+  static constexpr std::size_t kRequests = 1000;
+
+  TemporaryFolder folder;
+  asio::io_context io;
+  asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
+  Watching scheme;
+  Nothing machine;
+  std::unique_ptr<disk::RecordStore> store;
+  std::unique_ptr<ReplicaDriver> driver;
+
+  void SetUp() override {
+    std::vector<crypto::SecretKey> keys(4);
+    std::vector<std::optional<crypto::PublicKey>> seats;
+    for (crypto::SecretKey& key : keys) {
+      key = crypto::SecretKey::generate();
+      seats.emplace_back(key.public_key());
+    }
+    const auto group = std::make_shared<const pbft::Group>(pbft::InstanceId{}, std::move(seats));
+    auto opened = disk::RecordStore::open(folder.path(), group->instance().view());
+    ASSERT_TRUE(opened) << opened.error().text();
+    store = std::move(*opened);
+    auto made = ReplicaDriver::open(io, {.self = pbft::ReplicaId(3), .key = keys[3]},
+                                    pbft::Verifier(group, {}, scheme), {}, machine, *store, 1,
+                                    {.send = [](pbft::ReplicaId, const Buffer&) {},
+                                     .reply = [](const pbft::ClientId&, const pbft::Reply&) {},
+                                     .on_evidence = [](const pbft::Evidence&) {},
+                                     .on_change = [] {},
+                                     .on_disk_failure = [](const Explained&) {}});
+    ASSERT_TRUE(made) << made.error().text();
+    driver = std::move(*made);
+    driver->start();
+  }
+
+  static pbft::Vote vote(pbft::VoteKind kind, std::uint16_t by, std::uint64_t number) {
+    return {.kind = kind,
+            .view = {},
+            .number = pbft::SequenceNumber(number),
+            .digest = {},
+            .replica = pbft::ReplicaId(by),
+            .counter = {},
+            .signature = {}};
+  }
+  void propose(const crypto::Signature& last, Permit permit = {}) {
+    pbft::Batch batch{.time = read_now().wall, .requests = {}};
+    for (std::size_t i = 0; i < kRequests; ++i) {
+      pbft::Request& one = batch.requests.emplace_back();
+      one.client.bytes[0] = static_cast<std::uint8_t>(i);
+      one.client.bytes[1] = static_cast<std::uint8_t>(i / 256);
+      one.number = pbft::RequestNumber(1);
+    }
+    batch.requests.back().signature = last;
+    const auto sealed = pbft::SealedBatch::seal({}, std::move(batch));
+    pbft::PrePrepare proposal{vote(pbft::VoteKind::kPrePrepare, 0, 1), sealed};
+    proposal.vote.digest = sealed->digest();
+    take(0, proposal, std::move(permit));
+  }
+  void take(std::uint16_t from, const pbft::Message& message, Permit permit = {}) {
+    EXPECT_TRUE(
+        driver->take_message(pbft::ReplicaId(from), pbft::encode(message), std::move(permit)));
+  }
+};
+
+TEST_F(Verifying, ABatchOfMany_GivesWayToOthersBetweenItsPieces) {
+  propose({});
+  constexpr std::uint64_t kVotes = 8;  // more than are verified on the loop
+  for (std::uint64_t n = 1; n <= kVotes; ++n)
+    take(1, pbft::Ballot{vote(pbft::VoteKind::kPrepare, 1, n)});
+  io.poll();  // both jobs wait for the worker
+  scheme.may_begin.count_down();
+  driver->stop();
+  EXPECT_EQ(std::ranges::count(scheme.seen, 'r'), kRequests);
+  EXPECT_EQ(std::ranges::count(scheme.seen, 'v'), 1 + kVotes);
+  EXPECT_LT(scheme.seen.rfind('v'), 100U);
+}
+
+TEST_F(Verifying, ABatchOfMany_PassesOnlyAsAWhole) {
+  scheme.may_begin.count_down();
+  crypto::Signature wrong;
+  wrong.bytes[5] = 1;
+  propose(wrong);
+  while (driver->statistics().rejected == 0) io.run_one();
+  EXPECT_EQ(std::ranges::count(scheme.seen, 'r'), kRequests);
+  bool is_done = false;
+  propose({}, Permit(nullptr, [&](void*) { is_done = true; }));
+  while (!is_done) io.run_one();
+  EXPECT_EQ(std::ranges::count(scheme.seen, 'r'), 2 * kRequests);
+  EXPECT_EQ(driver->statistics().rejected, 1U);
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <functional>
 #include <map>
 
+#include "crypto/signature.h"
 #include "disk/record_store.h"
 #include "pbft/replica.h"
 #include "replication/durable_order.h"
@@ -75,6 +76,23 @@ class ReplicaDriver {
   const Statistics& statistics() const { return statistics_; }
 
  private:
+  /// Clients' signatures hold for it: they are verified piece by piece afterwards.
+  class AllButRequests final : public crypto::SignatureScheme {
+   public:
+    explicit AllButRequests(const crypto::SignatureScheme& inner) : inner_(inner) {}
+    crypto::Signature sign(const crypto::SecretKey& key, std::string_view tag,
+                           ByteView message) const override {
+      return inner_.sign(key, tag, message);
+    }
+    bool verify(const crypto::PublicKey& key, std::string_view tag, ByteView message,
+                const crypto::Signature& signature) const noexcept override {
+      return tag == pbft::Request::kTag || inner_.verify(key, tag, message, signature);
+    }
+
+   private:
+    const crypto::SignatureScheme& inner_;
+  };
+
   struct Incoming;
   struct Checked;
   struct Outgoing;
@@ -93,10 +111,14 @@ class ReplicaDriver {
   void verify_lanes(Lanes::iterator from, Lanes::iterator to, std::size_t& jobs);
   std::vector<Incoming> take_some(Lane& lane);
   void verify_on_pool(Source source, std::vector<Incoming> some);
+  void verify_requests(Source source, std::vector<Checked> checked, std::size_t from);
+  boost::asio::thread_pool& pool_of(Source source) {
+    return source < kFirstClient ? workers_ : client_workers_;
+  }
   void end_job(Source source);
   void put_aside(Incoming one);
   void verify_put_aside();
-  Checked check(Incoming one) const;
+  Checked check(Incoming one, const pbft::Verifier& verifier) const;
   void feed(std::vector<Checked> checked);
   void feed_one(Checked one, pbft::Effects& out);
   /// Runs on the io_context if the driver is still there.
@@ -110,12 +132,14 @@ class ReplicaDriver {
 
   boost::asio::io_context& io_;
   pbft::Verifier verifier_;
+  AllButRequests all_but_requests_;
+  pbft::Verifier first_look_;  // with that scheme
   Events events_;
   std::unique_ptr<pbft::Replica> replica_;
   std::shared_ptr<pbft::ReplicaSessions> sessions_;  // under session keys
   DurableOrder<Outgoing> order_;
-  // What waits for verification, in order for each source. One job of a lane at a time, so that
-  // nobody waits for more than one job of each other.
+  // What waits for verification, in order for each source. One job of a lane at a time, and a long
+  // one gives way to others in between, so that nobody waits for more than a piece of each other.
   Lanes lanes_;
   std::size_t member_jobs_ = 0;  // lanes with a job on a pool
   std::size_t client_jobs_ = 0;
