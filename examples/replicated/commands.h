@@ -8,9 +8,10 @@ std::unique_ptr<rosebud::replication::ClientHost> open_client(const std::string&
                                                               std::size_t keys,
                                                               rosebud::Duration timeout);
 
-/// Adds to a counter, one operation after the other, and checks every answer, until `seconds` are
-/// over or SIGTERM comes. Prints JSON; 0 when every answer was right.
-int check(const std::string& folder, double seconds);
+/// So many clients at once, each of which adds to a counter, one operation after the other, and
+/// checks every answer, until `seconds` are over or SIGTERM comes. Prints JSON; 0 when every answer
+/// was right.
+int check(const std::string& folder, double seconds, std::size_t clients);
 
 /// Null operations, `in_flight` at a time. Prints JSON, with the processor time of this client and
 /// of `servers`, processes of this machine.

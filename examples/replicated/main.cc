@@ -23,7 +23,8 @@ constexpr const char* kUsage =
     "usage: rosebud-kv init DIR [--replicas N] [--port FIRST] [--session-keys]\n"
     "       rosebud-kv serve DIR NUMBER\n"
     "       rosebud-kv do DIR OPERATION...     set KEY VALUE | get KEY | add KEY NUMBER\n"
-    "       rosebud-kv check DIR SECONDS       counts, and checks every answer\n"
+    "       rosebud-kv check DIR SECONDS [CLIENTS]\n"
+    "                                          count, and check every answer\n"
     "       rosebud-kv bench DIR IN_FLIGHT SECONDS [PID...]\n"
     "                                          with the processor time of the replicas with these "
     "ids\n";
@@ -127,6 +128,10 @@ int serve(const Folder& folder, std::size_t number) {
   const auto status = host->run();
   if (!status) stop_with(status.error());
   waiter.join();
+  const replication::ReplicaStatus at = host->status();
+  std::printf("%s  ended: executed %llu, stable %llu\n", time_of_day().c_str(),
+              static_cast<unsigned long long>(at.executed),
+              static_cast<unsigned long long>(at.stable));
   return 0;
 }
 
@@ -175,10 +180,13 @@ int main(int count, char** words) {
   const std::vector<std::string> rest(given.begin() + 2, given.end());
   if (verb == "init") return init(folder, rest), 0;
   if (verb == "do" && !rest.empty()) return operate(folder, rest);
-  if (verb == "check" && rest.size() == 1)
-    return check(folder, static_cast<double>(number_of(rest[0])));
-  const bool is_bench =
-      verb == "bench" && rest.size() >= 2 && number_of(rest[0]) >= 1 && number_of(rest[0]) <= 512;
+  // A connection announces no more.
+  const auto is_clients = [](std::size_t count) { return count >= 1 && count <= 512; };
+  if (verb == "check" && (rest.size() == 1 || rest.size() == 2)) {
+    const std::size_t clients = rest.size() == 2 ? number_of(rest[1]) : 1;
+    if (is_clients(clients)) return check(folder, static_cast<double>(number_of(rest[0])), clients);
+  }
+  const bool is_bench = verb == "bench" && rest.size() >= 2 && is_clients(number_of(rest[0]));
   if (is_bench) {
     std::vector<int> replicas;
     for (std::size_t at = 2; at < rest.size(); ++at)
