@@ -401,7 +401,7 @@ TEST(Eager, MissedBatchIsPulledFromThePredecessor) {
     return read<States>(world, bytes) || (read<Batch>(world, bytes) && pulls == 0);
   };
   world.crash(PeerIndex(3));
-  world.run_for(seconds(15));
+  world.run_for(seconds(30));
   EXPECT_GE(pulls, 1U);
   EXPECT_LE(pulls, 2U);  // the next keep-alive may come before the answer
   EXPECT_EQ(ignorant(world, PeerIndex(3)), 0U);
