@@ -181,7 +181,7 @@ int main(int count, char** words) {
   if (verb == "init") return init(folder, rest), 0;
   if (verb == "do" && !rest.empty()) return operate(folder, rest);
   // A connection announces no more.
-  const auto is_clients = [](std::size_t count) { return count >= 1 && count <= 512; };
+  const auto is_clients = [](std::size_t one) { return one >= 1 && one <= 512; };
   if (verb == "check" && (rest.size() == 1 || rest.size() == 2)) {
     const std::size_t clients = rest.size() == 2 ? number_of(rest[1]) : 1;
     if (is_clients(clients)) return check(folder, static_cast<double>(number_of(rest[0])), clients);

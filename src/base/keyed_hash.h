@@ -1,9 +1,10 @@
-// A hash for tables whose keys others choose.
+// Hashing keys that others choose, and a table of them for cores.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <unordered_map>
 
 #include "base/bytes.h"
 #include "base/random.h"
@@ -12,8 +13,8 @@ namespace rosebud {
 
 /// Multilinear over words of four bytes, with secret multipliers: two keys collide with a
 /// probability of some 2^-32 whoever chose them, as long as the secret is one [Dietzfelbinger96].
-/// Suppose a table took the first bytes of a digest for its hash: whoever makes digests up would put
-/// all of them into one bucket. The same secret gives the same hashes everywhere.
+/// Suppose a table took the first bytes of a digest for its hash: whoever makes digests up would
+/// put all of them into one bucket. The same secret gives the same hashes everywhere.
 class KeyedHash {
  public:
   explicit KeyedHash(std::uint64_t secret) {
@@ -36,6 +37,35 @@ class KeyedHash {
  private:
   static constexpr std::size_t kWordsMax = 9;
   std::array<std::uint64_t, kWordsMax> multipliers_{};
+};
+
+/// A hash table that cannot be walked through: so nothing that a core does depends on the order of
+/// what is in it, and equal inputs give equal effects on every library.
+template <typename Key, typename Value, typename Hash = KeyedHash>
+class KeyedTable {
+ public:
+  explicit KeyedTable(std::uint64_t secret) : entries_(0, Hash(secret)) {}
+
+  /// Owned by the table, until it is erased; nothing when the key is not there.
+  Value* find(const Key& key) {
+    const auto at = entries_.find(key);
+    return at == entries_.end() ? nullptr : &at->second;
+  }
+  const Value* find(const Key& key) const {
+    const auto at = entries_.find(key);
+    return at == entries_.end() ? nullptr : &at->second;
+  }
+  /// Made in its first state when it is not there.
+  Value& operator[](const Key& key) { return entries_[key]; }
+  /// False, and nothing changed, when the key is there.
+  bool emplace(const Key& key, Value value) {
+    return entries_.emplace(key, std::move(value)).second;
+  }
+  void erase(const Key& key) { entries_.erase(key); }
+  std::size_t size() const { return entries_.size(); }
+
+ private:
+  std::unordered_map<Key, Value, Hash> entries_;
 };
 
 }  // namespace rosebud

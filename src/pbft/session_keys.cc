@@ -43,8 +43,8 @@ ReplicaSessions::ReplicaSessions(const Group& group, ReplicaId self, crypto::Sec
       key_(std::move(key)),
       scheme_(&scheme),
       clients_max_(clients_max),
-      keys_(0, KeyedHash(secret)),
-      verdicts_(0, JudgedHash(secret)) {}
+      keys_(secret),
+      verdicts_(secret) {}
 
 void ReplicaSessions::look_at(const Request& request) noexcept {
   std::size_t agreements = kAgreementsMax;
@@ -67,7 +67,7 @@ bool ReplicaSessions::is_authentic(const Request& request, const crypto::Digest&
   const Judged judged{digest, request.macs[self_.value]};
   {
     const std::lock_guard lock(mutex_);
-    if (const auto at = verdicts_.find(judged); at != verdicts_.end()) return at->second;
+    if (const bool* verdict = verdicts_.find(judged)) return *verdict;
   }
   std::optional<crypto::MacKey> key = known_key(request.client);
   const bool is_new = !key;
@@ -86,12 +86,12 @@ bool ReplicaSessions::is_authentic(const Request& request, const crypto::Digest&
 
 std::optional<crypto::MacKey> ReplicaSessions::known_key(const ClientId& client) const {
   const std::lock_guard lock(mutex_);
-  const auto at = keys_.find(client);
-  return at == keys_.end() ? std::nullopt : std::optional(at->second);
+  const crypto::MacKey* key = keys_.find(client);
+  return key ? std::optional(*key) : std::nullopt;
 }
 
 void ReplicaSessions::remember(const ClientId& client, const crypto::MacKey& key) {
-  if (!keys_.emplace(client, key).second) return;
+  if (!keys_.emplace(client, key)) return;
   by_age_.push_back(client);
   if (by_age_.size() <= clients_max_) return;
   keys_.erase(by_age_.front());
@@ -99,7 +99,7 @@ void ReplicaSessions::remember(const ClientId& client, const crypto::MacKey& key
 }
 
 void ReplicaSessions::remember(const Judged& what, bool is_right) {
-  if (!verdicts_.emplace(what, is_right).second) return;
+  if (!verdicts_.emplace(what, is_right)) return;
   verdicts_by_age_.push_back(what);
   if (verdicts_by_age_.size() <= 4 * clients_max_) return;
   verdicts_.erase(verdicts_by_age_.front());

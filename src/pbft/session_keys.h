@@ -9,7 +9,6 @@
 
 #include <deque>
 #include <mutex>
-#include <unordered_map>
 
 #include "base/keyed_hash.h"
 #include "pbft/group.h"
@@ -89,9 +88,9 @@ class ReplicaSessions {
   std::size_t clients_max_;
 
   mutable std::mutex mutex_;  // guards what follows
-  std::unordered_map<ClientId, crypto::MacKey, KeyedHash> keys_;
+  KeyedTable<ClientId, crypto::MacKey> keys_;
   std::deque<ClientId> by_age_;  // Invariant: those of keys_, once each.
-  std::unordered_map<Judged, bool, JudgedHash> verdicts_;
+  KeyedTable<Judged, bool, JudgedHash> verdicts_;
   std::deque<Judged> verdicts_by_age_;  // Invariant: those of verdicts_, once each.
 };
 

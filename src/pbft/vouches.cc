@@ -5,8 +5,8 @@ namespace rosebud::pbft {
 // ---- Vouches ----
 
 bool Vouches::has(ReplicaId replica, const crypto::Digest& request) const {
-  const auto at = by_request_.find(request);
-  return at != by_request_.end() && at->second[replica.value];
+  const Seats* seats = by_request_.find(request);
+  return seats && (*seats)[replica.value];
 }
 
 bool Vouches::add(ReplicaId from, const crypto::Digest& request) {
@@ -16,17 +16,18 @@ bool Vouches::add(ReplicaId from, const crypto::Digest& request) {
   std::deque<crypto::Digest>& kept = by_replica_[from.value];
   kept.push_back(request);
   if (kept.size() <= kept_max_) return true;
-  const auto oldest = by_request_.find(kept.front());
+  const crypto::Digest oldest = kept.front();
   kept.pop_front();
-  oldest->second[from.value] = false;
-  if (oldest->second.none()) by_request_.erase(oldest);
+  Seats& others = by_request_[oldest];
+  others[from.value] = false;
+  if (others.none()) by_request_.erase(oldest);
   return true;
 }
 
 std::size_t Vouches::count(const crypto::Digest& request, bool is_own_counted) const {
-  const auto at = by_request_.find(request);
-  if (at == by_request_.end()) return 0;
-  return at->second.count() - (at->second[self_.value] && !is_own_counted ? 1 : 0);
+  const Seats* seats = by_request_.find(request);
+  if (!seats) return 0;
+  return seats->count() - ((*seats)[self_.value] && !is_own_counted ? 1 : 0);
 }
 
 bool Vouches::is_vouched_by_others(const crypto::Digest& request) const {

@@ -20,7 +20,6 @@
 #include <deque>
 #include <map>
 #include <optional>
-#include <unordered_map>
 
 #include "base/keyed_hash.h"
 #include "pbft/group.h"
@@ -37,7 +36,7 @@ class Vouches {
       : group_(std::move(group)),
         self_(self),
         kept_max_(kept_max),
-        by_request_(0, KeyedHash(secret)),
+        by_request_(secret),
         by_replica_(group_->seat_count()) {}
 
   /// False: known. Requires: `from` is a member.
@@ -60,7 +59,7 @@ class Vouches {
   ReplicaId self_;
   std::size_t kept_max_;
   // Invariant: somebody vouches for each.
-  std::unordered_map<crypto::Digest, Seats, KeyedHash> by_request_;
+  KeyedTable<crypto::Digest, Seats> by_request_;
   std::vector<std::deque<crypto::Digest>> by_replica_;  // oldest first, at most kept_max_ each
 };
 
