@@ -1,9 +1,11 @@
 // Messages between replicas from anybody, and a core that hears whatever verifies, with jumps of
 // time.
 //
-// The first byte says which: what decodes encodes again, byte by byte; records of a disk; or a play
-// in which the fuzzer has the keys of all other replicas and clients: beyond F nothing is promised
-// but that the core does not stop.
+// The first byte says which: what decodes encodes again, byte by byte; a replica that starts from
+// records of a disk as they come, or from some that make sense one by one; or a play in which the
+// fuzzer has the keys of all other replicas and clients. Beyond F nothing is promised but that the
+// core does not stop, and what no lie of others excuses: that the replica starts again from what it
+// has written itself, wherever the power went, and contradicts no vote that had left before.
 #include <cstdlib>
 
 #include "crypto/believes_everything.h"
@@ -17,6 +19,7 @@ using namespace rosebud;
 using namespace rosebud::pbft;
 
 constexpr std::size_t kSeats = 4;
+constexpr ReplicaId kSelf(1);
 
 const crypto::BelievesEverything kScheme;
 
@@ -46,32 +49,161 @@ std::shared_ptr<const Group> make_group() {
 /// Small numbers, so that votes meet.
 class Play {
  public:
-  Play(ByteView input, RequestAuthentication authentication)
+  enum class Disk : std::uint8_t { kEmpty, kGiven };
+
+  Play(ByteView input, RequestAuthentication authentication, Disk disk)
       : in_(input), verifier_(make_group(), group_settings(authentication), kScheme) {
     settings_.group = verifier_.settings();
     settings_.pending_requests_max = 2;  // so that vouches are driven out
-    replica_.emplace(Identity{ReplicaId(1), own_key()}, verifier_, settings_, ledger_,
-                     PersistentState{}, Random(1));
-    replica_->start(now(), effects_);
-    for (const ReplicaId from : {ReplicaId(0), ReplicaId(2)}) {
-      for (const Effect& effect : Effects(effects_)) {
-        const auto* all = std::get_if<Broadcast>(&effect);
-        const auto* query = all ? std::get_if<RecoveryQuery>(&all->message) : nullptr;
-        if (query) hear(from, RecoveryAnswer{.nonce = query->nonce, .latest = {}, .stable = {}});
-      }
-    }
-    require(replica_->may_vote());
+    if (disk == Disk::kGiven) write_something();
+    start({});
+    require(replica_->may_vote() || disk == Disk::kGiven);
   }
 
   void run() {
     while (in_.ok() && in_.left() > 0) {
       step();
+      unsettled_.insert(unsettled_.end(), effects_.begin(), effects_.end());
       effects_.clear();
-      replica_->check_invariants();
+      check_invariants();
     }
   }
 
  private:
+  /// A disk that was tampered with may hold records that fit each other in no run.
+  void check_invariants() const {
+    if (!is_rotten_) replica_->check_invariants();
+  }
+
+  // ---- The disk ----
+
+  void start(const std::optional<Vote>& latest) {
+    PersistentState found;
+    found.records.assign(disk_.begin(), disk_.end());
+    ledger_.emplace();
+    replica_.emplace(Identity{kSelf, own_key()}, verifier_, settings_, *ledger_, found,
+                     Random(++starts_));
+    require(!replica_->has_unreadable_records() || is_rotten_);
+    replica_->start(now(), effects_);
+    for (const ReplicaId from : {ReplicaId(0), ReplicaId(2)}) {
+      for (const Effect& effect : Effects(effects_)) {
+        const auto* all = std::get_if<Broadcast>(&effect);
+        const auto* query = all ? std::get_if<RecoveryQuery>(&all->message) : nullptr;
+        if (query)
+          hear(from, RecoveryAnswer{.nonce = query->nonce, .latest = latest, .stable = {}});
+      }
+    }
+    check_invariants();
+  }
+
+  /// The power goes after one of the commits that are under way, now and then with a record.
+  void restart() {
+    const std::uint8_t lot = in_.u8();
+    const auto commits = std::ranges::count_if(unsettled_, is_commit);
+    auto left = commits - (lot % 4 == 0 ? std::min<std::ptrdiff_t>(in_.u8(), commits) : 0);
+    for (const Effect& effect : unsettled_) {
+      if (is_commit(effect) && left-- == 0) break;
+      settle(effect);
+    }
+    unsettled_.clear();
+    if (lot % 16 == 15 && !disk_.empty()) {
+      disk_.erase(std::next(disk_.begin(), in_.u8() % static_cast<int>(disk_.size())));
+      is_rotten_ = true;
+    }
+    std::optional<Vote> latest;
+    if (lot % 16 == 14) {
+      latest = vote(VoteKind::kPrepare, {});
+      latest->replica = kSelf;
+    }
+    start(latest);
+  }
+
+  static bool is_commit(const Effect& effect) { return std::holds_alternative<Persist>(effect); }
+
+  /// It is durable, or has left.
+  void settle(const Effect& effect) {
+    if (const auto* persist = std::get_if<Persist>(&effect)) {
+      for (const Write& write : persist->writes) {
+        if (write.value) disk_.insert_or_assign(write.key, to_bytes(write.value->view()));
+        if (!write.value) disk_.erase(write.key);
+      }
+    } else if (const auto* one = std::get_if<Send>(&effect)) {
+      note_said(one->message);
+    } else if (const auto* all = std::get_if<Broadcast>(&effect)) {
+      note_said(all->message);
+    }
+  }
+
+  void note_said(const Message& message) {
+    if (const auto* proposal = std::get_if<PrePrepare>(&message)) note_said(proposal->vote);
+    if (const auto* ballot = std::get_if<Ballot>(&message)) note_said(ballot->vote);
+    if (const auto* change = std::get_if<ViewChange>(&message)) note_said(change->vote);
+    if (const auto* begun = std::get_if<NewView>(&message)) {
+      note_said(begun->vote);
+      for (const Vote& one : begun->pre_prepares) note_said(one);
+    }
+  }
+
+  /// Where more than F lie, other batches may be committed again behind what is durable of a state.
+  void note_said(const Vote& vote) {
+    if (vote.replica != kSelf || is_rotten_ || vote.kind == VoteKind::kCheckpoint) return;
+    for (const Vote& earlier : said_) require(!is_contradiction(earlier, vote));
+    if (said_.size() < 256) said_.push_back(vote);
+  }
+
+  void write_something() {
+    is_rotten_ = true;
+    for (int left = in_.u8() % 12; left > 0; --left) {
+      const Write one = record();
+      disk_.insert_or_assign(one.key, to_bytes(one.value->view()));
+    }
+  }
+
+  Write record() {
+    const crypto::Digest digest = batch()->digest();
+    switch (in_.u8() % 13) {
+      case 0:
+        return records::counter(VoteCounter(in_.u8()));
+      case 1:
+        return records::view(view(), in_.u8() % 2 == 0);
+      case 2:
+        return records::view_change(view_change(view(), seat()));
+      case 3:
+        return records::new_view(new_view());
+      case 4:
+        return records::silence(number(), view());
+      case 5:
+        return records::reached({vote(VoteKind::kViewChange, digest)});
+      case 6:
+        return records::latest(vote(VoteKind::kCommit, digest));
+      case 7:
+        return records::stable(certificate(VoteKind::kCheckpoint, View{}, number(), digest));
+      case 8: {
+        std::optional<Vote> own;
+        if (in_.u8() % 2 == 0) own = vote(VoteKind::kPrepare, digest);
+        return records::proposal(number(), vote(VoteKind::kPrePrepare, digest), own);
+      }
+      case 9: {
+        const SequenceNumber of = number();
+        return records::prepared(of, certificate(VoteKind::kPrepare, view(), of, digest),
+                                 vote(VoteKind::kCommit, digest));
+      }
+      case 10: {
+        // A whole one, of a state that is empty.
+        const SequenceNumber of = number();
+        const Manifest manifest{
+            .number = of, .time = now().wall, .client_table = {}, .service = {}};
+        return records::checkpoint(of, Buffer(manifest.encode()), {});
+      }
+      case 11:
+        return records::evidence({vote(VoteKind::kCommit, digest), vote(VoteKind::kCommit, {})});
+      default:
+        return records::batch(number(), *batch());
+    }
+  }
+
+  // ---- What others say ----
+
   Now now() const {
     return {Instant(time_), AgreedTime(1000 + static_cast<std::uint64_t>(time_.count() / 1000))};
   }
@@ -176,7 +308,9 @@ class Play {
 
   void step() {
     const ReplicaId from = seat();
-    switch (in_.u8() % 15) {
+    const std::uint8_t kind = in_.u8();
+    if (kind >= 240) return restart();
+    switch (kind % 15) {
       case 0: {
         const BatchPointer proposed = batch();
         Vote one = vote(VoteKind::kPrePrepare, proposed->digest());
@@ -255,10 +389,15 @@ class Play {
   wire::Reader in_;
   Settings settings_;
   Verifier verifier_;
-  sim::Ledger ledger_;
+  std::optional<sim::Ledger> ledger_;
   std::optional<Replica> replica_;
   Duration time_{};
   Effects effects_;
+  std::map<Bytes, Bytes> disk_;
+  Effects unsettled_;       // since the last start: not known to be durable or to have left
+  std::vector<Vote> said_;  // its own votes that have left, from its first start on
+  bool is_rotten_ = false;  // the disk lost something, or was another's
+  std::uint64_t starts_ = 0;
 };
 
 void fuzz_records(ByteView input) {
@@ -270,6 +409,13 @@ void fuzz_records(ByteView input) {
     state.records.emplace_back(std::move(key), to_bytes(in.bytes16(4000)));
   }
   (void)records::read(*make_group(), state);
+  sim::Ledger ledger;
+  FixedBytes<32, struct crypto::SeedTag> seed;
+  seed.bytes[0] = 1;
+  Replica replica(Identity{kSelf, crypto::SecretKey::from_seed(seed)},
+                  Verifier(make_group(), {}, kScheme), {}, ledger, state, Random(1));
+  Effects effects;
+  replica.start({}, effects);
 }
 
 }  // namespace
@@ -282,11 +428,17 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       fuzz_messages(input);
       break;
     case 1:
-      fuzz_records(input);
+      if (data[0] / 3 % 2 == 0) {
+        fuzz_records(input);
+      } else {
+        Play(input, RequestAuthentication::kSignature, Play::Disk::kGiven).run();
+      }
       break;
     default:
-      Play(input, data[0] / 3 % 2 == 0 ? RequestAuthentication::kSignature
-                                       : RequestAuthentication::kSessionKeys)
+      Play(input,
+           data[0] / 3 % 2 == 0 ? RequestAuthentication::kSignature
+                                : RequestAuthentication::kSessionKeys,
+           Play::Disk::kEmpty)
           .run();
   }
   return 0;
