@@ -333,23 +333,9 @@ class ManyMembers : public testing::Test, protected TestGroup {
   static constexpr std::uint32_t kMembers = 2 * Auditor::kSuspectsMax;
   ManyMembers()
       : auditor(nodes[0].public_key(), crypto::sha256(as_bytes("secret")), Random(1), {}) {
-    for (std::uint32_t i = kReplicas; i < kMembers; ++i) {
-      nodes.push_back(test_key("node" + std::to_string(i)));
-      authorities.push_back(test_key("org" + std::to_string(i)));
-    }
-    membership::ConfigurationParts parts;
+    grow(kMembers);
+    membership::ConfigurationParts parts = parts_of(1, kMembers, 64);
     parts.number = number;
-    for (std::uint32_t i = 0; i < kMembers; ++i) {
-      parts.organisations.push_back({.name = "org" + std::to_string(i),
-                                     .authority = authorities[i].public_key(),
-                                     .quota_bytes = 1ULL << 40});
-      parts.nodes.push_back({.name = "node" + std::to_string(i),
-                             .key = nodes[i].public_key(),
-                             .organisation = i,
-                             .address = "10.0.0." + std::to_string(i) + ":1",
-                             .position_count = 64});
-      parts.nodes.back().directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
-    }
     const auto configuration = *membership::Configuration::make(std::move(parts));
     auditor.begin_epoch(now, Verifier(configuration, crypto::model_scheme()));
     for (int i = 0; i < 3000; ++i) {

@@ -6,18 +6,17 @@
 
 #include <algorithm>
 
-#include "objects/test_group.h"
+#include "objects/test_replica.h"
 
 namespace rosebud::objects {
 namespace {
 
 /// Nodes 0 to 3 are the members of epochs 1 and 3. In epochs 2 and 4 there is one more, and some
 /// blocks of node 0 are another group's.
-class FormerHolder : public testing::Test, protected TestGroup {
+class FormerHolder : public testing::Test, protected DrivenReplica {
  protected:
   FormerHolder() {
-    nodes.push_back(test_key("node4"));
-    authorities.push_back(test_key("org4"));
+    grow(5);
     restart(1, {});
     complete_all(1);
     for (int i = 0; blocks.size() < 3; ++i) {
@@ -39,22 +38,7 @@ class FormerHolder : public testing::Test, protected TestGroup {
   std::shared_ptr<const membership::Configuration> configuration_of(std::uint64_t epoch) const {
     auto& made = configurations[epoch];
     if (made) return made;
-    membership::ConfigurationParts parts;
-    parts.number = {wire::Generation(0), wire::Epoch(epoch)};
-    parts.start = Timestamp(1000 * epoch);
-    for (std::uint32_t i = 0; i < (epoch % 2 == 0 ? 5 : 4); ++i) {
-      parts.organisations.push_back({.name = "org" + std::to_string(i),
-                                     .authority = authorities[i].public_key(),
-                                     .quota_bytes = 1ULL << 40});
-      membership::Node node{.name = "node" + std::to_string(i),
-                            .key = nodes[i].public_key(),
-                            .organisation = i,
-                            .address = "10.0.0." + std::to_string(i) + ":1",
-                            .position_count = 4};
-      node.directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
-      parts.nodes.push_back(std::move(node));
-    }
-    return made = *membership::Configuration::make(std::move(parts));
+    return made = *membership::Configuration::make(parts_of(epoch, epoch % 2 == 0 ? 5 : 4, 4));
   }
   Verifier verifier_of(std::uint64_t epoch) const {
     return {configuration_of(epoch), crypto::model_scheme()};
@@ -65,21 +49,9 @@ class FormerHolder : public testing::Test, protected TestGroup {
     for (const auto& [name, value] : notes) recovered.notes.emplace_back(name, value);
     core.emplace(ReplicaIdentity{.key = nodes[0]}, verifier_of(epoch), crypto::model_scheme(),
                  std::move(recovered), Random(1), ReplicaLimits{}, std::move(history));
-    Effects effects;
-    core->start(now, effects);
-    take(std::move(effects));
+    start();
   }
-  void enter(std::uint64_t epoch) {
-    Effects effects;
-    core->on_configuration(now, verifier_of(epoch), effects);
-    take(std::move(effects));
-  }
-  void pass(Duration time) {
-    now += time;
-    Effects effects;
-    core->on_time(now, effects);
-    take(std::move(effects));
-  }
+  void enter(std::uint64_t epoch) { DrivenReplica::enter(verifier_of(epoch)); }
   void send(const crypto::PublicKey& from, wire::Role role, wire::RequestBody body) {
     Effects effects;
     auto verified = core->verifier().request(
@@ -90,25 +62,7 @@ class FormerHolder : public testing::Test, protected TestGroup {
     take(std::move(effects));
   }
 
-  void take(Effects effects) {
-    for (Effect& effect : effects) {
-      if (auto* answer = std::get_if<SendAnswer>(&effect)) {
-        answers.push_back(std::move(answer->answer));
-      } else if (auto* request = std::get_if<SendRequest>(&effect)) {
-        requests.push_back(std::move(*request));
-      } else if (std::holds_alternative<Scan>(effect) && is_scan_held_up) {
-        waiting.push_back(std::move(effect));
-      } else if (std::holds_alternative<Load>(effect) && is_load_held_up) {
-        waiting.push_back(std::move(effect));
-      } else if (std::holds_alternative<Persist>(effect) && is_persist_held_up) {
-        waiting.push_back(std::move(effect));
-      } else {
-        complete(effect);
-      }
-    }
-    core->check_invariants();
-  }
-  void complete(const Effect& effect) {
+  void complete(const Effect& effect) override {
     Effects follow;
     if (const auto* load = std::get_if<Load>(&effect)) {
       const auto at = objects.find(load->id);
@@ -138,29 +92,7 @@ class FormerHolder : public testing::Test, protected TestGroup {
     }
     take(std::move(follow));
   }
-  void go_on() {
-    is_persist_held_up = false;
-    for (const Effect& effect : std::exchange(waiting, {})) complete(effect);
-  }
 
-  /// Everybody who is asked for a comparison is complete and has nothing else.
-  void complete_all(std::uint64_t epoch) {
-    while (true) {
-      const wire::RangeState state{.has_entered = true, .complete_for = wire::Epoch(epoch)};
-      const auto at = std::ranges::find_if(requests, [&](const SendRequest& one) {
-        return equal_answer(one.request.body, state).has_value();
-      });
-      if (at == requests.end()) return;
-      const SendRequest request = *at;
-      requests.erase(at);
-      answer(request, *equal_answer(request.request.body, state));
-    }
-  }
-  void answer(const SendRequest& request, wire::AnswerBody body) {
-    Effects effects;
-    core->on_answer(now, request.to, {request.request.context, std::move(body)}, effects);
-    take(std::move(effects));
-  }
   /// Who is asked whether it is complete.
   std::vector<SendRequest> asked() {
     std::vector<SendRequest> out;
@@ -210,18 +142,9 @@ class FormerHolder : public testing::Test, protected TestGroup {
     return std::get<wire::ObjectAbsent>(answers.back().body).gone_before;
   }
 
-  Instant now{};
-  std::optional<Replica> core;
   mutable std::map<std::uint64_t, std::shared_ptr<const membership::Configuration>> configurations;
   std::vector<wire::ObjectId> blocks;
-  std::map<wire::ObjectId, wire::StoredObject> objects;
   std::map<Bytes, Bytes> notes;
-  std::vector<wire::Answer> answers;
-  std::vector<SendRequest> requests;
-  std::vector<Effect> waiting;
-  bool is_persist_held_up = false;
-  bool is_load_held_up = false;
-  bool is_scan_held_up = false;
   std::optional<wire::ObjectId> unreadable;
   std::size_t scans = 0;
 };

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "objects/test_group.h"
+#include "objects/test_replica.h"
 
 namespace rosebud::objects {
 namespace {
@@ -16,16 +16,13 @@ using std::chrono::minutes;
 using std::chrono::seconds;
 
 /// Node 0 of six; groups have four of them. Node 4 has the only seat of the service.
-class Audited : public testing::Test, protected TestGroup {
+class Audited : public testing::Test, protected DrivenReplica {
  protected:
   static constexpr std::uint32_t kNodes = 6;
   static constexpr std::size_t kSeated = 4;
 
   Audited() {
-    for (std::uint32_t i = kReplicas; i < kNodes; ++i) {
-      nodes.push_back(test_key("node" + std::to_string(i)));
-      authorities.push_back(test_key("org" + std::to_string(i)));
-    }
+    grow(kNodes);
     restart();
   }
   void restart() {
@@ -34,28 +31,13 @@ class Audited : public testing::Test, protected TestGroup {
     unreadable.reset();
     core.emplace(ReplicaIdentity{.key = nodes[0]}, verifier_of(1), crypto::model_scheme(),
                  RecoveredNotes{}, Random(1), ReplicaLimits{.scrub_interval = hours(24)});
-    Effects effects;
-    core->start(now, effects);
-    take(std::move(effects));
+    start();
   }
 
   std::shared_ptr<const membership::Configuration> configuration_of(std::uint64_t epoch) const {
-    membership::ConfigurationParts parts;
-    parts.number = {wire::Generation(0), wire::Epoch(epoch)};
-    parts.start = Timestamp(1000 * epoch);
+    membership::ConfigurationParts parts = parts_of(epoch, kNodes, 4);
     parts.settings.service_faults = 0;
     parts.service = {{.node = kSeated, .epoch_key = test_key("seat").public_key()}};
-    for (std::uint32_t i = 0; i < kNodes; ++i) {
-      parts.organisations.push_back({.name = "org" + std::to_string(i),
-                                     .authority = authorities[i].public_key(),
-                                     .quota_bytes = 1ULL << 40});
-      parts.nodes.push_back({.name = "node" + std::to_string(i),
-                             .key = nodes[i].public_key(),
-                             .organisation = i,
-                             .address = "10.0.0." + std::to_string(i) + ":1",
-                             .position_count = 4});
-      parts.nodes.back().directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
-    }
     return *membership::Configuration::make(std::move(parts));
   }
   Verifier verifier_of(std::uint64_t epoch) const {
@@ -90,21 +72,7 @@ class Audited : public testing::Test, protected TestGroup {
     return 0;
   }
 
-  void take(Effects effects) {
-    for (Effect& effect : effects) {
-      if (auto* answer = std::get_if<SendAnswer>(&effect)) {
-        answers.push_back(std::move(answer->answer));
-      } else if (auto* request = std::get_if<SendRequest>(&effect)) {
-        requests.push_back(std::move(*request));
-      } else if (std::holds_alternative<Load>(effect) && is_load_held_up) {
-        waiting.push_back(std::move(effect));
-      } else {
-        complete(effect);
-      }
-    }
-    core->check_invariants();
-  }
-  void complete(const Effect& effect) {
+  void complete(const Effect& effect) override {
     Effects follow;
     if (const auto* load = std::get_if<Load>(&effect)) {
       const auto at = objects.find(load->id);
@@ -130,40 +98,8 @@ class Audited : public testing::Test, protected TestGroup {
     }
     take(std::move(follow));
   }
-  void go_on() {
-    is_load_held_up = false;
-    for (const Effect& effect : std::exchange(waiting, {})) complete(effect);
-  }
-  void pass(Duration time) {
-    now += time;
-    Effects effects;
-    core->on_time(now, effects);
-    take(std::move(effects));
-  }
-  void enter(std::uint64_t epoch) {
-    Effects effects;
-    core->on_configuration(now, verifier_of(epoch), effects);
-    take(std::move(effects));
-  }
+  void enter(std::uint64_t epoch) { DrivenReplica::enter(verifier_of(epoch)); }
 
-  /// Whom it compares with has the same, and is complete.
-  void complete_all() {
-    const wire::RangeState state{.has_entered = true, .complete_for = wire::Epoch(1)};
-    for (;;) {
-      const auto at = std::ranges::find_if(requests, [&](const SendRequest& one) {
-        return equal_answer(one.request.body, state).has_value();
-      });
-      if (at == requests.end()) return;
-      const SendRequest request = *at;
-      requests.erase(at);
-      answer(request, *equal_answer(request.request.body, state));
-    }
-  }
-  void answer(const SendRequest& request, wire::AnswerBody body) {
-    Effects effects;
-    core->on_answer(now, request.to, {request.request.context, std::move(body)}, effects);
-    take(std::move(effects));
-  }
   /// What it asks of others, of that kind.
   template <typename Body>
   std::vector<SendRequest> take_requests() {
@@ -195,14 +131,6 @@ class Audited : public testing::Test, protected TestGroup {
   void audit(std::size_t asker, const wire::ObjectId& id, std::uint64_t epoch = 1) {
     audit(nodes[asker].public_key(), id, epoch);
   }
-  template <typename Body>
-  const Body* answered() const {
-    return answers.empty() ? nullptr : std::get_if<Body>(&answers.back().body);
-  }
-  std::optional<RefusalReason> refusal() const {
-    const auto* refused = answered<wire::Refused>();
-    return refused ? std::optional(refused->reason) : std::nullopt;
-  }
   bool has_proven(std::size_t asker, const wire::StoredObject& object) const {
     const auto* proof = answered<wire::BlockProof>();
     return proof && proof->proof == wire::audit_proof({.cluster = configuration_of(1)->cluster(),
@@ -217,22 +145,15 @@ class Audited : public testing::Test, protected TestGroup {
     std::vector<SendRequest> questions;
     for (int i = 0; questions.empty() && i < 100'000; ++i) {
       pass(seconds(1));
-      complete_all();
+      complete_all(1);
       questions = take_requests<wire::AuditBlock>();
     }
     ASSERT_FALSE(questions.empty());
     answer(questions.front(), wire::Refused{.reason = RefusalReason::kBusy});
   }
 
-  Instant now{};
-  std::optional<Replica> core;
-  std::map<wire::ObjectId, wire::StoredObject> objects;
   std::optional<wire::StorageError> unreadable;  // what loads of objects end with
   bool is_full = false;
-  bool is_load_held_up = false;
-  std::vector<wire::Answer> answers;
-  std::vector<SendRequest> requests;
-  std::vector<Effect> waiting;
   const crypto::Digest challenge = crypto::sha256(as_bytes("challenge"));
 };
 
@@ -267,7 +188,7 @@ TEST_F(Audited, SaysThatItHasNoneAndWhatItIsCompleteForAndFetchesIt) {
   ASSERT_TRUE(answered<wire::ObjectAbsent>());
   EXPECT_EQ(answered<wire::ObjectAbsent>()->complete_for, wire::Epoch(0));
   restart();
-  complete_all();
+  complete_all(1);
   take_requests<wire::FetchObject>();
   audit(1, object.id);
   ASSERT_TRUE(answered<wire::ObjectAbsent>());
@@ -283,7 +204,7 @@ TEST_F(Audited, SaysThatItHasNoneAndWhatItIsCompleteForAndFetchesIt) {
 
 /// Neither a proof of bad bytes nor "I have none", which it has.
 TEST_F(Audited, ADamagedBlockIsProvenWhenItIsWholeAgain) {
-  complete_all();
+  complete_all(1);
   const wire::StoredObject object = store_some_block();
   unreadable = wire::StorageError::kCorrupt;
   audit(1, object.id);
@@ -332,7 +253,7 @@ TEST_F(Audited, ReadsFourBlocksOfOneAskerAtATime) {
 
 /// It cannot take what it is asked for: that is no offence.
 TEST_F(Audited, SaysForTenMinutesThatItHadNoRoom) {
-  complete_all();
+  complete_all(1);
   const wire::StoredObject object = some_block();
   is_full = true;
   send({.connection = ConnectionId(1), .key = client.public_key()},
@@ -355,7 +276,7 @@ TEST_F(Audited, SaysForTenMinutesThatItHadNoRoom) {
 TEST_F(Audited, ItAsksNobodyForWhatItCannotReadItself) {
   for (const auto how : {wire::StorageError::kCorrupt, wire::StorageError::kIo}) {
     restart();
-    complete_all();
+    complete_all(1);
     store_some_block();
     suspect_somebody();
     ASSERT_EQ(core->statistics().audits.suspects, 1U);
@@ -367,7 +288,7 @@ TEST_F(Audited, ItAsksNobodyForWhatItCannotReadItself) {
 }
 
 TEST_F(Audited, ItAsksNobodyForWhatIsMarkedAsDamagedHere) {
-  complete_all();
+  complete_all(1);
   const wire::StoredObject object = store_some_block();
   suspect_somebody();
   ASSERT_EQ(core->statistics().audits.suspects, 1U);

@@ -5,16 +5,16 @@
 
 #include <algorithm>
 
-#include "objects/test_group.h"
+#include "objects/test_replica.h"
 
 namespace rosebud::objects {
 namespace {
 
 using wire::RefusalReason;
 
-class ReplicaOf4 : public testing::Test, protected TestGroup {
+class ReplicaOf4 : public testing::Test, protected DrivenReplica {
  protected:
-  explicit ReplicaOf4(std::uint32_t positions = 1) : TestGroup(positions) {
+  explicit ReplicaOf4(std::uint32_t positions = 1) : DrivenReplica(positions) {
     restart({}, verifier(1), {});
   }
 
@@ -22,32 +22,14 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
     waiting.clear();
     core.emplace(ReplicaIdentity{.key = nodes[0]}, std::move(with), crypto::model_scheme(),
                  std::move(recovered), Random(1), ReplicaLimits{}, std::move(history));
-    Effects effects;
-    core->start(now, effects);
-    take(std::move(effects));
+    start();
   }
 
-  /// Loads and scans at once; persists too, unless they are held up.
-  void take(Effects effects) {
-    for (Effect& effect : effects) {
-      if (auto* answer = std::get_if<SendAnswer>(&effect)) {
-        answers.push_back(std::move(answer->answer));
-      } else if (auto* request = std::get_if<SendRequest>(&effect)) {
-        requests.push_back(std::move(*request));
-      } else if (const auto* scan = std::get_if<Scan>(&effect);
-                 scan && is_scan_held_up && is_of_a_peer) {
-        waiting.push_back(std::move(effect));
-      } else if (std::holds_alternative<Load>(effect) && is_load_held_up) {
-        waiting.push_back(std::move(effect));
-      } else if (std::holds_alternative<Persist>(effect) && is_persist_held_up) {
-        waiting.push_back(std::move(effect));
-      } else {
-        complete(effect);
-      }
-    }
-    core->check_invariants();
+  bool is_held_up(const Effect& effect) const override {
+    return DrivenReplica::is_held_up(effect) &&
+           (is_of_a_peer || !std::holds_alternative<Scan>(effect));
   }
-  void complete(const Effect& effect) {
+  void complete(const Effect& effect) override {
     Effects follow;
     if (const auto* load = std::get_if<Load>(&effect)) {
       const auto at = objects.find(load->id);
@@ -79,11 +61,6 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
     }
     take(std::move(follow));
   }
-  /// What was held up is done.
-  void go_on() {
-    is_persist_held_up = is_scan_held_up = is_load_held_up = false;
-    for (const Effect& effect : std::exchange(waiting, {})) complete(effect);
-  }
 
   /// Others of the group answer what it has asked them.
   void answer_requests(std::vector<std::size_t> from, const wire::RangeState& state) {
@@ -97,11 +74,6 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
       requests.erase(at);
       answer(request, *equal_answer(request.request.body, state));
     }
-  }
-  void answer(const SendRequest& request, wire::AnswerBody body) {
-    Effects effects;
-    core->on_answer(now, request.to, {request.request.context, std::move(body)}, effects);
-    take(std::move(effects));
   }
   /// Whoever is asked about many ranges finds a difference in each.
   void tell_of_differences() {
@@ -143,20 +115,7 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
     take(std::move(effects));
     is_of_a_peer = false;
   }
-  void enter(std::uint64_t epoch) {
-    Effects effects;
-    core->on_configuration(now, verifier(epoch), effects);
-    take(std::move(effects));
-  }
-  std::optional<RefusalReason> refusal() const {
-    if (answers.empty()) return std::nullopt;
-    const auto* refused = std::get_if<wire::Refused>(&answers.back().body);
-    return refused ? std::optional(refused->reason) : std::nullopt;
-  }
-  template <typename Body>
-  const Body* answered() const {
-    return answers.empty() ? nullptr : std::get_if<Body>(&answers.back().body);
-  }
+  void enter(std::uint64_t epoch) { DrivenReplica::enter(verifier(epoch)); }
   wire::PutBlock put() const { return {block, hold(block, hello.size()), hello}; }
   wire::PutRecord put(std::uint64_t version) const {
     return {record_id(), record(version, "mine"), record_hold()};
@@ -165,17 +124,8 @@ class ReplicaOf4 : public testing::Test, protected TestGroup {
     return {.id = block, .holds = {hold(block, hello.size())}, .content = hello};
   }
 
-  Instant now{};
-  std::optional<Replica> core;
-  std::map<wire::ObjectId, wire::StoredObject> objects;
   std::map<Bytes, Bytes> notes;
-  std::vector<wire::Answer> answers;
-  std::vector<SendRequest> requests;
-  std::vector<Effect> waiting;
   std::optional<wire::KeyRange> unreadable;  // scans of it fail
-  bool is_persist_held_up = false;
-  bool is_scan_held_up = false;
-  bool is_load_held_up = false;
   bool is_of_a_peer = false;
 };
 
@@ -647,12 +597,6 @@ class ManyArcsOf4 : public ReplicaOf4 {
   }
   void answer_all(std::size_t node, std::uint64_t complete_for) {
     answer_requests({node}, {.has_entered = true, .complete_for = wire::Epoch(complete_for)});
-  }
-  void pass(Duration time) {
-    now += time;
-    Effects effects;
-    core->on_time(now, effects);
-    take(std::move(effects));
   }
   std::size_t served() const { return core->statistics().arcs_serving; }
   /// Node 1 is asked, and answers as `tell` says; node 2 has nothing else. For so long.

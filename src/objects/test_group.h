@@ -29,36 +29,44 @@ class TestGroup {
   static constexpr std::size_t kReplicas = 4;
 
   /// `positions`: of each node; the more, the more arcs.
-  explicit TestGroup(std::uint32_t positions = 1) : position_count(positions) {
-    for (std::size_t i = 0; i < kReplicas; ++i) {
+  explicit TestGroup(std::uint32_t positions = 1) : position_count(positions) { grow(kReplicas); }
+
+  /// So many nodes there are, each of an organisation of its own.
+  void grow(std::size_t count) {
+    for (std::size_t i = nodes.size(); i < count; ++i) {
       nodes.push_back(test_key("node" + std::to_string(i)));
       authorities.push_back(test_key("org" + std::to_string(i)));
     }
   }
-
-  /// The same members in every epoch; each epoch starts 1000 s after the one before. Node `lost`
-  /// has come back with an empty directory.
-  std::shared_ptr<const membership::Configuration> configuration(
-      std::uint64_t epoch, std::optional<std::size_t> lost = {}, std::uint32_t generation = 0,
-      std::shared_ptr<const membership::Recovery> recovery = nullptr) const {
+  /// The first `count` of them are the members; each epoch starts 1000 s after the one before.
+  membership::ConfigurationParts parts_of(std::uint64_t epoch, std::size_t count,
+                                          std::uint32_t positions) const {
     membership::ConfigurationParts parts;
-    parts.number = {wire::Generation(generation), wire::Epoch(epoch)};
-    parts.recovery = std::move(recovery);
+    parts.number = {wire::Generation(0), wire::Epoch(epoch)};
     parts.start = Timestamp(1000 * epoch);
-    parts.signed_description = Buffer::copy_of(as_bytes("description " + std::to_string(epoch)));
-    for (std::uint32_t i = 0; i < kReplicas; ++i) {
+    for (std::uint32_t i = 0; i < count; ++i) {
       parts.organisations.push_back({.name = "org" + std::to_string(i),
                                      .authority = authorities[i].public_key(),
                                      .quota_bytes = 1ULL << 40});
-      membership::Node node{.name = "node" + std::to_string(i),
-                            .key = nodes[i].public_key(),
-                            .organisation = i,
-                            .address = "10.0.0." + std::to_string(i) + ":1",
-                            .position_count = position_count};
-      node.directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
-      if (lost == i) node.directory.bytes[1] = 1;
-      parts.nodes.push_back(std::move(node));
+      parts.nodes.push_back({.name = "node" + std::to_string(i),
+                             .key = nodes[i].public_key(),
+                             .organisation = i,
+                             .address = "10.0.0." + std::to_string(i) + ":1",
+                             .position_count = positions});
+      parts.nodes.back().directory.bytes[0] = static_cast<std::uint8_t>(i + 1);
     }
+    return parts;
+  }
+
+  /// The same members in every epoch. Node `lost` has come back with an empty directory.
+  std::shared_ptr<const membership::Configuration> configuration(
+      std::uint64_t epoch, std::optional<std::size_t> lost = {}, std::uint32_t generation = 0,
+      std::shared_ptr<const membership::Recovery> recovery = nullptr) const {
+    membership::ConfigurationParts parts = parts_of(epoch, kReplicas, position_count);
+    parts.number.generation = wire::Generation(generation);
+    parts.recovery = std::move(recovery);
+    parts.signed_description = Buffer::copy_of(as_bytes("description " + std::to_string(epoch)));
+    if (lost) parts.nodes[*lost].directory.bytes[1] = 1;
     return *membership::Configuration::make(std::move(parts));
   }
   Verifier verifier(std::uint64_t epoch) const {
