@@ -2,25 +2,9 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <set>
 
 #include "base/temporary_folder.h"
-
-namespace {
-
-/// What was synced, by its path.
-std::set<std::filesystem::path> synced;
-
-}  // namespace
-
-extern "C" int fsync(int fd) {
-  std::error_code error;
-  synced.insert(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error));
-  return static_cast<int>(::syscall(SYS_fsync, fd));
-}
+#include "base/test_fsync.h"
 
 namespace rosebud {
 namespace {
@@ -30,10 +14,10 @@ namespace fs = std::filesystem;
 // Suppose a power cut takes the name of the upper one: all that was synced below goes with it.
 TEST(Files, AFolderIsMadeWithAllAboveIt_EachDurableInItsParent) {
   const TemporaryFolder own;
-  synced.clear();
+  synced_paths().clear();
   ASSERT_TRUE(make_folder(own.path() / "a" / "b" / "c"));
   EXPECT_TRUE(fs::is_directory(own.path() / "a" / "b" / "c"));
-  EXPECT_THAT(synced,
+  EXPECT_THAT(synced_paths(),
               testing::IsSupersetOf({own.path(), own.path() / "a", own.path() / "a" / "b"}));
 }
 
@@ -41,9 +25,9 @@ TEST(Files, AFolderIsMadeWithAllAboveIt_EachDurableInItsParent) {
 TEST(Files, AFolderThatIsThere_IsMadeDurable) {
   const TemporaryFolder own;
   fs::create_directories(own.path() / "a" / "b");
-  synced.clear();
+  synced_paths().clear();
   ASSERT_TRUE(make_folder(own.path() / "a" / "b"));
-  EXPECT_THAT(synced, testing::IsSupersetOf({own.path(), own.path() / "a"}));
+  EXPECT_THAT(synced_paths(), testing::IsSupersetOf({own.path(), own.path() / "a"}));
 }
 
 TEST(Files, WhereAFileStands_NoFolderIsMade) {

@@ -4,6 +4,7 @@
 #include "crypto/mac.h"
 #include "crypto/remembering_scheme.h"
 #include "crypto/signature.h"
+#include "crypto/test_counting_scheme.h"
 
 namespace rosebud::crypto {
 namespace {
@@ -89,20 +90,6 @@ std::string scheme_name(const testing::TestParamInfo<const SignatureScheme*>& sc
 INSTANTIATE_TEST_SUITE_P(All, Schemes, testing::Values(&ed25519(), &model_scheme(), remembering()),
                          scheme_name);
 
-/// Counts what reaches the scheme below.
-class CountingScheme final : public SignatureScheme {
- public:
-  Signature sign(const SecretKey& key, std::string_view tag, ByteView message) const override {
-    return model_scheme().sign(key, tag, message);
-  }
-  bool verify(const PublicKey& key, std::string_view tag, ByteView message,
-              const Signature& signature) const noexcept override {
-    ++verified;
-    return model_scheme().verify(key, tag, message, signature);
-  }
-  mutable int verified = 0;
-};
-
 TEST(RememberingScheme, VerifiesTheSameOnce) {
   const CountingScheme inner;
   const RememberingScheme scheme(inner);
@@ -110,10 +97,10 @@ TEST(RememberingScheme, VerifiesTheSameOnce) {
   const Signature signature = inner.sign(key, "tag", as_bytes("message"));
   EXPECT_TRUE(scheme.verify(key.public_key(), "tag", as_bytes("message"), signature));
   EXPECT_TRUE(scheme.verify(key.public_key(), "tag", as_bytes("message"), signature));
-  EXPECT_EQ(inner.verified, 1);
+  EXPECT_EQ(inner.verified, 1U);
   const Signature own = scheme.sign(key, "tag", as_bytes("another"));
   EXPECT_TRUE(scheme.verify(key.public_key(), "tag", as_bytes("another"), own));
-  EXPECT_EQ(inner.verified, 1);
+  EXPECT_EQ(inner.verified, 1U);
 }
 
 TEST(RememberingScheme, RemembersNoMoreThanWhatWasVerified) {
@@ -127,7 +114,7 @@ TEST(RememberingScheme, RemembersNoMoreThanWhatWasVerified) {
   signature.bytes[3] ^= 1;
   EXPECT_FALSE(scheme.verify(key.public_key(), "ab", as_bytes("c"), signature));
   EXPECT_FALSE(scheme.verify(key.public_key(), "ab", as_bytes("c"), signature));
-  EXPECT_EQ(inner.verified, 4);
+  EXPECT_EQ(inner.verified, 4U);
 }
 
 TEST(RememberingScheme, FullOfOthers_VerifiesAgain) {
@@ -143,7 +130,7 @@ TEST(RememberingScheme, FullOfOthers_VerifiesAgain) {
     for (int i = 0; i < 1000; ++i) EXPECT_TRUE(verify_number(i));
   }
   // 16 slots for 1000: nearly all were taken over before they came again.
-  EXPECT_GE(inner.verified, 1900);
+  EXPECT_GE(inner.verified, 1900U);
 }
 
 // RFC 8032 section 7.1, test 1: the public key of a known seed.

@@ -1,5 +1,6 @@
 // Requests under session keys: MACs [CL02 §3.2], vouches [Bracha87], and clients that are right to
 // some replicas only [Aardvark09 §3].
+#include "crypto/test_counting_scheme.h"
 #include "pbft/test_group.h"
 
 namespace rosebud::pbft {
@@ -104,27 +105,8 @@ TEST(SessionKeys, AKeyThatWasDrivenOutIsComputedAnew) {
   }
 }
 
-/// Counts agreements.
-class CountingScheme final : public crypto::SignatureScheme {
- public:
-  crypto::Signature sign(const crypto::SecretKey& key, std::string_view tag,
-                         ByteView message) const override {
-    return crypto::model_scheme().sign(key, tag, message);
-  }
-  bool verify(const crypto::PublicKey& key, std::string_view tag, ByteView message,
-              const crypto::Signature& signature) const noexcept override {
-    return crypto::model_scheme().verify(key, tag, message, signature);
-  }
-  std::optional<crypto::SharedSecret> agree(
-      const crypto::SecretKey& own, const crypto::PublicKey& other) const noexcept override {
-    ++agreements;
-    return crypto::model_scheme().agree(own, other);
-  }
-  mutable std::size_t agreements = 0;
-};
-
 TEST(SessionKeys, WhatWasLookedAtCostsTheCoreNoAgreement) {
-  const CountingScheme scheme;
+  const crypto::CountingScheme scheme;
   ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), scheme, 100, 1);
   const Request right = session_request("a", 1);
   const Request wrong = session_request("b", 1, {});
@@ -142,7 +124,7 @@ TEST(SessionKeys, WhatWasLookedAtCostsTheCoreNoAgreement) {
 }
 
 TEST(SessionKeys, ABatchOfClientsThatNobodyKnowsCostsSoManyAgreements) {
-  const CountingScheme scheme;
+  const crypto::CountingScheme scheme;
   ReplicaSessions sessions(*test_group(), id(0), test_replica_key(0), scheme, 1000, 1);
   std::vector<Request> requests;
   for (std::size_t i = 0; i < 2 * ReplicaSessions::kAgreementsMax; ++i) {
@@ -379,7 +361,7 @@ TEST(Vouching, ABackupPreparesWhatItVerifiedItself) {
 }
 
 TEST(Vouching, JudgingWhatAFaultyPrimaryProposesIsBoundedInEveryInput) {
-  const CountingScheme scheme;
+  const crypto::CountingScheme scheme;
   Settings settings = session_settings();
   settings.instances_in_flight_max = 2;
   TestReplica backup(1, settings, 1, scheme);

@@ -6,6 +6,7 @@
 #include <fstream>
 
 #include "base/temporary_folder.h"
+#include "crypto/test_counting_scheme.h"
 #include "membership/test_chain.h"
 #include "runtime/generation_starts.h"
 #include "runtime/look_back.h"
@@ -237,21 +238,6 @@ TEST_F(RecoveryFilesTest, AFileThatDoesNotFollow_IsPassedOver) {
 
 // ---- Looking back ----
 
-/// Counts what it verifies.
-class CountingScheme final : public crypto::SignatureScheme {
- public:
-  crypto::Signature sign(const crypto::SecretKey& key, std::string_view tag,
-                         ByteView message) const override {
-    return crypto::model_scheme().sign(key, tag, message);
-  }
-  bool verify(const crypto::PublicKey& key, std::string_view tag, ByteView message,
-              const crypto::Signature& signature) const noexcept override {
-    ++count;
-    return crypto::model_scheme().verify(key, tag, message, signature);
-  }
-  mutable std::size_t count = 0;
-};
-
 class LookBackTest : public RecoveryFilesTest {
  protected:
   LookBackTest() {
@@ -281,7 +267,7 @@ class LookBackTest : public RecoveryFilesTest {
 
   std::shared_ptr<const membership::Configuration> second;
   std::shared_ptr<const membership::Configuration> third;
-  CountingScheme scheme;
+  crypto::CountingScheme scheme;
   Instant now{std::chrono::seconds(1000)};
   Duration step{};  // how long everything takes
   LookBack look_back{chain.cluster.first(), files, scheme, [this] { return now += step; }};
@@ -315,26 +301,26 @@ TEST_F(LookBackTest, WhatNobodySigned_CostsNoVerification) {
   for (const auto& parent : {chain.cluster.first(), second, third}) {
     EXPECT_THAT(looked(without_signatures(*recovered(*parent, 2))), testing::IsEmpty());
   }
-  EXPECT_EQ(scheme.count, 0U);
+  EXPECT_EQ(scheme.verified, 0U);
   // Nor does it keep out what was signed.
   EXPECT_THAT(looked(*recovered(*second, 2)), testing::ElementsAre(number(0, 1), number(0, 2)));
-  EXPECT_GT(scheme.count, 0U);
+  EXPECT_GT(scheme.verified, 0U);
 }
 
 TEST_F(LookBackTest, WhatFewSigned_IsNotLookedFor) {
   auto few = *membership::SignedDescription::decode(recovered(*third, 2)->signed_description());
   few.signatures.pop_back();
   EXPECT_THAT(looked(few.encode()), testing::IsEmpty());
-  EXPECT_EQ(scheme.count, few.signatures.size());
+  EXPECT_EQ(scheme.verified, few.signatures.size());
 }
 
 TEST_F(LookBackTest, AMomentPassesBetweenTwoLooks) {
   const auto recovery = recovered(*third, 2);
   EXPECT_THAT(looked(*recovery), testing::SizeIs(3));
-  const std::size_t before = scheme.count;
+  const std::size_t before = scheme.verified;
   now += kLookBackInterval - Duration(1);
   EXPECT_THAT(looked(*recovery), testing::IsEmpty());
-  EXPECT_EQ(scheme.count, before);
+  EXPECT_EQ(scheme.verified, before);
   now += Duration(1);
   EXPECT_THAT(looked(*recovery), testing::SizeIs(3));
 }

@@ -3,26 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <set>
 
 #include "base/temporary_folder.h"
+#include "base/test_fsync.h"
 #include "membership/test_chain.h"
-
-namespace {
-
-/// What was synced, by its path.
-std::set<std::filesystem::path> synced;
-
-}  // namespace
-
-extern "C" int fsync(int fd) {
-  std::error_code error;
-  synced.insert(std::filesystem::read_symlink("/proc/self/fd/" + std::to_string(fd), error));
-  return static_cast<int>(::syscall(SYS_fsync, fd));
-}
 
 namespace rosebud::apps {
 namespace {
@@ -176,9 +160,9 @@ TEST_F(RecoveryPlanTest, AnAuthoritySignsOneForEachGeneration) {
 TEST_F(RecoveryPlanTest, ANoteThatIsThere_IsMadeDurableBeforeItCounts) {
   const TemporaryFolder folder;
   const auto note = [&] {
-    synced.clear();
+    synced_paths().clear();
     EXPECT_TRUE(note_signed(folder.path(), file.cluster, kNext, crypto::sha256(as_bytes("a"))));
-    return synced.contains(folder.path());
+    return synced_paths().contains(folder.path());
   };
   EXPECT_TRUE(note());
   EXPECT_TRUE(note());
