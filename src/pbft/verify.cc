@@ -61,14 +61,18 @@ Verifier::Verdict Verifier::check(const Request& request) const {
   return {};
 }
 
-Verifier::Verdict Verifier::check(const PrePrepare& message) const {
+Verifier::Verdict Verifier::check_but_requests(const PrePrepare& message) const {
   const Vote& vote = message.vote;
   if (vote.kind != VoteKind::kPrePrepare || vote.replica != group_->primary_of(vote.view)) {
     return fail(RejectReason::kWrongSender);
   }
   if (vote.number == SequenceNumber{}) return fail(RejectReason::kOutsideWindow);
   if (message.batch->digest() != vote.digest) return fail(RejectReason::kBadDigest);
-  if (const Verdict verdict = check_signed(vote); !verdict) return verdict;
+  return check_signed(vote);
+}
+
+Verifier::Verdict Verifier::check(const PrePrepare& message) const {
+  if (const Verdict verdict = check_but_requests(message); !verdict) return verdict;
   for (const Request& request : message.batch->batch().requests) {
     if (const Verdict verdict = check(request); !verdict) return verdict;
   }
@@ -195,6 +199,25 @@ Verifier::Verdict Verifier::check(const RecoveryAnswer& message) const {
     if (const Verdict verdict = check_signed(one); !verdict) return verdict;
   }
   return check_stable(message.stable);
+}
+
+bool MessageCheck::step(std::size_t requests) {
+  const auto* proposal = std::get_if<PrePrepare>(&message_);
+  if (!std::exchange(is_begun_, true)) {
+    verdict_ =
+        proposal ? verifier_.check_but_requests(*proposal)
+                 : std::visit([this](const auto& body) { return verifier_.check(body); }, message_);
+  }
+  if (!verdict_ || !proposal) return true;
+  const std::vector<Request>& all = proposal->batch->batch().requests;
+  const std::size_t end = requests_checked_ + std::min(requests, all.size() - requests_checked_);
+  while (verdict_ && requests_checked_ < end) verdict_ = verifier_.check(all[requests_checked_++]);
+  return !verdict_ || end == all.size();
+}
+
+Result<Verified<Message>, RejectReason> MessageCheck::take() && {
+  if (!verdict_) return fail(verdict_.error());
+  return Verified<Message>(std::move(message_));
 }
 
 }  // namespace rosebud::pbft

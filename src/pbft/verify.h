@@ -26,7 +26,7 @@ enum class RejectReason : std::uint8_t {
 };
 std::string_view name_of(RejectReason reason);
 
-/// A message that passed its checks. Made by Verifier alone.
+/// A message that passed its checks. Made by Verifier and MessageCheck alone.
 template <typename T>
 class Verified {
  public:
@@ -36,6 +36,7 @@ class Verified {
 
  private:
   friend class Verifier;
+  friend class MessageCheck;
   explicit Verified(T value) : value_(std::move(value)) {}
   T value_;
 };
@@ -58,8 +59,10 @@ class Verifier {
   const BatchPointer& null_batch() const { return null_batch_; }
 
  private:
+  friend class MessageCheck;
   using Verdict = rosebud::Status<RejectReason>;
   Verdict check(const PrePrepare& message) const;
+  Verdict check_but_requests(const PrePrepare& message) const;
   Verdict check(const Ballot& message) const;
   Verdict check(const ViewChange& message) const;
   Verdict check(const NewView& message) const;
@@ -79,6 +82,28 @@ class Verifier {
   GroupSettings settings_;
   const crypto::SignatureScheme* scheme_;
   BatchPointer null_batch_;
+};
+
+/// The check of one message in steps: a proposal of thousands of signed requests takes a fifth of a
+/// second, in which others may want their turn. Not thread-safe.
+class MessageCheck {
+ public:
+  /// Nothing is checked yet.
+  MessageCheck(Verifier verifier, Message message)
+      : verifier_(std::move(verifier)), message_(std::move(message)) {}
+
+  /// The first step judges all but a proposal's requests; each goes on with up to `requests` of
+  /// those. True: it was the last one.
+  bool step(std::size_t requests);
+  /// After the last step, once: what Verifier::message() says.
+  Result<Verified<Message>, RejectReason> take() &&;
+
+ private:
+  Verifier verifier_;
+  Message message_;
+  Verifier::Verdict verdict_;
+  bool is_begun_ = false;
+  std::size_t requests_checked_ = 0;
 };
 
 }  // namespace rosebud::pbft

@@ -57,20 +57,12 @@ std::size_t ReplicaDriver::signatures_in(const Incoming& one) {
   return has_proofs ? kMany : 1;
 }
 
-/// The requests of a proposal that is verified in pieces.
-std::span<const pbft::Request> many_requests_in(const pbft::Message& message) {
-  const auto* proposal = std::get_if<pbft::PrePrepare>(&message);
-  if (!proposal) return {};
-  const auto& requests = proposal->batch->batch().requests;
-  return requests.size() > kVerifiedTogetherMax ? std::span(requests)
-                                                : std::span<const pbft::Request>();
-}
-
 /// What became of one at the second gate; neither: it did not pass.
 struct ReplicaDriver::Checked {
   std::optional<pbft::ReplicaId> from;
   std::optional<pbft::Verified<pbft::Message>> message;
   std::optional<pbft::Verified<pbft::Request>> request;
+  std::optional<pbft::MessageCheck> rest;  // of a message of which not all is checked yet
   Permit permit;
   pbft::ClientId client;
   std::function<void(bool, const pbft::ClientId&)> on_verified;
@@ -99,8 +91,6 @@ ReplicaDriver::ReplicaDriver(asio::io_context& io, disk::RecordStore& store,
                              unsigned worker_threads, const pbft::Verifier& verifier, Events events)
     : io_(io),
       verifier_(verifier),
-      all_but_requests_(verifier.scheme()),
-      first_look_(verifier.shared_group(), verifier.settings(), all_but_requests_),
       events_(std::move(events)),
       put_aside_timer_(io),
       timer_(io),
@@ -203,7 +193,7 @@ void ReplicaDriver::verify_lanes(Lanes::iterator from, Lanes::iterator to, std::
     if (!at->second.is_busy) {
       std::vector<Incoming> some = take_some(at->second);
       if (is_here) {
-        for (Incoming& one : some) checked.push_back(check(std::move(one), verifier_));
+        for (Incoming& one : some) checked.push_back(check(std::move(one)));
       } else if (!some.empty()) {
         at->second.is_busy = true;
         ++jobs;
@@ -240,30 +230,19 @@ void ReplicaDriver::verify_on_pool(Source source, std::vector<Incoming> some) {
   asio::post(pool_of(source), [this, source, some = std::move(some)]() mutable {
     std::vector<Checked> checked;
     checked.reserve(some.size());
-    for (Incoming& one : some) {
-      const auto* message = std::get_if<pbft::Message>(&one.what);
-      const bool is_long = message && !many_requests_in(*message).empty();
-      checked.push_back(check(std::move(one), is_long ? first_look_ : verifier_));
-    }
-    verify_requests(source, std::move(checked), 0);
+    for (Incoming& one : some) checked.push_back(check(std::move(one)));
+    verify_rest(source, std::move(checked));
   });
 }
 
 /// A batch of thousands takes a fifth of a second: others have their turn between its pieces. Only
-/// the last one of a job may be so long (take_some). `from`: how many of its requests are verified.
-void ReplicaDriver::verify_requests(Source source, std::vector<Checked> checked, std::size_t from) {
-  if (auto& message = checked.back().message) {
-    const auto requests = many_requests_in(**message);
-    const std::size_t to = std::min(from + kVerifiedTogetherMax, requests.size());
-    while (from < to && verifier_.request(requests[from])) ++from;
-    if (from < to) {
-      message.reset();
-    } else if (to < requests.size()) {
-      return asio::post(pool_of(source),
-                        [this, source, checked = std::move(checked), from]() mutable {
-                          verify_requests(source, std::move(checked), from);
-                        });
-    }
+/// the last one of a job may be so long (take_some).
+void ReplicaDriver::verify_rest(Source source, std::vector<Checked> checked) {
+  if (checked.back().rest) {
+    return asio::post(pool_of(source), [this, source, checked = std::move(checked)]() mutable {
+      go_on(checked.back());
+      verify_rest(source, std::move(checked));
+    });
   }
   post_back([this, source, checked = std::move(checked)]() mutable {
     end_job(source);
@@ -302,28 +281,37 @@ void ReplicaDriver::put_aside(Incoming one) {
 void ReplicaDriver::verify_put_aside() {
   std::vector<Checked> checked;
   for (auto& [signer, one] : std::exchange(put_aside_, {}))
-    checked.push_back(check(std::move(one), verifier_));
+    checked.push_back(check(std::move(one)));
   feed(std::move(checked));
 }
 
 /// On any thread.
-ReplicaDriver::Checked ReplicaDriver::check(Incoming one, const pbft::Verifier& verifier) const {
+ReplicaDriver::Checked ReplicaDriver::check(Incoming one) const {
   Checked out{.from = one.from,
               .message = {},
               .request = {},
+              .rest = {},
               .permit = std::move(one.permit),
               .client = {},
               .on_verified = std::move(one.on_verified)};
   if (auto* message = std::get_if<pbft::Message>(&one.what)) {
-    if (auto verified = verifier.message(std::move(*message))) out.message = std::move(*verified);
-    if (out.message && sessions_) sessions_->look_at(**out.message);
+    out.rest.emplace(verifier_, std::move(*message));
+    go_on(out);
     return out;
   }
   auto& request = std::get<pbft::Request>(one.what);
   out.client = request.client;
-  if (auto verified = verifier.request(std::move(request))) out.request = std::move(*verified);
+  if (auto verified = verifier_.request(std::move(request))) out.request = std::move(*verified);
   if (out.request && sessions_) sessions_->look_at(**out.request);
   return out;
+}
+
+/// With one piece of a message; on any thread.
+void ReplicaDriver::go_on(Checked& one) const {
+  if (!one.rest->step(kVerifiedTogetherMax)) return;
+  if (auto verified = std::move(*one.rest).take()) one.message = std::move(*verified);
+  one.rest.reset();
+  if (one.message && sessions_) sessions_->look_at(**one.message);
 }
 
 void ReplicaDriver::feed(std::vector<Checked> checked) {

@@ -76,23 +76,6 @@ class ReplicaDriver {
   const Statistics& statistics() const { return statistics_; }
 
  private:
-  /// Clients' signatures hold for it: they are verified piece by piece afterwards.
-  class AllButRequests final : public crypto::SignatureScheme {
-   public:
-    explicit AllButRequests(const crypto::SignatureScheme& inner) : inner_(inner) {}
-    crypto::Signature sign(const crypto::SecretKey& key, std::string_view tag,
-                           ByteView message) const override {
-      return inner_.sign(key, tag, message);
-    }
-    bool verify(const crypto::PublicKey& key, std::string_view tag, ByteView message,
-                const crypto::Signature& signature) const noexcept override {
-      return tag == pbft::Request::kTag || inner_.verify(key, tag, message, signature);
-    }
-
-   private:
-    const crypto::SignatureScheme& inner_;
-  };
-
   struct Incoming;
   struct Checked;
   struct Outgoing;
@@ -111,14 +94,15 @@ class ReplicaDriver {
   void verify_lanes(Lanes::iterator from, Lanes::iterator to, std::size_t& jobs);
   std::vector<Incoming> take_some(Lane& lane);
   void verify_on_pool(Source source, std::vector<Incoming> some);
-  void verify_requests(Source source, std::vector<Checked> checked, std::size_t from);
+  void verify_rest(Source source, std::vector<Checked> checked);
   boost::asio::thread_pool& pool_of(Source source) {
     return source < kFirstClient ? workers_ : client_workers_;
   }
   void end_job(Source source);
   void put_aside(Incoming one);
   void verify_put_aside();
-  Checked check(Incoming one, const pbft::Verifier& verifier) const;
+  Checked check(Incoming one) const;
+  void go_on(Checked& one) const;
   void feed(std::vector<Checked> checked);
   void feed_one(Checked one, pbft::Effects& out);
   /// Runs on the io_context if the driver is still there.
@@ -132,8 +116,6 @@ class ReplicaDriver {
 
   boost::asio::io_context& io_;
   pbft::Verifier verifier_;
-  AllButRequests all_but_requests_;
-  pbft::Verifier first_look_;  // with that scheme
   Events events_;
   std::unique_ptr<pbft::Replica> replica_;
   std::shared_ptr<pbft::ReplicaSessions> sessions_;  // under session keys
