@@ -187,9 +187,9 @@ class World {
     const char* name = std::getenv("ROSEBUD_BUG");
     if (!name) return;
     for (const auto& [bug, its_name, breaks] : objects::kPlantedBugs) {
-      if (its_name == name) objects::planted_bug = bug;
+      if (its_name == name) plant(bug);
     }
-    require(objects::planted_bug.has_value(), "ROSEBUD_BUG names a planted bug");
+    require(planted_bug<objects::Bug>.has_value(), "ROSEBUD_BUG names a planted bug");
 #endif
   }
 

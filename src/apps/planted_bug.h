@@ -19,7 +19,7 @@ inline bool plant_bug_of_environment() {
 #ifdef ROSEBUD_PLANTED_BUGS
   for (const objects::PlantedBug& one : objects::kPlantedBugs) {
     if (one.name != std::string_view(name)) continue;
-    objects::planted_bug = one.bug;
+    plant(one.bug);
     return true;
   }
   std::fprintf(stderr, "no bug is called '%s'; `rosebud-sim bugs` lists them\n", name);

@@ -1,13 +1,10 @@
-// Planted bugs: one switch for each rule of the object core that must not be broken.
-//
-// A test build (CMake option ROSEBUD_PLANTED_BUGS, preset `bugs`) can break one of them, so that
-// scripts/planted-bugs can measure whether the simulator's checkers find what they should. In every
-// other build is_planted() is the constant false, and nothing of it is left in the code.
+// Planted bugs (base/planted.h) of the object core.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
+
+#include "base/planted.h"
 
 namespace rosebud::objects {
 
@@ -159,13 +156,5 @@ inline constexpr PlantedBug kPlantedBugs[] = {
     {Bug::kMergedNotCounted, "merged-not-counted",
      "what comes from other replicas is not counted against its holder (design 5)"},
 };
-
-#ifdef ROSEBUD_PLANTED_BUGS
-/// Set once, before any core runs.
-inline std::optional<Bug> planted_bug;
-inline bool is_planted(Bug bug) { return planted_bug == bug; }
-#else
-constexpr bool is_planted(Bug) { return false; }
-#endif
 
 }  // namespace rosebud::objects

@@ -1,13 +1,10 @@
-// Planted bugs: one switch for each rule of the replication that must not be broken.
-//
-// As in objects/planted_bugs.h: a test build (CMake option ROSEBUD_PLANTED_BUGS, preset `bugs`) can
-// break one of them, so that scripts/planted-bugs can measure whether the checkers find what they
-// should. In every other build is_planted() is the constant false.
+// Planted bugs (base/planted.h) of the replication.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
+
+#include "base/planted.h"
 
 namespace rosebud::pbft {
 
@@ -137,13 +134,5 @@ inline constexpr PlantedBug kPlantedBugs[] = {
     {Bug::kWaterMarksIgnored, "water-marks-ignored", "byzantine",
      "numbers over the high water mark are kept [CL99 4.2]"},
 };
-
-#ifdef ROSEBUD_PLANTED_BUGS
-/// Set once, before any core runs.
-inline std::optional<Bug> planted_bug;
-inline bool is_planted(Bug bug) { return planted_bug == bug; }
-#else
-constexpr bool is_planted(Bug) { return false; }
-#endif
 
 }  // namespace rosebud::pbft

@@ -1,11 +1,10 @@
-// Planted bugs: one switch for each rule of the overlay that must not be broken, as in
-// objects/planted_bugs.h. In a build without ROSEBUD_PLANTED_BUGS is_planted() is the constant
-// false.
+// Planted bugs (base/planted.h) of the overlay.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
+
+#include "base/planted.h"
 
 namespace rosebud::routing {
 
@@ -61,13 +60,5 @@ inline constexpr PlantedBug kPlantedBugs[] = {
     {Bug::kTablesNotCompared, "tables-not-compared", "cuts",
      "neighbours whose digests differ leave it at that (design 11)"},
 };
-
-#ifdef ROSEBUD_PLANTED_BUGS
-/// Set once, before any core runs.
-inline std::optional<Bug> planted_bug;
-inline bool is_planted(Bug bug) { return planted_bug == bug; }
-#else
-constexpr bool is_planted(Bug) { return false; }
-#endif
 
 }  // namespace rosebud::routing

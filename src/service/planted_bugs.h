@@ -1,13 +1,10 @@
-// Planted bugs: one switch for each rule of the configuration service that must not be broken.
-//
-// As in objects/planted_bugs.h: a test build (CMake option ROSEBUD_PLANTED_BUGS, preset `bugs`) can
-// break one of them, so that scripts/planted-bugs can measure whether the checkers find what they
-// should. In every other build is_planted() is the constant false.
+// Planted bugs (base/planted.h) of the configuration service.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string_view>
+
+#include "base/planted.h"
 
 namespace rosebud::service {
 
@@ -220,13 +217,5 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "who has signed what follows an epoch prolongs it (design 9.4)"},
     {Bug::kLeaseByFew, "lease-by-few", "mixed", "F+1 signatures make a lease (design 9.4)"},
 };
-
-#ifdef ROSEBUD_PLANTED_BUGS
-/// Set once, before any core runs.
-inline std::optional<Bug> planted_bug;
-inline bool is_planted(Bug bug) { return planted_bug == bug; }
-#else
-constexpr bool is_planted(Bug) { return false; }
-#endif
 
 }  // namespace rosebud::service

@@ -481,13 +481,4 @@ SwarmResult run_plan(const Plan& plan, std::size_t story_lines,
   return Run(plan, story_lines).run(on_healing);
 }
 
-Plan minimise(Plan plan, const std::function<bool()>& is_time_left) {
-  for (std::size_t i = plan.faults.size(); i-- > 0 && is_time_left();) {
-    Plan without = plan;
-    without.faults.erase(without.faults.begin() + static_cast<std::ptrdiff_t>(i));
-    if (!run_plan(without).violation.empty()) plan = std::move(without);
-  }
-  return plan;
-}
-
 }  // namespace rosebud::sim

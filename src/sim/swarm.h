@@ -33,8 +33,4 @@ struct SwarmResult {
 SwarmResult run_plan(const Plan& plan, std::size_t story_lines = 0,
                      const std::function<void()>& on_healing = {});
 
-/// The plan with every fault left out without which it fails all the same. Requires: it fails.
-/// Stops early when `is_time_left` says no.
-Plan minimise(Plan plan, const std::function<bool()>& is_time_left);
-
 }  // namespace rosebud::sim

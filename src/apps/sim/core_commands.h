@@ -2,11 +2,14 @@
 // whichever core it is.
 //
 // A Core names what differs:
-//   kCommand                      "rosebud-sim" and what stands behind it
-//   Plan, Result                  of its simulator: Plan{story, faults}, Result{violation, time,
-//   story} make_plan, run, minimise, describe, kScenarios, is_scenario kPlantedBugs, describe_bug,
-//   plant measure(plan)                 a run, and what of it counts as simulated time
-//   counts(result), trace(result) what a summary adds up; what two equal runs have in common
+//   kCommand                       "rosebud-sim" and what stands behind it
+//   Plan, Result                   of its simulator: Plan{story, faults},
+//                                  Result{violation, time, story}
+//   make_plan, run, describe
+//   kScenarios, is_scenario
+//   kPlantedBugs, describe_bug, plant
+//   measure(plan)                  a run, and what of it counts as simulated time
+//   counts(result), trace(result)  what a summary adds up; what two equal runs have in common
 #pragma once
 
 #include <unistd.h>
@@ -19,6 +22,7 @@
 #include <mutex>
 #include <thread>
 
+#include "base/planted.h"
 #include "base/processor_time.h"
 
 namespace rosebud {
@@ -45,12 +49,6 @@ struct MeasuredRun {
   double simulated_s = 0;
   double processor_s = 0;  // that this much took
 };
-
-#ifdef ROSEBUD_PLANTED_BUGS
-inline constexpr bool kHasPlantedBugs = true;
-#else
-inline constexpr bool kHasPlantedBugs = false;
-#endif
 
 template <typename Core>
 class CoreCommands {
@@ -165,11 +163,15 @@ class CoreCommands {
                 options_.bug.c_str());
   }
 
-  /// The run with as few of the faults as fail it, and how it ends.
+  /// Every fault is left out without which the run fails all the same; then how that run ends.
   void tell_smallest(const Plan& plan) const {
     const auto begin = Clock::now();
-    const Plan small =
-        Core::minimise(plan, [&] { return seconds_since(begin) < kMinimisingSeconds; });
+    Plan small = plan;
+    for (std::size_t i = small.faults.size(); i > 0 && seconds_since(begin) < kMinimisingSeconds;) {
+      Plan without = small;
+      without.faults.erase(without.faults.begin() + static_cast<std::ptrdiff_t>(--i));
+      if (!Core::run(without, 0).violation.empty()) small = std::move(without);
+    }
     std::printf("\nFails with these faults alone (%zu of %zu):\n", small.faults.size(),
                 plan.faults.size());
     for (const auto& fault : small.faults) std::printf("  %s\n", Core::describe(fault).c_str());

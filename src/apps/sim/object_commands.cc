@@ -21,18 +21,11 @@ struct ObjectCore {
   static Result run(const Plan& plan, std::size_t story_lines) {
     return sim::run_plan(plan, story_lines);
   }
-  static Plan minimise(const Plan& plan, const std::function<bool()>& is_time_left) {
-    return sim::minimise(plan, is_time_left);
-  }
   static std::string describe(const sim::Fault& fault) { return sim::describe(fault); }
   static std::string describe_bug(const objects::PlantedBug& bug) {
     return std::string(bug.breaks);
   }
-  static void plant([[maybe_unused]] objects::Bug bug) {
-#ifdef ROSEBUD_PLANTED_BUGS
-    objects::planted_bug = bug;
-#endif
-  }
+  static void plant(objects::Bug bug) { rosebud::plant(bug); }
 
   /// Under load and faults: what follows is cheap and would flatter.
   static MeasuredRun<Result> measure(const Plan& plan) {

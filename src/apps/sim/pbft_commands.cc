@@ -21,9 +21,6 @@ struct PbftCore {
   static Result run(const Plan& plan, std::size_t story_lines) {
     return pbft::sim::run_plan(plan, story_lines);
   }
-  static Plan minimise(const Plan& plan, const std::function<bool()>& is_time_left) {
-    return pbft::sim::minimise(plan, is_time_left);
-  }
   static std::string describe(const pbft::sim::Fault& fault) { return pbft::sim::describe(fault); }
   static std::string describe_bug(const pbft::PlantedBug& bug) {
     char text[256];
@@ -31,11 +28,7 @@ struct PbftCore {
                   std::string(bug.breaks).c_str());
     return text;
   }
-  static void plant([[maybe_unused]] pbft::Bug bug) {
-#ifdef ROSEBUD_PLANTED_BUGS
-    pbft::planted_bug = bug;
-#endif
-  }
+  static void plant(pbft::Bug bug) { rosebud::plant(bug); }
 
   static MeasuredRun<Result> measure(const Plan& plan) {
     const double begin = processor_seconds();

@@ -32,9 +32,6 @@ struct RoutingCore {
   static Result run(const Plan& plan, std::size_t story_lines) {
     return routing::sim::run_plan(plan, story_lines);
   }
-  static Plan minimise(const Plan& plan, const std::function<bool()>& is_time_left) {
-    return routing::sim::minimise(plan, is_time_left);
-  }
   static std::string describe(const routing::sim::Fault& fault) {
     return routing::sim::describe(fault);
   }
@@ -44,11 +41,7 @@ struct RoutingCore {
                   std::string(bug.breaks).c_str());
     return text;
   }
-  static void plant([[maybe_unused]] routing::Bug bug) {
-#ifdef ROSEBUD_PLANTED_BUGS
-    routing::planted_bug = bug;
-#endif
-  }
+  static void plant(routing::Bug bug) { rosebud::plant(bug); }
 
   static MeasuredRun<Result> measure(const Plan& plan) {
     const double begin = processor_seconds();

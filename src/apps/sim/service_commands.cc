@@ -22,9 +22,6 @@ struct ServiceCore {
   static Result run(const Plan& plan, std::size_t story_lines) {
     return service::sim::run_plan(plan, story_lines);
   }
-  static Plan minimise(const Plan& plan, const std::function<bool()>& is_time_left) {
-    return service::sim::minimise(plan, is_time_left);
-  }
   static std::string describe(const service::sim::Fault& fault) {
     return service::sim::describe(fault);
   }
@@ -35,13 +32,11 @@ struct ServiceCore {
                   std::string(bug.breaks).c_str());
     return text;
   }
-  static void plant([[maybe_unused]] service::Bug bug) {
-#ifdef ROSEBUD_PLANTED_BUGS
-    service::planted_bug = bug;
+  static void plant(service::Bug bug) {
+    rosebud::plant(bug);
     if (bug == service::Bug::kFewSignaturesMakeAnEpoch) {
-      membership::planted_bug = membership::Bug::kFewSignaturesMakeAnEpoch;
+      rosebud::plant(membership::Bug::kFewSignaturesMakeAnEpoch);
     }
-#endif
   }
 
   static MeasuredRun<Result> measure(const Plan& plan) {

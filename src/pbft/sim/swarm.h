@@ -26,8 +26,4 @@ struct SwarmResult {
 /// of the last events to keep as sentences.
 SwarmResult run_plan(const Plan& plan, std::size_t story_lines = 0);
 
-/// The plan with every fault left out without which it fails all the same. Requires: it fails.
-/// Stops early when `is_time_left` says no.
-Plan minimise(Plan plan, const std::function<bool()>& is_time_left);
-
 }  // namespace rosebud::pbft::sim

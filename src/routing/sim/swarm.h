@@ -24,8 +24,4 @@ struct SwarmResult {
 /// of the last faults to keep as sentences.
 SwarmResult run_plan(const Plan& plan, std::size_t story_lines = 0);
 
-/// The plan with every fault left out without which it fails all the same. Requires: it fails.
-/// Stops early when `is_time_left` says no.
-Plan minimise(Plan plan, const std::function<bool()>& is_time_left);
-
 }  // namespace rosebud::routing::sim

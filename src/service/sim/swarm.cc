@@ -527,13 +527,4 @@ SwarmResult run_plan(const Plan& plan, std::size_t story_lines) {
   return Run(plan, story_lines).run();
 }
 
-Plan minimise(Plan plan, const std::function<bool()>& is_time_left) {
-  for (std::size_t i = plan.faults.size(); i-- > 0 && is_time_left();) {
-    Plan smaller = plan;
-    smaller.faults.erase(smaller.faults.begin() + static_cast<std::ptrdiff_t>(i));
-    if (!run_plan(smaller).violation.empty()) plan = std::move(smaller);
-  }
-  return plan;
-}
-
 }  // namespace rosebud::service::sim
