@@ -52,7 +52,7 @@ void Checkers::judge_lookup(const World::EndedLookup& lookup) {
 }
 
 void Checkers::check_lookups() {
-  const std::uint64_t lost = world_.lost_lookups(*healed_at_, world_.now() - kLookupMax);
+  const std::uint64_t lost = world_.lost_lookups(*healed_at_, world_.now() - World::kLookupMax);
   if (lost > 0) fail(std::to_string(lost) + " lookups never ended");
 }
 

@@ -52,8 +52,6 @@ class Checkers {
   static constexpr Duration kTimely = std::chrono::seconds(16);
   /// Until a peer next to one that came knows of it: a keep-alive each way.
   static constexpr Duration kNearby = std::chrono::seconds(3);
-  /// Five peers who are waited for twice each.
-  static constexpr Duration kLookupMax = std::chrono::seconds(12);
 
   void after_input(PeerIndex peer);
   void on_delivered(PeerIndex to, ByteView bytes);

@@ -177,8 +177,7 @@ ExperimentResult run_experiment(const ExperimentOptions& options,
   out.roster = world_options.roster;
   out.seconds = static_cast<double>(options.measured.count()) / 1e6;
   out.sums = world.sums();
-  constexpr Duration kLookupMax = std::chrono::seconds(15);
-  out.lookups_lost = world.lost_lookups(measured_since, world.now() - kLookupMax);
+  out.lookups_lost = world.lost_lookups(measured_since, world.now() - World::kLookupMax);
   const double peer_seconds = world.peer_seconds();
   out.alive_mean = peer_seconds / out.seconds;
   out.events_per_second = static_cast<double>(out.sums.events) / out.seconds;

@@ -93,6 +93,8 @@ class World {
   bool was_owner(PeerIndex peer, Point key, Instant since) const;
   /// Lookups asked from `begin` to before `end` that have not ended, though who asked has stayed.
   std::uint64_t lost_lookups(Instant begin, Instant end) const;
+  /// By then one has ended: five peers who are waited for twice each.
+  static constexpr Duration kLookupMax = std::chrono::seconds(12);
 
   struct Sums {
     std::uint64_t datagrams = 0;
