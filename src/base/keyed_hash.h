@@ -47,10 +47,6 @@ class KeyedTable {
   explicit KeyedTable(std::uint64_t secret) : entries_(0, Hash(secret)) {}
 
   /// Owned by the table, until it is erased; nothing when the key is not there.
-  Value* find(const Key& key) {
-    const auto at = entries_.find(key);
-    return at == entries_.end() ? nullptr : &at->second;
-  }
   const Value* find(const Key& key) const {
     const auto at = entries_.find(key);
     return at == entries_.end() ? nullptr : &at->second;

@@ -40,6 +40,27 @@ BatchPointer Slot::find_batch(const crypto::Digest& digest) const {
   return at == stored.end() ? nullptr : *at;
 }
 
+const Vote* Slot::find_vote(VoteKind kind, ReplicaId replica) const {
+  const auto of = [&](const std::vector<std::optional<Vote>>& votes) {
+    const std::optional<Vote>& one = votes[replica.value];
+    return one ? &*one : nullptr;
+  };
+  switch (kind) {
+    case VoteKind::kPrePrepare:
+      return proposal && proposal->vote.replica == replica ? &proposal->vote : nullptr;
+    case VoteKind::kPrepare:
+      return of(prepares);
+    case VoteKind::kCommit:
+      return of(commits);
+    case VoteKind::kCheckpoint:
+      return of(checkpoints);
+    case VoteKind::kViewChange:
+    case VoteKind::kNewView:
+      break;
+  }
+  return nullptr;
+}
+
 Log::Log(std::shared_ptr<const Group> group, std::uint64_t window)
     : group_(std::move(group)), window_(window) {}
 

@@ -44,6 +44,8 @@ struct Slot {
 
   /// The batch with this digest, if it is known here.
   BatchPointer find_batch(const crypto::Digest& digest) const;
+  /// The vote of a kind and a replica that is kept here; nothing where there is none.
+  const Vote* find_vote(VoteKind kind, ReplicaId replica) const;
 };
 
 class Log {

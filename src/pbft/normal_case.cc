@@ -24,36 +24,37 @@ Reply Replica::reply_to(const Request& request) const {
 
 /// What is said at once: it was executed, or it will not be.
 std::optional<Reply> Replica::reply_without_executing(Now now, const Request& request) const {
-  Reply reply = reply_to(request);
+  Reply reply{.view = view_, .number = request.number};
   if (!is_client(request)) {
     reply.status = Reply::Status::kNotAClient;
-    return reply;
+  } else {
+    switch (clients_.judge(request, latest_time_for_numbers(now))) {
+      case ClientTable::Verdict::kNew:
+        return std::nullopt;
+      case ClientTable::Verdict::kLast:
+        // Executed before; the reply may have been lost [CL99 §4.1].
+        reply.result = clients_.find(request.client)->result;
+        break;
+      case ClientTable::Verdict::kOld:
+      case ClientTable::Verdict::kForgotten:
+        reply.status = Reply::Status::kNumberForgotten;
+        reply.floor = clients_.floor_of(request.client);
+        reply.time = clock_.propose(now.wall);
+        break;
+      case ClientTable::Verdict::kAhead:
+        reply.status = Reply::Status::kNumberAhead;
+        break;
+    }
   }
-  switch (clients_.judge(request, latest_time_for_numbers(now))) {
-    case ClientTable::Verdict::kLast:
-      // Executed before; the reply may have been lost [CL99 §4.1].
-      reply.result = clients_.find(request.client)->result;
-      return reply;
-    case ClientTable::Verdict::kOld:
-    case ClientTable::Verdict::kForgotten:
-      reply.status = Reply::Status::kNumberForgotten;
-      reply.floor = clients_.floor_of(request.client);
-      reply.time = clock_.propose(now.wall);
-      return reply;
-    case ClientTable::Verdict::kAhead:
-      reply.status = Reply::Status::kNumberAhead;
-      return reply;
-    case ClientTable::Verdict::kNew:
-      break;
-  }
-  return std::nullopt;
+  reply.operation = operation_digest(request.operation.view());  // not of every new request
+  return reply;
 }
 
 void Replica::take_request(Now now, const Request& request, bool is_from_client, Effects& out) {
   const crypto::Digest digest =
       has_session_keys() ? request.digest(group().instance()) : crypto::Digest{};
   std::size_t agreements = 1;
-  if (is_client(request) && has_session_keys() && !is_genuine(request, digest, agreements)) return;
+  if (has_session_keys() && is_client(request) && !is_genuine(request, digest, agreements)) return;
   if (auto reply = reply_without_executing(now, request)) {
     // Who hands requests on cannot have replies sent by others: a client asks everybody itself.
     if (is_from_client) out.push_back(SendReply{request.client, std::move(*reply)});

@@ -22,7 +22,7 @@ class PendingRequests {
  public:
   struct Entry {
     Request request;
-    Instant since;             // of arrival, or of the view that it waits for now
+    Instant since;             // of arrival, or of the view that began later
     crypto::Digest digest{};   // by which find() finds it; zero: not at all
     std::uint64_t place = 0;   // in the queue; the least comes first
     bool is_proposed = false;  // at the primary: in a batch of this view

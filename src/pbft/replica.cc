@@ -293,28 +293,8 @@ void Replica::hold_against(const Certificate& certificate, Effects& out) {
   if (!slot) return;
   for (const Endorsement& one : certificate.endorsements) {
     const Vote shown = certificate.vote_of(one, group());
-    const std::optional<Vote>* known = nullptr;
-    const std::optional<Vote> proposed =
-        slot->proposal ? std::optional(slot->proposal->vote) : std::nullopt;
-    const std::size_t seat = one.replica.value;
-    switch (shown.kind) {
-      case VoteKind::kPrePrepare:
-        known = &proposed;
-        break;
-      case VoteKind::kPrepare:
-        known = &slot->prepares[seat];
-        break;
-      case VoteKind::kCommit:
-        known = &slot->commits[seat];
-        break;
-      case VoteKind::kCheckpoint:
-        known = &slot->checkpoints[seat];
-        break;
-      case VoteKind::kViewChange:
-      case VoteKind::kNewView:
-        break;
-    }
-    if (known && *known && is_contradiction(**known, shown)) report(**known, shown, out);
+    const Vote* known = slot->find_vote(shown.kind, shown.replica);
+    if (known && is_contradiction(*known, shown)) report(*known, shown, out);
   }
 }
 

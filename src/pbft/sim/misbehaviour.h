@@ -27,8 +27,8 @@ enum class Mode : std::uint8_t {
   kWrongTime,         // proposes times far off, or going back
   kForgeRequest,      // proposes what no client signed, and vouches for it
   kIgnoreWishes,      // leaves no view for a replica that has lost its disk
-  kHoard,  // keeps proposals, votes and what was prepared back till nobody waits for them
-  kTwin,   // two copies of one replica, each talking to half of the others
+  kHoard,             // keeps back what it has till nobody waits for it
+  kTwin,              // two copies of one replica, each talking to half of the others
 };
 inline constexpr Mode kModeLast = Mode::kTwin;
 std::string_view name_of(Mode mode);
