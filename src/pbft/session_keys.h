@@ -60,6 +60,9 @@ class ReplicaSessions {
   void look_at(const Request& request) noexcept;
   void look_at(const Message& message) noexcept;
 
+  /// Judging its requests costs no agreement.
+  bool knows(const ClientId& client) const { return known_key(client).has_value(); }
+
   /// True when the request's MAC for this replica is right. `digest` is the request's. False as
   /// well when the answer would cost an agreement and none is left of `agreements`.
   bool is_authentic(const Request& request, const crypto::Digest& digest,

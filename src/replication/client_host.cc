@@ -179,7 +179,7 @@ class LiveClient final : public ClientHost {
         finish_one(key, one, outcome_of(std::move(*finish)));
       }
     }
-    wake();
+    wake_for(one);
   }
 
   static Outcome outcome_of(pbft::Finish finish) {
@@ -202,11 +202,11 @@ class LiveClient final : public ClientHost {
     if (const Done done = std::exchange(one.done, {})) done(std::move(outcome));
   }
 
-  void wake() {
-    Instant next = Instant::max();
-    for (const auto& [key, one] : submitters_)
-      next = std::min({next, one.core.next_deadline(), one.give_up_at});
-    if (next == Instant::max() || next >= timer_at_) return;
+  /// Not later than this one needs it. What is over meanwhile is no reason to look at all others:
+  /// the timer finds nothing to do then, once in a reply_timeout.
+  void wake_for(const Submitter& one) {
+    const Instant next = std::min(one.core.next_deadline(), one.give_up_at);
+    if (next >= timer_at_) return;
     timer_at_ = next;
     timer_.expires_after(std::max(next - read_now().instant, Duration::zero()));
     timer_.async_wait([this](const boost::system::error_code& error) {
@@ -229,7 +229,6 @@ class LiveClient final : public ClientHost {
       perform(key, one, std::move(effects));
     }
     begin_waiting();
-    wake();
   }
 
   ClientOptions options_;

@@ -12,16 +12,23 @@ namespace asio = boost::asio;
 
 namespace {
 
-/// Few are verified where they are: a thread of the pool wakes up no sooner, and the waking costs
-/// more than a signature.
-constexpr std::size_t kVerifiedOnLoopMax = 6;
+/// What the second gate takes, about: a signature, or an agreement on a key with a client that is
+/// not known; a MAC; a message with certificates.
+constexpr Duration kSignatureCost = std::chrono::microseconds(40);
+constexpr Duration kMacCost = std::chrono::microseconds(1);
+constexpr Duration kCertificatesCost = 64 * kSignatureCost;
+/// What takes no longer is verified where it is: a thread of the pool wakes up no sooner, and the
+/// waking costs more than a signature.
+constexpr Duration kVerifiedOnLoopMax = 6 * kSignatureCost;
 /// Votes that change nothing are verified so often at most, one of each member.
 constexpr auto kPutAsideTime = std::chrono::milliseconds(100);
 /// Messages that wait for the disk, and bytes of records that wait for a commit.
 constexpr std::size_t kWaitingMax = 65'536;
 constexpr std::size_t kWaitingBytesMax = 128U << 20;
-/// Signatures in one job of a pool, if one message has not more; of a batch, in one piece of it.
-constexpr std::size_t kVerifiedTogetherMax = 32;
+/// In one job of a pool, if one message has not more.
+constexpr Duration kVerifiedTogetherMax = 32 * kSignatureCost;
+/// Signed requests of a batch in one piece of it.
+constexpr std::size_t kRequestsTogetherMax = 32;
 
 }  // namespace
 
@@ -44,17 +51,22 @@ struct ReplicaDriver::Lane {
   bool is_busy = false;  // a job of it is on a pool
 };
 
-/// About how many signatures the second gate will verify.
-std::size_t ReplicaDriver::signatures_in(const Incoming& one) {
-  constexpr std::size_t kMany = 64;
+/// About how long the second gate will take.
+Duration ReplicaDriver::cost_of(const Incoming& one) const {
+  const auto cost_of_request = [this](const pbft::Request& request) {
+    return sessions_ && sessions_->knows(request.client) ? kMacCost : kSignatureCost;
+  };
   const auto* message = std::get_if<pbft::Message>(&one.what);
-  if (!message) return 1;
-  if (const auto* proposal = std::get_if<pbft::PrePrepare>(message))
-    return 1 + proposal->batch->batch().requests.size();
+  if (!message) return cost_of_request(std::get<pbft::Request>(one.what));
+  if (const auto* proposal = std::get_if<pbft::PrePrepare>(message)) {
+    Duration out = kSignatureCost;
+    for (const auto& request : proposal->batch->batch().requests) out += cost_of_request(request);
+    return out;
+  }
   const bool has_proofs = std::holds_alternative<pbft::ViewChange>(*message) ||
                           std::holds_alternative<pbft::NewView>(*message) ||
                           std::holds_alternative<pbft::Committed>(*message);
-  return has_proofs ? kMany : 1;
+  return has_proofs ? kCertificatesCost : kSignatureCost;
 }
 
 /// What became of one at the second gate; neither: it did not pass.
@@ -176,17 +188,18 @@ void ReplicaDriver::verify_together() {
   verify_lanes(lanes_.lower_bound(kFirstClient), lanes_.end(), client_jobs_);
 }
 
-/// Few signatures are verified here, in the order of the lanes; more on a pool, a job of each lane.
+/// What takes little is verified here, in the order of the lanes; else on a pool, a job of each
+/// lane.
 void ReplicaDriver::verify_lanes(Lanes::iterator from, Lanes::iterator to, std::size_t& jobs) {
-  std::size_t signatures = 0;
-  for (auto at = from; at != to && signatures <= kVerifiedOnLoopMax; ++at) {
+  Duration cost{};
+  for (auto at = from; at != to && cost <= kVerifiedOnLoopMax; ++at) {
     for (const Incoming& one : at->second.waiting) {
-      signatures += signatures_in(one);
-      if (signatures > kVerifiedOnLoopMax) break;
+      cost += cost_of(one);
+      if (cost > kVerifiedOnLoopMax) break;
     }
   }
-  if (signatures == 0) return;
-  const bool is_here = jobs == 0 && signatures <= kVerifiedOnLoopMax;
+  if (cost == Duration::zero()) return;
+  const bool is_here = jobs == 0 && cost <= kVerifiedOnLoopMax;
   std::vector<Checked> checked;
   for (auto at = from; at != to;) {
     const auto next = std::next(at);
@@ -209,7 +222,7 @@ void ReplicaDriver::verify_lanes(Lanes::iterator from, Lanes::iterator to, std::
 /// As much as one job may hold: others wait for no more.
 std::vector<ReplicaDriver::Incoming> ReplicaDriver::take_some(Lane& lane) {
   std::vector<Incoming> out;
-  for (std::size_t signatures = 0; !lane.waiting.empty() && signatures < kVerifiedTogetherMax;) {
+  for (Duration cost{}; !lane.waiting.empty() && cost < kVerifiedTogetherMax;) {
     Incoming one = std::move(lane.waiting.front());
     lane.waiting.pop_front();
     const auto* message = std::get_if<pbft::Message>(&one.what);
@@ -217,7 +230,7 @@ std::vector<ReplicaDriver::Incoming> ReplicaDriver::take_some(Lane& lane) {
       put_aside(std::move(one));
       continue;
     }
-    signatures += signatures_in(one);
+    cost += cost_of(one);
     // What follows is of the view that it begins: till then that seems superfluous.
     const bool is_new_view = message && std::holds_alternative<pbft::NewView>(*message);
     out.push_back(std::move(one));
@@ -308,7 +321,8 @@ ReplicaDriver::Checked ReplicaDriver::check(Incoming one) const {
 
 /// With one piece of a message; on any thread.
 void ReplicaDriver::go_on(Checked& one) const {
-  if (!one.rest->step(kVerifiedTogetherMax)) return;
+  // Under session keys only their form is judged there.
+  if (!one.rest->step(sessions_ ? pbft::kBatchRequestsMax : kRequestsTogetherMax)) return;
   if (auto verified = std::move(*one.rest).take()) one.message = std::move(*verified);
   one.rest.reset();
   if (one.message && sessions_) sessions_->look_at(**one.message);
@@ -389,19 +403,19 @@ void ReplicaDriver::on_committed(const Status<Explained>& status, std::uint64_t 
   order_.on_durable(count, [this](Outgoing one) { leave(std::move(one)); });
 }
 
+/// The deadline is later after most inputs: a timer that goes off too early then costs less than
+/// one that is set anew each time.
 void ReplicaDriver::wake_at(Instant deadline) {
-  if (is_stopped_ || deadline == timer_at_) return;
+  if (is_stopped_ || deadline >= timer_at_) return;
   timer_at_ = deadline;
-  if (deadline == Instant::max()) {
-    timer_.cancel();
-    return;
-  }
   timer_.expires_after(std::max(deadline - read_now().instant, Duration::zero()));
   timer_.async_wait([this, alive = std::weak_ptr(alive_)](const boost::system::error_code& error) {
     if (error || alive.expired() || is_stopped_) return;
     timer_at_ = Instant::max();
+    const pbft::Now now = read_now();
+    if (now.instant < replica_->next_deadline()) return wake_at(replica_->next_deadline());
     pbft::Effects effects;
-    replica_->on_time(read_now(), effects);
+    replica_->on_time(now, effects);
     perform(std::move(effects));
   });
 }

@@ -88,7 +88,7 @@ class ReplicaDriver {
   ReplicaDriver(boost::asio::io_context& io, disk::RecordStore& store, unsigned worker_threads,
                 const pbft::Verifier& verifier, Events events);
 
-  static std::size_t signatures_in(const Incoming& one);
+  Duration cost_of(const Incoming& one) const;
   void verify_later(Source source, Incoming one);
   void verify_together();
   void verify_lanes(Lanes::iterator from, Lanes::iterator to, std::size_t& jobs);
