@@ -32,7 +32,7 @@ void fuzz_messages(ByteView input) {
   if (const auto reply = decode_reply(input)) require(equal(encode(*reply), input));
   if (const auto manifest = Manifest::decode(input)) require(equal(manifest->encode(), input));
   if (const auto evidence = Evidence::decode(input)) require(equal(evidence->encode(), input));
-  ClientTable table({});
+  ClientTable table({}, 1);
   if (table.restore(input)) (void)table.encode();
 }
 

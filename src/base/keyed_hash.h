@@ -2,9 +2,9 @@
 #pragma once
 
 #include <array>
+#include <boost/unordered/unordered_flat_map.hpp>
 #include <cstdint>
 #include <cstring>
-#include <unordered_map>
 
 #include "base/bytes.h"
 #include "base/random.h"
@@ -46,22 +46,25 @@ class KeyedTable {
  public:
   explicit KeyedTable(std::uint64_t secret) : entries_(0, Hash(secret)) {}
 
-  /// Owned by the table, until it is erased; nothing when the key is not there.
+  /// Owned by the table, until it changes; nothing when the key is not there.
   const Value* find(const Key& key) const {
     const auto at = entries_.find(key);
     return at == entries_.end() ? nullptr : &at->second;
   }
-  /// Made in its first state when it is not there.
+  /// Made in its first state when it is not there. Owned as above.
   Value& operator[](const Key& key) { return entries_[key]; }
   /// False, and nothing changed, when the key is there.
   bool emplace(const Key& key, Value value) {
     return entries_.emplace(key, std::move(value)).second;
   }
-  void erase(const Key& key) { entries_.erase(key); }
+  /// False: it was not there.
+  bool erase(const Key& key) { return entries_.erase(key) > 0; }
+  void clear() { entries_.clear(); }
   std::size_t size() const { return entries_.size(); }
 
  private:
-  std::unordered_map<Key, Value, Hash> entries_;
+  // Beside each other in memory: tables of nodes cost a miss of the cache for each step.
+  boost::unordered_flat_map<Key, Value, Hash> entries_;
 };
 
 }  // namespace rosebud

@@ -1,8 +1,8 @@
-// The switch of planted bugs. A core has an enum `Bug` with one name for each of its rules that must
-// not be broken (planted_bugs.h in its folder); where a rule stands, it asks is_planted(). A test
-// build (CMake option ROSEBUD_PLANTED_BUGS, preset `bugs`) can break one rule of each core, so that
-// scripts/planted-bugs can measure whether the checkers find what they should. In every other build
-// is_planted() is the constant false.
+// The switch of planted bugs. A core has an enum `Bug` with one name for each of its rules that
+// must not be broken (planted_bugs.h in its folder); where a rule stands, it asks is_planted(). A
+// test build (CMake option ROSEBUD_PLANTED_BUGS, preset `bugs`) can break one rule of each core, so
+// that scripts/planted-bugs can measure whether the checkers find what they should. In every other
+// build is_planted() is the constant false.
 #pragma once
 
 #include <optional>

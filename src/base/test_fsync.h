@@ -1,4 +1,5 @@
-// For tests: fsync of a test program that notes what was synced. Include it in one file of a program.
+// For tests: fsync of a test program that notes what was synced. Include it in one file of a
+// program.
 #pragma once
 
 #include <sys/syscall.h>

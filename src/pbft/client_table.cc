@@ -19,11 +19,6 @@ ClientTable::Verdict ClientTable::judge(const Request& request, AgreedTime time)
   return Verdict::kNew;
 }
 
-const ClientTable::Entry* ClientTable::find(const ClientId& client) const {
-  const auto at = entries_.find(client);
-  return at == entries_.end() ? nullptr : &at->second;
-}
-
 RequestNumber ClientTable::floor_of(const ClientId& client) const {
   const Entry* entry = find(client);
   return entry ? entry->number : floor_;
@@ -33,7 +28,7 @@ void ClientTable::record(const Request& request, Buffer result) {
   Entry& entry = entries_[request.client];
   by_number_.erase({entry.number, request.client});
   entry = {request.number, operation_digest(request.operation.view()), std::move(result)};
-  by_number_.insert({request.number, request.client});
+  by_number_.emplace_hint(by_number_.end(), request.number, request.client);  // mostly the greatest
   if (entries_.size() <= settings_.clients_max) return;
   const auto oldest = by_number_.begin();
   floor_ = std::max(floor_, oldest->first);
@@ -45,7 +40,11 @@ Bytes ClientTable::encode() const {
   wire::Writer out;
   out.u64(floor_.value).u32(static_cast<std::uint32_t>(entries_.size()));
   if (is_planted(Bug::kClientTableNotTransferred)) return out.take();
-  for (const auto& [client, entry] : entries_) {
+  std::vector<ClientId> clients;
+  for (const auto& [number, client] : by_number_) clients.push_back(client);
+  std::ranges::sort(clients);
+  for (const ClientId& client : clients) {
+    const Entry& entry = *entries_.find(client);
     out.raw(client.view())
         .u64(entry.number.value)
         .raw(entry.operation.view())
@@ -56,7 +55,7 @@ Bytes ClientTable::encode() const {
 
 bool ClientTable::restore(ByteView bytes) {
   wire::Reader in(bytes);
-  ClientTable read(settings_);
+  ClientTable read(settings_, secret_);
   read.floor_ = RequestNumber(in.u64());
   std::size_t count = in.u32();
   if (is_planted(Bug::kClientTableNotTransferred)) count = 0;

@@ -13,16 +13,18 @@
 // Differs from [CL99 §4.1], which remembers all clients for ever.
 #pragma once
 
-#include <map>
 #include <set>
 
+#include "base/keyed_hash.h"
 #include "pbft/messages.h"
 
 namespace rosebud::pbft {
 
 class ClientTable {
  public:
-  explicit ClientTable(const GroupSettings& settings) : settings_(settings) {}
+  /// `secret` is known to no client.
+  ClientTable(const GroupSettings& settings, std::uint64_t secret)
+      : settings_(settings), secret_(secret), entries_(secret) {}
 
   struct Entry {
     RequestNumber number;
@@ -38,7 +40,8 @@ class ClientTable {
     kAhead,      // too far ahead of `time`
   };
   Verdict judge(const Request& request, AgreedTime time) const;
-  const Entry* find(const ClientId& client) const;
+  /// Until the table changes; nothing when it is not there.
+  const Entry* find(const ClientId& client) const { return entries_.find(client); }
 
   /// Requires: judge() said kNew.
   void record(const Request& request, Buffer result);
@@ -54,8 +57,9 @@ class ClientTable {
 
  private:
   GroupSettings settings_;
+  std::uint64_t secret_;
   RequestNumber floor_;
-  std::map<ClientId, Entry> entries_;
+  KeyedTable<ClientId, Entry> entries_;
   std::set<std::pair<RequestNumber, ClientId>> by_number_;  // Invariant: the entries, once each.
 };
 

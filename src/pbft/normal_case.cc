@@ -141,11 +141,19 @@ bool Replica::has_room_for_proposal() const {
   return next.value <= executed_.value + settings_.instances_in_flight_max && log_.is_inside(next);
 }
 
-bool Replica::is_time_for_batch() const {
+bool Replica::is_time_for_batch(Now now) const {
   const std::uint64_t in_flight = proposed_.value - std::min(proposed_, executed_).value;
   return pending_.unproposed_count() > 0 &&
          (in_flight < settings_.small_batches_in_flight_max || proposed_ < fill_up_to_ ||
-          pending_.unproposed_count() >= settings_.small_batch_requests);
+          pending_.unproposed_count() >= settings_.small_batch_requests ||
+          now.instant >= proposed_at_ + settings_.small_batch_wait);
+}
+
+/// When a small batch is proposed although others are under way.
+std::optional<Instant> Replica::small_batch_deadline() const {
+  if (!is_normal() || !is_primary() || !may_vote() || is_stopped_) return std::nullopt;
+  if (pending_.unproposed_count() == 0 || !has_room_for_proposal()) return std::nullopt;
+  return proposed_at_ + settings_.small_batch_wait;
 }
 
 void Replica::propose(Now now, Effects& out) {
@@ -155,7 +163,7 @@ void Replica::propose(Now now, Effects& out) {
   proposed_ = std::max({proposed_, log_.low(), executed_, last_of_view()});
   while (has_room_for_proposal() && !is_stopped_) {
     const AgreedTime time = clock_.propose(now.wall);
-    if (is_time_for_batch()) {
+    if (is_time_for_batch(now)) {
       propose_batch(now,
                     {.time = time,
                      .requests = pending_.take_batch(settings_.batch_requests_max,
@@ -172,6 +180,7 @@ void Replica::propose(Now now, Effects& out) {
 
 void Replica::propose_batch(Now now, Batch batch, Effects& out) {
   proposed_ = proposed_.next();
+  proposed_at_ = now.instant;
   const SequenceNumber number = proposed_;
   BatchPointer sealed = SealedBatch::seal(group().instance(), std::move(batch));
   Slot* slot = log_.open(number);

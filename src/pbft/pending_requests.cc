@@ -4,36 +4,44 @@
 
 namespace rosebud::pbft {
 
+PendingRequests::Entry* PendingRequests::of(const ClientId& client) {
+  return const_cast<Entry*>(std::as_const(*this).of(client));
+}
+
+const PendingRequests::Entry* PendingRequests::of(const ClientId& client) const {
+  const std::uint64_t* arrival = by_client_.find(client);
+  return arrival ? &by_arrival_.at(*arrival) : nullptr;
+}
+
 bool PendingRequests::add(const Request& request, Instant now, const crypto::Digest& digest) {
   std::optional<std::uint64_t> place;
-  if (const auto at = by_client_.find(request.client); at != by_client_.end()) {
-    const Entry& earlier = by_arrival_.at(at->second);
-    if (earlier.request.number >= request.number) return false;
-    if (!earlier.is_proposed && !is_planted(Bug::kPlaceInQueueLost)) place = earlier.place;
+  if (const Entry* earlier = of(request.client)) {
+    if (earlier->request.number >= request.number) return false;
+    if (!earlier->is_proposed && !is_planted(Bug::kPlaceInQueueLost)) place = earlier->place;
     remove(request.client, request.number);
   }
   if (size() >= count_max_ || bytes_ + request.operation.size() > bytes_max_) return false;
   bytes_ += request.operation.size();
   by_client_[request.client] = ++arrivals_;
   if (digest != crypto::Digest{}) by_digest_[digest] = arrivals_;
-  const Entry entry{
+  Entry entry{
       .request = request, .since = now, .digest = digest, .place = place.value_or(arrivals_)};
   queue_[entry.place] = arrivals_;
-  by_arrival_[arrivals_] = entry;
+  by_arrival_.emplace_hint(by_arrival_.end(), arrivals_, std::move(entry));
   return true;
 }
 
 std::optional<Instant> PendingRequests::remove(const ClientId& client, RequestNumber up_to) {
-  const auto at = by_client_.find(client);
-  if (at == by_client_.end()) return std::nullopt;
-  const auto entry = by_arrival_.find(at->second);
+  const std::uint64_t* arrival = by_client_.find(client);
+  if (!arrival) return std::nullopt;
+  const auto entry = by_arrival_.find(*arrival);
   if (entry->second.request.number > up_to) return std::nullopt;
   const Instant since = entry->second.since;
   bytes_ -= entry->second.request.operation.size();
   if (!entry->second.is_proposed) queue_.erase(entry->second.place);
   by_digest_.erase(entry->second.digest);
+  by_client_.erase(client);
   by_arrival_.erase(entry);
-  by_client_.erase(at);
   return since;
 }
 
@@ -63,12 +71,10 @@ void PendingRequests::restart(Instant now) {
 }
 
 void PendingRequests::mark_proposed(const ClientId& client, RequestNumber number) {
-  const auto at = by_client_.find(client);
-  if (at == by_client_.end()) return;
-  Entry& entry = by_arrival_.at(at->second);
-  if (entry.request.number != number || entry.is_proposed) return;
-  entry.is_proposed = true;
-  queue_.erase(entry.place);
+  Entry* entry = of(client);
+  if (!entry || entry->request.number != number || entry->is_proposed) return;
+  entry->is_proposed = true;
+  queue_.erase(entry->place);
 }
 
 std::vector<Request> PendingRequests::first_unproposed(std::size_t count_max,
@@ -91,13 +97,13 @@ std::vector<Request> PendingRequests::take_batch(std::size_t count_max, std::siz
 }
 
 bool PendingRequests::holds(const Request& request) const {
-  const auto at = by_client_.find(request.client);
-  return at != by_client_.end() && by_arrival_.at(at->second).request == request;
+  const Entry* entry = of(request.client);
+  return entry && entry->request == request;
 }
 
 const Request* PendingRequests::find(const crypto::Digest& digest) const {
-  const auto at = by_digest_.find(digest);
-  return at == by_digest_.end() ? nullptr : &by_arrival_.at(at->second).request;
+  const std::uint64_t* arrival = by_digest_.find(digest);
+  return arrival ? &by_arrival_.at(*arrival).request : nullptr;
 }
 
 std::optional<Instant> PendingRequests::first_untold_since() const {

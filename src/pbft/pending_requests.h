@@ -14,6 +14,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/keyed_hash.h"
 #include "pbft/request.h"
 
 namespace rosebud::pbft {
@@ -28,8 +29,9 @@ class PendingRequests {
     bool is_proposed = false;  // at the primary: in a batch of this view
   };
 
-  PendingRequests(std::size_t count_max, std::size_t bytes_max)
-      : count_max_(count_max), bytes_max_(bytes_max) {}
+  /// `secret` is known to no client.
+  PendingRequests(std::size_t count_max, std::size_t bytes_max, std::uint64_t secret)
+      : count_max_(count_max), bytes_max_(bytes_max), by_client_(secret), by_digest_(secret) {}
 
   /// False: known, older than what waits, or no room. A greater number takes the place of a
   /// smaller one of its client, in the queue too when that one was not proposed. It waits from now
@@ -69,14 +71,18 @@ class PendingRequests {
   void wait_anew(Instant now);
 
  private:
+  /// What waits for this client; nothing: nothing does.
+  Entry* of(const ClientId& client);
+  const Entry* of(const ClientId& client) const;
+
   std::size_t count_max_;
   std::size_t bytes_max_;
   std::size_t bytes_ = 0;
   std::uint64_t arrivals_ = 0;
   std::uint64_t told_ = 0;  // all that arrived up to here were told to everybody
   std::map<std::uint64_t, Entry> by_arrival_;
-  std::map<ClientId, std::uint64_t> by_client_;
-  std::map<crypto::Digest, std::uint64_t> by_digest_;
+  KeyedTable<ClientId, std::uint64_t> by_client_;
+  KeyedTable<crypto::Digest, std::uint64_t> by_digest_;
   std::map<std::uint64_t, std::uint64_t> queue_;  // place to arrival. Invariant: !is_proposed.
 };
 

@@ -219,7 +219,7 @@ TEST(Log, VotesOfDifferentViewsOrDigestsDoNotAddUp) {
 TEST(ClientTable, IsThatOfTheDumbVersion) {
   GroupSettings settings;
   settings.clients_max = 5;
-  ClientTable table(settings);
+  ClientTable table(settings, 1);
   std::map<ClientId, std::uint64_t> last;  // of those that are not forgotten
   std::map<ClientId, std::uint64_t> ever;  // greatest executed, for ever
   std::map<ClientId, Buffer> operations;   // of the greatest
@@ -257,7 +257,7 @@ TEST(ClientTable, IsThatOfTheDumbVersion) {
       last.erase(oldest);
     }
     EXPECT_EQ(table.floor().value, floor);
-    ClientTable copy(settings);
+    ClientTable copy(settings, 1);
     ASSERT_TRUE(copy.restore(table.encode()));
     EXPECT_EQ(copy.encode(), table.encode());
   }
@@ -266,7 +266,7 @@ TEST(ClientTable, IsThatOfTheDumbVersion) {
 TEST(ClientTable, NumbersFarAheadOfAgreedTimeAreRefused) {
   GroupSettings settings;
   settings.number_ahead_max_ms = 100;
-  const ClientTable table(settings);
+  const ClientTable table(settings, 1);
   const auto judge = [&](std::uint64_t ms) {
     return table.judge(test_request("c", ms * 1000), AgreedTime(5000));
   };
@@ -275,7 +275,7 @@ TEST(ClientTable, NumbersFarAheadOfAgreedTimeAreRefused) {
 }
 
 TEST(ClientTable, NonsenseChangesNothing) {
-  ClientTable table({});
+  ClientTable table({}, 1);
   table.record(test_request("c", 7), Buffer::copy_of(as_bytes("r")));
   const Bytes before = table.encode();
   Bytes cut = before;
@@ -288,7 +288,7 @@ TEST(ClientTable, NonsenseChangesNothing) {
 // ---- Pending requests ----
 
 TEST(PendingRequests, AGreaterNumberTakesThePlaceOfASmallerOne) {
-  PendingRequests pending(2, 1000);
+  PendingRequests pending(2, 1000, 1);
   EXPECT_TRUE(pending.add(test_request("a", 5), Instant{}));
   EXPECT_FALSE(pending.add(test_request("a", 5), Instant{}));
   EXPECT_FALSE(pending.add(test_request("a", 4), Instant{}));
@@ -302,7 +302,7 @@ TEST(PendingRequests, AGreaterNumberTakesThePlaceOfASmallerOne) {
 }
 
 TEST(PendingRequests, BatchesAreTakenInTheOrderOfArrivalAndOnce) {
-  PendingRequests pending(10, 1000);
+  PendingRequests pending(10, 1000, 1);
   for (const char* client : {"c", "a", "b"}) pending.add(test_request(client, 1), Instant{});
   const auto first = pending.take_batch(2, 1000);
   ASSERT_EQ(first.size(), 2U);
@@ -316,7 +316,7 @@ TEST(PendingRequests, BatchesAreTakenInTheOrderOfArrivalAndOnce) {
 }
 
 TEST(PendingRequests, ANewerRequestKeepsItsClientsPlaceInTheQueueUntilItIsProposed) {
-  PendingRequests pending(10, 1000);
+  PendingRequests pending(10, 1000, 1);
   pending.add(test_request("a", 1), Instant{});
   pending.add(test_request("b", 1), Instant{});
   pending.add(test_request("a", 2), Instant(std::chrono::seconds(1)));
@@ -333,7 +333,7 @@ TEST(PendingRequests, ANewerRequestKeepsItsClientsPlaceInTheQueueUntilItIsPropos
 }
 
 TEST(PendingRequests, WhatWaitsIsFoundByItsDigest) {
-  PendingRequests pending(10, 1000);
+  PendingRequests pending(10, 1000, 1);
   pending.add(test_request("a", 1), Instant{}, test_digest(1));
   pending.add(test_request("b", 1), Instant{});
   ASSERT_TRUE(pending.find(test_digest(1)));
@@ -347,7 +347,7 @@ TEST(PendingRequests, WhatWaitsIsFoundByItsDigest) {
 }
 
 TEST(PendingRequests, BytesAreBoundedButOneRequestAlwaysFits) {
-  PendingRequests pending(10, 100);
+  PendingRequests pending(10, 100, 1);
   EXPECT_TRUE(pending.add(test_request("a", 1, std::string(60, 'x')), Instant{}));
   EXPECT_FALSE(pending.add(test_request("b", 1, std::string(60, 'x')), Instant{}));
   EXPECT_EQ(pending.take_batch(10, 1).size(), 1U);

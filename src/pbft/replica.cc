@@ -12,18 +12,19 @@ Replica::Replica(Identity identity, Verifier verifier, const Settings& settings,
       settings_(settings),
       machine_(machine),
       random_(random),
+      hash_secret_(random_.next()),
       reached_(group().seat_count()),
       latest_votes_(group().seat_count()),
       log_(verifier_.shared_group(), settings.group.window),
-      clients_(settings.group),
-      pending_(settings.pending_requests_max, settings.pending_bytes_max),
+      clients_(settings.group, hash_secret_),
+      pending_(settings.pending_requests_max, settings.pending_bytes_max, hash_secret_),
       may_ask_for_filling_at_(group().seat_count()),
       sessions_(std::make_shared<ReplicaSessions>(group(), identity_.self, identity_.key,
                                                   verifier_.scheme(), settings.pending_requests_max,
-                                                  random_.next())),
+                                                  hash_secret_)),
       vouches_(verifier_.shared_group(), identity_.self, 2 * settings.pending_requests_max,
-               random_.next()),
-      unready_(settings.pending_requests_max, settings.pending_bytes_max),
+               hash_secret_),
+      unready_(settings.pending_requests_max, settings.pending_bytes_max, hash_secret_),
       view_changes_(group().seat_count()),
       wishes_(group().seat_count()),
       urged_(group().seat_count()),
@@ -192,6 +193,8 @@ void Replica::on_time(Now now, Effects& out) noexcept {
   on_transfer_timeout(now, out);
   // Status: since the last one.
   if (now.instant >= status_at_) on_status_timeout(now, out);
+  // Small batches: since the last one was proposed.
+  if (small_batch_deadline()) propose(now, out);
   // Requests that a primary lacks: since the first was ready.
   ask_for_missing(now, out);
   // Vouches: since the last ones were sent.
@@ -206,6 +209,7 @@ Instant Replica::next_deadline() const {
     if (changing->deadline && may_vote()) consider(*changing->deadline);
   }
   if (const auto when = request_deadline()) consider(*when);
+  if (const auto when = small_batch_deadline()) consider(*when);
   if (!to_vouch_for_.empty()) consider(vouch_at_);
   if (!missing_.empty()) consider(missing_at_);
   if (transfer_) {

@@ -146,7 +146,8 @@ class Replica {
   void propose(Now now, Effects& out);
   void propose_batch(Now now, Batch batch, Effects& out);
   bool has_room_for_proposal() const;
-  bool is_time_for_batch() const;
+  bool is_time_for_batch(Now now) const;
+  std::optional<Instant> small_batch_deadline() const;
   bool is_acceptable(Now now, const PrePrepare& message) const;
   /// Votes and certificates that what is known about `number` allows. Changes nothing when called
   /// again.
@@ -176,7 +177,8 @@ class Replica {
                   std::size_t& agreements) noexcept;
   void take_genuine(Now now, const Request& request, const crypto::Digest& digest, Effects& out);
   void vouch(Now now, const crypto::Digest& digest, Effects& out);
-  bool add_vouch(Now now, ReplicaId from, const crypto::Digest& digest, Effects& out);
+  std::optional<Vouches::Standing> add_vouch(Now now, ReplicaId from, const crypto::Digest& digest,
+                                             Effects& out);
   void take_ready(Now now, const crypto::Digest& digest, Effects& out);
   void miss(Now now, const crypto::Digest& digest);
   void ask_for_missing(Now now, Effects& out);
@@ -253,6 +255,7 @@ class Replica {
   Settings settings_;
   StateMachine& machine_;
   Random random_;
+  std::uint64_t hash_secret_;  // of the tables: known to nobody else
 
   std::vector<Write> unreadable_;  // erases what the disk held
 
@@ -285,6 +288,7 @@ class Replica {
   // ---- Requests ----
   PendingRequests pending_;
   SequenceNumber proposed_;    // at the primary: the last number proposed
+  Instant proposed_at_;        // and when
   bool is_proposing_ = false;  // inside propose()
   SequenceNumber fill_up_to_;  // empty batches are proposed so far, to help a silent replica
   std::vector<Instant> may_ask_for_filling_at_;  // by replica
@@ -293,7 +297,7 @@ class Replica {
   std::shared_ptr<ReplicaSessions> sessions_;
   Vouches vouches_;
   UnreadyRequests unready_;
-  std::set<crypto::Digest> to_vouch_for_;  // is said when vouch_at_ has come
+  std::vector<crypto::Digest> to_vouch_for_;  // is said, once each, when vouch_at_ has come
   Instant vouch_at_;
   std::set<SequenceNumber> doubtful_;  // numbers with a proposal that waits for vouches
   SequenceNumber reviewed_at_;         // what was executed when all of them were looked at

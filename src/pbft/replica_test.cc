@@ -211,6 +211,22 @@ TEST(NormalCase, SmallBatchesWaitWhileOthersAreInFlight_LargeOnesDoNot) {
   EXPECT_EQ(large[0].batch->batch().requests.size(), 3U);
 }
 
+TEST(NormalCase, ASmallBatchWaitsNoLongerThanSoAfterTheOneBefore) {
+  Settings settings = test_settings();
+  settings.small_batches_in_flight_max = 1;
+  settings.small_batch_requests = 3;
+  settings.small_batch_wait = milliseconds(7);
+  TestReplica primary(0, settings);
+  ASSERT_EQ(broadcasts_of<PrePrepare>(primary.ask(test_request("a", 1))).size(), 1U);
+  const Instant proposed = primary.now().instant;
+  ASSERT_TRUE(broadcasts_of<PrePrepare>(primary.ask(test_request("b", 1))).empty());
+  EXPECT_EQ(primary->next_deadline(), proposed + milliseconds(7));
+  EXPECT_TRUE(broadcasts_of<PrePrepare>(primary.pass(milliseconds(6))).empty());
+  EXPECT_EQ(broadcasts_of<PrePrepare>(primary.pass(milliseconds(1))).size(), 1U);
+  // Nothing waits: no deadline that is over and over in the past.
+  EXPECT_GT(primary->next_deadline(), primary.now().instant);
+}
+
 TEST(NormalCase, AVoteForWhatIsSettled_IsSuperfluous_AnotherIsNot) {
   TestReplica backup(2);
   const auto vote = [&](VoteKind kind, std::uint16_t replica, const crypto::Digest& digest,
@@ -794,7 +810,9 @@ TEST(Durability, AfterARestartItStandsByItsVotes) {
 }
 
 TEST(Durability, ThePrimaryDoesNotUseANumberTwice) {
-  TestReplica primary(0);
+  Settings settings = test_settings();
+  settings.small_batches_in_flight_max = 2;
+  TestReplica primary(0, settings);
   primary.ask(test_request("a", 1));
   primary.start();
   const auto next = broadcasts_of<PrePrepare>(primary.ask(test_request("b", 1)));
@@ -917,7 +935,7 @@ TEST(Recovering, ARolledBackReplicaIsSilentUntilACheckpointAndAViewAbove) {
     sim::Ledger same;
     const Checkpoint checkpoint =
         Checkpoint::make(InstanceId{}, SequenceNumber(first + 3), AgreedTime(1003 + first), false,
-                         ClientTable({}).encode(), same.snapshot());
+                         ClientTable({}, 1).encode(), same.snapshot());
     backup.hear(0, StableCheckpoint{certificate(backup.group(), VoteKind::kCheckpoint, 0, first + 3,
                                                 checkpoint.digest)});
     EXPECT_EQ(backup->stable(), SequenceNumber(first + 3));
@@ -945,7 +963,7 @@ void commit_and_settle(TestReplica& replica, std::uint64_t first, std::uint64_t 
     sim::Ledger same;
     const Checkpoint checkpoint =
         Checkpoint::make(InstanceId{}, SequenceNumber(n), AgreedTime(1000 + n), false,
-                         ClientTable({}).encode(), same.snapshot());
+                         ClientTable({}, 1).encode(), same.snapshot());
     replica.hear(0, StableCheckpoint{certificate(replica.group(), VoteKind::kCheckpoint, 0, n,
                                                  checkpoint.digest)});
   }

@@ -137,7 +137,7 @@ void expect_same(const PendingRequests& pending, const DumbPending& dumb) {
 TEST(PendingRequests, AreThoseOfTheDumbVersion) {
   Random random(2);
   for (int round = 0; round < 60; ++round) {
-    PendingRequests pending(5, 30);
+    PendingRequests pending(5, 30, 1);
     DumbPending dumb{.count_max = 5, .bytes_max = 30};
     std::vector<crypto::Digest> ever;
     std::uint64_t tick = 0;
@@ -253,7 +253,7 @@ TEST(Vouches, AreThoseOfTheDumbVersion) {
       const ReplicaId from = id(random.below(group->seat_count()));
       const crypto::Digest request = test_digest(random.below(6));
       const bool is_news = !dumb.holds(from, request);
-      EXPECT_EQ(vouches.add(from, request), is_news);
+      EXPECT_EQ(vouches.add(from, request).has_value(), is_news);
       if (is_news) dumb.news.emplace_back(from, request);
       std::size_t size = 0;
       for (std::uint64_t lot = 0; lot < 6; ++lot) {
@@ -261,9 +261,9 @@ TEST(Vouches, AreThoseOfTheDumbVersion) {
         const std::size_t all = dumb.count(one);
         const bool is_own = dumb.holds(self, one);
         size += all > 0;
-        EXPECT_EQ(vouches.is_authentic(one), is_own);
-        EXPECT_EQ(vouches.is_vouched_by_others(one), all - is_own >= group->faults() + 1);
-        EXPECT_EQ(vouches.is_ready(one), is_own && all >= 2 * group->faults() + 1);
+        EXPECT_EQ(vouches.of(one).is_authentic, is_own);
+        EXPECT_EQ(vouches.of(one).is_vouched_by_others, all - is_own >= group->faults() + 1);
+        EXPECT_EQ(vouches.of(one).is_ready, is_own && all >= 2 * group->faults() + 1);
       }
       EXPECT_EQ(vouches.size(), size);
     }
@@ -304,13 +304,13 @@ TEST(Vouches, WhatIsReadyAtOneIsReadyAtAllAndWhatNobodyVerifiedIsAuthenticNowher
       const auto [from, to] = under_way.back();
       under_way.pop_back();
       all[to].add(id(from), request);
-      if (!all[to].is_authentic(request) && all[to].is_vouched_by_others(request)) vouch(to);
+      if (!all[to].of(request).is_authentic && all[to].of(request).is_vouched_by_others) vouch(to);
     }
     std::size_t authentic = 0;
     std::size_t ready = 0;
     for (std::size_t i = faults; i < all.size(); ++i) {
-      authentic += all[i].is_authentic(request);
-      ready += all[i].is_ready(request);
+      authentic += all[i].of(request).is_authentic;
+      ready += all[i].of(request).is_ready;
     }
     const std::size_t correct = all.size() - faults;
     if (verified == 0) {
@@ -328,7 +328,7 @@ TEST(Vouches, WhatIsReadyAtOneIsReadyAtAllAndWhatNobodyVerifiedIsAuthenticNowher
 TEST(UnreadyRequests, AreThoseOfTheDumbVersion) {
   Random random(5);
   for (int round = 0; round < 60; ++round) {
-    UnreadyRequests unready(4, 30);
+    UnreadyRequests unready(4, 30, 1);
     std::vector<Request> dumb;  // in the order of arrival
     std::vector<Request> ever;
     const auto bytes = [&] {

@@ -23,8 +23,8 @@ inline constexpr std::size_t kChunksMax = 16384;
 /// No group has a greater window: bounds certificates in a view change.
 inline constexpr std::size_t kWindowMax = 1024;
 
-/// No group has more seats: bounds lists by seat.
-inline constexpr std::size_t kSeatsMax = 1024;
+/// No group has more seats, F = 21: bounds lists by seat, and sets of them are one word.
+inline constexpr std::size_t kSeatsMax = 64;
 
 /// Clients of no group are remembered beyond: with results of full size they are a quarter of the
 /// state that a checkpoint may name.
@@ -60,9 +60,11 @@ struct Settings {
   std::uint64_t instances_in_flight_max = 16;
   std::size_t batch_requests_max = 512;
   /// A batch costs every replica two rounds of votes, however small it is. So while this many are
-  /// under way a smaller one than this waits, and grows.
-  std::uint64_t small_batches_in_flight_max = 2;
-  std::size_t small_batch_requests = 64;
+  /// under way a smaller one than this waits, and grows; but no longer than this after the one
+  /// before, or on a slow network every request would wait for another round.
+  std::uint64_t small_batches_in_flight_max = 1;
+  std::size_t small_batch_requests = 128;
+  Duration small_batch_wait = std::chrono::milliseconds(20);
   std::size_t batch_bytes_max = 256U << 10;
   /// Requests that wait here for being ordered, one per client. Beyond: dropped, the client asks
   /// again.

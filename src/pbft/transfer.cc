@@ -80,7 +80,7 @@ void Replica::install(Now now, Effects& out) {
 
 /// Sets the state to that of the checkpoint. False, and nothing changed, when it makes no sense.
 bool Replica::take_over(const Checkpoint& checkpoint) {
-  ClientTable clients(settings_.group);
+  ClientTable clients(settings_.group, hash_secret_);
   if (!clients.restore(checkpoint.client_table()) || !machine_.restore(checkpoint.service())) {
     return false;
   }

@@ -4,48 +4,45 @@ namespace rosebud::pbft {
 
 // ---- Vouches ----
 
-bool Vouches::has(ReplicaId replica, const crypto::Digest& request) const {
-  const Seats* seats = by_request_.find(request);
-  return seats && (*seats)[replica.value];
+Vouches::Standing Vouches::standing(const Seats& seats) const {
+  Standing out{.is_authentic = seats[self_.value]};
+  const std::size_t all = seats.count();
+  const std::size_t others = all - (out.is_authentic ? 1 : 0);
+  out.is_vouched_by_others =
+      others >= (is_planted(Bug::kOneVouchIsEnough) ? 1 : group_->weak_quorum());
+  out.is_ready =
+      out.is_authentic && (all >= group_->quorum() || is_planted(Bug::kVouchesNotAwaited));
+  return out;
 }
 
-bool Vouches::add(ReplicaId from, const crypto::Digest& request) {
+Vouches::Standing Vouches::of(const crypto::Digest& request) const {
+  const Seats* seats = by_request_.find(request);
+  return seats ? standing(*seats) : Standing{};
+}
+
+std::optional<Vouches::Added> Vouches::add(ReplicaId from, const crypto::Digest& request) {
   Seats& seats = by_request_[request];
-  if (seats[from.value]) return false;
+  if (seats[from.value]) return std::nullopt;
+  Added out{.before = standing(seats), .now = {}};
   seats[from.value] = true;
+  out.now = standing(seats);
   std::deque<crypto::Digest>& kept = by_replica_[from.value];
   kept.push_back(request);
-  if (kept.size() <= kept_max_) return true;
+  if (kept.size() <= kept_max_) return out;
   const crypto::Digest oldest = kept.front();
   kept.pop_front();
   Seats& others = by_request_[oldest];
   others[from.value] = false;
   if (others.none()) by_request_.erase(oldest);
-  return true;
-}
-
-std::size_t Vouches::count(const crypto::Digest& request, bool is_own_counted) const {
-  const Seats* seats = by_request_.find(request);
-  if (!seats) return 0;
-  return seats->count() - ((*seats)[self_.value] && !is_own_counted ? 1 : 0);
-}
-
-bool Vouches::is_vouched_by_others(const crypto::Digest& request) const {
-  const std::size_t enough = is_planted(Bug::kOneVouchIsEnough) ? 1 : group_->weak_quorum();
-  return count(request, false) >= enough;
-}
-
-bool Vouches::is_ready(const crypto::Digest& request) const {
-  if (!is_authentic(request)) return false;
-  return count(request, true) >= group_->quorum() || is_planted(Bug::kVouchesNotAwaited);
+  return out;
 }
 
 // ---- Requests ----
 
 void UnreadyRequests::add(const Request& request, const crypto::Digest& digest) {
-  if (const auto at = by_client_.find(request.client); at != by_client_.end()) {
-    if (by_arrival_.at(at->second).request.number >= request.number) return;
-    (void)take_out(at->second);
+  if (const std::uint64_t* earlier = by_client_.find(request.client)) {
+    if (by_arrival_.at(*earlier).request.number >= request.number) return;
+    (void)take_out(*earlier);
   }
   ++arrivals_;
   bytes_ += request.operation.size();
@@ -56,24 +53,27 @@ void UnreadyRequests::add(const Request& request, const crypto::Digest& digest) 
 }
 
 const Request* UnreadyRequests::find(const crypto::Digest& digest) const {
-  const auto at = by_digest_.find(digest);
-  return at == by_digest_.end() ? nullptr : &by_arrival_.at(at->second).request;
+  const std::uint64_t* arrival = by_digest_.find(digest);
+  return arrival ? &by_arrival_.at(*arrival).request : nullptr;
 }
 
 std::optional<Request> UnreadyRequests::take(const crypto::Digest& digest) {
-  const auto at = by_digest_.find(digest);
-  if (at == by_digest_.end()) return std::nullopt;
-  return take_out(at->second);
+  const std::uint64_t* arrival = by_digest_.find(digest);
+  if (!arrival) return std::nullopt;
+  return take_out(*arrival);
 }
 
 void UnreadyRequests::remove(const ClientId& client, RequestNumber up_to) {
-  const auto at = by_client_.find(client);
-  if (at == by_client_.end() || by_arrival_.at(at->second).request.number > up_to) return;
-  (void)take_out(at->second);
+  const std::uint64_t* arrival = by_client_.find(client);
+  if (!arrival || by_arrival_.at(*arrival).request.number > up_to) return;
+  (void)take_out(*arrival);
 }
 
 void UnreadyRequests::clear() {
-  while (!by_arrival_.empty()) (void)take_out(by_arrival_.begin()->first);
+  by_arrival_.clear();
+  by_client_.clear();
+  by_digest_.clear();
+  bytes_ = 0;
 }
 
 Request UnreadyRequests::take_out(std::uint64_t arrival) {

@@ -39,21 +39,26 @@ class Vouches {
         by_request_(secret),
         by_replica_(group_->seat_count()) {}
 
-  /// False: known. Requires: `from` is a member.
-  bool add(ReplicaId from, const crypto::Digest& request);
+  /// What the vouches for one request amount to.
+  struct Standing {
+    bool is_authentic = false;          // this replica vouches for it
+    bool is_vouched_by_others = false;  // F+1 others do: this one should too
+    bool is_ready = false;
+  };
+  Standing of(const crypto::Digest& request) const;
 
-  /// This replica vouches for it.
-  bool is_authentic(const crypto::Digest& request) const { return has(self_, request); }
-  /// F+1 others vouch for it: this one should too.
-  bool is_vouched_by_others(const crypto::Digest& request) const;
-  bool is_ready(const crypto::Digest& request) const;
+  struct Added {
+    Standing before;
+    Standing now;
+  };
+  /// Nothing: known. Requires: `from` is a member.
+  std::optional<Added> add(ReplicaId from, const crypto::Digest& request);
 
   std::size_t size() const { return by_request_.size(); }
 
  private:
   using Seats = std::bitset<kSeatsMax>;
-  bool has(ReplicaId replica, const crypto::Digest& request) const;
-  std::size_t count(const crypto::Digest& request, bool is_own_counted) const;
+  Standing standing(const Seats& seats) const;
 
   std::shared_ptr<const Group> group_;
   ReplicaId self_;
@@ -67,8 +72,9 @@ class Vouches {
 /// The oldest leave when there is no room: they have had their time, which is that of a message.
 class UnreadyRequests {
  public:
-  UnreadyRequests(std::size_t count_max, std::size_t bytes_max)
-      : count_max_(count_max), bytes_max_(bytes_max) {}
+  /// `secret` is known to no client.
+  UnreadyRequests(std::size_t count_max, std::size_t bytes_max, std::uint64_t secret)
+      : count_max_(count_max), bytes_max_(bytes_max), by_client_(secret), by_digest_(secret) {}
 
   /// A greater number takes the place of a smaller one of its client. Of two with one number the
   /// first stays: their client is faulty.
@@ -92,8 +98,8 @@ class UnreadyRequests {
   std::size_t bytes_ = 0;
   std::uint64_t arrivals_ = 0;
   std::map<std::uint64_t, Entry> by_arrival_;
-  std::map<ClientId, std::uint64_t> by_client_;
-  std::map<crypto::Digest, std::uint64_t> by_digest_;
+  KeyedTable<ClientId, std::uint64_t> by_client_;
+  KeyedTable<crypto::Digest, std::uint64_t> by_digest_;
 };
 
 }  // namespace rosebud::pbft

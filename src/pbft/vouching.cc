@@ -15,21 +15,23 @@ constexpr std::size_t kVouchedAgainMax = 256;
 /// Its MAC is right here, or others have said enough. Says nothing to others yet.
 bool Replica::is_genuine(const Request& request, const crypto::Digest& digest,
                          std::size_t& agreements) noexcept {
-  return vouches_.is_authentic(digest) || vouches_.is_vouched_by_others(digest) ||
+  const Vouches::Standing said = vouches_.of(digest);
+  return said.is_authentic || said.is_vouched_by_others ||
          sessions_->is_authentic(request, digest, agreements);
 }
 
 void Replica::vouch(Now now, const crypto::Digest& digest, Effects& out) {
-  to_vouch_for_.insert(digest);
+  to_vouch_for_.push_back(digest);
   (void)add_vouch(now, identity_.self, digest, out);
 }
 
-/// False: known.
-bool Replica::add_vouch(Now now, ReplicaId from, const crypto::Digest& digest, Effects& out) {
-  const bool was_ready = vouches_.is_ready(digest);
-  if (!vouches_.add(from, digest)) return false;
-  if (!was_ready && vouches_.is_ready(digest)) take_ready(now, digest, out);
-  return true;
+/// Returns how it stands then; nothing: known.
+std::optional<Vouches::Standing> Replica::add_vouch(Now now, ReplicaId from,
+                                                    const crypto::Digest& digest, Effects& out) {
+  const auto added = vouches_.add(from, digest);
+  if (!added) return std::nullopt;
+  if (!added->before.is_ready && added->now.is_ready) take_ready(now, digest, out);
+  return added->now;
 }
 
 /// A request that is its client's own. One that comes again is vouched for again: what was said of
@@ -38,7 +40,7 @@ void Replica::take_genuine(Now now, const Request& request, const crypto::Digest
                            Effects& out) {
   vouch(now, digest, out);
   missing_.erase(digest);
-  if (!vouches_.is_ready(digest)) {
+  if (!vouches_.of(digest).is_ready) {
     unready_.add(request, digest);
   } else if (pending_.add(request, now.instant, digest)) {
     propose(now, out);
@@ -59,10 +61,8 @@ void Replica::take_ready(Now now, const crypto::Digest& digest, Effects& out) {
 void Replica::on(Now now, ReplicaId from, const Vouch& message, Effects& out) {
   if (!has_session_keys() || is_stopped_) return;
   for (const crypto::Digest& digest : message.requests) {
-    if (!add_vouch(now, from, digest, out)) continue;
-    if (!vouches_.is_authentic(digest) && vouches_.is_vouched_by_others(digest)) {
-      vouch(now, digest, out);
-    }
+    const auto stands = add_vouch(now, from, digest, out);
+    if (stands && !stands->is_authentic && stands->is_vouched_by_others) vouch(now, digest, out);
   }
   review_doubts(now, out);
 }
@@ -106,6 +106,9 @@ void Replica::send_vouches(Now now, Effects& out) {
   if (to_vouch_for_.empty()) return;
   if (now.instant < vouch_at_ && to_vouch_for_.size() < kVouchedMax) return;
   vouch_at_ = now.instant + settings_.vouch_interval;
+  std::ranges::sort(to_vouch_for_);
+  const auto twice = std::ranges::unique(to_vouch_for_);
+  to_vouch_for_.erase(twice.begin(), twice.end());
   Vouch message;
   for (const crypto::Digest& digest : to_vouch_for_) {
     message.requests.push_back(digest);
@@ -121,14 +124,14 @@ void Replica::send_vouches(Now now, Effects& out) {
 void Replica::vouch_again(Now now) {
   const Instant since = now.instant - settings_.status_interval;
   for (const Request& request : pending_.waiting_since(since, kVouchedAgainMax)) {
-    to_vouch_for_.insert(request.digest(group().instance()));
+    to_vouch_for_.push_back(request.digest(group().instance()));
   }
   const Slot* next = std::as_const(log_).find(executed_.next());
   if (!next || !next->proposal || !next->proposal->batch) return;
   if (now.instant < next->told_at + settings_.status_interval) return;
   for (const Request& request : next->proposal->batch->batch().requests) {
     const crypto::Digest digest = request.digest(group().instance());
-    if (vouches_.is_authentic(digest)) to_vouch_for_.insert(digest);
+    if (vouches_.of(digest).is_authentic) to_vouch_for_.push_back(digest);
   }
 }
 
@@ -150,7 +153,7 @@ bool Replica::is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effe
     slot.doubts = {.batch = batch.digest(), .requests = {}};
     for (const Request& request : batch.batch().requests) {
       const crypto::Digest digest = request.digest(group().instance());
-      if (vouches_.is_authentic(digest)) continue;
+      if (vouches_.of(digest).is_authentic) continue;
       if (is_genuine(request, digest, agreements_left_)) {
         vouch(now, digest, out);
       } else {
@@ -159,7 +162,8 @@ bool Replica::is_free_of_doubts(Now now, SequenceNumber number, Slot& slot, Effe
     }
   }
   std::erase_if(slot.doubts->requests, [this](const crypto::Digest& one) {
-    return vouches_.is_authentic(one) || vouches_.is_vouched_by_others(one);
+    const Vouches::Standing said = vouches_.of(one);
+    return said.is_authentic || said.is_vouched_by_others;
   });
   if (slot.doubts->requests.empty()) return true;
   doubtful_.insert(number);

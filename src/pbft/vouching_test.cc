@@ -187,22 +187,22 @@ TEST(Vouches, AreCountedOncePerReplica) {
   const crypto::Digest request = test_digest(1);
   EXPECT_TRUE(vouches.add(id(1), request));
   EXPECT_FALSE(vouches.add(id(1), request));
-  EXPECT_FALSE(vouches.is_vouched_by_others(request));
+  EXPECT_FALSE(vouches.of(request).is_vouched_by_others);
   vouches.add(id(2), request);
-  EXPECT_TRUE(vouches.is_vouched_by_others(request));
-  EXPECT_FALSE(vouches.is_authentic(request));
+  EXPECT_TRUE(vouches.of(request).is_vouched_by_others);
+  EXPECT_FALSE(vouches.of(request).is_authentic);
   vouches.add(id(3), request);
-  EXPECT_FALSE(vouches.is_ready(request));  // its own is missing
+  EXPECT_FALSE(vouches.of(request).is_ready);  // its own is missing
   vouches.add(id(0), request);
-  EXPECT_TRUE(vouches.is_ready(request));
+  EXPECT_TRUE(vouches.of(request).is_ready);
 }
 
 TEST(Vouches, ItsOwnIsNotAnOther) {
   Vouches vouches(test_group(), id(0), 8, 1);
   vouches.add(id(0), test_digest(1));
   vouches.add(id(1), test_digest(1));
-  EXPECT_FALSE(vouches.is_vouched_by_others(test_digest(1)));
-  EXPECT_TRUE(vouches.is_authentic(test_digest(1)));
+  EXPECT_FALSE(vouches.of(test_digest(1)).is_vouched_by_others);
+  EXPECT_TRUE(vouches.of(test_digest(1)).is_authentic);
 }
 
 TEST(Vouches, OneThatFloodsDrivesOutItsOwnAlone) {
@@ -211,12 +211,12 @@ TEST(Vouches, OneThatFloodsDrivesOutItsOwnAlone) {
   vouches.add(id(2), test_digest(0));
   for (std::uint64_t i = 1; i < 1000; ++i) vouches.add(id(3), test_digest(i));
   EXPECT_EQ(vouches.size(), 9U);
-  EXPECT_TRUE(vouches.is_vouched_by_others(test_digest(0)));
+  EXPECT_TRUE(vouches.of(test_digest(0)).is_vouched_by_others);
   EXPECT_TRUE(vouches.add(id(3), test_digest(1)));  // forgotten, so it can be said again
 }
 
 TEST(UnreadyRequests, AreOnePerClientAndTheOldestLeave) {
-  UnreadyRequests unready(2, 1000);
+  UnreadyRequests unready(2, 1000, 1);
   const auto add = [&](const Request& request) { unready.add(request, digest_of(request)); };
   add(session_request("a", 1));
   add(session_request("a", 1, {}, "another"));  // the first stays
@@ -233,7 +233,7 @@ TEST(UnreadyRequests, AreOnePerClientAndTheOldestLeave) {
 }
 
 TEST(UnreadyRequests, AreBoundedInBytes) {
-  UnreadyRequests unready(10, 5);
+  UnreadyRequests unready(10, 5, 1);
   for (const char* client : {"a", "b", "c"}) {
     const Request request = session_request(client, 1, {}, "12");
     unready.add(request, digest_of(request));

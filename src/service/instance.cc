@@ -1,6 +1,7 @@
 #include "service/instance.h"
 
 #include "base/check.h"
+#include "membership/description.h"
 
 namespace rosebud::service {
 
@@ -13,6 +14,8 @@ pbft::InstanceId instance_of(const membership::Configuration& configuration) {
                                     .finish();
   return *pbft::InstanceId::from(digest.view());
 }
+
+static_assert(membership::kSeatsMax <= pbft::kSeatsMax);
 
 std::shared_ptr<const pbft::Group> group_of(const membership::Configuration& configuration) {
   CHECK(!configuration.service().empty());

@@ -176,6 +176,7 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
   settings.instances_in_flight_max = random.between(1, 8);
   settings.small_batches_in_flight_max = random.between(1, 4);
   settings.small_batch_requests = random.between(1, 6);
+  settings.small_batch_wait = milliseconds(random.between(1, 50));
   settings.batch_requests_max = random.between(1, 8);
   settings.request_timeout = milliseconds(300);
   settings.status_interval = milliseconds(50);
