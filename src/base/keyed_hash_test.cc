@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <set>
 
 namespace rosebud {
@@ -32,6 +33,43 @@ TEST(KeyedHash, KeysThatDifferLittleAreSpread) {
     ++buckets[hash(key) % kBuckets];
   }
   for (const std::size_t count : buckets) EXPECT_LE(count, 64U);
+}
+
+TEST(KeyedTable, IsThatOfTheDumbVersion) {
+  Random random(7);
+  KeyedTable<Key, int> table(1);
+  std::map<Key, int> dumb;
+  for (int step = 0; step < 20'000; ++step) {
+    Key key;
+    key.bytes[31] = static_cast<std::uint8_t>(random.below(200));
+    switch (random.below(8)) {
+      case 0:
+        EXPECT_EQ(table.emplace(key, step), dumb.emplace(key, step).second);
+        break;
+      case 1:
+        EXPECT_EQ(table.erase(key), dumb.erase(key) > 0);
+        break;
+      case 2:
+        table[key] += step;
+        dumb[key] += step;
+        break;
+      case 3:
+        if (random.chance(1, 500)) {
+          table.clear();
+          dumb.clear();
+        }
+        break;
+      default: {
+        const int* found = table.find(key);
+        const auto at = dumb.find(key);
+        ASSERT_EQ(found != nullptr, at != dumb.end());
+        if (found) {
+          EXPECT_EQ(*found, at->second);
+        }
+      }
+    }
+    ASSERT_EQ(table.size(), dumb.size());
+  }
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// A generator for whatever needs no secret: whom to ask first, nonces of requests, pauses.
+// A generator for what needs no key: whom to ask first, nonces of requests, pauses, secrets of hash
+// tables.
 #pragma once
 
 #include "base/random.h"

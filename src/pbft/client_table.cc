@@ -1,5 +1,7 @@
 #include "pbft/client_table.h"
 
+#include <algorithm>
+
 namespace rosebud::pbft {
 
 ClientTable::Verdict ClientTable::judge(const Request& request, AgreedTime time) const {

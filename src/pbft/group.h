@@ -9,16 +9,17 @@
 
 #include "base/check.h"
 #include "pbft/planted_bugs.h"
+#include "pbft/settings.h"
 #include "pbft/types.h"
 
 namespace rosebud::pbft {
 
 class Group {
  public:
-  /// Requires: 3F+1 seats, at most F of them without a key, no key twice.
+  /// Requires: 3F+1 seats, at most kSeatsMax, at most F of them without a key, no key twice.
   Group(InstanceId instance, std::vector<std::optional<crypto::PublicKey>> seats)
       : instance_(instance), seats_(std::move(seats)) {
-    CHECK(seats_.size() % 3 == 1);
+    CHECK(seats_.size() % 3 == 1 && seats_.size() <= kSeatsMax);
     for (std::uint16_t seat = 0; seat < seats_.size(); ++seat) {
       if (seats_[seat]) members_.push_back(ReplicaId(seat));
     }

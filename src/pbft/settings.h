@@ -60,8 +60,9 @@ struct Settings {
   std::uint64_t instances_in_flight_max = 16;
   std::size_t batch_requests_max = 512;
   /// A batch costs every replica two rounds of votes, however small it is. So while this many are
-  /// under way a smaller one than this waits, and grows; but no longer than this after the one
-  /// before, or on a slow network every request would wait for another round.
+  /// under way a smaller one than this waits, and grows; but where there is room for one no longer
+  /// than this after the one before, or on a slow network every request would wait for another
+  /// round.
   std::uint64_t small_batches_in_flight_max = 1;
   std::size_t small_batch_requests = 128;
   Duration small_batch_wait = std::chrono::milliseconds(20);

@@ -34,9 +34,10 @@ Verifier::Verifier(std::shared_ptr<const Group> group, GroupSettings settings,
       null_batch_(SealedBatch::null(group_->instance())) {}
 
 Result<Verified<Message>, RejectReason> Verifier::message(Message message) const {
-  const Verdict verdict = std::visit([this](const auto& body) { return check(body); }, message);
-  if (!verdict) return fail(verdict.error());
-  return Verified<Message>(std::move(message));
+  MessageCheck check(*this, std::move(message));
+  while (!check.step(kBatchRequestsMax)) {
+  }
+  return std::move(check).take();
 }
 
 Result<Verified<Request>, RejectReason> Verifier::request(Request request) const {
@@ -61,7 +62,7 @@ Verifier::Verdict Verifier::check(const Request& request) const {
   return {};
 }
 
-Verifier::Verdict Verifier::check_but_requests(const PrePrepare& message) const {
+Verifier::Verdict Verifier::check(const PrePrepare& message) const {
   const Vote& vote = message.vote;
   if (vote.kind != VoteKind::kPrePrepare || vote.replica != group_->primary_of(vote.view)) {
     return fail(RejectReason::kWrongSender);
@@ -69,14 +70,6 @@ Verifier::Verdict Verifier::check_but_requests(const PrePrepare& message) const 
   if (vote.number == SequenceNumber{}) return fail(RejectReason::kOutsideWindow);
   if (message.batch->digest() != vote.digest) return fail(RejectReason::kBadDigest);
   return check_signed(vote);
-}
-
-Verifier::Verdict Verifier::check(const PrePrepare& message) const {
-  if (const Verdict verdict = check_but_requests(message); !verdict) return verdict;
-  for (const Request& request : message.batch->batch().requests) {
-    if (const Verdict verdict = check(request); !verdict) return verdict;
-  }
-  return {};
 }
 
 Verifier::Verdict Verifier::check(const Ballot& message) const {
@@ -202,20 +195,23 @@ Verifier::Verdict Verifier::check(const RecoveryAnswer& message) const {
 }
 
 bool MessageCheck::step(std::size_t requests) {
-  const auto* proposal = std::get_if<PrePrepare>(&message_);
   if (!std::exchange(is_begun_, true)) {
-    verdict_ =
-        proposal ? verifier_.check_but_requests(*proposal)
-                 : std::visit([this](const auto& body) { return verifier_.check(body); }, message_);
+    verdict_ = std::visit([this](const auto& body) { return verifier_->check(body); }, message_);
   }
-  if (!verdict_ || !proposal) return true;
-  const std::vector<Request>& all = proposal->batch->batch().requests;
-  const std::size_t end = requests_checked_ + std::min(requests, all.size() - requests_checked_);
-  while (verdict_ && requests_checked_ < end) verdict_ = verifier_.check(all[requests_checked_++]);
-  return !verdict_ || end == all.size();
+  if (const auto* proposal = std::get_if<PrePrepare>(&message_)) {
+    const std::vector<Request>& all = proposal->batch->batch().requests;
+    const std::size_t end = requests_checked_ + std::min(requests, all.size() - requests_checked_);
+    while (verdict_ && requests_checked_ < end)
+      verdict_ = verifier_->check(all[requests_checked_++]);
+    is_done_ = !verdict_ || end == all.size();
+  } else {
+    is_done_ = true;
+  }
+  return is_done_;
 }
 
 Result<Verified<Message>, RejectReason> MessageCheck::take() && {
+  CHECK(is_done_);
   if (!verdict_) return fail(verdict_.error());
   return Verified<Message>(std::move(message_));
 }

@@ -26,7 +26,7 @@ enum class RejectReason : std::uint8_t {
 };
 std::string_view name_of(RejectReason reason);
 
-/// A message that passed its checks. Made by Verifier and MessageCheck alone.
+/// A message that passed its checks. Made here alone.
 template <typename T>
 class Verified {
  public:
@@ -61,8 +61,7 @@ class Verifier {
  private:
   friend class MessageCheck;
   using Verdict = rosebud::Status<RejectReason>;
-  Verdict check(const PrePrepare& message) const;
-  Verdict check_but_requests(const PrePrepare& message) const;
+  Verdict check(const PrePrepare& message) const;  // all but its requests
   Verdict check(const Ballot& message) const;
   Verdict check(const ViewChange& message) const;
   Verdict check(const NewView& message) const;
@@ -88,21 +87,22 @@ class Verifier {
 /// second, in which others may want their turn. Not thread-safe.
 class MessageCheck {
  public:
-  /// Nothing is checked yet.
-  MessageCheck(Verifier verifier, Message message)
-      : verifier_(std::move(verifier)), message_(std::move(message)) {}
+  /// Nothing is checked yet. `verifier` must outlive it.
+  MessageCheck(const Verifier& verifier, Message message)
+      : verifier_(&verifier), message_(std::move(message)) {}
 
   /// The first step judges all but a proposal's requests; each goes on with up to `requests` of
   /// those. True: it was the last one.
   bool step(std::size_t requests);
-  /// After the last step, once: what Verifier::message() says.
+  /// Once. Requires: the last step was done.
   Result<Verified<Message>, RejectReason> take() &&;
 
  private:
-  Verifier verifier_;
+  const Verifier* verifier_;
   Message message_;
   Verifier::Verdict verdict_;
   bool is_begun_ = false;
+  bool is_done_ = false;
   std::size_t requests_checked_ = 0;
 };
 

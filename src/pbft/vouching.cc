@@ -1,5 +1,7 @@
 // Requests under session keys: what a MAC shows to one replica becomes known to all before it is
 // ordered. The rules and why they are enough: vouches.h.
+#include <algorithm>
+
 #include "pbft/replica.h"
 
 namespace rosebud::pbft {

@@ -116,8 +116,14 @@ class Watching final : public crypto::SignatureScheme {
     seen.push_back(tag == pbft::Request::kTag ? 'r' : 'v');
     return signature == crypto::Signature{};
   }
+  std::optional<crypto::SharedSecret> agree(const crypto::SecretKey&,
+                                            const crypto::PublicKey&) const noexcept override {
+    agreed_on.push_back(std::this_thread::get_id());
+    return crypto::SharedSecret{};
+  }
   mutable std::latch may_begin{1};
   mutable std::string seen;  // of the one worker
+  mutable std::vector<std::thread::id> agreed_on;
 };
 
 /// One driver with one worker, to which all others are played.
@@ -129,30 +135,45 @@ struct Verifying : ::testing::Test {
   asio::executor_work_guard<asio::io_context::executor_type> work = asio::make_work_guard(io);
   Watching scheme;
   Nothing machine;
+  std::shared_ptr<const pbft::Group> group;
   std::unique_ptr<disk::RecordStore> store;
   std::unique_ptr<ReplicaDriver> driver;
+  std::optional<std::uint64_t> recovery_nonce;
+  int statuses = 0;  // to replica 0
 
-  void SetUp() override {
+  void SetUp() override { open({}); }
+  void open(const pbft::GroupSettings& settings) {
+    driver.reset();
+    store.reset();
     std::vector<crypto::SecretKey> keys(4);
     std::vector<std::optional<crypto::PublicKey>> seats;
     for (crypto::SecretKey& key : keys) {
       key = crypto::SecretKey::generate();
       seats.emplace_back(key.public_key());
     }
-    const auto group = std::make_shared<const pbft::Group>(pbft::InstanceId{}, std::move(seats));
+    group = std::make_shared<const pbft::Group>(pbft::InstanceId{}, std::move(seats));
     auto opened = disk::RecordStore::open(folder.path(), group->instance().view());
     ASSERT_TRUE(opened) << opened.error().text();
     store = std::move(*opened);
-    auto made = ReplicaDriver::open(io, {.self = pbft::ReplicaId(3), .key = keys[3]},
-                                    pbft::Verifier(group, {}, scheme), {}, machine, *store, 1,
-                                    {.send = [](pbft::ReplicaId, const Buffer&) {},
-                                     .reply = [](const pbft::ClientId&, const pbft::Reply&) {},
-                                     .on_evidence = [](const pbft::Evidence&) {},
-                                     .on_change = [] {},
-                                     .on_disk_failure = [](const Explained&) {}});
+    auto made = ReplicaDriver::open(
+        io, {.self = pbft::ReplicaId(3), .key = keys[3]}, pbft::Verifier(group, settings, scheme),
+        {.group = settings}, machine, *store, 1,
+        {.send = [this](pbft::ReplicaId to, const Buffer& bytes) { note_sent(to, bytes); },
+         .reply = [](const pbft::ClientId&, const pbft::Reply&) {},
+         .on_evidence = [](const pbft::Evidence&) {},
+         .on_change = [] {},
+         .on_disk_failure = [](const Explained&) {}});
     ASSERT_TRUE(made) << made.error().text();
     driver = std::move(*made);
     driver->start();
+  }
+
+  void note_sent(pbft::ReplicaId to, const Buffer& bytes) {
+    const auto message = pbft::decode(group->instance(), bytes.view());
+    if (const auto* query = std::get_if<pbft::RecoveryQuery>(&*message))
+      recovery_nonce = query->nonce;
+    const bool is_status = std::holds_alternative<pbft::Status>(*message);
+    if (is_status && to == pbft::ReplicaId(0)) ++statuses;
   }
 
   static pbft::Vote vote(pbft::VoteKind kind, std::uint16_t by, std::uint64_t number) {
@@ -209,6 +230,93 @@ TEST_F(Verifying, ABatchOfMany_PassesOnlyAsAWhole) {
   while (!is_done) io.run_one();
   EXPECT_EQ(std::ranges::count(scheme.seen, 'r'), 2 * kRequests);
   EXPECT_EQ(driver->statistics().rejected, 1U);
+}
+
+// Suppose the primary's link breaks while a request waits and is there again before the replica
+// loses patience: the timer goes off too early, and nothing else happens any more.
+TEST_F(Verifying, ATimerThatGoesOffTooEarlyIsSetAgain) {
+  scheme.may_begin.count_down();
+  while (!recovery_nonce) io.run_one();
+  for (std::uint16_t from = 0; from < 2; ++from)
+    take(from, pbft::RecoveryAnswer{.nonce = *recovery_nonce});
+  while (!driver->replica().may_vote()) io.run_one();
+  wire::Writer bytes;
+  pbft::write(bytes, pbft::Request{.number = pbft::RequestNumber(1)});
+  bool is_taken = false;
+  EXPECT_TRUE(driver->take_request(
+      1, bytes.bytes(), {}, [&](bool is_good, const pbft::ClientId&) { is_taken = is_good; }));
+  while (!is_taken) io.run_one();
+  driver->on_link(pbft::ReplicaId(0), false);
+  driver->on_link(pbft::ReplicaId(0), true);
+  statuses = 0;
+  const Instant end = read_now().instant + std::chrono::seconds(20);
+  while (statuses < 3 && read_now().instant < end) io.run_one_for(std::chrono::seconds(20));
+  EXPECT_GE(statuses, 3);
+}
+
+struct UnderSessionKeys : Verifying {
+  int verified = 0;
+  std::latch pool_goes_on{1};
+
+  void SetUp() override {
+    open({.request_authentication = pbft::RequestAuthentication::kSessionKeys});
+    // One thread verifies for clients: what is verified while it waits was verified on the loop.
+    driver->run_for_client([this] {
+      pool_goes_on.wait();
+      return [] {};
+    });
+  }
+  void TearDown() override { driver->stop(); }
+  void ask(const pbft::ClientSessions& client, std::uint64_t number, std::size_t size = 0) {
+    wire::Writer bytes;
+    pbft::write(bytes, client.authenticate(pbft::RequestNumber(number), Buffer(Bytes(size))));
+    EXPECT_TRUE(
+        driver->take_request(1, bytes.bytes(), {}, [this](bool is_good, const pbft::ClientId&) {
+          EXPECT_TRUE(is_good);
+          ++verified;
+        }));
+  }
+  pbft::ClientSessions stranger() const { return {*group, crypto::SecretKey::generate(), scheme}; }
+};
+
+TEST_F(UnderSessionKeys, WhatAKnownClientSaysIsVerifiedOnTheLoop_WithoutAnAgreement) {
+  const pbft::ClientSessions known = stranger();
+  ask(known, 1);
+  io.poll();
+  ASSERT_EQ(verified, 1);
+  scheme.agreed_on.clear();
+  for (std::uint64_t number = 2; number <= 100; ++number) ask(known, number);
+  io.poll();
+  EXPECT_EQ(verified, 100);
+  EXPECT_TRUE(scheme.agreed_on.empty());
+  pool_goes_on.count_down();
+}
+
+TEST_F(UnderSessionKeys, WhatManyStrangersSayIsVerifiedOnThePool) {
+  constexpr int kStrangers = 20;
+  std::vector<pbft::ClientSessions> strangers;
+  for (int i = 0; i < kStrangers; ++i) strangers.push_back(stranger());
+  scheme.agreed_on.clear();
+  for (const pbft::ClientSessions& one : strangers) ask(one, 1);
+  io.poll();
+  EXPECT_EQ(verified, 0);
+  pool_goes_on.count_down();
+  while (verified < kStrangers) io.run_one();
+  EXPECT_EQ(scheme.agreed_on.size(), kStrangers);
+  EXPECT_EQ(std::ranges::count(scheme.agreed_on, std::this_thread::get_id()), 0);
+}
+
+TEST_F(UnderSessionKeys, LongOperationsAreVerifiedOnThePool) {
+  const pbft::ClientSessions known = stranger();
+  ask(known, 1);
+  io.poll();
+  ASSERT_EQ(verified, 1);
+  for (std::uint64_t number = 2; number <= 11; ++number)
+    ask(known, number, pbft::kOperationSizeMax);
+  io.poll();
+  EXPECT_EQ(verified, 1);
+  pool_goes_on.count_down();
+  while (verified < 11) io.run_one();
 }
 
 }  // namespace

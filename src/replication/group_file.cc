@@ -87,7 +87,7 @@ Result<GroupFile, Explained> file_of(const nlohmann::json& file,
   const auto seats = file.find("seats");
   if (seats == file.end() || !seats->is_array() || seats->size() % 3 != 1 ||
       seats->size() > pbft::kSeatsMax) {
-    return fail(wrong(path, "\"seats\" must be a list of 3F+1"));
+    return fail(wrong(path, "\"seats\" must be a list of 3F+1, at most 64"));
   }
   std::size_t vacant = 0;
   for (const auto& seat : *seats) {

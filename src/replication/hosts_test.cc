@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <boost/asio/io_context.hpp>
+#include <future>
 #include <thread>
 
 #include "base/temporary_folder.h"
@@ -433,6 +434,29 @@ TEST_F(Strangers, ReplicasMessageFromAClient_Closes) {
   make();
   EXPECT_TRUE(
       talk(hello(Role::kClient), pbft::encode(pbft::Message(pbft::FetchBatch{}))).is_closed);
+}
+
+// Its timer has to go off again and again, for each of its keys.
+TEST(ClientHosts, ThatNobodyAnswers_GiveUpEachTime) {
+  GroupFile group;
+  std::vector<ReservedPort> ports(4);  // nobody listens
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    group.seats.push_back(Member{.name = "r" + std::to_string(i),
+                                 .key = crypto::SecretKey::generate().public_key(),
+                                 .address = ports[i].address()});
+  }
+  const auto client =
+      ClientHost::open({.group = group,
+                        .keys = {crypto::SecretKey::generate(), crypto::SecretKey::generate()},
+                        .timeout = std::chrono::milliseconds(70),
+                        .reply_timeout = std::chrono::milliseconds(20)});
+  for (int i = 0; i < 3; ++i) {
+    auto outcome = std::make_shared<std::promise<Outcome>>();
+    auto seen = outcome->get_future();
+    client->submit(Buffer(), [outcome](Outcome one) { outcome->set_value(std::move(one)); });
+    ASSERT_EQ(seen.wait_for(std::chrono::seconds(60)), std::future_status::ready);
+    EXPECT_NE(seen.get().status, Outcome::Status::kExecuted);
+  }
 }
 
 }  // namespace

@@ -13,9 +13,10 @@ namespace asio = boost::asio;
 namespace {
 
 /// What the second gate takes, about: a signature, or an agreement on a key with a client that is
-/// not known; a MAC; a message with certificates.
+/// not known; a MAC, with a microsecond for so many bytes; a message with certificates.
 constexpr Duration kSignatureCost = std::chrono::microseconds(40);
 constexpr Duration kMacCost = std::chrono::microseconds(1);
+constexpr std::size_t kHashedInMicrosecond = 1024;
 constexpr Duration kCertificatesCost = 64 * kSignatureCost;
 /// What takes no longer is verified where it is: a thread of the pool wakes up no sooner, and the
 /// waking costs more than a signature.
@@ -51,16 +52,21 @@ struct ReplicaDriver::Lane {
   bool is_busy = false;  // a job of it is on a pool
 };
 
-/// About how long the second gate will take.
+/// About how long the second gate will take. No more is looked at than it takes to see that it is
+/// more than one job should have.
 Duration ReplicaDriver::cost_of(const Incoming& one) const {
   const auto cost_of_request = [this](const pbft::Request& request) {
-    return sessions_ && sessions_->knows(request.client) ? kMacCost : kSignatureCost;
+    if (!sessions_ || !sessions_->knows(request.client)) return kSignatureCost;
+    return kMacCost + std::chrono::microseconds(request.operation.size() / kHashedInMicrosecond);
   };
   const auto* message = std::get_if<pbft::Message>(&one.what);
   if (!message) return cost_of_request(std::get<pbft::Request>(one.what));
   if (const auto* proposal = std::get_if<pbft::PrePrepare>(message)) {
     Duration out = kSignatureCost;
-    for (const auto& request : proposal->batch->batch().requests) out += cost_of_request(request);
+    for (const auto& request : proposal->batch->batch().requests) {
+      out += cost_of_request(request);
+      if (out >= kVerifiedTogetherMax) break;
+    }
     return out;
   }
   const bool has_proofs = std::holds_alternative<pbft::ViewChange>(*message) ||
@@ -193,6 +199,7 @@ void ReplicaDriver::verify_together() {
 void ReplicaDriver::verify_lanes(Lanes::iterator from, Lanes::iterator to, std::size_t& jobs) {
   Duration cost{};
   for (auto at = from; at != to && cost <= kVerifiedOnLoopMax; ++at) {
+    if (at->second.is_busy) continue;
     for (const Incoming& one : at->second.waiting) {
       cost += cost_of(one);
       if (cost > kVerifiedOnLoopMax) break;

@@ -7,8 +7,7 @@
 //  4. A client's result is that of the execution of its request, which lies behind everything that
 //     was acknowledged before it asked.
 //  5. No correct replica signs two votes that contradict each other, over all its lives. Of one
-//  that
-//     was rolled back the votes count that have reached somebody.
+//     that was rolled back the votes count that have reached somebody.
 //  6. What a correct replica shows as a certificate is one; its view change shows everything that
 //     it voted commit for above its stable checkpoint; its new view follows from its proofs.
 //  7. Nobody correct is accused.
