@@ -351,7 +351,7 @@ void Client::on_fresh_until(Instant now, Instant until, ClientEffects& out) {
 /// hands: they would make a quorum of it.
 bool Client::is_held_back(Instant now, const Operation& operation,
                           const OperationResult& result) const {
-  if (now < fresh_until_) return false;
+  if (now < fresh_until_ || is_planted(Bug::kLeaseIgnored)) return false;
   const bool proves_itself =
       std::holds_alternative<ReadBlock>(operation.kind) && result.outcome == Outcome::kDone;
   return relies_on_group(result.outcome) && !proves_itself;

@@ -21,6 +21,7 @@ enum class Bug : std::uint8_t {
   kSupersededIsDone,
   kNonceIgnored,
   kTallyKept,
+  kLeaseIgnored,
   // Verifying
   kReadBytesNotHashed,
   kPutBytesNotHashed,
@@ -91,6 +92,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "an answer counts for whatever its sender was asked last (design 6)"},
     {Bug::kTallyKept, "tally-kept",
      "answers counted in an earlier epoch go on counting in the next one (design 6)"},
+    {Bug::kLeaseIgnored, "lease-ignored",
+     "a client relies on a configuration for ever (design 9.4)"},
     {Bug::kReadBytesNotHashed, "read-bytes-not-hashed",
      "a hedged read returns bytes that do not hash to the id (design 2)"},
     {Bug::kPutBytesNotHashed, "put-bytes-not-hashed",

@@ -181,7 +181,7 @@ void Checkers::check_accounts(std::size_t node) {
 
 void Checkers::on_answer(std::size_t node, World::Endpoint to, const wire::Answer& answer,
                          const std::optional<wire::ObjectId>& about) {
-  if (std::holds_alternative<wire::Refused>(answer.body)) return;
+  if (std::holds_alternative<wire::Refused>(answer.body) || nodes_[node].is_outdated) return;
   const wire::ConfigurationNumber said = answer.context.configuration;
   if (said != world_.replica(node)->verifier().configuration().number()) {
     fail(node_name(node) + " answers in an epoch that it is not in");

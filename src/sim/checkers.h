@@ -36,6 +36,9 @@ class Checkers {
   /// member of all groups before.
   void set_healed(std::size_t node);
 
+  /// It runs with what it held when its epoch was in force; nobody may rely on what it says.
+  void set_outdated(std::size_t node) { nodes_[node].is_faulty = nodes_[node].is_outdated = true; }
+
   const std::string& violation() const { return violation_; }
   void fail(const std::string& what);
 
@@ -88,6 +91,7 @@ class Checkers {
 
   struct NodeState {
     bool is_faulty = false;
+    bool is_outdated = false;
     wire::Epoch correct_from;
   };
   struct Account {

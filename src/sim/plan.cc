@@ -50,6 +50,10 @@ std::vector<Weight> weights_of(std::string_view scenario) {
     return {{kMisbehave, 60, 1}, {kLatency, 60, 1}, {kCrash, 30, 3},
             {kPowerCut, 20, 1},  {kEpoch, 20, 1},   {kReturn, 100, 4}};
   }
+  if (scenario == "outdated") {
+    return {{kMisbehave, 40, 1}, {kLoss, 30, 1},     {kLatency, 100, 1},
+            {kCrash, 30, 3},     {kSlowDisk, 30, 1}, {kOutdated, 100, 1}};
+  }
   if (scenario == "load") {
     return {{kMisbehave, 100, 1}, {kLoss, 100, 1}, {kLatency, 100, 1}, {kCrash, 100, 4}};
   }
@@ -97,6 +101,8 @@ std::string_view name_of(FaultKind kind) {
       return "return";
     case FaultKind::kHandOver:
       return "hand-over";
+    case FaultKind::kOutdated:
+      return "outdated";
   }
   return "unknown";
 }
@@ -150,6 +156,10 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
       out.at = between(random, milliseconds(200), plan.safety_time / 2);
       out.lasts = between(random, milliseconds(100), seconds(1));
       break;
+    case FaultKind::kOutdated:
+      out.at = between(random, milliseconds(500), plan.safety_time / 4);
+      out.lasts = {};
+      break;
     case FaultKind::kRollback:
       // How old the copy is.
       out.lasts = between(random, milliseconds(100), out.at);
@@ -188,6 +198,8 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
     out.spares = 0;
   }
   if (scenario == "byzantine" && random.chance(2, 3)) out.positions = 16;  // many arcs
+  if (scenario == "outdated") out.spares = out.nodes;
+  out.has_leases = scenario == "outdated" || seed % 3 == 0;
   out.has_real_signatures = seed % 20 == 0;
   out.has_encoded_messages = seed % 10 == 0;
   if (scenario != "load") {  // which measures what nodes do in earnest
@@ -245,6 +257,7 @@ std::string describe(const Fault& fault) {
     case FaultKind::kReturn:
     case FaultKind::kMove:
     case FaultKind::kHandOver:
+    case FaultKind::kOutdated:
       break;
   }
   return text;

@@ -31,6 +31,7 @@ enum class FaultKind : std::uint8_t {
   kMove,        // the faulty organisation begins anew, and later another one is faulty
   kReturn,      // members leave, and are back when the first of them deletes what it held
   kHandOver,    // it leaves and stays faulty, and another one is faulty when its groups are over
+  kOutdated,    // all leave; when no lease of theirs holds, they serve a client from old copies
 };
 
 struct Fault {
@@ -75,6 +76,8 @@ inline constexpr Scenario kScenarios[] = {
     {"disks", "full, slow, rotten, rolled back and lost disks"},
     {"moving", "the liars leave, and others lie as soon as the groups before are handed over"},
     {"returning", "members leave and come back while they delete what they held; slow disks"},
+    {"outdated",
+     "all members are replaced; later old copies of them serve a client that hears no others"},
     {"load", "16 nodes, 200 operations in a second, a liar, crashes and loss"},
 };
 bool is_scenario(std::string_view name);

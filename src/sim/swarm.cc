@@ -12,6 +12,23 @@ namespace {
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+/// Former members, and who is kept from hearing whom because of them.
+struct Outdated {
+  std::vector<std::size_t> nodes;
+  std::vector<std::pair<std::size_t, std::size_t>> cuts;
+  bool are_back = false;
+
+  void cut(World& world, std::size_t a, std::size_t b) {
+    for (const auto& [from, to] : {std::pair(a, b), std::pair(b, a)}) {
+      world.cut(from, to);
+      cuts.emplace_back(from, to);
+    }
+  }
+  void mend(World& world) {
+    for (const auto& [from, to] : std::exchange(cuts, {})) world.mend(from, to);
+  }
+};
+
 class Run {
  public:
   Run(const Plan& plan, std::size_t story_lines)
@@ -179,6 +196,8 @@ class Run {
         return begin_to_move(fault);
       case FaultKind::kHandOver:
         return begin_to_hand_over(fault, random);
+      case FaultKind::kOutdated:
+        return begin_to_outdate(random);
     }
   }
 
@@ -274,11 +293,10 @@ class Run {
   /// those epochs have run out (design 2).
   void go_on_moving(std::uint64_t lot) {
     if (is_healed_) return;
-    if (!are_earlier_groups_handed_over()) {
+    if (!are_earlier_epochs_over()) {
       return world_.at(milliseconds(200), [this, lot] { go_on_moving(lot); });
     }
     ++moves_;
-    world_.renew_leases();
     Random random(lot);
     set_faulty(static_cast<std::uint32_t>(random.below(plan_.world.organisations)));
     const auto mode = choose_mode(random, false);
@@ -336,12 +354,11 @@ class Run {
   void take_over_when_handed_over(std::size_t victim, std::uint64_t lot) {
     if (is_healed_) return;
     checkers_.check_completeness();
-    if (!are_earlier_groups_handed_over()) {
+    if (!are_earlier_epochs_over()) {
       return world_.at(milliseconds(5),
                        [this, victim, lot] { take_over_when_handed_over(victim, lot); });
     }
     ++moves_;
-    world_.renew_leases();
     Random random(lot);
     std::vector<std::uint32_t> others;
     for (std::uint32_t one = 0; one < plan_.world.organisations; ++one) {
@@ -366,8 +383,62 @@ class Run {
 
   bool has_left(std::size_t node) const { return left_ && world_.organisation_of(node) == *left_; }
 
-  bool are_earlier_groups_handed_over() {
-    return is_every_group_complete() && is_everybody_in_the_newest_epoch();
+  // ---- Members of an epoch that is over ----
+
+  /// Everybody leaves. One client hears nobody meanwhile.
+  void begin_to_outdate(Random& random) {
+    if (outdated_) return;
+    outdated_.emplace();
+    const std::size_t client = world_.node_count() + random.below(plan_.clients);
+    std::vector<std::size_t> next;
+    for (std::size_t node = 0; node < world_.node_count(); ++node) {
+      outdated_->cut(world_, client, node);
+      if (!world_.is_member(node)) next.push_back(node);
+      if (world_.is_member(node)) world_.back_up(node);
+      if (world_.is_member(node)) outdated_->nodes.push_back(node);
+    }
+    if (!world_.change_membership(next, milliseconds(random.between(1, 500)))) return;
+    ++epochs_;
+    outdate_when_over(client);
+  }
+
+  /// Whoever gets hold of machines, disks and keys of all former members makes of them what they
+  /// were. The client hears them alone.
+  void outdate_when_over(std::size_t client) {
+    if (is_healed_) return;
+    if (!are_earlier_epochs_over()) {
+      return world_.at(milliseconds(20), [this, client] { outdate_when_over(client); });
+    }
+    ++moves_;
+    const std::set<std::size_t> old(outdated_->nodes.begin(), outdated_->nodes.end());
+    outdated_->mend(world_);
+    for (std::size_t node = 0; node < world_.node_count(); ++node) {
+      if (old.contains(node)) continue;
+      outdated_->cut(world_, client, node);
+      for (const std::size_t one : old) outdated_->cut(world_, one, node);
+    }
+    for (const std::size_t node : old) {
+      checkers_.set_outdated(node);
+      world_.return_to_the_past(node);
+    }
+    outdated_->are_back = true;
+    world_.tell("those who left are what they were");
+  }
+
+  void end_what_is_outdated() {
+    if (!outdated_) return;
+    outdated_->mend(world_);
+    if (!outdated_->are_back) return;
+    for (const std::size_t node : outdated_->nodes) world_.return_to_the_present(node);
+  }
+
+  /// No client relies on them any more, and nothing that was acknowledged in them is with their
+  /// members alone.
+  bool are_earlier_epochs_over() {
+    if (!is_every_group_complete() || !is_everybody_in_the_newest_epoch()) return false;
+    if (plan_.world.has_leases) return world_.have_leases_run_out();
+    world_.tell_all_clients();
+    return true;
   }
 
   bool is_everybody_in_the_newest_epoch() {
@@ -403,6 +474,7 @@ class Run {
     world_.network().duplicate_per_mille = 0;
     world_.run_for(seconds(5));  // what was cut is mended, what is full is emptied
     is_healed_ = true;
+    end_what_is_outdated();
     if (!plan_.is_misbehaving_after_healing) stop_misbehaving();
     start_everybody();
     admit_the_wiped(seconds(1));
@@ -467,6 +539,7 @@ class Run {
   Workload workload_;
   std::optional<std::uint32_t> faulty_;  // the organisation that is faulty now
   std::optional<std::uint32_t> left_;    // the one that was before and is in no group any more
+  std::optional<Outdated> outdated_;
   std::set<std::size_t> unheard_;  // while it hands over: endpoints that one node does not hear
   std::uint64_t epochs_ = 0;
   std::uint64_t moves_ = 0;

@@ -25,7 +25,8 @@ World::World(const WorldOptions& options)
       has_encoded_messages_(options.has_encoded_messages),
       limits_(options.limits),
       cuts_((options.nodes + options.spares + options.clients) *
-            (options.nodes + options.spares + options.clients)) {
+            (options.nodes + options.spares + options.clients)),
+      has_leases_(options.has_leases) {
   membership::ConfigurationParts parts;
   parts.number = {wire::Generation(0), wire::Epoch(1)};
   parts.start = Timestamp(1'700'000'000);
@@ -68,6 +69,13 @@ World::World(const WorldOptions& options)
     admit(i, 1ULL << 40);
   }
   for (std::size_t i = 0; i < nodes_.size(); ++i) restart(i);
+  if (!has_leases_) return;
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    feed_client(i, [&](objects::Client& core, objects::ClientEffects& out) {
+      core.on_fresh_until(now_, leased_until(0), out);
+    });
+    renew_lease_now_and_then(i);
+  }
 }
 
 void World::admit(std::size_t client, std::uint64_t quota_bytes) {
@@ -330,6 +338,7 @@ bool World::change_membership(const std::vector<std::size_t>& members, Duration 
   auto made = membership::apply(configuration(), description, *scheme_);
   if (!made || (*made)->filled_seats() < (*made)->group_size()) return false;
   chain_.push_back(std::move(*made));
+  followed_at_.push_back(now_);
   const std::uint64_t epoch = configuration().number().epoch.value;
   note(Mark::kEpoch, epoch);
   tell("epoch " + std::to_string(epoch) + " with " + std::to_string(members.size()) + " members");
@@ -344,7 +353,7 @@ bool World::change_membership(const std::vector<std::size_t>& members, Duration 
   return true;
 }
 
-void World::renew_leases() {
+void World::tell_all_clients() {
   for (std::size_t client = 0; client < clients_.size(); ++client) {
     while (clients_[client].known + 1 < chain_.size()) learn_as_client(client);
   }
@@ -356,6 +365,42 @@ void World::learn_as_client(std::size_t client) {
   objects::Verifier next = next_verifier(known, description.view());
   feed_client(client, [&](objects::Client& core, objects::ClientEffects& out) {
     core.on_configuration(now_, std::move(next), out);
+    if (has_leases_) core.on_fresh_until(now_, leased_until(known + 1), out);
+  });
+}
+
+// ---- Leases ----
+
+/// No correct member signs a lease of an epoch after it signed what follows.
+Instant World::leased_until(std::size_t known) const {
+  return (known < followed_at_.size() ? followed_at_[known] : now_) + kLease;
+}
+
+bool World::have_leases_run_out() const {
+  return followed_at_.empty() || followed_at_.back() + kLease <= now_;
+}
+
+void World::renew_lease_now_and_then(std::size_t client) {
+  schedule(now_ + kLease / 8, [this, client] {
+    renew_lease(client);
+    renew_lease_now_and_then(client);
+  });
+}
+
+/// Some node tells what it knows: nothing, a lease, or what follows. Those that lie say nothing:
+/// they can sign no other lease.
+void World::renew_lease(std::size_t client) {
+  const std::size_t node = random_.below(nodes_.size());
+  const SimNode& asked = nodes_[node];
+  const Endpoint self = nodes_.size() + client;
+  const bool is_cut =
+      cuts_[self * endpoint_count() + node] > 0 || cuts_[node * endpoint_count() + self] > 0;
+  if (is_cut || !asked.replica || asked.misbehaviour.mode() != adversary::Mode::kHonest) return;
+  if (random_.below(1000) < 2 * network_.loss_per_mille) return;
+  if (asked.known < clients_[client].known) return;
+  while (clients_[client].known < asked.known) learn_as_client(client);
+  feed_client(client, [&](objects::Client& core, objects::ClientEffects& out) {
+    core.on_fresh_until(now_, leased_until(clients_[client].known), out);
   });
 }
 
@@ -366,6 +411,7 @@ objects::Verifier World::next_verifier(std::size_t known, ByteView description) 
 }
 
 void World::learn_later(std::size_t node, Duration spread) {
+  if (nodes_[node].is_of_the_past) return;
   const Duration delay(
       static_cast<std::int64_t>(random_.below(static_cast<std::uint64_t>(spread.count()) + 1)));
   schedule(now_ + delay, [this, node, life = nodes_[node].life] {
@@ -432,6 +478,18 @@ void World::roll_back(std::size_t node) {
   at.disk = at.backup->disk;
   at.disk.set_full(is_full);
   at.known = at.backup->known;
+  restart(node);
+}
+
+void World::return_to_the_past(std::size_t node) {
+  CHECK(nodes_[node].backup);
+  nodes_[node].is_of_the_past = true;
+  roll_back(node);
+}
+
+void World::return_to_the_present(std::size_t node) {
+  if (is_up(node)) crash(node);
+  nodes_[node].is_of_the_past = false;
   restart(node);
 }
 
@@ -562,6 +620,8 @@ void World::perform(std::size_t index, objects::ClientEffects& effects) {
         if (chain_[client.known + 1]->signed_description() != description) continue;
         learn_as_client(index);
       }
+    } else if (std::holds_alternative<objects::AskFreshness>(effect)) {
+      schedule(now_ + network_.latency_max, [this, index] { renew_lease(index); });
     } else if (auto* finish = std::get_if<objects::Finish>(&effect)) {
       note(Mark::kFinish, index, static_cast<std::uint64_t>(finish->result.outcome));
       tell("client" + std::to_string(index) +

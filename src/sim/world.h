@@ -40,6 +40,7 @@ struct WorldOptions {
   std::uint32_t positions = 4;  // of each node on the ring
   bool has_real_signatures = false;
   bool has_encoded_messages = false;
+  bool has_leases = false;
   objects::ReplicaLimits limits{};
 };
 
@@ -121,8 +122,14 @@ class World {
   /// learn it one by one within `spread`, those that are down after their restart; clients when a
   /// replica tells them. False when such a configuration cannot be.
   bool change_membership(const std::vector<std::size_t>& members, Duration spread);
-  /// Every client learns the newest epoch, as it does when the lease of its own has run out.
-  void renew_leases();
+  /// Every client learns the newest epoch, as it does when the lease of its own has run out. For
+  /// runs without leases.
+  void tell_all_clients();
+  /// A configuration may be relied on for so long after its service last said that it is the newest
+  /// (design 9.4).
+  static constexpr Duration kLease = std::chrono::seconds(2);
+  /// Whether no client may rely on an earlier epoch than the newest any more.
+  bool have_leases_run_out() const;
   NetworkFaults& network() { return network_; }
 
   // ---- Faults ----
@@ -151,6 +158,9 @@ class World {
   /// Keeps a copy of the disk; `roll_back` crashes the node and starts it from that copy.
   void back_up(std::size_t node);
   void roll_back(std::size_t node);
+  /// The same, and what the node learnt since is kept from it, until return_to_the_present().
+  void return_to_the_past(std::size_t node);
+  void return_to_the_present(std::size_t node);
   /// An empty directory: a new incarnation, which stays down until an epoch names it.
   void wipe(std::size_t node);
   bool is_waiting_for_admission(std::size_t node) const { return nodes_[node].is_wiped; }
@@ -238,6 +248,7 @@ class World {
     Duration sync_max = kSyncMax;
     std::int64_t clock_per_mille = 1000;
     bool is_wiped = false;
+    bool is_of_the_past = false;  // learns no epoch
     struct Backup {
       Disk disk;
       std::size_t known = 0;
@@ -314,6 +325,9 @@ class World {
   void watch_deletes(std::size_t node, const std::vector<wire::StorageWrite>& writes);
   bool is_time_for_invariants();
   void learn_as_client(std::size_t client);
+  void renew_lease_now_and_then(std::size_t client);
+  void renew_lease(std::size_t client);
+  Instant leased_until(std::size_t known) const;
   void wake_node(std::size_t node);
   void wake_client(std::size_t client);
   /// Verifies what follows configuration `known`, as a peer would.
@@ -346,7 +360,9 @@ class World {
   std::deque<std::string> story_;
   std::vector<crypto::SecretKey> authorities_;
   std::vector<membership::SeatKey> service_keys_;
+  bool has_leases_;
   std::vector<std::shared_ptr<const membership::Configuration>> chain_;
+  std::vector<Instant> followed_at_;  // when each of chain_ but the newest was followed by the next
   std::map<wire::NodeKey, Endpoint> endpoint_of_;
   std::vector<SimNode> nodes_;
   std::vector<SimClient> clients_;

@@ -344,7 +344,7 @@ TEST_F(EpochStory, AHundredEpochsPassBeforeAnybodyCompletes_AllServeInTheEnd) {
   }
   world.restart(3);
   ASSERT_TRUE(world.run_until([&] { return all_serve(); }, seconds(120)));
-  world.renew_leases();
+  world.tell_all_clients();
   expect_everything();
 }
 
