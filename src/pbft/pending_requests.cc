@@ -13,11 +13,13 @@ const PendingRequests::Entry* PendingRequests::of(const ClientId& client) const 
   return arrival ? &by_arrival_.at(*arrival) : nullptr;
 }
 
-bool PendingRequests::add(const Request& request, Instant now, const crypto::Digest& digest) {
-  std::optional<std::uint64_t> place;
+bool PendingRequests::add(const Request& request, Instant now, const crypto::Digest& digest,
+                          std::optional<std::uint64_t> place) {
   if (const Entry* earlier = of(request.client)) {
     if (earlier->request.number >= request.number) return false;
-    if (!earlier->is_proposed && !is_planted(Bug::kPlaceInQueueLost)) place = earlier->place;
+    if (!earlier->is_proposed && !is_planted(Bug::kPlaceInQueueLost)) {
+      place = std::min(place.value_or(earlier->place), earlier->place);
+    }
     remove(request.client, request.number);
   }
   if (size() >= count_max_ || bytes_ + request.operation.size() > bytes_max_) return false;

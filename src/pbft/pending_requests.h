@@ -36,8 +36,11 @@ class PendingRequests {
   /// False: known, older than what waits, or no room. A greater number takes the place of a
   /// smaller one of its client, in the queue too when that one was not proposed. It waits from now
   /// on: what it was exchanged for is not asked for any more, and is gone where the new one finds
-  /// no room too.
-  bool add(const Request& request, Instant now, const crypto::Digest& digest = {});
+  /// no room too. `place`: that take_place() gave; otherwise the last one.
+  bool add(const Request& request, Instant now, const crypto::Digest& digest = {},
+           std::optional<std::uint64_t> place = {});
+  /// A place in the queue for a request that is not here yet.
+  std::uint64_t take_place() { return ++arrivals_; }
   /// Executed, or never to be executed. Returns since when it waited.
   std::optional<Instant> remove(const ClientId& client, RequestNumber up_to);
   void clear();

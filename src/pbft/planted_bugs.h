@@ -49,6 +49,7 @@ enum class Bug : std::uint8_t {
   kUnvouchedPrepared,
   kVouchesNotAwaited,
   kMissingNotAskedFor,
+  kMissingLosesPlace,
   kPlaceInQueueLost,
   // Bounds
   kWaterMarksIgnored,
@@ -129,6 +130,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "what one replica verified is proposed and waited for at once [Aardvark09 3]"},
     {Bug::kMissingNotAskedFor, "missing-not-asked-for", "session-keys",
      "a primary gets what it lacks when half of the time-out is over"},
+    {Bug::kMissingLosesPlace, "missing-loses-place", "session-keys",
+     "what a primary lacked when it was ready goes to the end of the queue when it comes"},
     {Bug::kPlaceInQueueLost, "place-in-queue-lost", "session-keys",
      "a newer request of a client goes to the end of the queue"},
     {Bug::kWaterMarksIgnored, "water-marks-ignored", "byzantine",

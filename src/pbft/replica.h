@@ -181,6 +181,7 @@ class Replica {
                                              Effects& out);
   void take_ready(Now now, const crypto::Digest& digest, Effects& out);
   void miss(Now now, const crypto::Digest& digest);
+  std::optional<std::uint64_t> take_kept_place(const crypto::Digest& digest);
   void ask_for_missing(Now now, Effects& out);
   void begin_judging() { agreements_left_ = ReplicaSessions::kAgreementsMax; }
   void send_vouches(Now now, Effects& out);
@@ -304,6 +305,8 @@ class Replica {
   std::size_t agreements_left_ = 0;    // that judging proposals may cost in this input
   std::set<crypto::Digest> missing_;   // at the primary: ready, not here; at most kVouchedMax
   Instant missing_at_;                 // when they are asked for; set with the first of them
+  /// Of those that it lacked last, the places in the queue that they had when they were ready.
+  std::deque<std::pair<crypto::Digest, std::uint64_t>> kept_places_;
 
   // ---- Views ----
   std::optional<NewView> new_view_;                      // what began view_

@@ -10,6 +10,9 @@ namespace {
 /// Of requests that wait, what is vouched for again at once.
 constexpr std::size_t kVouchedAgainMax = 256;
 
+/// So many requests may come before others although their bytes came later: less than a batch.
+constexpr std::size_t kKeptPlacesMax = 64;
+
 }  // namespace
 
 // ---- What is authentic ----
@@ -42,9 +45,10 @@ void Replica::take_genuine(Now now, const Request& request, const crypto::Digest
                            Effects& out) {
   vouch(now, digest, out);
   missing_.erase(digest);
+  const auto place = take_kept_place(digest);
   if (!vouches_.of(digest).is_ready) {
     unready_.add(request, digest);
-  } else if (pending_.add(request, now.instant, digest)) {
+  } else if (pending_.add(request, now.instant, digest, place)) {
     propose(now, out);
   }
   review_doubts(now, out);
@@ -81,6 +85,21 @@ void Replica::miss(Now now, const crypto::Digest& digest) {
   // The client's own message may be on its way.
   if (missing_.empty()) missing_at_ = now.instant + settings_.status_interval / 2;
   missing_.insert(digest);
+  kept_places_.emplace_back(digest, pending_.take_place());
+  if (kept_places_.size() > kKeptPlacesMax) kept_places_.pop_front();
+}
+
+/// Suppose nobody has it when the primary asks: its client has sent something newer to those who
+/// had vouched for it. Later the client sends it to backups alone, which tell the primary at half
+/// of the time-out; at the end of a queue that is longer than the other half it would end a view in
+/// which nobody is faulty.
+std::optional<std::uint64_t> Replica::take_kept_place(const crypto::Digest& digest) {
+  const auto at =
+      std::ranges::find(kept_places_, digest, &std::pair<crypto::Digest, std::uint64_t>::first);
+  if (at == kept_places_.end()) return std::nullopt;
+  const std::uint64_t place = at->second;
+  kept_places_.erase(at);
+  return is_planted(Bug::kMissingLosesPlace) ? std::nullopt : std::optional(place);
 }
 
 /// Once: what is lost then is told at half of the time-out.

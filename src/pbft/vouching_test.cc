@@ -313,6 +313,29 @@ TEST(Vouching, APrimaryAsksForWhatIsReadyAndNotHere) {
   EXPECT_TRUE(broadcasts_of<FetchRequests>(primary.pass(std::chrono::seconds(1))).empty());
 }
 
+// Found by seed 327 of the scenario "session-keys": nobody had it when the primary asked, and when
+// backups told it at half of the time-out its queue was longer than the other half.
+TEST(Vouching, WhatAPrimaryLackedKeepsItsPlaceInTheQueue) {
+  SessionReplica primary(0);
+  const auto make_ready = [&](const Request& request) -> const Effects& {
+    primary.ask(request);
+    return primary.hear_vouches(request, {1, 2, 3});
+  };
+  const auto first = broadcasts_of<PrePrepare>(make_ready(session_request("a", 1)));
+  ASSERT_EQ(first.size(), 1U);
+  const Request lacked = session_request("b", 1);
+  primary.hear_vouches(lacked, {1, 2, 3});
+  const Request later = session_request("c", 1);
+  make_ready(later);
+  primary.hear(1, lacked);
+  const crypto::Digest& digest = first[0].vote.digest;
+  primary.hear_votes(VoteKind::kPrepare, 0, 1, digest, {1, 2});
+  const auto next =
+      broadcasts_of<PrePrepare>(primary.hear_votes(VoteKind::kCommit, 0, 1, digest, {1, 2}));
+  ASSERT_EQ(next.size(), 1U);
+  EXPECT_EQ(next[0].batch->batch().requests, (std::vector{lacked, later}));
+}
+
 TEST(Vouching, WhatComesByItselfIsNotAskedFor) {
   SessionReplica primary(0);
   const Request late = session_request("a", 1);
