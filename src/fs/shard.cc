@@ -103,6 +103,15 @@ Result<Imported, Explained> write_shard(std::span<Entry> entries, std::size_t le
 
 using Slots = std::array<std::uint8_t, kShardLevels>;
 
+/// Shards that are asked for before a list comes to them.
+constexpr std::size_t kShardsAhead = 16;
+
+Slots slots_of(std::uint64_t hash) {
+  Slots out{};
+  for (std::size_t i = kShardLevels; i-- > 0; hash >>= 8) out[i] = static_cast<std::uint8_t>(hash);
+  return out;
+}
+
 std::optional<std::uint8_t> slot_of(std::string_view name) {
   if (name.size() < kSlotDigits) return std::nullopt;
   std::uint8_t out = 0;
@@ -264,6 +273,58 @@ Result<std::optional<Link>, Explained> find_sharded(const DagNode& top, const Ci
   }
 }
 
+Result<std::vector<HashedEntry>, Explained> list_sharded(const DagNode& top, const Cid& at,
+                                                         std::uint64_t from, std::size_t count,
+                                                         BlockSource& source) {
+  struct Level {
+    DagNode node;
+    std::size_t next = 0;  // of its links
+  };
+  const Slots first = slots_of(from);
+  std::vector<HashedEntry> out;
+  std::vector<Level> levels;
+  Slots way{};  // the slots of the shards that are open
+  const auto enter = [&](DagNode node, const Cid& cid) -> Status<Explained> {
+    const std::size_t level = levels.size();
+    if (auto sound = check_shard(node, cid, way, level); !sound) return sound;
+    // Nobody makes one, and shards that hold nothing could be listed for ever.
+    if (level > 0 && node.links.empty()) return fail(unsound(cid, "a shard holds nothing"));
+    // Above, all slots are those of `from`: what is before its slot here comes before it.
+    const bool is_on_edge = std::equal(way.begin(), way.begin() + level, first.begin());
+    const auto next = is_on_edge ? static_cast<std::size_t>(place_of(node, first[level])) : 0;
+    levels.push_back({.node = std::move(node), .next = next});
+    return {};
+  };
+  if (auto entered = enter(top, at); !entered) return fail(entered.error());
+  while (!levels.empty() && out.size() < count) {
+    Level& level = levels.back();
+    if (level.next == level.node.links.size()) {
+      levels.pop_back();
+      continue;
+    }
+    const Link& link = level.node.links[level.next++];
+    const std::string name(entry_name_of(link));
+    if (!name.empty()) {
+      const std::uint64_t hash = murmur3(as_bytes(name));
+      if (hash >= from)
+        out.push_back({.hash = hash, .link = {.name = name, .cid = link.cid, .tsize = link.tsize}});
+      continue;
+    }
+    std::vector<Cid> soon;
+    for (std::size_t i = level.next - 1; i < level.node.links.size(); ++i) {
+      if (soon.size() == kShardsAhead) break;
+      if (entry_name_of(level.node.links[i]).empty()) soon.push_back(level.node.links[i].cid);
+    }
+    source.prefetch(soon);
+    way[levels.size() - 1] = *slot_of(link.name);
+    const Cid cid = link.cid;
+    auto below = get_node(cid, source);
+    if (!below) return fail(below.error());
+    if (auto entered = enter(std::move(*below), cid); !entered) return fail(entered.error());
+  }
+  return out;
+}
+
 Result<DagNode, Explained> edit_sharded(const DagNode& top, const Cid& at,
                                         const EntryChange& change, BlockSource& source,
                                         BlockSink& sink) {
@@ -271,10 +332,7 @@ Result<DagNode, Explained> edit_sharded(const DagNode& top, const Cid& at,
 }
 
 std::array<std::uint8_t, kShardLevels> shard_slots(std::string_view name) {
-  std::uint64_t hash = murmur3(as_bytes(name));
-  std::array<std::uint8_t, kShardLevels> out{};
-  for (std::size_t i = kShardLevels; i-- > 0; hash >>= 8) out[i] = static_cast<std::uint8_t>(hash);
-  return out;
+  return slots_of(murmur3(as_bytes(name)));
 }
 
 Result<Imported, Explained> import_sharded(std::vector<Link> links, BlockSink& sink,

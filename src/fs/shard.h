@@ -33,6 +33,18 @@ struct EntryChange {
 /// them nothing that the hashes of the names do not say.
 Result<std::optional<Link>, Explained> find_sharded(const DagNode& top, const Cid& at,
                                                     const std::string& name, BlockSource& source);
+/// An entry of a sharded directory: no two have one hash.
+struct HashedEntry {
+  std::uint64_t hash = 0;  // shard_slots() of the name, as a big-endian number
+  Link link;
+};
+/// The first `count` entries below `top`, the node of `at` and uppermost shard of a directory,
+/// whose hashes are at least `from`, in the order of hashes: a directory of any size page by page.
+/// Asks for the shards of that page alone, and for what may follow ahead of time.
+Result<std::vector<HashedEntry>, Explained> list_sharded(const DagNode& top, const Cid& at,
+                                                         std::uint64_t from, std::size_t count,
+                                                         BlockSource& source);
+
 /// The uppermost shard after the change, not stored yet; those below that it makes anew are. The
 /// shards are those that import_sharded() makes of the same entries. What is to go and is not there
 /// is an error of kNotFound.

@@ -31,17 +31,6 @@ Status<Explained> check_not_root(const TreePath& path) {
                         .next = "name something below it"});
 }
 
-/// Of a plain directory that others may have made.
-Status<Explained> check_entries(const DagNode& node, const Cid& at) {
-  for (std::size_t i = 0; i < node.links.size(); ++i) {
-    if (!is_entry_name(node.links[i].name))
-      return fail(unsound(at, "it holds a name that is none"));
-    if (i > 0 && node.links[i - 1].name >= node.links[i].name)
-      return fail(unsound(at, "its entries are out of order or twice"));
-  }
-  return {};
-}
-
 }  // namespace
 
 Status<Explained> check_name(std::string_view name) {
@@ -80,6 +69,24 @@ std::string text_of(const TreePath& path) {
   std::string out;
   for (const std::string& name : path) out += "/" + name;
   return out.empty() ? "/" : out;
+}
+
+Status<Explained> check_entries(const DagNode& node, const Cid& at) {
+  for (std::size_t i = 0; i < node.links.size(); ++i) {
+    if (!is_entry_name(node.links[i].name))
+      return fail(unsound(at, "it holds a name that is none"));
+    if (i > 0 && node.links[i - 1].name >= node.links[i].name)
+      return fail(unsound(at, "its entries are out of order or twice"));
+  }
+  return {};
+}
+
+Result<std::optional<Link>, Explained> find_entry(const DagNode& node, const Cid& at,
+                                                  const std::string& name, BlockSource& source) {
+  if (node.type == NodeType::kShard) return find_sharded(node, at, name, source);
+  const auto found = std::ranges::lower_bound(node.links, name, {}, &Link::name);
+  if (found == node.links.end() || found->name != name) return std::nullopt;
+  return *found;
 }
 
 // ---- Nodes ----
@@ -180,15 +187,6 @@ Result<Tree::Directory, Explained> Tree::directory_on(const TreePath& path, std:
   return fail(no_directory(first_of(path, depth)));
 }
 
-Result<std::optional<Link>, Explained> Tree::find_in(const Directory& directory,
-                                                     const std::string& name) {
-  const DagNode& node = directory.node;
-  if (node.type == NodeType::kShard) return find_sharded(node, directory.cid, name, nodes_);
-  const auto at = std::ranges::lower_bound(node.links, name, {}, &Link::name);
-  if (at == node.links.end() || at->name != name) return std::nullopt;
-  return *at;
-}
-
 /// What nobody says of a root that was published: the size of all below.
 Result<Link, Explained> Tree::root_link() {
   if (root_.tsize == 0) {
@@ -208,7 +206,7 @@ Result<std::optional<Link>, Explained> Tree::find(const TreePath& path) {
   for (std::size_t depth = 0; depth < path.size(); ++depth) {
     const auto above = directory_on(path, depth, at.cid);
     if (!above) return fail(above.error());
-    auto found = find_in(*above, path[depth]);
+    auto found = find_entry(above->node, above->cid, path[depth], nodes_);
     if (!found || !*found) return found;
     at = std::move(**found);
   }
@@ -267,7 +265,7 @@ Result<std::vector<Tree::Directory>, Explained> Tree::way_to(const TreePath& pat
     if (!one) return fail(one.error());
     way.push_back(std::move(*one));
     if (way.size() == path.size()) return way;
-    const auto found = find_in(way.back(), path[way.size() - 1]);
+    const auto found = find_entry(way.back().node, way.back().cid, path[way.size() - 1], nodes_);
     if (!found) return fail(found.error());
     if (!*found) return fail(not_there(first_of(path, way.size())));
     next = (*found)->cid;
@@ -310,7 +308,7 @@ Status<Explained> Tree::make_directory(const TreePath& path, const Attributes& a
   forget_superseded();
   auto way = way_to(path);
   if (!way) return fail(way.error());
-  const auto there = find_in(way->back(), path.back());
+  const auto there = find_entry(way->back().node, way->back().cid, path.back(), nodes_);
   if (!there) return fail(there.error());
   if (*there) return fail(Explained{.what = text_of(path) + " is there already"});
   const auto made = import_directory({}, nodes_, attributes);
@@ -322,7 +320,7 @@ Status<Explained> Tree::remove(const TreePath& path, Below below, const Modifica
   forget_superseded();
   auto way = way_to(path);
   if (!way) return fail(way.error());
-  const auto there = find_in(way->back(), path.back());
+  const auto there = find_entry(way->back().node, way->back().cid, path.back(), nodes_);
   if (!there) return fail(there.error());
   if (!*there) return fail(not_there(path));
   if (below == Below::kMustBeEmpty) {

@@ -28,6 +28,13 @@ inline constexpr std::size_t kMadeMax = 256U << 20;
 /// kNameMax bytes. They need not be UTF-8: names on disks are bytes.
 Status<Explained> check_name(std::string_view name);
 
+/// Of a plain directory that others may have made: its names are names, in order and each once.
+Status<Explained> check_entries(const DagNode& node, const Cid& at);
+/// The entry of that name in the directory `at`. Requires: a plain one that check_entries() found
+/// sound, or the uppermost shard of one.
+Result<std::optional<Link>, Explained> find_entry(const DagNode& node, const Cid& at,
+                                                  const std::string& name, BlockSource& source);
+
 /// The names from the root on; empty for the root.
 using TreePath = std::vector<std::string>;
 
@@ -118,8 +125,6 @@ class Tree {
   /// From the root to the one whose entry the last name is.
   Result<std::vector<Directory>, Explained> way_to(const TreePath& path);
   Result<Link, Explained> root_link();
-  Result<std::optional<Link>, Explained> find_in(const Directory& directory,
-                                                 const std::string& name);
   Result<Imported, Explained> change(Directory directory, const EntryChange& change,
                                      const std::optional<ModificationTime>& now);
   /// Requires: what way_to() found.

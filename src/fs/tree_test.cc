@@ -522,6 +522,32 @@ TEST(TreeModel, ShardedDirectoriesThatGrowAndShrink) {
   EXPECT_FALSE(is_sharded());
 }
 
+TEST(TreeModel, ShardsPageByPage) {
+  Blocks blocks;
+  const Cid file = import_symlink("elsewhere", blocks)->cid;
+  std::vector<Link> links;
+  for (unsigned i = 0; i < 2'000; ++i)
+    links.push_back({.name = "entry " + std::to_string(i), .cid = file, .tsize = i});
+  const Cid root = import_sharded(links, blocks, {})->cid;
+  const DagNode top = *get_node(root, blocks);
+  for (const std::size_t page : {1U, 7U, 500U, 5'000U}) {
+    std::map<std::string, std::uint64_t> listed;
+    std::uint64_t from = 0;
+    while (true) {
+      const auto entries = list_sharded(top, root, from, page, blocks);
+      ASSERT_TRUE(entries) << entries.error().text();
+      for (const HashedEntry& entry : *entries) {
+        EXPECT_GE(entry.hash, from);
+        from = entry.hash + 1;
+        EXPECT_TRUE(listed.emplace(entry.link.name, entry.link.tsize).second);
+      }
+      if (entries->size() < page) break;
+    }
+    ASSERT_EQ(listed.size(), links.size());
+    for (const Link& link : links) EXPECT_EQ(listed.at(link.name), link.tsize);
+  }
+}
+
 TEST(TreeModel, ShardsOfNamesThatCollide) {
   // Few names below one sharded directory, chosen so that their first slots are equal: shards are
   // made, emptied and drawn together again all the time.
@@ -648,6 +674,21 @@ TEST_F(HostileTree, ShardsThatCannotBe) {
   for (std::size_t level = kShardLevels; level-- > 0;)
     deep = store(shard({{.name = digits(slots[level]), .cid = deep}}, bits_of(slots[level])));
   expect_unsound(deep, "nest too deeply");
+}
+
+TEST_F(HostileTree, ShardsThatHoldNothingAreNotListedForEver) {
+  constexpr std::string_view kHexadecimal = "0123456789ABCDEF";
+  Cid below = store(shard({}, {}));
+  for (std::size_t level = kShardLevels - 1; level > 0; --level) {
+    std::vector<Link> links;
+    for (const char high : kHexadecimal) {
+      for (const char low : kHexadecimal) links.push_back({.name = {high, low}, .cid = below});
+    }
+    below = store(shard(links, Bytes(kShardFanout / 8, 0xff)));
+  }
+  const auto listed = list_sharded(*get_node(below, blocks), below, 0, 1, blocks);
+  ASSERT_FALSE(listed);
+  EXPECT_NE(listed.error().what.find("holds nothing"), std::string::npos);
 }
 
 TEST_F(HostileTree, AMissingBlockIsSaid) {
