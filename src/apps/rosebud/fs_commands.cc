@@ -8,9 +8,9 @@
 #include <system_error>
 
 #include "apps/rosebud/file_parts.h"
+#include "apps/rosebud/volume_name.h"
 #include "apps/rosebud/words.h"
 #include "base/files.h"
-#include "client/volume.h"
 #include "fs/tree.h"
 
 namespace rosebud::apps {
@@ -35,14 +35,6 @@ fs::ModificationTime now() {
 
 // ---- What people type ----
 
-/// NAME of this client's key, OWNER/NAME, or CLUSTER/OWNER/NAME.
-struct VolumeName {
-  std::optional<crypto::ClusterId> cluster;
-  std::optional<crypto::PublicKey> owner;
-  std::string name;
-  std::string text;
-};
-
 struct VolumePath {
   VolumeName volume;
   fs::TreePath path;
@@ -57,24 +49,6 @@ struct VolumePath {
   /// Of the root: the volume's name.
   const std::string& name() const { return path.empty() ? volume.name : path.back(); }
 };
-
-std::optional<VolumeName> volume_of(std::string_view text) {
-  VolumeName out{.text = std::string(text)};
-  const auto take_key = [&text]<typename Key>(std::optional<Key>& into) {
-    const auto slash = text.find('/');
-    const auto bytes = from_hex(text.substr(0, slash));
-    if (bytes) into = Key::from(*bytes);
-    text.remove_prefix(slash + 1);
-    return into.has_value();
-  };
-  const auto slashes = std::ranges::count(text, '/');
-  if (slashes > 2) return std::nullopt;
-  if (slashes == 2 && !take_key(out.cluster)) return std::nullopt;
-  if (slashes > 0 && !take_key(out.owner)) return std::nullopt;
-  if (!wire::is_name(text)) return std::nullopt;
-  out.name = text;
-  return out;
-}
 
 /// Nothing: it is a path on this machine. As with scp, a local "a:b" is written "./a:b".
 std::optional<VolumePath> volume_path_of(const std::string& text) {
@@ -96,17 +70,6 @@ VolumePath need_volume_path(const std::string& text) {
        {.what = "'" + text + "' names nothing in a volume",
         .cause = "a name of a volume has 1 to 32 characters a-z, 0-9 and '-'",
         .next = "give VOLUME:PATH, as in notes:drafts/one.txt; see `rosebud fs list`"});
-}
-
-VolumeId id_of(const VolumeName& name, const client::Session& session) {
-  const auto cluster = session.configuration()->cluster();
-  if (name.cluster && *name.cluster != cluster) {
-    stop(ExitCode::kUsage,
-         {.what = "volume " + name.name + " is in another cluster: " + to_hex(name.cluster->view()),
-          .cause = "this client's is " + to_hex(cluster.view()),
-          .next = "use a rosebud.toml of that cluster: --cluster FILE"});
-  }
-  return {.owner = name.owner.value_or(session.key().public_key()), .name = name.name};
 }
 
 // ---- A volume that is read or changed ----
