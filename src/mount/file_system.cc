@@ -1,0 +1,208 @@
+#include "mount/file_system.h"
+
+#include <algorithm>
+#include <cerrno>
+
+namespace rosebud::mount {
+namespace {
+
+constexpr std::uint32_t kModeBits = 07777;
+/// Of a symbolic link, bytes: what systems follow.
+constexpr std::size_t kTargetMax = 4095;
+/// Where the volume keeps none.
+constexpr std::uint32_t kDirectoryMode = 0755;
+constexpr std::uint32_t kFileMode = 0644;
+constexpr std::uint32_t kLinkMode = 0777;
+
+auto refuse(int number) { return fail(ErrorNumber{number}); }
+
+/// What cannot be had or makes no sense. People see the number alone: a mount has nobody to tell.
+auto refuse(const OperationSource& source) { return refuse(source.is_late() ? ETIMEDOUT : EIO); }
+
+std::uint32_t default_mode(fs::Kind kind) {
+  switch (kind) {
+    case fs::Kind::kFile:
+      return kFileMode;
+    case fs::Kind::kDirectory:
+      return kDirectoryMode;
+    case fs::Kind::kSymlink:
+      return kLinkMode;
+  }
+  return 0;
+}
+
+}  // namespace
+
+Status<Explained> FileSystem::switch_to(const fs::Cid& root) {
+  OperationSource source(cache_, timeout_);
+  const auto directory = directories_.get(root, source);
+  if (!directory) return fail(directory.error());
+  if (!*directory) return fail(fs::unsound(root, "the root is no directory"));
+  const std::lock_guard lock(mutex_);
+  ++state_.number;
+  state_.root = root;
+  return {};
+}
+
+FileSystem::State FileSystem::state() const {
+  const std::lock_guard lock(mutex_);
+  return state_;
+}
+
+Answer<Inode> FileSystem::inode(InodeId id) const {
+  const std::lock_guard lock(mutex_);
+  auto found = inodes_.find(id);
+  if (!found) return refuse(ESTALE);
+  return std::move(*found);
+}
+
+Answer<FileSystem::Place> FileSystem::directory_at(const fs::Cid& cid, OperationSource& source) {
+  auto node = directories_.get(cid, source);
+  if (!node) return refuse(source);
+  if (!*node) return refuse(ENOENT);  // something else has taken its place
+  return Place{.cid = cid, .node = std::move(*node)};
+}
+
+Answer<FileSystem::Place> FileSystem::place(const Inode& directory, const State& state,
+                                            OperationSource& source) {
+  // Up to one that was found in this state already, then down again by the names between.
+  std::vector<Inode> way;
+  Inode at = directory;
+  while (at.id != kRootInode && at.state != state.number) {
+    auto above = inode(at.parent);
+    if (!above) return fail(above.error());
+    way.push_back(std::move(at));
+    at = std::move(*above);
+  }
+  auto found = directory_at(at.id == kRootInode ? state.root : at.cid, source);
+  for (; found && !way.empty(); way.pop_back()) {
+    const auto link = directories_.find(found->node, found->cid, way.back().name, source);
+    if (!link) return refuse(source);
+    if (!*link) return refuse(ENOENT);
+    found = directory_at((*link)->cid, source);
+    if (!found) break;
+    const std::lock_guard lock(mutex_);
+    inodes_.place(way.back().id, found->cid, state.number);
+  }
+  return found;
+}
+
+Attributes FileSystem::attributes_of(const Inode& inode, const fs::Described& described) const {
+  return {.id = inode.id,
+          .number = inode.number,
+          .kind = described.kind,
+          .bytes = described.kind == fs::Kind::kFile      ? described.bytes
+                   : described.kind == fs::Kind::kSymlink ? described.target.size()
+                                                          : 0,
+          .mode = described.attributes.mode.value_or(default_mode(described.kind)) & kModeBits,
+          .modified = described.attributes.modified.value_or(fs::ModificationTime{})};
+}
+
+Answer<Attributes> FileSystem::look_up(InodeId parent, const std::string& name) {
+  OperationSource source(cache_, timeout_);
+  if (name.size() > fs::kNameMax) return refuse(ENAMETOOLONG);
+  const State now = state();
+  const auto above = inode(parent);
+  if (!above) return fail(above.error());
+  const auto directory = place(*above, now, source);
+  if (!directory) return fail(directory.error());
+  const auto link = directories_.find(directory->node, directory->cid, name, source);
+  if (!link) return refuse(source);
+  if (!*link) return refuse(ENOENT);
+  const fs::Cid& cid = (*link)->cid;
+  fs::Described described;
+  if (cid.codec == fs::Codec::kRaw) {
+    // A raw block is a file without more; a size that is wrong is found when it is read.
+    described.bytes = (*link)->tsize;
+  } else {
+    auto read = fs::describe(cid, source);
+    if (!read) return refuse(source);
+    if (read->target.size() > kTargetMax) return refuse(ENAMETOOLONG);
+    described = std::move(*read);
+  }
+  const std::lock_guard lock(mutex_);
+  if (!inodes_.find(parent)) return refuse(ESTALE);
+  return attributes_of(inodes_.look_up(parent, name, cid, described, now.number), described);
+}
+
+void FileSystem::forget(InodeId id, std::uint64_t lookups) {
+  const std::lock_guard lock(mutex_);
+  inodes_.forget(id, lookups);
+}
+
+Answer<Attributes> FileSystem::attributes(InodeId id) {
+  OperationSource source(cache_, timeout_);
+  const State now = state();
+  const auto found = inode(id);
+  if (!found) return fail(found.error());
+  if (!found->is_directory()) return attributes_of(*found, found->described);
+  const auto directory = place(*found, now, source);
+  if (!directory) return fail(directory.error());
+  return attributes_of(*found,
+                       {.kind = fs::Kind::kDirectory, .attributes = directory->node->attributes});
+}
+
+Answer<std::string> FileSystem::link_target(InodeId id) {
+  auto found = inode(id);
+  if (!found) return fail(found.error());
+  if (found->described.kind != fs::Kind::kSymlink) return refuse(EINVAL);
+  return std::move(found->described.target);
+}
+
+Answer<std::shared_ptr<OpenFile>> FileSystem::open(InodeId id) {
+  const auto found = inode(id);
+  if (!found) return fail(found.error());
+  if (found->described.kind != fs::Kind::kFile)
+    return refuse(found->is_directory() ? EISDIR : ELOOP);
+  return std::make_shared<OpenFile>(found->cid, found->described.bytes, cache_.ahead_bytes_max());
+}
+
+Answer<std::vector<Buffer>> FileSystem::read(OpenFile& file, std::uint64_t offset,
+                                             std::uint64_t count) {
+  OperationSource source(cache_, timeout_);
+  std::uint64_t window = 0;
+  {
+    const std::lock_guard lock(file.mutex);
+    window = file.read_ahead.on_read(offset, offset + count);
+  }
+  // What this read waits for itself goes first; the rest is under way meanwhile.
+  source.prefetch(file.reader.ahead(offset, count + window));
+  auto pieces = file.reader.read(offset, count, source);
+  if (!pieces) return refuse(source);
+  return std::move(*pieces);
+}
+
+Answer<std::shared_ptr<OpenDirectory>> FileSystem::open_directory(InodeId id) {
+  OperationSource source(cache_, timeout_);
+  const State now = state();
+  const auto found = inode(id);
+  if (!found) return fail(found.error());
+  if (!found->is_directory()) return refuse(ENOTDIR);
+  auto directory = place(*found, now, source);
+  if (!directory) return fail(directory.error());
+  const auto above = id == kRootInode ? found : inode(found->parent);
+  if (!above) return fail(above.error());
+  return std::make_shared<OpenDirectory>(OpenDirectory{.cid = directory->cid,
+                                                       .node = std::move(directory->node),
+                                                       .number = found->number,
+                                                       .parent_number = above->number});
+}
+
+Answer<std::vector<Entry>> FileSystem::read_directory(const OpenDirectory& directory, Cursor after,
+                                                      std::size_t count) {
+  OperationSource source(cache_, timeout_);
+  auto entries = directories_.page(directory.node, directory.cid, after, count, source);
+  if (!entries) return refuse(source);
+  return std::move(*entries);
+}
+
+Answer<Usage> FileSystem::usage() {
+  OperationSource source(cache_, timeout_);
+  const auto root = directory_at(state().root, source);
+  if (!root) return fail(root.error());
+  Usage out;
+  for (const fs::Link& link : root->node->links) out.bytes += link.tsize;
+  return out;
+}
+
+}  // namespace rosebud::mount

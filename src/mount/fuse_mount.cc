@@ -1,0 +1,395 @@
+#include "mount/fuse_mount.h"
+
+#define FUSE_USE_VERSION 312
+#include <fuse3/fuse_lowlevel.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <cstdarg>
+#include <cstring>
+#include <thread>
+
+#include "base/check.h"
+
+namespace rosebud::mount {
+namespace {
+
+/// Operations that wait for the cluster hold a thread each; others must go on meanwhile.
+constexpr unsigned kThreadsMax = 64;
+constexpr unsigned kIdleThreadsMax = 8;
+/// What an inode of a file is never changes (inodes.h), so the kernel may rely on it for long.
+constexpr double kLastingSeconds = 3600;
+/// Names and directories may change with every publication: the kernel asks each time, and never
+/// shows an earlier state after a later one.
+constexpr double kAskAgain = 0;
+/// Offsets of a directory: "." and ".." come before its entries.
+constexpr off_t kDots = 2;
+constexpr std::size_t kPageEntries = 512;
+constexpr unsigned kBlockSize = 4096;
+constexpr blksize_t kPreferredSize = 128 << 10;  // the most that a kernel asks for at once
+
+// ---- Answers ----
+
+struct Served {
+  FileSystem* file_system = nullptr;
+  const std::function<void()>* on_ready = nullptr;
+};
+
+Served& served(fuse_req_t request) { return *static_cast<Served*>(fuse_req_userdata(request)); }
+FileSystem& file_system(fuse_req_t request) { return *served(request).file_system; }
+
+void refuse(fuse_req_t request, ErrorNumber error) {
+  fuse_reply_err(request, static_cast<int>(error));
+}
+
+mode_t type_of(fs::Kind kind) {
+  switch (kind) {
+    case fs::Kind::kFile:
+      return S_IFREG;
+    case fs::Kind::kDirectory:
+      return S_IFDIR;
+    case fs::Kind::kSymlink:
+      return S_IFLNK;
+  }
+  return 0;
+}
+
+struct stat status_of(const Attributes& attributes) {
+  struct stat out{};
+  out.st_ino = attributes.number;
+  out.st_mode = type_of(attributes.kind) | attributes.mode;
+  out.st_nlink = 1;  // of a directory: that nobody counted what is in it
+  out.st_uid = ::getuid();
+  out.st_gid = ::getgid();
+  out.st_size = static_cast<off_t>(attributes.bytes);
+  out.st_blksize = kPreferredSize;
+  out.st_blocks = static_cast<blkcnt_t>(attributes.bytes / 512 + (attributes.bytes % 512 != 0));
+  out.st_mtim = {.tv_sec = attributes.modified.seconds,
+                 .tv_nsec = static_cast<long>(attributes.modified.nanoseconds)};
+  out.st_atim = out.st_mtim;
+  out.st_ctim = out.st_mtim;
+  return out;
+}
+
+double lasting(const Attributes& attributes) {
+  return attributes.kind == fs::Kind::kDirectory ? kAskAgain : kLastingSeconds;
+}
+
+/// What the kernel keeps for an open file or directory and gives back with every question.
+template <typename T>
+std::uint64_t handle_of(std::shared_ptr<T> open) {
+  return reinterpret_cast<std::uint64_t>(new std::shared_ptr<T>(std::move(open)));
+}
+template <typename T>
+std::shared_ptr<T>* opened(const fuse_file_info* info) {
+  return reinterpret_cast<std::shared_ptr<T>*>(info->fh);
+}
+
+/// A directory that is read, with the page that was read last.
+struct ReadingDirectory {
+  std::shared_ptr<OpenDirectory> directory;
+  std::mutex mutex;
+  // Under the mutex:
+  std::vector<Entry> page;
+  std::optional<Cursor> page_after;  // where the page begins
+};
+
+// ---- Questions ----
+
+void on_init(void* data, fuse_conn_info*) {
+  // Whoever asks from now on waits until the kernel has the answer to this, and is answered.
+  (*static_cast<Served*>(data)->on_ready)();
+}
+
+void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
+  const auto found = file_system(request).look_up(parent, name);
+  if (!found) return refuse(request, found.error());
+  fuse_entry_param entry{};
+  entry.ino = found->id;
+  entry.attr = status_of(*found);
+  entry.attr_timeout = lasting(*found);
+  entry.entry_timeout = kAskAgain;
+  // Nobody waits for it any more: the kernel does not know of this lookup.
+  if (fuse_reply_entry(request, &entry) == -ENOENT) file_system(request).forget(found->id, 1);
+}
+
+void on_forget(fuse_req_t request, fuse_ino_t inode, std::uint64_t lookups) {
+  file_system(request).forget(inode, lookups);
+  fuse_reply_none(request);
+}
+
+void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* forgotten) {
+  for (const fuse_forget_data& one : std::span(forgotten, count))
+    file_system(request).forget(one.ino, one.nlookup);
+  fuse_reply_none(request);
+}
+
+void on_getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
+  const auto found = file_system(request).attributes(inode);
+  if (!found) return refuse(request, found.error());
+  const struct stat status = status_of(*found);
+  fuse_reply_attr(request, &status, lasting(*found));
+}
+
+void on_readlink(fuse_req_t request, fuse_ino_t inode) {
+  const auto target = file_system(request).link_target(inode);
+  if (!target) return refuse(request, target.error());
+  fuse_reply_readlink(request, target->c_str());
+}
+
+void on_open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
+  if ((info->flags & O_ACCMODE) != O_RDONLY) return refuse(request, ErrorNumber{EROFS});
+  auto file = file_system(request).open(inode);
+  if (!file) return refuse(request, file.error());
+  info->fh = handle_of(std::move(*file));
+  info->keep_cache = 1;  // another content is another inode
+  info->noflush = 1;
+  // A signal took who asked: nobody will give it back.
+  if (fuse_reply_open(request, info) == -ENOENT) delete opened<OpenFile>(info);
+}
+
+void on_read(fuse_req_t request, fuse_ino_t, std::size_t count, off_t offset,
+             fuse_file_info* info) {
+  OpenFile& file = **opened<OpenFile>(info);
+  const auto pieces = file_system(request).read(file, static_cast<std::uint64_t>(offset), count);
+  if (!pieces) return refuse(request, pieces.error());
+  std::vector<iovec> vectors;
+  for (const Buffer& piece : *pieces)
+    vectors.push_back(
+        {.iov_base = const_cast<std::uint8_t*>(piece.data()), .iov_len = piece.size()});
+  fuse_reply_iov(request, vectors.data(), static_cast<int>(vectors.size()));
+}
+
+void on_release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+  delete opened<OpenFile>(info);
+  fuse_reply_err(request, 0);
+}
+
+void on_opendir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
+  auto directory = file_system(request).open_directory(inode);
+  if (!directory) return refuse(request, directory.error());
+  auto reading = std::make_shared<ReadingDirectory>();
+  reading->directory = std::move(*directory);
+  info->fh = handle_of(std::move(reading));
+  if (fuse_reply_open(request, info) == -ENOENT) delete opened<ReadingDirectory>(info);
+}
+
+/// Adds one entry; false: it has no room in the rest of `into`.
+bool add_entry(fuse_req_t request, std::vector<char>& into, std::size_t& used, const char* name,
+               std::uint64_t number, mode_t type, off_t next) {
+  struct stat status{};
+  status.st_ino = number;
+  status.st_mode = type;
+  const std::size_t left = into.size() - used;
+  const std::size_t needed =
+      fuse_add_direntry(request, into.data() + used, left, name, &status, next);
+  if (needed > left) return false;
+  used += needed;
+  return true;
+}
+
+/// Behind `after`, from the page that is here where it has them. Requires: the mutex held.
+Answer<std::span<const Entry>> entries_after(FileSystem& files, ReadingDirectory& reading,
+                                             Cursor after) {
+  if (reading.page_after) {
+    if (*reading.page_after == after) return std::span<const Entry>(reading.page);
+    const auto at = std::ranges::find(reading.page, after, &Entry::next);
+    if (at != reading.page.end() && at + 1 != reading.page.end())
+      return std::span<const Entry>(at + 1, reading.page.end());
+  }
+  auto page = files.read_directory(*reading.directory, after, kPageEntries);
+  if (!page) return fail(page.error());
+  reading.page = std::move(*page);
+  reading.page_after = after;
+  return std::span<const Entry>(reading.page);
+}
+
+void on_readdir(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset,
+                fuse_file_info* info) {
+  ReadingDirectory& reading = **opened<ReadingDirectory>(info);
+  const OpenDirectory& directory = *reading.directory;
+  const std::lock_guard lock(reading.mutex);
+  std::vector<char> reply(size);
+  std::size_t used = 0;
+  bool has_room = true;
+  const auto add_dot = [&](off_t at, const char* name, std::uint64_t number) {
+    if (offset <= at)
+      has_room = has_room && add_entry(request, reply, used, name, number, S_IFDIR, at + 1);
+  };
+  add_dot(0, ".", directory.number);
+  add_dot(1, "..", directory.parent_number);
+  Cursor after = offset > kDots ? static_cast<Cursor>(offset - kDots) : 0;
+  while (has_room) {
+    const auto entries = entries_after(file_system(request), reading, after);
+    // What is in the reply already is right; the next question meets the error again.
+    if (!entries && used == 0) return refuse(request, entries.error());
+    if (!entries || entries->empty()) break;
+    for (const Entry& entry : *entries) {
+      const std::string& name = entry.link.name;
+      after = entry.next;
+      // Nobody could open it, and the kernel would refuse them all.
+      if (name.size() > fs::kNameMax) continue;
+      // Only a raw block says by its id what it is.
+      const mode_t type = entry.link.cid.codec == fs::Codec::kRaw ? mode_t{S_IFREG} : 0;
+      has_room = add_entry(request, reply, used, name.c_str(), inode_number(directory.number, name),
+                           type, static_cast<off_t>(entry.next) + kDots);
+      if (!has_room) break;
+    }
+  }
+  fuse_reply_buf(request, reply.data(), used);
+}
+
+void on_releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
+  delete opened<ReadingDirectory>(info);
+  fuse_reply_err(request, 0);
+}
+
+void on_statfs(fuse_req_t request, fuse_ino_t) {
+  const auto usage = file_system(request).usage();
+  if (!usage) return refuse(request, usage.error());
+  struct statvfs out{};
+  out.f_bsize = kBlockSize;
+  out.f_frsize = kBlockSize;
+  out.f_blocks = usage->bytes / kBlockSize + (usage->bytes % kBlockSize != 0);
+  out.f_namemax = fs::kNameMax;
+  out.f_flag = ST_RDONLY | ST_NOSUID;
+  fuse_reply_statfs(request, &out);
+}
+
+/// What is not here the kernel answers itself: writing with EROFS, since the mount is read-only;
+/// access() from the modes; extended attributes with ENOTSUP.
+fuse_lowlevel_ops operations() {
+  fuse_lowlevel_ops out{};
+  out.init = on_init;
+  out.lookup = on_lookup;
+  out.forget = on_forget;
+  out.forget_multi = on_forget_multi;
+  out.getattr = on_getattr;
+  out.readlink = on_readlink;
+  out.open = on_open;
+  out.read = on_read;
+  out.release = on_release;
+  out.opendir = on_opendir;
+  out.readdir = on_readdir;
+  out.releasedir = on_releasedir;
+  out.statfs = on_statfs;
+  return out;
+}
+
+// ---- What libfuse says ----
+
+std::mutex said_mutex;
+std::string said;  // the last of it, under the mutex
+
+/// It would write to standard error; what it says belongs into our own error.
+void keep_said(fuse_log_level, const char* format, va_list arguments) {
+  std::array<char, 512> text{};
+  std::vsnprintf(text.data(), text.size(), format, arguments);
+  const std::lock_guard lock(said_mutex);
+  said = text.data();
+  while (said.ends_with('\n')) said.pop_back();
+}
+
+std::string last_said() {
+  const std::lock_guard lock(said_mutex);
+  return said;
+}
+
+void wake(int) {}
+
+}  // namespace
+
+struct FuseMount::Impl {
+  BlockCache* cache = nullptr;
+  Served served;
+  fuse_lowlevel_ops operations{};
+  fuse_session* session = nullptr;
+};
+
+FuseMount::FuseMount(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<FuseMount>, Explained> FuseMount::open(FileSystem& file_system,
+                                                              BlockCache& cache,
+                                                              const MountOptions& options) {
+  fuse_set_log_func(keep_said);
+  auto impl = std::make_unique<Impl>();
+  impl->cache = &cache;
+  impl->served.file_system = &file_system;
+  impl->operations = operations();
+  // The modes of the volume count, its setuid bits do not: a stranger's tree must not bring a
+  // program that runs as whoever mounted it.
+  std::string words =
+      "ro,nosuid,nodev,default_permissions,subtype=rosebud,fsname=" + options.source;
+  std::array<std::string, 3> arguments{"rosebud", "-o", std::move(words)};
+  std::array<char*, 3> pointers{arguments[0].data(), arguments[1].data(), arguments[2].data()};
+  fuse_args args = FUSE_ARGS_INIT(static_cast<int>(pointers.size()), pointers.data());
+  impl->session =
+      fuse_session_new(&args, &impl->operations, sizeof impl->operations, &impl->served);
+  fuse_opt_free_args(&args);
+  const auto failed = [&] {
+    return fail(Explained{.what = "cannot mount on " + options.directory.string(),
+                          .cause = last_said(),
+                          .next = "without root this needs the package fuse3 (fusermount3) and the "
+                                  "right to open /dev/fuse; everything but the mount works "
+                                  "without: rosebud fs"});
+  };
+  if (!impl->session) return failed();
+  if (fuse_session_mount(impl->session, options.directory.c_str()) != 0) {
+    fuse_session_destroy(impl->session);
+    return failed();
+  }
+  return std::unique_ptr<FuseMount>(new FuseMount(std::move(impl)));
+}
+
+FuseMount::~FuseMount() {
+  fuse_session_unmount(impl_->session);
+  fuse_session_destroy(impl_->session);
+}
+
+Status<Explained> FuseMount::serve(const std::function<void()>& on_ready) {
+  impl_->served.on_ready = &on_ready;
+  struct sigaction action{};
+  action.sa_handler = wake;
+  ::sigaction(SIGUSR1, &action, nullptr);
+  sigset_t ending;
+  sigemptyset(&ending);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&ending, signal);
+  std::atomic<bool> has_ended = false;
+  const pthread_t loop = ::pthread_self();
+  std::thread watcher([&] {
+    int signal = 0;
+    (void)::sigwait(&ending, &signal);
+    if (has_ended) return;
+    impl_->cache->close();  // nobody waits for the cluster any more
+    fuse_session_exit(impl_->session);
+    // The loop may be about to sleep when the first one comes.
+    while (!has_ended) {
+      ::pthread_kill(loop, SIGUSR1);
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+  });
+  fuse_loop_config* config = fuse_loop_cfg_create();
+  fuse_loop_cfg_set_max_threads(config, kThreadsMax);
+  fuse_loop_cfg_set_idle_threads(config, kIdleThreadsMax);
+  fuse_loop_cfg_set_clone_fd(config, 0);
+  const int result = fuse_session_loop_mt(impl_->session, config);
+  fuse_loop_cfg_destroy(config);
+  has_ended = true;
+  ::pthread_kill(watcher.native_handle(), SIGTERM);
+  watcher.join();
+  if (result < 0) {
+    return fail(Explained{.what = std::string("the mount broke off: ") + std::strerror(-result),
+                          .cause = last_said(),
+                          .next = "mount it again"});
+  }
+  return {};
+}
+
+}  // namespace rosebud::mount

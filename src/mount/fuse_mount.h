@@ -1,0 +1,39 @@
+// A file system in a kernel's tree of names, by libfuse3: the one place that speaks its language.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+
+#include "mount/file_system.h"
+
+namespace rosebud::mount {
+
+struct MountOptions {
+  std::filesystem::path directory;  // absolute
+  std::string source;               // what lists of mounts show; no comma inside
+};
+
+/// Mounted, read-only, from open() to the end of serve() or of the object. Signals that end a
+/// process must be blocked in all its threads before they begin: serve() waits for them.
+class FuseMount {
+ public:
+  /// `file_system` and `cache` outlive it.
+  static Result<std::unique_ptr<FuseMount>, Explained> open(FileSystem& file_system,
+                                                            BlockCache& cache,
+                                                            const MountOptions& options);
+  ~FuseMount();
+  FuseMount(const FuseMount&) = delete;
+  FuseMount& operator=(const FuseMount&) = delete;
+
+  /// Answers on several threads until somebody unmounts it, or SIGTERM, SIGINT or SIGHUP comes;
+  /// then unmounts. `on_ready` is called once, when it answers.
+  Status<Explained> serve(const std::function<void()>& on_ready);
+
+ private:
+  struct Impl;
+  explicit FuseMount(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace rosebud::mount
