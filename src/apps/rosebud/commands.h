@@ -106,6 +106,8 @@ Result<std::string, Explained> admin_request(std::uint16_t port, const std::stri
 void add_file_commands(CLI::App& app, Globals& globals);
 /// fs create, list, ls, cat, stat, cp, mkdir, mv, rm, share: volumes.
 void add_fs_commands(CLI::App& app, Globals& globals);
+/// mount, umount.
+void add_mount_commands(CLI::App& app, Globals& globals);
 void add_ref_commands(CLI::App& app, Globals& globals);
 void add_node_commands(CLI::App& app, Globals& globals);
 /// Runs a node until it is told to stop. `watch`: on a thread beside it, with the port of its admin

@@ -186,6 +186,7 @@ int run(int argc, char** argv) {
   app.fallthrough();
   add_file_commands(app, globals);
   add_fs_commands(app, globals);
+  add_mount_commands(app, globals);
   add_car_commands(app, globals);
   add_evidence_commands(app, globals);
   add_epoch_commands(app, globals);

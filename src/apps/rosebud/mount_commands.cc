@@ -1,0 +1,441 @@
+// mount, umount: a volume as a directory of this machine, so far to read.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+#include <thread>
+
+#include "apps/rosebud/volume_name.h"
+#include "mount/fuse_mount.h"
+
+namespace rosebud::apps {
+namespace {
+
+namespace stdfs = std::filesystem;
+
+/// Of its type in the kernel's list of mounts.
+constexpr std::string_view kMountType = "fuse.rosebud";
+/// A publication is seen within two: one to ask, one for the answer.
+constexpr std::chrono::seconds kAskEvery{1};
+/// Until one asking gives up; the end of the mount waits for it.
+constexpr Duration kAskFor = std::chrono::seconds(5);
+constexpr std::size_t kCacheMegabytesMin = 16;
+constexpr std::size_t kCacheMegabytesMax = 1U << 20;
+
+struct MountArguments {
+  std::string volume;
+  std::string directory;
+  bool is_read_only = false;
+  bool is_in_foreground = false;
+  std::size_t cache_megabytes = 256;
+  double deadline_seconds = 30;
+};
+
+std::string text_of(int error) { return std::generic_category().message(error); }
+
+// ---- The directory ----
+
+/// Absolute, without links above its last name: what it leads to may be a mount whose process is
+/// gone, which cannot be asked for anything.
+stdfs::path place_of(const std::string& text) {
+  stdfs::path path = stdfs::absolute(text).lexically_normal();
+  if (!path.has_filename()) path = path.parent_path();
+  std::error_code error;
+  const stdfs::path above = stdfs::canonical(path.parent_path(), error);
+  return error ? path : above / path.filename();
+}
+
+/// As the kernel writes it: spaces, tabs, line ends and backslashes as \\ooo.
+std::string unescaped(const std::string& text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '\\' || i + 3 >= text.size()) {
+      out.push_back(text[i]);
+      continue;
+    }
+    out.push_back(static_cast<char>(std::stoi(text.substr(i + 1, 3), nullptr, 8)));
+    i += 3;
+  }
+  return out;
+}
+
+/// The type of what is mounted there last; nothing: it is no mount.
+std::optional<std::string> mounted_type(const stdfs::path& place) {
+  // Device, place, type, as in fstab.
+  std::ifstream list("/proc/self/mounts");
+  std::optional<std::string> out;
+  for (std::string line; std::getline(list, line);) {
+    std::istringstream words(line);
+    std::string device, at, type;
+    words >> device >> at >> type;
+    if (unescaped(at) == place.string()) out = type;
+  }
+  return out;
+}
+
+/// Its process is gone, as after kill -9, and the mount was left.
+bool is_dead(const stdfs::path& place) {
+  struct stat status{};
+  return ::stat(place.c_str(), &status) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+}
+
+enum class Detach : bool { kWhenFree, kAlways };
+
+/// Without root by fusermount3, which may do for its user what only root may.
+Status<Explained> unmount(const stdfs::path& place, Detach detach) {
+  if (::geteuid() == 0) {
+    if (::umount2(place.c_str(), (detach == Detach::kAlways ? MNT_DETACH : 0) | UMOUNT_NOFOLLOW) ==
+        0)
+      return {};
+    const int error = errno;
+    return fail(
+        Explained{.what = "cannot unmount " + place.string() + ": " + text_of(error),
+                  .cause = error == EBUSY ? "a process has a file open there, or works in it" : "",
+                  .next = error == EBUSY ? "see which: fuser -vm " + place.string() : ""});
+  }
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const char* option = detach == Detach::kAlways ? "-uzq" : "-u";
+    ::execlp("fusermount3", "fusermount3", option, "--", place.c_str(), nullptr);
+    ::_exit(127);
+  }
+  int status = 0;
+  while (child > 0 && ::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (child > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
+  const bool is_missing = WIFEXITED(status) && WEXITSTATUS(status) == 127;
+  return fail(Explained{.what = "cannot unmount " + place.string(),
+                        .cause = is_missing ? "there is no program fusermount3"
+                                            : "fusermount3 refused, for the reason above",
+                        .next = is_missing ? "install the package fuse3, or do it as root"
+                                           : "see who uses it: fuser -vm " + place.string()});
+}
+
+/// That something may be mounted there; what a dead mount of ours left is taken away.
+void check_place(const stdfs::path& place) {
+  const auto type = mounted_type(place);
+  if (type == kMountType && is_dead(place)) {
+    or_stop(unmount(place, Detach::kAlways));
+    return check_place(place);
+  }
+  if (type) {
+    const bool is_ours = type == kMountType;
+    stop(ExitCode::kUsage, {.what = place.string() + " is a mount already, of type " + *type,
+                            .cause = is_ours ? "a volume was mounted there before" : "",
+                            .next = is_ours ? "unmount it first: rosebud umount " + place.string()
+                                            : "choose another directory"});
+  }
+  struct stat status{};
+  if (::stat(place.c_str(), &status) != 0) {
+    const int error = errno;
+    stop(ExitCode::kUsage, {.what = "cannot mount on " + place.string() + ": " + text_of(error),
+                            .next = error == ENOENT ? "make it first: mkdir -p " + place.string()
+                                                    : "choose another directory"});
+  }
+  if (!S_ISDIR(status.st_mode)) {
+    stop(ExitCode::kUsage, {.what = "cannot mount on " + place.string() + ": it is no directory",
+                            .next = "choose or make one: mkdir -p DIR"});
+  }
+  std::error_code error;
+  const bool is_empty = stdfs::is_empty(place, error);
+  if (is_empty && !error) return;
+  stop(ExitCode::kUsage, {.what = "cannot mount on " + place.string() + ": " +
+                                  (error ? error.message() : "it is not empty"),
+                          .cause = error ? "" : "what is in it could not be seen under the mount",
+                          .next = "choose an empty directory"});
+}
+
+void check_fuse() {
+  const int fd = ::open("/dev/fuse", O_RDWR | O_CLOEXEC);
+  if (fd >= 0) {
+    ::close(fd);
+    return;
+  }
+  const int error = errno;
+  stop(ExitCode::kUsage,
+       {.what = "this machine cannot mount: /dev/fuse: " + text_of(error),
+        .cause = error == ENOENT || error == ENODEV || error == ENXIO
+                     ? "its kernel has no FUSE, or a container hides it"
+                     : "this user may not open it",
+        .next = "load it (modprobe fuse) or give the container /dev/fuse; without a mount all of "
+                "`rosebud fs` works"});
+}
+
+// ---- The volume ----
+
+mount::BlockCache::Fetch fetch_from(client::Session& session) {
+  return [&session](const fs::Cid& cid, Duration timeout, mount::BlockCache::Done done) {
+    session.read_block(
+        wire::ObjectId::block(cid.digest), timeout,
+        [&session, cid, done = std::move(done)](objects::OperationResult result) {
+          if (result.outcome == objects::Outcome::kDone) return done(std::move(result.bytes));
+          done(fail(client::failure_of(result, "reading block " + cid.text(), session).explained));
+        });
+  };
+}
+
+/// Asks for the volume's record again and again, on a thread of its own, and shows each newer
+/// publication in the mount. What cannot be had, or makes no sense, leaves what is shown.
+class Follower {
+ public:
+  Follower(client::Session& session, client::VolumeId id, Duration timeout,
+           mount::FileSystem& file_system, wire::Version shown)
+      : thread_([this, &session, id = std::move(id), timeout, &file_system, shown]() mutable {
+          while (wait()) {
+            const auto read = client::read_volume(session, id, timeout);
+            if (!read || read->version <= shown) continue;
+            if (file_system.switch_to(read->state.root)) shown = read->version;
+          }
+        }) {}
+  ~Follower() {
+    {
+      const std::lock_guard lock(mutex_);
+      is_ending_ = true;
+    }
+    ending_.notify_all();
+    thread_.join();
+  }
+
+ private:
+  /// False: it is the end.
+  bool wait() {
+    std::unique_lock lock(mutex_);
+    return !ending_.wait_for(lock, kAskEvery, [this] { return is_ending_; });
+  }
+
+  std::mutex mutex_;
+  std::condition_variable ending_;
+  bool is_ending_ = false;
+  std::thread thread_;  // the last: it uses the others
+};
+
+struct Mounted {
+  std::uint64_t number = 0;  // of the publication
+  std::string root;
+};
+
+/// Mounts and serves until the end. `on_ready`: it answers.
+void serve(const Globals& globals, const MountArguments& arguments, const VolumeName& name,
+           const stdfs::path& place, const std::function<void(const Mounted&)>& on_ready) {
+  const Duration deadline(static_cast<std::int64_t>(arguments.deadline_seconds * 1e6));
+  OpenSession session(globals);
+  const client::VolumeId id = id_of(name, *session);
+  const auto published = or_stop(client::read_volume(*session, id, globals.timeout()));
+  // Decoded directories get a quarter.
+  const std::size_t bytes = arguments.cache_megabytes << 20;
+  mount::BlockCache cache(fetch_from(*session), bytes / 4 * 3);
+  mount::FileSystem file_system(cache, bytes / 4, deadline);
+  if (auto shown = file_system.switch_to(published.state.root); !shown)
+    stop(client::code_of(shown.error()), shown.error());
+  auto mounted = or_stop(
+      mount::FuseMount::open(file_system, cache, {.directory = place, .source = name.text}));
+  const Follower follower(*session, id, std::min(deadline, kAskFor), file_system,
+                          published.version);
+  const Mounted told{.number = published.state.number, .root = published.state.root.text()};
+  or_stop(mounted->serve([&] { on_ready(told); }));
+  cache.close();
+}
+
+// ---- In the background ----
+
+/// One line: {"number", "root", "pid"}, or what went wrong.
+void tell(int fd, const nlohmann::json& json) {
+  const std::string line = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+  for (std::size_t done = 0; done < line.size();) {
+    const ssize_t n = ::write(fd, line.data() + done, line.size() - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  ::close(fd);
+}
+
+nlohmann::json hear(int fd) {
+  std::string text;
+  std::array<char, 4096> piece{};
+  while (true) {
+    const ssize_t n = ::read(fd, piece.data(), piece.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    text.append(piece.data(), static_cast<std::size_t>(n));
+  }
+  ::close(fd);
+  return nlohmann::json::parse(text, nullptr, false);
+}
+
+/// No terminal, no folder, no output of whoever started it is held any longer.
+void let_go() {
+  (void)!::chdir("/");
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  for (int fd = 0; fd <= 2 && null >= 0; ++fd) ::dup2(null, fd);
+  if (null > 2) ::close(null);
+}
+
+using Serve = std::function<void(const std::function<void(const Mounted&)>& on_ready)>;
+
+/// The process that serves; never returns.
+[[noreturn]] void run_in_background(int fd, const Serve& serve_it) {
+  ::setsid();
+  bool is_told = false;
+  try {
+    serve_it([&](const Mounted& mounted) {
+      tell(fd, {{"number", mounted.number}, {"root", mounted.root}, {"pid", ::getpid()}});
+      is_told = true;
+      let_go();
+    });
+  } catch (const Stop& end) {
+    const Explained& explained = end.failure.explained;
+    if (!is_told) {
+      tell(fd, {{"code", static_cast<int>(end.failure.code)},
+                {"what", explained.what},
+                {"cause", explained.cause},
+                {"next", explained.next},
+                {"trouble", static_cast<int>(explained.trouble)}});
+    }
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+void print_mounted(const Globals& globals, const VolumeName& name, const stdfs::path& place,
+                   const Mounted& mounted, pid_t process) {
+  print(globals,
+        {{"volume", name.text},
+         {"directory", place.string()},
+         {"number", mounted.number},
+         {"root", mounted.root},
+         {"process", process}},
+        globals.is_quiet
+            ? place.string()
+            : fmt::format("volume {} is mounted on {}, read-only, from publication {} on; end it "
+                          "with: rosebud umount {}",
+                          name.text, visible(place.string()), mounted.number,
+                          visible(place.string())));
+  flush_output();
+}
+
+void mount_in_background(const Globals& globals, const VolumeName& name, const stdfs::path& place,
+                         const Serve& serve_it) {
+  std::array<int, 2> pipe{};
+  if (::pipe2(pipe.data(), O_CLOEXEC) != 0)
+    stop(ExitCode::kUsage, {.what = "cannot start a process: " + text_of(errno)});
+  const pid_t child = ::fork();
+  if (child < 0) stop(ExitCode::kUsage, {.what = "cannot start a process: " + text_of(errno)});
+  if (child == 0) {
+    ::close(pipe[0]);
+    run_in_background(pipe[1], serve_it);
+  }
+  ::close(pipe[1]);
+  const nlohmann::json said = hear(pipe[0]);
+  if (!said.is_object()) {
+    stop(ExitCode::kUsage, {.what = "the process that was to serve the mount is gone",
+                            .cause = "somebody killed it, or memory ran out",
+                            .next = "see it happen: the same command with --foreground"});
+  }
+  if (said.contains("code")) {
+    stop(static_cast<ExitCode>(said["code"].get<int>()),
+         {.what = said["what"],
+          .cause = said["cause"],
+          .next = said["next"],
+          .trouble = static_cast<Trouble>(said["trouble"].get<int>())});
+  }
+  print_mounted(globals, name, place, {.number = said["number"], .root = said["root"]}, child);
+}
+
+void mount_volume(const Globals& globals, const MountArguments& arguments) {
+  if (!arguments.is_read_only) {
+    stop(ExitCode::kUsage, {.what = "writing through a mount is not there yet",
+                            .cause = "a mount shows a volume to read so far",
+                            .next = "mount it with --read-only, and change it with `rosebud fs "
+                                    "cp`, `mkdir`, `mv` and `rm`"});
+  }
+  const auto name = volume_of(arguments.volume);
+  if (!name) {
+    stop(ExitCode::kUsage, {.what = "'" + arguments.volume + "' names no volume",
+                            .cause = "a name has 1 to 32 characters a-z, 0-9 and '-'; a mount "
+                                     "shows a volume as a whole",
+                            .next = "see `rosebud fs list`"});
+  }
+  const stdfs::path place = place_of(arguments.directory);
+  check_place(place);
+  check_fuse();
+  // Before any thread begins: the mount waits for these itself.
+  sigset_t ending;
+  sigemptyset(&ending);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&ending, signal);
+  const auto serve_it = [&](const std::function<void(const Mounted&)>& on_ready) {
+    ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+    serve(globals, arguments, *name, place, on_ready);
+  };
+  if (!arguments.is_in_foreground) return mount_in_background(globals, *name, place, serve_it);
+  serve_it(
+      [&](const Mounted& mounted) { print_mounted(globals, *name, place, mounted, ::getpid()); });
+}
+
+void unmount_volume(const Globals& globals, const std::string& directory) {
+  const stdfs::path place = place_of(directory);
+  const auto type = mounted_type(place);
+  if (type != kMountType) {
+    stop(ExitCode::kUsage,
+         {.what = "no volume is mounted on " + place.string(),
+          .cause = type ? "what is mounted there is of type " + *type : "",
+          .next = "see what is: grep " + std::string(kMountType) + " /proc/mounts"});
+  }
+  const Detach detach = is_dead(place) ? Detach::kAlways : Detach::kWhenFree;
+  or_stop(unmount(place, detach));
+  print(globals, {{"directory", place.string()}},
+        globals.is_quiet ? "" : visible(place.string()) + " is unmounted");
+}
+
+std::string check_deadline(const std::string& text) {
+  const double seconds = std::strtod(text.c_str(), nullptr);
+  if (seconds >= 1 && seconds <= 3600) return {};
+  return "a deadline is from 1s to 1h, not " + text + " seconds";
+}
+
+}  // namespace
+
+void add_mount_commands(CLI::App& app, Globals& globals) {
+  auto arguments = std::make_shared<MountArguments>();
+  auto* mount_command = app.add_subcommand("mount",
+                                           "Show a volume as a directory of this machine, to read; "
+                                           "publications appear as they come");
+  mount_command
+      ->add_option("volume", arguments->volume, "NAME, or another owner's as `fs share` prints it")
+      ->required();
+  mount_command->add_option("directory", arguments->directory, "An empty directory")->required();
+  mount_command->add_flag("--read-only", arguments->is_read_only, "Needed: there is no other yet");
+  mount_command->add_flag("--foreground", arguments->is_in_foreground,
+                          "Serve it in this process, until it is unmounted or interrupted");
+  mount_command
+      ->add_option("--cache-mb", arguments->cache_megabytes,
+                   "Most memory for blocks and directories that were read, MiB")
+      ->check(CLI::Range(kCacheMegabytesMin, kCacheMegabytesMax))
+      ->capture_default_str();
+  const std::map<std::string, double> units{{"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}};
+  mount_command
+      ->add_option("--deadline", arguments->deadline_seconds,
+                   "Until reading in the mount fails instead of waiting on")
+      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE))
+      ->check(CLI::Validator(check_deadline, ""))
+      ->type_name("TIME")
+      ->default_str("30s");
+  mount_command->callback([&globals, arguments] { mount_volume(globals, *arguments); });
+
+  auto directory = std::make_shared<std::string>();
+  auto* unmount_command = app.add_subcommand(
+      "umount", "End a mount; also one whose process is gone, which left it behind");
+  unmount_command->add_option("directory", *directory, "Where it is mounted")->required();
+  unmount_command->callback([&globals, directory] { unmount_volume(globals, *directory); });
+}
+
+}  // namespace rosebud::apps
