@@ -32,6 +32,9 @@ constexpr double kAskAgain = 0;
 /// Offsets of a directory: "." and ".." come before its entries.
 constexpr off_t kDots = 2;
 constexpr std::size_t kPageEntries = 512;
+/// Of one answer, below what a system takes at once (IOV_MAX, 1024). Somebody may have made a file
+/// of single bytes, and an answer that is not taken leaves whoever asked waiting.
+constexpr std::size_t kPiecesMax = 1'000;
 constexpr unsigned kBlockSize = 4096;
 constexpr blksize_t kPreferredSize = 128 << 10;  // the most that a kernel asks for at once
 
@@ -161,9 +164,17 @@ void on_read(fuse_req_t request, fuse_ino_t, std::size_t count, off_t offset,
   const auto pieces = file_system(request).read(file, static_cast<std::uint64_t>(offset), count);
   if (!pieces) return refuse(request, pieces.error());
   std::vector<iovec> vectors;
-  for (const Buffer& piece : *pieces)
-    vectors.push_back(
-        {.iov_base = const_cast<std::uint8_t*>(piece.data()), .iov_len = piece.size()});
+  Bytes joined;
+  if (pieces->size() <= kPiecesMax) {
+    for (const Buffer& piece : *pieces) {
+      vectors.push_back(
+          {.iov_base = const_cast<std::uint8_t*>(piece.data()), .iov_len = piece.size()});
+    }
+  } else {
+    for (const Buffer& piece : *pieces)
+      joined.insert(joined.end(), piece.view().begin(), piece.view().end());
+    vectors.push_back({.iov_base = joined.data(), .iov_len = joined.size()});
+  }
   fuse_reply_iov(request, vectors.data(), static_cast<int>(vectors.size()));
 }
 

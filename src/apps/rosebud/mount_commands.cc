@@ -218,6 +218,14 @@ class Follower {
   std::thread thread_;  // the last: it uses the others
 };
 
+/// Of this thread, and of those that it begins: SIG_BLOCK or SIG_UNBLOCK.
+void mask_endings(int how) {
+  sigset_t endings;
+  sigemptyset(&endings);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&endings, signal);
+  ::pthread_sigmask(how, &endings, nullptr);
+}
+
 struct Mounted {
   std::uint64_t number = 0;  // of the publication
   std::string root;
@@ -227,15 +235,19 @@ struct Mounted {
 void serve(const Globals& globals, const MountArguments& arguments, const VolumeName& name,
            const stdfs::path& place, const std::function<void(const Mounted&)>& on_ready) {
   const Duration deadline(static_cast<std::int64_t>(arguments.deadline_seconds * 1e6));
+  // The mount waits for these itself, so no thread may be ended by them.
+  mask_endings(SIG_BLOCK);
   OpenSession session(globals);
+  mask_endings(SIG_UNBLOCK);  // here: whoever waits for the cluster may give up
   const client::VolumeId id = id_of(name, *session);
   const auto published = or_stop(client::read_volume(*session, id, globals.timeout()));
-  // Decoded directories get a quarter.
-  const std::size_t bytes = arguments.cache_megabytes << 20;
-  mount::BlockCache cache(fetch_from(*session), bytes / 4 * 3);
-  mount::FileSystem file_system(cache, bytes / 4, deadline);
+  // With what the cache has on its way beside itself, a quarter more, it stays within the setting.
+  const std::size_t eighth = (arguments.cache_megabytes << 20) / 8;
+  mount::BlockCache cache(fetch_from(*session), 5 * eighth);
+  mount::FileSystem file_system(cache, eighth, deadline);
   if (auto shown = file_system.switch_to(published.state.root); !shown)
     stop(client::code_of(shown.error()), shown.error());
+  mask_endings(SIG_BLOCK);
   auto mounted = or_stop(
       mount::FuseMount::open(file_system, cache, {.directory = place, .source = name.text}));
   const Follower follower(*session, id, std::min(deadline, kAskFor), file_system,
@@ -320,7 +332,6 @@ void print_mounted(const Globals& globals, const VolumeName& name, const stdfs::
                           "with: rosebud umount {}",
                           name.text, visible(place.string()), mounted.number,
                           visible(place.string())));
-  flush_output();
 }
 
 void mount_in_background(const Globals& globals, const VolumeName& name, const stdfs::path& place,
@@ -368,17 +379,14 @@ void mount_volume(const Globals& globals, const MountArguments& arguments) {
   const stdfs::path place = place_of(arguments.directory);
   check_place(place);
   check_fuse();
-  // Before any thread begins: the mount waits for these itself.
-  sigset_t ending;
-  sigemptyset(&ending);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&ending, signal);
   const auto serve_it = [&](const std::function<void(const Mounted&)>& on_ready) {
-    ::pthread_sigmask(SIG_BLOCK, &ending, nullptr);
     serve(globals, arguments, *name, place, on_ready);
   };
   if (!arguments.is_in_foreground) return mount_in_background(globals, *name, place, serve_it);
-  serve_it(
-      [&](const Mounted& mounted) { print_mounted(globals, *name, place, mounted, ::getpid()); });
+  serve_it([&](const Mounted& mounted) {
+    print_mounted(globals, *name, place, mounted, ::getpid());
+    (void)std::fflush(stdout);  // for whoever waits for it
+  });
 }
 
 void unmount_volume(const Globals& globals, const std::string& directory) {
@@ -390,8 +398,10 @@ void unmount_volume(const Globals& globals, const std::string& directory) {
           .cause = type ? "what is mounted there is of type " + *type : "",
           .next = "see what is: grep " + std::string(kMountType) + " /proc/mounts"});
   }
-  const Detach detach = is_dead(place) ? Detach::kAlways : Detach::kWhenFree;
-  or_stop(unmount(place, detach));
+  auto done = unmount(place, Detach::kWhenFree);
+  // In use, but by those who wait for nothing any more.
+  if (!done && is_dead(place)) done = unmount(place, Detach::kAlways);
+  or_stop(done);
   print(globals, {{"directory", place.string()}},
         globals.is_quiet ? "" : visible(place.string()) + " is unmounted");
 }
