@@ -33,15 +33,80 @@ std::uint32_t default_mode(fs::Kind kind) {
 
 }  // namespace
 
-Status<Explained> FileSystem::switch_to(const fs::Cid& root) {
+Status<Explained> FileSystem::switch_to(const fs::Cid& root, const Forewarn& forewarn) {
   OperationSource source(cache_, timeout_);
   const auto directory = directories_.get(root, source);
   if (!directory) return fail(directory.error());
   if (!*directory) return fail(fs::unsound(root, "the root is no directory"));
+  {
+    // What is looked up from here on is not kept: the list of changes has all that is.
+    const std::lock_guard lock(mutex_);
+    is_switching_ = true;
+  }
+  const auto changes = changes_to(root, source);
+  if (changes) forewarn(*changes);
   const std::lock_guard lock(mutex_);
+  is_switching_ = false;
+  if (!changes) return fail(changes.error());
   ++state_.number;
   state_.root = root;
   return {};
+}
+
+bool FileSystem::is_settled(std::uint64_t state) const {
+  const std::lock_guard lock(mutex_);
+  return state == state_.number && !is_switching_;
+}
+
+Result<Changes, Explained> FileSystem::changes_to(const fs::Cid& root, OperationSource& source) {
+  Changes out;
+  std::vector<std::pair<InodeId, fs::Cid>> todo;
+  if (state().root != root) todo.emplace_back(kRootInode, root);
+  while (!todo.empty()) {
+    const auto [id, becomes] = todo.back();
+    todo.pop_back();
+    out.directories.push_back(id);
+    const auto directory = get_sound(becomes, source);
+    if (!directory) return fail(directory.error());
+    std::vector<Inode> known;
+    {
+      const std::lock_guard lock(mutex_);
+      known = inodes_.below(id);
+    }
+    for (Inode& inode : known) {
+      const auto link = find_sound(*directory, becomes, inode.name, source);
+      if (!link) return fail(link.error());
+      // Of a directory that was not looked up since an earlier state, the kernel has nothing that
+      // is not true of that one too.
+      if (*link && (*link)->cid == inode.cid) continue;
+      if (*link && inode.is_directory()) {
+        const auto below = get_sound((*link)->cid, source);
+        if (!below) return fail(below.error());
+        if (*below) {
+          todo.emplace_back(inode.id, (*link)->cid);
+          continue;
+        }
+      }
+      out.names.push_back({.parent = id, .name = std::move(inode.name)});
+    }
+  }
+  return out;
+}
+
+Result<Directories::Node, Explained> FileSystem::get_sound(const fs::Cid& cid,
+                                                           OperationSource& source) {
+  auto found = directories_.get(cid, source);
+  if (!found && found.error().trouble == Trouble::kIntegrity) return Directories::Node();
+  return found;
+}
+
+Result<std::optional<fs::Link>, Explained> FileSystem::find_sound(
+    const Directories::Node& directory, const fs::Cid& cid, const std::string& name,
+    OperationSource& source) {
+  if (!directory) return std::nullopt;
+  auto found = directories_.find(directory, cid, name, source);
+  if (!found && found.error().trouble == Trouble::kIntegrity) return std::nullopt;
+  return found;
 }
 
 FileSystem::State FileSystem::state() const {
@@ -87,7 +152,8 @@ Answer<FileSystem::Place> FileSystem::place(const Inode& directory, const State&
   return found;
 }
 
-Attributes FileSystem::attributes_of(const Inode& inode, const fs::Described& described) const {
+Attributes FileSystem::attributes_of(const Inode& inode, const fs::Described& described,
+                                     const State& state) const {
   return {.id = inode.id,
           .number = inode.number,
           .kind = described.kind,
@@ -95,7 +161,8 @@ Attributes FileSystem::attributes_of(const Inode& inode, const fs::Described& de
                    : described.kind == fs::Kind::kSymlink ? described.target.size()
                                                           : 0,
           .mode = described.attributes.mode.value_or(default_mode(described.kind)) & kModeBits,
-          .modified = described.attributes.modified.value_or(fs::ModificationTime{})};
+          .modified = described.attributes.modified.value_or(fs::ModificationTime{}),
+          .state = state.number};
 }
 
 Answer<Attributes> FileSystem::look_up(InodeId parent, const std::string& name) {
@@ -122,7 +189,7 @@ Answer<Attributes> FileSystem::look_up(InodeId parent, const std::string& name) 
   }
   const std::lock_guard lock(mutex_);
   if (!inodes_.find(parent)) return refuse(ESTALE);
-  return attributes_of(inodes_.look_up(parent, name, cid, described, now.number), described);
+  return attributes_of(inodes_.look_up(parent, name, cid, described, now.number), described, now);
 }
 
 void FileSystem::forget(InodeId id, std::uint64_t lookups) {
@@ -135,11 +202,11 @@ Answer<Attributes> FileSystem::attributes(InodeId id) {
   const State now = state();
   const auto found = inode(id);
   if (!found) return fail(found.error());
-  if (!found->is_directory()) return attributes_of(*found, found->described);
+  if (!found->is_directory()) return attributes_of(*found, found->described, now);
   const auto directory = place(*found, now, source);
   if (!directory) return fail(directory.error());
-  return attributes_of(*found,
-                       {.kind = fs::Kind::kDirectory, .attributes = directory->node->attributes});
+  return attributes_of(
+      *found, {.kind = fs::Kind::kDirectory, .attributes = directory->node->attributes}, now);
 }
 
 Answer<std::string> FileSystem::link_target(InodeId id) {

@@ -6,6 +6,9 @@
 // 2. What is open, file or directory, stays in the state in which it was opened.
 // 3. Everything was verified: blocks by their hashes, what stands in them as src/fs does it.
 // 4. Every operation ends by its deadline, with an error when it must.
+// 5. What a kernel may keep of answers (names and what they lead to, attributes of directories) it
+//    keeps of the current state alone: before another one takes its place, the kernel is told what
+//    differs, and from then until the change answers must not be kept (is_settled()).
 //
 // Thread-safe.
 #pragma once
@@ -32,6 +35,17 @@ struct Attributes {
   std::uint64_t bytes = 0;        // of a directory: 0
   std::uint32_t mode = 0;         // the twelve bits below the kind
   fs::ModificationTime modified;  // 1970 where the volume keeps none
+  std::uint64_t state = 0;        // of which this is true
+};
+
+/// What a kernel may have kept, and will not be true of the next state.
+struct Changes {
+  struct Name {
+    InodeId parent = 0;
+    std::string name;
+  };
+  std::vector<Name> names;           // that lead to nothing or something else
+  std::vector<InodeId> directories;  // whose attributes may differ
 };
 
 /// One opened file.
@@ -64,9 +78,13 @@ class FileSystem {
   FileSystem(BlockCache& cache, std::size_t directory_bytes_max, Duration timeout)
       : cache_(cache), directories_(directory_bytes_max), timeout_(timeout), inodes_({}) {}
 
-  /// From now on `root` is what there is. An error, and nothing changed, when it cannot be had or
-  /// is no directory.
-  Status<Explained> switch_to(const fs::Cid& root);
+  using Forewarn = std::function<void(const Changes&)>;
+  /// From now on `root` is what there is; `forewarn` tells the kernel before. An error, and nothing
+  /// changed, when it cannot be had or is no directory. Not from two threads at once.
+  Status<Explained> switch_to(
+      const fs::Cid& root, const Forewarn& forewarn = [](const Changes&) {});
+  /// Whether answers of that state may be kept.
+  bool is_settled(std::uint64_t state) const;
 
   // What a kernel asks. ENOENT also for a directory that is not there any more; ETIMEDOUT when the
   // deadline passed; EIO when blocks cannot be had or make no sense.
@@ -96,18 +114,28 @@ class FileSystem {
   };
 
   State state() const;
+  /// Of what the kernel knows, what is another in the tree of that root.
+  Result<Changes, Explained> changes_to(const fs::Cid& root, OperationSource& source);
+  /// What is under that name there; nothing also where the directory makes no sense.
+  Result<std::optional<fs::Link>, Explained> find_sound(const Directories::Node& directory,
+                                                        const fs::Cid& cid, const std::string& name,
+                                                        OperationSource& source);
+  /// As Directories::get(); nothing also for what makes no sense.
+  Result<Directories::Node, Explained> get_sound(const fs::Cid& cid, OperationSource& source);
   Answer<Inode> inode(InodeId id) const;
   /// Where a directory is in that state, by its path.
   Answer<Place> place(const Inode& directory, const State& state, OperationSource& source);
   Answer<Place> directory_at(const fs::Cid& cid, OperationSource& source);
-  Attributes attributes_of(const Inode& inode, const fs::Described& described) const;
+  Attributes attributes_of(const Inode& inode, const fs::Described& described,
+                           const State& state) const;
 
   BlockCache& cache_;
   Directories directories_;
   const Duration timeout_;
   mutable std::mutex mutex_;
-  State state_;    // under the mutex
-  Inodes inodes_;  // under the mutex
+  State state_;                // under the mutex
+  bool is_switching_ = false;  // under the mutex
+  Inodes inodes_;              // under the mutex
 };
 
 }  // namespace rosebud::mount

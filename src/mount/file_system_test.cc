@@ -305,6 +305,73 @@ TEST_F(MountedVolume, LyingSizesAndHeads) {
   EXPECT_EQ(error_of(find("missing")), EIO);
 }
 
+TEST_F(MountedVolume, WhatTheKernelKeptIsToldBeforeTheChange) {
+  for (const char* one : {"a", "a/b", "gone", "gone/sub", "same"}) make_directory(one);
+  for (const char* one : {"a/b/changed", "a/b/stays", "a/unknown", "gone/sub/file", "same/file"})
+    put(one, "before");
+  publish();
+  for (const char* one : {"a/b/changed", "a/b/stays", "gone/sub/file", "same/file"})
+    ASSERT_TRUE(find(one));
+  const InodeId root = kRootInode, a = find("a")->id, b = find("a/b")->id;
+  const auto before = *find("a/b/changed");
+  EXPECT_TRUE(files.is_settled(before.state));
+  put("a/b/changed", "after");
+  put("a/b/new", "after");
+  put("a/unknown", "after");
+  remove("gone");
+  {
+    const std::lock_guard lock(mutex);
+    ASSERT_TRUE(tree.store(blocks));
+  }
+  std::set<std::pair<InodeId, std::string>> names;
+  std::set<InodeId> directories;
+  const auto done = files.switch_to(tree.root(), [&](const Changes& changes) {
+    for (const Changes::Name& one : changes.names) names.emplace(one.parent, one.name);
+    directories.insert(changes.directories.begin(), changes.directories.end());
+    // Still the state before, and not to be kept.
+    const auto found = *find("a/b/changed");
+    EXPECT_EQ(found.id, before.id);
+    EXPECT_FALSE(files.is_settled(found.state));
+  });
+  ASSERT_TRUE(done) << done.error().text();
+  EXPECT_EQ(names, (std::set<std::pair<InodeId, std::string>>{{b, "changed"}, {root, "gone"}}));
+  EXPECT_EQ(directories, (std::set<InodeId>{root, a, b}));
+  EXPECT_FALSE(files.is_settled(before.state));
+  EXPECT_TRUE(files.is_settled(find("a/b/changed")->state));
+  // Nothing differs: nothing is told, and it is another state all the same.
+  ASSERT_TRUE(files.switch_to(tree.root(), [](const Changes& changes) {
+    EXPECT_TRUE(changes.names.empty() && changes.directories.empty());
+  }));
+}
+
+TEST_F(MountedVolume, AChangeThatCannotBeReadIsTriedLater) {
+  make_directory("a");
+  put("a/file", "before");
+  publish();
+  const auto file = *find("a/file");
+  put("a/file", "after", {.mode = 0600});
+  fs::Cid directory;
+  {
+    const std::lock_guard lock(mutex);
+    ASSERT_TRUE(tree.store(blocks));
+    directory = tree.get({"a"})->cid;
+  }
+  Buffer kept;
+  {
+    const std::lock_guard lock(mutex);
+    kept = blocks.blocks.extract(directory).mapped();
+  }
+  EXPECT_FALSE(files.switch_to(tree.root()));
+  EXPECT_TRUE(files.is_settled(file.state));
+  EXPECT_EQ(read("a/file"), "before");
+  {
+    const std::lock_guard lock(mutex);
+    blocks.blocks.emplace(directory, kept);
+  }
+  eventually([&] { return files.switch_to(tree.root()).has_value(); });
+  EXPECT_EQ(read("a/file"), "after");
+}
+
 TEST_F(MountedVolume, ReadersSeeWholeStatesInOrder) {
   // Both files say the number of the publication; the first is read first.
   const auto number = [](int i) { return std::to_string(1'000 + i); };

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstring>
+#include <shared_mutex>
 #include <thread>
 
 #include "base/check.h"
@@ -24,10 +25,8 @@ namespace {
 /// Operations that wait for the cluster hold a thread each; others must go on meanwhile.
 constexpr unsigned kThreadsMax = 64;
 constexpr unsigned kIdleThreadsMax = 8;
-/// What an inode of a file is never changes (inodes.h), so the kernel may rely on it for long.
-constexpr double kLastingSeconds = 3600;
-/// Names and directories may change with every publication: the kernel asks each time, and never
-/// shows an earlier state after a later one.
+/// What the kernel may keep until it is told otherwise.
+constexpr double kLastingSeconds = 86'400;
 constexpr double kAskAgain = 0;
 /// Offsets of a directory: "." and ".." come before its entries.
 constexpr off_t kDots = 2;
@@ -43,6 +42,9 @@ constexpr blksize_t kPreferredSize = 128 << 10;  // the most that a kernel asks 
 struct Served {
   FileSystem* file_system = nullptr;
   const std::function<void()>* on_ready = nullptr;
+  /// Held by answers that may be kept, while they are sent; by one who tells what is to be
+  /// forgotten, before.
+  std::shared_mutex keeping;
 };
 
 Served& served(fuse_req_t request) { return *static_cast<Served*>(fuse_req_userdata(request)); }
@@ -81,9 +83,27 @@ struct stat status_of(const Attributes& attributes) {
   return out;
 }
 
-double lasting(const Attributes& attributes) {
-  return attributes.kind == fs::Kind::kDirectory ? kAskAgain : kLastingSeconds;
-}
+/// While an answer is sent that is true of one state: whether it may be kept.
+class Keeping {
+ public:
+  Keeping(Served& served, const Attributes& attributes) : kind_(attributes.kind) {
+    const FileSystem& files = *served.file_system;
+    // Who comes after the change began does not hold up who waits for those that came before.
+    if (!files.is_settled(attributes.state)) return;
+    lock_ = std::shared_lock(served.keeping);
+    is_kept_ = files.is_settled(attributes.state);
+  }
+  double name_seconds() const { return is_kept_ ? kLastingSeconds : kAskAgain; }
+  /// The content of a file is part of its inode (inodes.h): its attributes never change.
+  double attribute_seconds() const {
+    return kind_ == fs::Kind::kDirectory ? name_seconds() : kLastingSeconds;
+  }
+
+ private:
+  fs::Kind kind_;
+  std::shared_lock<std::shared_mutex> lock_;
+  bool is_kept_ = false;
+};
 
 /// What the kernel keeps for an open file or directory and gives back with every question.
 template <typename T>
@@ -114,13 +134,15 @@ void on_init(void* data, fuse_conn_info*) {
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
   const auto found = file_system(request).look_up(parent, name);
   if (!found) return refuse(request, found.error());
+  const Keeping keeping(served(request), *found);
   fuse_entry_param entry{};
   entry.ino = found->id;
   entry.attr = status_of(*found);
-  entry.attr_timeout = lasting(*found);
-  entry.entry_timeout = kAskAgain;
+  entry.attr_timeout = keeping.attribute_seconds();
+  entry.entry_timeout = keeping.name_seconds();
   // Nobody waits for it any more: the kernel does not know of this lookup.
-  if (fuse_reply_entry(request, &entry) == -ENOENT) file_system(request).forget(found->id, 1);
+  FileSystem& files = file_system(request);
+  if (fuse_reply_entry(request, &entry) == -ENOENT) files.forget(found->id, 1);
 }
 
 void on_forget(fuse_req_t request, fuse_ino_t inode, std::uint64_t lookups) {
@@ -138,7 +160,8 @@ void on_getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
   const auto found = file_system(request).attributes(inode);
   if (!found) return refuse(request, found.error());
   const struct stat status = status_of(*found);
-  fuse_reply_attr(request, &status, lasting(*found));
+  const Keeping keeping(served(request), *found);
+  fuse_reply_attr(request, &status, keeping.attribute_seconds());
 }
 
 void on_readlink(fuse_req_t request, fuse_ino_t inode) {
@@ -362,6 +385,21 @@ Result<std::unique_ptr<FuseMount>, Explained> FuseMount::open(FileSystem& file_s
 FuseMount::~FuseMount() {
   fuse_session_unmount(impl_->session);
   fuse_session_destroy(impl_->session);
+}
+
+Status<Explained> FuseMount::show(const fs::Cid& root) {
+  return impl_->served.file_system->switch_to(root, [this](const Changes& changes) {
+    // Answers that are being sent may still be kept.
+    {
+      const std::unique_lock lock(impl_->served.keeping);
+    }
+    for (const Changes::Name& one : changes.names) {
+      fuse_lowlevel_notify_inval_entry(impl_->session, one.parent, one.name.c_str(),
+                                       one.name.size());
+    }
+    for (const InodeId directory : changes.directories)
+      fuse_lowlevel_notify_inval_inode(impl_->session, directory, -1, 0);
+  });
 }
 
 Status<Explained> FuseMount::serve(const std::function<void()>& on_ready) {

@@ -26,6 +26,11 @@ class FuseMount {
   FuseMount(const FuseMount&) = delete;
   FuseMount& operator=(const FuseMount&) = delete;
 
+  /// Another state is what there is from now on, as by FileSystem::switch_to(): nobody is shown
+  /// anything of the one before afterwards, whatever the kernel kept. From one thread beside
+  /// serve().
+  Status<Explained> show(const fs::Cid& root);
+
   /// Answers on several threads until somebody unmounts it, or SIGTERM, SIGINT or SIGHUP comes;
   /// then unmounts. `on_ready` is called once, when it answers.
   Status<Explained> serve(const std::function<void()>& on_ready);

@@ -85,4 +85,13 @@ void Inodes::forget(InodeId id, std::uint64_t lookups) {
   }
 }
 
+std::vector<Inode> Inodes::below(InodeId directory) const {
+  std::vector<Inode> out;
+  for (auto at = by_key_.lower_bound({directory, {}, {}});
+       at != by_key_.end() && std::get<InodeId>(at->first) == directory; ++at) {
+    out.push_back(by_id_.at(at->second).inode);
+  }
+  return out;
+}
+
 }  // namespace rosebud::mount

@@ -50,6 +50,8 @@ class Inodes {
   /// Where a directory is in a later state. Those of an earlier one change nothing.
   void place(InodeId directory, const fs::Cid& cid, std::uint64_t state);
   void forget(InodeId id, std::uint64_t lookups);
+  /// Those that are known below a directory, by name: several files where one took another's place.
+  std::vector<Inode> below(InodeId directory) const;
   std::size_t size() const { return by_id_.size(); }
 
  private:

@@ -84,8 +84,11 @@ std::optional<std::string> mounted_type(const stdfs::path& place) {
 
 /// Its process is gone, as after kill -9, and the mount was left.
 bool is_dead(const stdfs::path& place) {
-  struct stat status{};
-  return ::stat(place.c_str(), &status) != 0 && (errno == ENOTCONN || errno == ECONNABORTED);
+  // Not by its status, which the kernel may have kept.
+  const int fd = ::open(place.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno == ENOTCONN || errno == ECONNABORTED;
+  ::close(fd);
+  return false;
 }
 
 enum class Detach : bool { kWhenFree, kAlways };
@@ -188,12 +191,12 @@ mount::BlockCache::Fetch fetch_from(client::Session& session) {
 class Follower {
  public:
   Follower(client::Session& session, client::VolumeId id, Duration timeout,
-           mount::FileSystem& file_system, wire::Version shown)
-      : thread_([this, &session, id = std::move(id), timeout, &file_system, shown]() mutable {
+           mount::FuseMount& mounted, wire::Version shown)
+      : thread_([this, &session, id = std::move(id), timeout, &mounted, shown]() mutable {
           while (wait()) {
             const auto read = client::read_volume(session, id, timeout);
             if (!read || read->version <= shown) continue;
-            if (file_system.switch_to(read->state.root)) shown = read->version;
+            if (mounted.show(read->state.root)) shown = read->version;
           }
         }) {}
   ~Follower() {
@@ -250,8 +253,7 @@ void serve(const Globals& globals, const MountArguments& arguments, const Volume
   mask_endings(SIG_BLOCK);
   auto mounted = or_stop(
       mount::FuseMount::open(file_system, cache, {.directory = place, .source = name.text}));
-  const Follower follower(*session, id, std::min(deadline, kAskFor), file_system,
-                          published.version);
+  const Follower follower(*session, id, std::min(deadline, kAskFor), *mounted, published.version);
   const Mounted told{.number = published.state.number, .root = published.state.root.text()};
   or_stop(mounted->serve([&] { on_ready(told); }));
   cache.close();
