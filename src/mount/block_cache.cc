@@ -11,6 +11,7 @@ Explained too_late(const fs::Cid& cid) {
           .next = "see `rosebud status`"};
 }
 
+Explained given_up_by_asker() { return {.what = "whoever asked does not wait any more"}; }
 Explained closed() { return {.what = "the mount is ending"}; }
 
 }  // namespace
@@ -18,14 +19,18 @@ Explained closed() { return {.what = "the mount is ending"}; }
 BlockCache::BlockCache(Fetch fetch, std::size_t bytes_max)
     : fetch_(std::move(fetch)),
       bytes_max_(bytes_max),
-      ahead_count_max_(std::clamp<std::size_t>(bytes_max / 4 / kBlockSizeMax, 1, kAheadCountMax)) {}
-
-BlockCache::~BlockCache() {
-  Lock lock(mutex_);
-  changed_.wait(lock, [this] { return flights_.empty(); });
+      ahead_count_max_(std::clamp<std::size_t>(bytes_max / 4 / kBlockSizeMax, 1, kAheadCountMax)) {
+  way_->cache = this;
 }
 
-Result<Buffer, Explained> BlockCache::get(const fs::Cid& cid, Deadline deadline) {
+BlockCache::~BlockCache() {
+  const std::lock_guard lock(way_->mutex);
+  way_->cache = nullptr;
+}
+
+Result<Buffer, Explained> BlockCache::get(const fs::Cid& cid, Deadline deadline,
+                                          const GivenUp* given_up) {
+  const auto is_given_up = [given_up] { return given_up && *given_up; };
   Lock lock(mutex_);
   while (true) {
     if (const auto at = kept_.find(cid.digest); at != kept_.end()) {
@@ -33,6 +38,7 @@ Result<Buffer, Explained> BlockCache::get(const fs::Cid& cid, Deadline deadline)
       return at->second.bytes;
     }
     if (is_closed_) return fail(closed());
+    if (is_given_up()) return fail(given_up_by_asker());
     if (const auto at = failures_.find(cid.digest); at != failures_.end()) {
       if (Clock::now() < at->second.when + kFailureKeptFor) return fail(at->second.explained);
       failures_.erase(at);
@@ -42,8 +48,10 @@ Result<Buffer, Explained> BlockCache::get(const fs::Cid& cid, Deadline deadline)
     const auto at = flights_.find(cid.digest);
     const auto flight = started ? started : at == flights_.end() ? nullptr : at->second;
     if (!flight) continue;  // it came meanwhile
-    changed_.wait_until(lock, deadline, [&] { return flight->result.has_value() || is_closed_; });
+    changed_.wait_until(lock, deadline,
+                        [&] { return flight->result.has_value() || is_closed_ || is_given_up(); });
     if (!flight->result && is_closed_) return fail(closed());
+    if (!flight->result && is_given_up()) return fail(given_up_by_asker());
     if (!flight->result) return fail(keep_failure(cid.digest, too_late(cid)));
     if (*flight->result) return **flight->result;
     // Who began it may have had less time.
@@ -59,8 +67,9 @@ std::shared_ptr<BlockCache::Flight> BlockCache::start(Lock& lock, const fs::Cid&
   lock.unlock();
   const auto left = std::chrono::duration_cast<Duration>(deadline - Clock::now());
   fetch_(cid, std::max(left, Duration(1)),
-         [this, digest = cid.digest, flight](Result<Buffer, Explained> result) {
-           finish(digest, flight, std::move(result));
+         [way = way_, digest = cid.digest, flight](Result<Buffer, Explained> result) {
+           const std::lock_guard held(way->mutex);
+           if (way->cache) way->cache->finish(digest, flight, std::move(result));
          });
   lock.lock();
   return flight;
@@ -104,6 +113,11 @@ void BlockCache::prefetch(std::span<const fs::Cid> cids, Deadline deadline) {
   }
 }
 
+void BlockCache::wake() {
+  const std::lock_guard lock(mutex_);
+  changed_.notify_all();
+}
+
 void BlockCache::close() {
   const std::lock_guard lock(mutex_);
   is_closed_ = true;
@@ -118,7 +132,7 @@ std::size_t BlockCache::kept_bytes() const {
 Result<Buffer, Explained> OperationSource::get(const fs::Cid& cid) {
   // A DAG of blocks that are all here may still be endless.
   if (is_late()) return fail(too_late(cid));
-  return cache_.get(cid, deadline_);
+  return cache_.get(cid, deadline_, given_up_);
 }
 
 }  // namespace rosebud::mount

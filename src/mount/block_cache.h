@@ -12,6 +12,7 @@
 // others. Thread-safe.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <functional>
 #include <list>
@@ -25,22 +26,28 @@ namespace rosebud::mount {
 
 using Clock = std::chrono::steady_clock;
 using Deadline = Clock::time_point;
+/// Set when whoever asked does not want the answer any more.
+using GivenUp = std::atomic<bool>;
 
 class BlockCache {
  public:
   using Done = std::function<void(Result<Buffer, Explained>)>;
   /// Fetches one block and verifies it. `done` is called once, on any thread, also before this
-  /// returns, and after `timeout` at the latest.
+  /// returns, and after `timeout` at the latest; or never, when there is no cache any more.
   using Fetch = std::function<void(const fs::Cid&, Duration timeout, Done done)>;
 
   BlockCache(Fetch fetch, std::size_t bytes_max);
-  /// Waits for what is on its way.
+  /// What is on its way then comes to nobody.
   ~BlockCache();
   BlockCache(const BlockCache&) = delete;
   BlockCache& operator=(const BlockCache&) = delete;
 
-  /// Waits until `deadline` at most. What is here is handed out whatever the time.
-  Result<Buffer, Explained> get(const fs::Cid& cid, Deadline deadline);
+  /// Waits until `deadline` at most, or until it is given up. What is here is handed out whatever
+  /// the time.
+  Result<Buffer, Explained> get(const fs::Cid& cid, Deadline deadline,
+                                const GivenUp* given_up = nullptr);
+  /// Those who wait look whether they were given up.
+  void wake();
   /// These will be asked for soon: fetches as many as may be under way at once.
   void prefetch(std::span<const fs::Cid> cids, Deadline deadline);
   /// From now on whatever is not here fails at once, also for those who wait already.
@@ -67,6 +74,11 @@ class BlockCache {
     std::optional<Result<Buffer, Explained>> result;
   };
 
+  /// By which what comes finds the cache, if there is one.
+  struct Way {
+    std::mutex mutex;
+    BlockCache* cache = nullptr;  // under the mutex
+  };
   struct Failed {
     Clock::time_point when;
     Explained explained;
@@ -80,6 +92,7 @@ class BlockCache {
   void keep(const crypto::Digest& digest, const Buffer& bytes);
   Explained keep_failure(const crypto::Digest& digest, Explained explained);
 
+  const std::shared_ptr<Way> way_ = std::make_shared<Way>();
   const Fetch fetch_;
   const std::size_t bytes_max_;
   const std::size_t ahead_count_max_;
@@ -93,19 +106,21 @@ class BlockCache {
   std::map<crypto::Digest, Failed> failures_;
 };
 
-/// The cache as one operation sees it: until its deadline.
+/// The cache as one operation sees it: until its deadline, or until whoever asked gives up.
 class OperationSource final : public fs::BlockSource {
  public:
-  OperationSource(BlockCache& cache, Duration timeout)
-      : cache_(cache), deadline_(Clock::now() + timeout) {}
+  OperationSource(BlockCache& cache, Duration timeout, const GivenUp* given_up = nullptr)
+      : cache_(cache), deadline_(Clock::now() + timeout), given_up_(given_up) {}
 
   Result<Buffer, Explained> get(const fs::Cid& cid) override;
   void prefetch(std::span<const fs::Cid> cids) override { cache_.prefetch(cids, deadline_); }
   bool is_late() const { return Clock::now() >= deadline_; }
+  bool is_given_up() const { return given_up_ && *given_up_; }
 
  private:
   BlockCache& cache_;
   Deadline deadline_;
+  const GivenUp* given_up_;
 };
 
 }  // namespace rosebud::mount

@@ -147,6 +147,33 @@ TEST(BlockCache, NobodyWaitsBeyondItsDeadlineOrTheEnd) {
   fetches.wait_for(0)(fail(Explained{.what = "late"}));
 }
 
+TEST(BlockCache, WhoGaveUpWaitsNoLonger) {
+  Fetches fetches;
+  const Buffer block = block_of(1, 10);
+  BlockCache cache(fetches.function(), 1 << 20);
+  GivenUp given_up = false;
+  std::thread one([&] { EXPECT_FALSE(cache.get(cid_of(block), far(), &given_up)); });
+  std::thread other([&] { EXPECT_TRUE(cache.get(cid_of(block), far())); });
+  const auto done = fetches.wait_for(0);
+  given_up = true;
+  cache.wake();
+  one.join();
+  done(block);
+  other.join();
+  EXPECT_EQ(fetches.count(), 1);
+  EXPECT_TRUE(cache.get(cid_of(block), far(), &given_up));  // it is here
+}
+
+TEST(BlockCache, WhatComesAfterItsEndComesToNobody) {
+  Fetches fetches;
+  {
+    BlockCache cache(fetches.function(), 1 << 20);
+    const std::vector<fs::Cid> ahead{cid_of(block_of(1, 10))};
+    cache.prefetch(ahead, far());
+  }
+  fetches.wait_for(0)(block_of(1, 10));
+}
+
 TEST(BlockCache, FewAreFetchedAheadAtOnce) {
   Fetches fetches;
   {

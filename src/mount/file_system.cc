@@ -17,7 +17,9 @@ constexpr std::uint32_t kLinkMode = 0777;
 auto refuse(int number) { return fail(ErrorNumber{number}); }
 
 /// What cannot be had or makes no sense. People see the number alone: a mount has nobody to tell.
-auto refuse(const OperationSource& source) { return refuse(source.is_late() ? ETIMEDOUT : EIO); }
+auto refuse(const OperationSource& source) {
+  return refuse(source.is_given_up() ? EINTR : source.is_late() ? ETIMEDOUT : EIO);
+}
 
 std::uint32_t default_mode(fs::Kind kind) {
   switch (kind) {
@@ -165,8 +167,9 @@ Attributes FileSystem::attributes_of(const Inode& inode, const fs::Described& de
           .state = state.number};
 }
 
-Answer<Attributes> FileSystem::look_up(InodeId parent, const std::string& name) {
-  OperationSource source(cache_, timeout_);
+Answer<Attributes> FileSystem::look_up(InodeId parent, const std::string& name,
+                                       const GivenUp* given_up) {
+  OperationSource source(cache_, timeout_, given_up);
   if (name.size() > fs::kNameMax) return refuse(ENAMETOOLONG);
   const State now = state();
   const auto above = inode(parent);
@@ -197,8 +200,8 @@ void FileSystem::forget(InodeId id, std::uint64_t lookups) {
   inodes_.forget(id, lookups);
 }
 
-Answer<Attributes> FileSystem::attributes(InodeId id) {
-  OperationSource source(cache_, timeout_);
+Answer<Attributes> FileSystem::attributes(InodeId id, const GivenUp* given_up) {
+  OperationSource source(cache_, timeout_, given_up);
   const State now = state();
   const auto found = inode(id);
   if (!found) return fail(found.error());
@@ -225,8 +228,8 @@ Answer<std::shared_ptr<OpenFile>> FileSystem::open(InodeId id) {
 }
 
 Answer<std::vector<Buffer>> FileSystem::read(OpenFile& file, std::uint64_t offset,
-                                             std::uint64_t count) {
-  OperationSource source(cache_, timeout_);
+                                             std::uint64_t count, const GivenUp* given_up) {
+  OperationSource source(cache_, timeout_, given_up);
   std::uint64_t window = 0;
   {
     const std::lock_guard lock(file.mutex);
@@ -239,8 +242,9 @@ Answer<std::vector<Buffer>> FileSystem::read(OpenFile& file, std::uint64_t offse
   return std::move(*pieces);
 }
 
-Answer<std::shared_ptr<OpenDirectory>> FileSystem::open_directory(InodeId id) {
-  OperationSource source(cache_, timeout_);
+Answer<std::shared_ptr<OpenDirectory>> FileSystem::open_directory(InodeId id,
+                                                                  const GivenUp* given_up) {
+  OperationSource source(cache_, timeout_, given_up);
   const State now = state();
   const auto found = inode(id);
   if (!found) return fail(found.error());
@@ -256,15 +260,15 @@ Answer<std::shared_ptr<OpenDirectory>> FileSystem::open_directory(InodeId id) {
 }
 
 Answer<std::vector<Entry>> FileSystem::read_directory(const OpenDirectory& directory, Cursor after,
-                                                      std::size_t count) {
-  OperationSource source(cache_, timeout_);
+                                                      std::size_t count, const GivenUp* given_up) {
+  OperationSource source(cache_, timeout_, given_up);
   auto entries = directories_.page(directory.node, directory.cid, after, count, source);
   if (!entries) return refuse(source);
   return std::move(*entries);
 }
 
-Answer<Usage> FileSystem::usage() {
-  OperationSource source(cache_, timeout_);
+Answer<Usage> FileSystem::usage(const GivenUp* given_up) {
+  OperationSource source(cache_, timeout_, given_up);
   const auto root = directory_at(state().root, source);
   if (!root) return fail(root.error());
   Usage out;

@@ -87,21 +87,25 @@ class FileSystem {
   bool is_settled(std::uint64_t state) const;
 
   // What a kernel asks. ENOENT also for a directory that is not there any more; ETIMEDOUT when the
-  // deadline passed; EIO when blocks cannot be had or make no sense.
+  // deadline passed; EINTR when whoever asked has given up; EIO when blocks cannot be had or make
+  // no sense.
 
   /// Counts as one lookup of the inode that is returned.
-  Answer<Attributes> look_up(InodeId parent, const std::string& name);
+  Answer<Attributes> look_up(InodeId parent, const std::string& name,
+                             const GivenUp* given_up = nullptr);
   void forget(InodeId id, std::uint64_t lookups);
-  Answer<Attributes> attributes(InodeId id);
+  Answer<Attributes> attributes(InodeId id, const GivenUp* given_up = nullptr);
   Answer<std::string> link_target(InodeId id);
   Answer<std::shared_ptr<OpenFile>> open(InodeId id);
   /// As far as the file goes; starts to fetch what comes next for one who reads in a row.
-  Answer<std::vector<Buffer>> read(OpenFile& file, std::uint64_t offset, std::uint64_t count);
-  Answer<std::shared_ptr<OpenDirectory>> open_directory(InodeId id);
+  Answer<std::vector<Buffer>> read(OpenFile& file, std::uint64_t offset, std::uint64_t count,
+                                   const GivenUp* given_up = nullptr);
+  Answer<std::shared_ptr<OpenDirectory>> open_directory(InodeId id,
+                                                        const GivenUp* given_up = nullptr);
   /// Without "." and "..".
   Answer<std::vector<Entry>> read_directory(const OpenDirectory& directory, Cursor after,
-                                            std::size_t count);
-  Answer<Usage> usage();
+                                            std::size_t count, const GivenUp* given_up = nullptr);
+  Answer<Usage> usage(const GivenUp* given_up = nullptr);
 
  private:
   struct State {

@@ -14,6 +14,7 @@
 #include <cerrno>
 #include <cstdarg>
 #include <cstring>
+#include <fstream>
 #include <shared_mutex>
 #include <thread>
 
@@ -41,6 +42,7 @@ constexpr blksize_t kPreferredSize = 128 << 10;  // the most that a kernel asks 
 
 struct Served {
   FileSystem* file_system = nullptr;
+  BlockCache* cache = nullptr;
   const std::function<void()>* on_ready = nullptr;
   /// Held by answers that may be kept, while they are sent; by one who tells what is to be
   /// forgotten, before.
@@ -124,6 +126,52 @@ struct ReadingDirectory {
   std::optional<Cursor> page_after;  // where the page begins
 };
 
+/// Whether it is being killed: a signal that ends it has come, and it waits for nothing but us.
+bool is_dying(pid_t thread) {
+  std::ifstream status("/proc/" + std::to_string(thread) + "/status");
+  for (std::string line; std::getline(status, line);) {
+    if (!line.starts_with("SigPnd:")) continue;
+    const auto pending = std::strtoull(line.c_str() + std::strlen("SigPnd:"), nullptr, 16);
+    return (pending >> (SIGKILL - 1) & 1) != 0;
+  }
+  return false;
+}
+
+/// Whoever asked, while the answer is looked for. The kernel tells of every signal; one that does
+/// not end the process must not end the reading either, since programs do not expect that of files.
+class Asker {
+ public:
+  explicit Asker(fuse_req_t request)
+      : request_(request), cache_(*served(request).cache), thread_(fuse_req_ctx(request)->pid) {
+    fuse_req_interrupt_func(request_, on_interrupt, this);
+  }
+  ~Asker() { fuse_req_interrupt_func(request_, nullptr, nullptr); }
+  Asker(const Asker&) = delete;
+  Asker& operator=(const Asker&) = delete;
+
+  const GivenUp* given_up() const { return &given_up_; }
+
+ private:
+  static void on_interrupt(fuse_req_t, void* data) {
+    Asker& asker = *static_cast<Asker*>(data);
+    if (!is_dying(asker.thread_)) return;
+    asker.given_up_ = true;
+    asker.cache_.wake();
+  }
+
+  fuse_req_t request_;
+  BlockCache& cache_;
+  pid_t thread_;
+  GivenUp given_up_ = false;
+};
+
+/// What `question` answers, which takes who may give up. Before the reply, which ends the request.
+template <typename Question>
+auto ask(fuse_req_t request, Question question) {
+  const Asker asker(request);
+  return question(file_system(request), asker.given_up());
+}
+
 // ---- Questions ----
 
 void on_init(void* data, fuse_conn_info*) {
@@ -132,7 +180,9 @@ void on_init(void* data, fuse_conn_info*) {
 }
 
 void on_lookup(fuse_req_t request, fuse_ino_t parent, const char* name) {
-  const auto found = file_system(request).look_up(parent, name);
+  const auto found = ask(request, [&](FileSystem& files, const GivenUp* given_up) {
+    return files.look_up(parent, name, given_up);
+  });
   if (!found) return refuse(request, found.error());
   const Keeping keeping(served(request), *found);
   fuse_entry_param entry{};
@@ -157,7 +207,9 @@ void on_forget_multi(fuse_req_t request, std::size_t count, fuse_forget_data* fo
 }
 
 void on_getattr(fuse_req_t request, fuse_ino_t inode, fuse_file_info*) {
-  const auto found = file_system(request).attributes(inode);
+  const auto found = ask(request, [&](FileSystem& files, const GivenUp* given_up) {
+    return files.attributes(inode, given_up);
+  });
   if (!found) return refuse(request, found.error());
   const struct stat status = status_of(*found);
   const Keeping keeping(served(request), *found);
@@ -184,7 +236,9 @@ void on_open(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
 void on_read(fuse_req_t request, fuse_ino_t, std::size_t count, off_t offset,
              fuse_file_info* info) {
   OpenFile& file = **opened<OpenFile>(info);
-  const auto pieces = file_system(request).read(file, static_cast<std::uint64_t>(offset), count);
+  const auto pieces = ask(request, [&](FileSystem& files, const GivenUp* given_up) {
+    return files.read(file, static_cast<std::uint64_t>(offset), count, given_up);
+  });
   if (!pieces) return refuse(request, pieces.error());
   std::vector<iovec> vectors;
   Bytes joined;
@@ -207,7 +261,9 @@ void on_release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
 }
 
 void on_opendir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
-  auto directory = file_system(request).open_directory(inode);
+  auto directory = ask(request, [&](FileSystem& files, const GivenUp* given_up) {
+    return files.open_directory(inode, given_up);
+  });
   if (!directory) return refuse(request, directory.error());
   auto reading = std::make_shared<ReadingDirectory>();
   reading->directory = std::move(*directory);
@@ -230,7 +286,7 @@ bool add_entry(fuse_req_t request, std::vector<char>& into, std::size_t& used, c
 }
 
 /// Behind `after`, from the page that is here where it has them. Requires: the mutex held.
-Answer<std::span<const Entry>> entries_after(FileSystem& files, ReadingDirectory& reading,
+Answer<std::span<const Entry>> entries_after(fuse_req_t request, ReadingDirectory& reading,
                                              Cursor after) {
   if (reading.page_after) {
     if (*reading.page_after == after) return std::span<const Entry>(reading.page);
@@ -238,7 +294,9 @@ Answer<std::span<const Entry>> entries_after(FileSystem& files, ReadingDirectory
     if (at != reading.page.end() && at + 1 != reading.page.end())
       return std::span<const Entry>(at + 1, reading.page.end());
   }
-  auto page = files.read_directory(*reading.directory, after, kPageEntries);
+  auto page = ask(request, [&](FileSystem& files, const GivenUp* given_up) {
+    return files.read_directory(*reading.directory, after, kPageEntries, given_up);
+  });
   if (!page) return fail(page.error());
   reading.page = std::move(*page);
   reading.page_after = after;
@@ -261,7 +319,7 @@ void on_readdir(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset,
   add_dot(1, "..", directory.parent_number);
   Cursor after = offset > kDots ? static_cast<Cursor>(offset - kDots) : 0;
   while (has_room) {
-    const auto entries = entries_after(file_system(request), reading, after);
+    const auto entries = entries_after(request, reading, after);
     // What is in the reply already is right; the next question meets the error again.
     if (!entries && used == 0) return refuse(request, entries.error());
     if (!entries || entries->empty()) break;
@@ -286,7 +344,8 @@ void on_releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
 }
 
 void on_statfs(fuse_req_t request, fuse_ino_t) {
-  const auto usage = file_system(request).usage();
+  const auto usage = ask(
+      request, [&](FileSystem& files, const GivenUp* given_up) { return files.usage(given_up); });
   if (!usage) return refuse(request, usage.error());
   struct statvfs out{};
   out.f_bsize = kBlockSize;
@@ -341,7 +400,6 @@ void wake(int) {}
 }  // namespace
 
 struct FuseMount::Impl {
-  BlockCache* cache = nullptr;
   Served served;
   fuse_lowlevel_ops operations{};
   fuse_session* session = nullptr;
@@ -354,7 +412,7 @@ Result<std::unique_ptr<FuseMount>, Explained> FuseMount::open(FileSystem& file_s
                                                               const MountOptions& options) {
   fuse_set_log_func(keep_said);
   auto impl = std::make_unique<Impl>();
-  impl->cache = &cache;
+  impl->served.cache = &cache;
   impl->served.file_system = &file_system;
   impl->operations = operations();
   // The modes of the volume count, its setuid bits do not: a stranger's tree must not bring a
@@ -416,7 +474,7 @@ Status<Explained> FuseMount::serve(const std::function<void()>& on_ready) {
     int signal = 0;
     (void)::sigwait(&ending, &signal);
     if (has_ended) return;
-    impl_->cache->close();  // nobody waits for the cluster any more
+    impl_->served.cache->close();  // nobody waits for the cluster any more
     fuse_session_exit(impl_->session);
     // The loop may be about to sleep when the first one comes.
     while (!has_ended) {
