@@ -460,8 +460,8 @@ Status<Explained> FuseMount::show(const fs::Cid& root) {
   });
 }
 
-Status<Explained> FuseMount::serve(const std::function<void()>& on_ready) {
-  impl_->served.on_ready = &on_ready;
+Status<Explained> FuseMount::serve(const Moments& moments) {
+  impl_->served.on_ready = &moments.on_ready;
   struct sigaction action{};
   action.sa_handler = wake;
   ::sigaction(SIGUSR1, &action, nullptr);
@@ -475,6 +475,7 @@ Status<Explained> FuseMount::serve(const std::function<void()>& on_ready) {
     (void)::sigwait(&ending, &signal);
     if (has_ended) return;
     impl_->served.cache->close();  // nobody waits for the cluster any more
+    moments.on_end();
     fuse_session_exit(impl_->session);
     // The loop may be about to sleep when the first one comes.
     while (!has_ended) {

@@ -31,9 +31,15 @@ class FuseMount {
   /// serve().
   Status<Explained> show(const fs::Cid& root);
 
+  struct Moments {
+    std::function<void()> on_ready;  // it answers
+    /// A signal ends it, and nothing waits for the cluster any more. Until this returns it goes on
+    /// answering; show() must not run afterwards: it may wait for what is answered.
+    std::function<void()> on_end;
+  };
   /// Answers on several threads until somebody unmounts it, or SIGTERM, SIGINT or SIGHUP comes;
-  /// then unmounts. `on_ready` is called once, when it answers.
-  Status<Explained> serve(const std::function<void()>& on_ready);
+  /// then unmounts. Each of `moments` is called once at most.
+  Status<Explained> serve(const Moments& moments);
 
  private:
   struct Impl;

@@ -199,13 +199,15 @@ class Follower {
             if (mounted.show(read->state.root)) shown = read->version;
           }
         }) {}
-  ~Follower() {
+  ~Follower() { end(); }
+  /// Returns when nothing is asked or shown any more. Not from two threads at once.
+  void end() {
     {
       const std::lock_guard lock(mutex_);
       is_ending_ = true;
     }
     ending_.notify_all();
-    thread_.join();
+    if (thread_.joinable()) thread_.join();
   }
 
  private:
@@ -253,9 +255,9 @@ void serve(const Globals& globals, const MountArguments& arguments, const Volume
   mask_endings(SIG_BLOCK);
   auto mounted = or_stop(
       mount::FuseMount::open(file_system, cache, {.directory = place, .source = name.text}));
-  const Follower follower(*session, id, std::min(deadline, kAskFor), *mounted, published.version);
+  Follower follower(*session, id, std::min(deadline, kAskFor), *mounted, published.version);
   const Mounted told{.number = published.state.number, .root = published.state.root.text()};
-  or_stop(mounted->serve([&] { on_ready(told); }));
+  or_stop(mounted->serve({.on_ready = [&] { on_ready(told); }, .on_end = [&] { follower.end(); }}));
   cache.close();
 }
 
