@@ -7,166 +7,18 @@
 #include <span>
 #include <system_error>
 
-#include "apps/rosebud/file_parts.h"
-#include "apps/rosebud/volume_name.h"
+#include "apps/rosebud/open_volume.h"
 #include "apps/rosebud/words.h"
 #include "base/files.h"
-#include "fs/tree.h"
 
 namespace rosebud::apps {
 namespace {
 
 namespace stdfs = std::filesystem;
-using client::PublishedVolume;
 using client::VolumeId;
 
 constexpr std::uint32_t kDirectoryMode = 0755;
 constexpr std::uint32_t kStdinMode = 0644;
-constexpr const char* kPathHelp =
-    "VOLUME:PATH; VOLUME is NAME, or another owner's as `fs share` prints it";
-
-fs::ModificationTime now() {
-  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                         std::chrono::system_clock::now().time_since_epoch())
-                         .count();
-  constexpr std::int64_t kBillion = 1'000'000'000;
-  return {.seconds = since / kBillion, .nanoseconds = static_cast<std::uint32_t>(since % kBillion)};
-}
-
-// ---- What people type ----
-
-struct VolumePath {
-  VolumeName volume;
-  fs::TreePath path;
-  bool is_directory_meant = false;  // it ends with a slash
-
-  std::string text() const { return volume.text + ":" + fs::text_of(path); }
-  VolumePath below(const std::string& entry) const {
-    VolumePath out = *this;
-    out.path.push_back(entry);
-    return out;
-  }
-  /// Of the root: the volume's name.
-  const std::string& name() const { return path.empty() ? volume.name : path.back(); }
-};
-
-/// Nothing: it is a path on this machine. As with scp, a local "a:b" is written "./a:b".
-std::optional<VolumePath> volume_path_of(const std::string& text) {
-  const auto colon = text.find(':');
-  if (colon == std::string::npos) return std::nullopt;
-  auto volume = volume_of(std::string_view(text).substr(0, colon));
-  if (!volume) return std::nullopt;
-  const std::string_view path = std::string_view(text).substr(colon + 1);
-  return VolumePath{.volume = std::move(*volume),
-                    .path = or_stop(fs::parse_tree_path(path)),
-                    .is_directory_meant = path.ends_with('/')};
-}
-
-/// VOLUME alone is its root.
-VolumePath need_volume_path(const std::string& text) {
-  if (auto path = volume_path_of(text)) return std::move(*path);
-  if (auto volume = volume_of(text)) return {.volume = std::move(*volume)};
-  stop(ExitCode::kUsage,
-       {.what = "'" + text + "' names nothing in a volume",
-        .cause = "a name of a volume has 1 to 32 characters a-z, 0-9 and '-'",
-        .next = "give VOLUME:PATH, as in notes:drafts/one.txt; see `rosebud fs list`"});
-}
-
-// ---- A volume that is read or changed ----
-
-class Volume {
- public:
-  enum class For : bool { kReading, kChanging };
-
-  Volume(const Globals& globals, OpenSession& session, const VolumeName& name, For use)
-      : globals_(globals), session_(session), source_(*session, globals.timeout()), name_(name) {
-    const VolumeId id = id_of(name, *session);
-    if (use == For::kReading) {
-      published_ = or_stop(client::read_volume(*session, id, globals.timeout()));
-    } else {
-      if (id.owner != session->key().public_key()) {
-        stop(ExitCode::kDenied, {.what = "only the owner's key can change " + name.text,
-                                 .cause = "this client has another key",
-                                 .next = "copy it into a volume of your own, through this "
-                                         "machine: rosebud fs cp " +
-                                         name.text + ": FOLDER"});
-      }
-      writer_.emplace(*session, session.file().state, name.name);
-      auto there = or_stop(writer_->begin(globals.timeout()));
-      // Read for the sake of the words.
-      published_ = there ? *there : or_stop(client::read_volume(*session, id, globals.timeout()));
-    }
-    tree_.emplace(published_.state.root, source_);
-    if (auto sound = tree_->check_root(); !sound) stop_reading(source_, sound.error());
-  }
-
-  fs::Tree& tree() { return *tree_; }
-  /// What the tree has read is not fetched again.
-  fs::BlockSource& blocks() { return tree_->blocks(); }
-  const client::StoreSource& store() const { return source_; }
-  const PublishedVolume& published() const { return published_; }
-
-  /// The value, or the end of the program with words about `at`.
-  template <typename T>
-  T or_stop_at(Result<T, Explained> result, const VolumePath& at) {
-    if (!result) {
-      Explained explained = result.error();
-      if (explained.next.empty())
-        explained.next = "see what is there: rosebud fs ls " + directory_above(at).text();
-      stop_reading(source_, explained);
-    }
-    if constexpr (!std::is_void_v<T>) return std::move(*result);
-  }
-  fs::Link get(const VolumePath& at) { return or_stop_at(tree_->get(at.path), at); }
-  bool is_directory(const VolumePath& at) {
-    const auto there = or_stop_at(tree_->find(at.path), at);
-    return there && or_stop_at(tree_->is_directory(there->cid), at);
-  }
-
-  /// The nearest one that is there.
-  VolumePath directory_above(VolumePath at) {
-    while (!at.path.empty()) {
-      at.path.pop_back();
-      const auto there = tree_->find(at.path);
-      if (there && *there && tree_->is_directory((*there)->cid).value_or(false)) break;
-    }
-    return at;
-  }
-
-  /// Stores what the changed tree needs beyond what `sink` has been given, then publishes it.
-  /// Nothing changed: nothing is published.
-  void publish(client::StoreSink& sink) {
-    const auto stored = tree_->store(sink);
-    if (const auto failure = sink.finish()) throw Stop{*failure};
-    or_stop(stored);
-    if (tree_->root() == published_.state.root) return;
-    const Timestamp seconds(static_cast<std::uint64_t>(now().seconds));
-    published_ = or_stop(writer_->publish(tree_->root(), seconds, globals_.timeout()));
-  }
-  void publish() {
-    client::StoreSink sink(*session_, globals_.timeout());
-    publish(sink);
-  }
-
-  /// With what the volume is now. `id`: all that -q shows; the root when it is empty.
-  void print_done(nlohmann::json json, const std::string& text, const std::string& id = {}) const {
-    json["volume"] = name_.text;
-    json["number"] = published_.state.number;
-    json["version"] = published_.version.value;
-    json["root"] = published_.state.root.text();
-    const std::string quiet = id.empty() ? published_.state.root.text() : id;
-    print(globals_, json, globals_.is_quiet ? quiet : text);
-  }
-
- private:
-  const Globals& globals_;
-  OpenSession& session_;
-  client::StoreSource source_;
-  VolumeName name_;
-  PublishedVolume published_;
-  std::optional<client::VolumeWriter> writer_;
-  std::optional<fs::Tree> tree_;
-};
 
 // ---- Making and finding volumes ----
 
