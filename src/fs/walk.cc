@@ -1,0 +1,74 @@
+#include "fs/walk.h"
+
+#include <ranges>
+
+namespace rosebud::fs {
+namespace {
+
+/// As many as a source has under way: nothing else is asked for.
+constexpr std::size_t kEntriesAhead = 32;
+
+struct Waiting {
+  std::string path;
+  std::size_t depth = 0;
+  Cid cid;
+  std::uint64_t tsize = 0;
+};
+
+/// What a raw block is its directory says; it has no head that could be asked for.
+Result<Described, Explained> describe_waiting(const Waiting& entry, BlockSource& source) {
+  if (entry.cid.codec == Codec::kRaw) return Described{.bytes = entry.tsize};
+  return describe(entry.cid, source);
+}
+
+void prefetch_heads(const std::vector<Waiting>& waiting, BlockSource& source) {
+  std::vector<Cid> soon;
+  for (const Waiting& next : std::views::reverse(waiting)) {
+    if (soon.size() == kEntriesAhead) break;
+    if (next.cid.codec != Codec::kRaw) soon.push_back(next.cid);
+  }
+  source.prefetch(soon);
+}
+
+}  // namespace
+
+Status<Explained> walk_tree(const Cid& root, std::uint64_t tsize, BlockSource& source,
+                            const std::function<Status<Explained>(const WalkedEntry&)>& visit,
+                            const WalkOptions& options) {
+  const auto damaged = [&](const std::string& path, const Explained& why) -> Status<Explained> {
+    if (options.on_damage) return options.on_damage(path, why);
+    return fail(why);
+  };
+  std::vector<Waiting> waiting{{.path = {}, .depth = 0, .cid = root, .tsize = tsize}};
+  std::size_t entries = 0;
+  while (!waiting.empty()) {
+    prefetch_heads(waiting, source);
+    const Waiting at = std::move(waiting.back());
+    waiting.pop_back();
+    if (++entries > options.entries_max) return fail(unsound(root, "it has too many entries"));
+    const auto described = describe_waiting(at, source);
+    if (!described) {
+      if (auto told = damaged(at.path, described.error()); !told) return told;
+      continue;
+    }
+    if (auto seen = visit({at.path, at.cid, at.tsize, *described}); !seen) return seen;
+    if (described->kind != Kind::kDirectory) continue;
+    auto listed = list_directory(at.cid, source);
+    if (listed && !listed->empty() && at.depth >= options.depth_max)
+      listed = fail(unsound(at.cid, "directories above it nest too deeply for more below it"));
+    if (!listed) {
+      if (auto told = damaged(at.path, listed.error()); !told) return told;
+      continue;
+    }
+    for (DirectoryEntry& entry : std::views::reverse(*listed)) {
+      waiting.push_back(
+          {.path = at.path.empty() ? std::move(entry.name) : at.path + "/" + entry.name,
+           .depth = at.depth + 1,
+           .cid = entry.cid,
+           .tsize = entry.tsize});
+    }
+  }
+  return {};
+}
+
+}  // namespace rosebud::fs

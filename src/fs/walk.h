@@ -1,0 +1,35 @@
+// Every entry of a tree, without files' contents.
+#pragma once
+
+#include "fs/reader.h"
+
+namespace rosebud::fs {
+
+/// Entries of one walk. A tree that holds one directory twice on each of its levels is small, and
+/// yet has more entries than can ever be seen.
+inline constexpr std::size_t kWalkEntriesMax = 10'000'000;
+
+struct WalkedEntry {
+  std::string path;  // names from the root on, "a/b"; of the root itself empty
+  Cid cid;
+  std::uint64_t tsize = 0;  // as the directory says, which may be wrong
+  Described described;
+};
+
+struct WalkOptions {
+  /// Names on the way from the root to an entry.
+  std::size_t depth_max = kDepthMax;
+  std::size_t entries_max = kWalkEntriesMax;
+  /// What cannot be read or makes no sense, by its path, is told here and left out. An error that
+  /// it returns ends the walk. Not set: what it would be told ends the walk.
+  std::function<Status<Explained>(const std::string& path, const Explained&)> on_damage;
+};
+
+/// Calls `visit` for the root and all below it: directories before what is in them, and in the
+/// order of their names. An error that it returns ends the walk. `tsize`: what is known of the
+/// root's.
+Status<Explained> walk_tree(const Cid& root, std::uint64_t tsize, BlockSource& source,
+                            const std::function<Status<Explained>(const WalkedEntry&)>& visit,
+                            const WalkOptions& options = {});
+
+}  // namespace rosebud::fs

@@ -1,0 +1,83 @@
+#include "fs/walk.h"
+
+#include <gmock/gmock.h>
+
+#include "fs/test_blocks.h"
+
+namespace rosebud::fs {
+namespace {
+
+Imported file_of(Blocks& blocks, std::string_view text) {
+  MemorySource source(as_bytes(text));
+  return *import_file(source, blocks, {.mode = 0644});
+}
+
+Link link_to(std::string name, const Imported& to) {
+  return {.name = std::move(name), .cid = to.cid, .tsize = to.tsize};
+}
+
+std::vector<std::string> paths_of(const Cid& root, Blocks& blocks,
+                                  const WalkOptions& options = {}) {
+  std::vector<std::string> out;
+  const auto done = walk_tree(
+      root, 0, blocks,
+      [&](const WalkedEntry& entry) -> Status<Explained> {
+        out.push_back(entry.path);
+        return {};
+      },
+      options);
+  if (!done) out.push_back("error: " + done.error().what);
+  return out;
+}
+
+using Paths = std::vector<std::string>;
+
+TEST(Walk, DirectoriesComeBeforeWhatIsInThem) {
+  Blocks blocks;
+  const auto one = file_of(blocks, "one");
+  const auto inner = import_directory({link_to("x", one), link_to("y", one)}, blocks);
+  const auto root =
+      import_directory({link_to("b", *inner), link_to("a", one), link_to("c", one)}, blocks);
+  EXPECT_EQ(paths_of(root->cid, blocks), (Paths{"", "a", "b", "b/x", "b/y", "c"}));
+}
+
+TEST(Walk, WhatIsMissing_EndsItOrIsTold) {
+  Blocks blocks;
+  const auto one = file_of(blocks, "one");
+  const auto gone = file_of(blocks, "gone");
+  const auto root = import_directory({link_to("a", gone), link_to("b", one)}, blocks);
+  blocks.blocks.erase(gone.cid);
+  EXPECT_EQ(paths_of(root->cid, blocks), (Paths{"", "error: not here"}));
+  Paths told;
+  const WalkOptions options{
+      .on_damage = [&](const std::string& path, const Explained&) -> Status<Explained> {
+        told.push_back(path);
+        return {};
+      }};
+  EXPECT_EQ(paths_of(root->cid, blocks, options), (Paths{"", "b"}));
+  EXPECT_EQ(told, Paths{"a"});
+}
+
+// 2^60 entries of 60 blocks.
+TEST(Walk, TreeThatUnfoldsWithoutEnd_IsRefused) {
+  Blocks blocks;
+  auto below = import_directory({}, blocks);
+  for (int i = 0; i < 60; ++i)
+    below = import_directory({link_to("l", *below), link_to("r", *below)}, blocks);
+  const auto paths = paths_of(below->cid, blocks, {.entries_max = 1000});
+  ASSERT_EQ(paths.size(), 1001U);
+  EXPECT_THAT(paths.back(), testing::HasSubstr("too many entries"));
+}
+
+TEST(Walk, TreeThatIsTooDeep_IsRefused) {
+  Blocks blocks;
+  auto below = import_directory({}, blocks);
+  for (std::size_t i = 0; i < kDepthMax; ++i)
+    below = import_directory({link_to("d", *below)}, blocks);
+  EXPECT_THAT(paths_of(below->cid, blocks).back(), testing::EndsWith("d/d"));
+  below = import_directory({link_to("d", *below)}, blocks);
+  EXPECT_THAT(paths_of(below->cid, blocks).back(), testing::HasSubstr("nest too deeply"));
+}
+
+}  // namespace
+}  // namespace rosebud::fs
