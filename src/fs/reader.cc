@@ -203,9 +203,7 @@ Result<Cid, Explained> resolve(std::string_view path, BlockSource& source) {
 
 // ---- Onto a disk ----
 
-namespace {
-
-Explained about(const stdfs::path& path, std::string_view what, int error) {
+Explained cannot_write(const stdfs::path& path, std::string_view what, int error) {
   return {.what = "cannot write " + path.string() + ": " + std::string(what) + ": " +
                   std::generic_category().message(error),
           .cause = error == ENOSPC || error == EDQUOT  ? "the file system is full"
@@ -220,20 +218,13 @@ Explained about(const stdfs::path& path, std::string_view what, int error) {
                                                         : ""};
 }
 
+namespace {
+
 /// Counts and drops: to learn the id of what is on the disk.
 class NullSink final : public BlockSink {
  public:
   Status<Explained> put(const Cid&, Buffer) override { return {}; }
 };
-
-/// Its bytes; whatever mode and time it has.
-bool is_already_there(const stdfs::path& to, const Cid& cid, const Attributes& attributes) {
-  return std::ranges::any_of(std::array{Chunking::kFixed, Chunking::kByContent}, [&](Chunking one) {
-    NullSink sink;
-    const auto imported = import_path(to, sink, {}, {.given = attributes, .chunking = one});
-    return imported && imported->cid == cid;
-  });
-}
 
 constexpr std::uint32_t kPermissionBits = 0777;
 constexpr std::uint32_t kModeBits = 07777;
@@ -336,9 +327,9 @@ class Exporter {
         std::error_code error;
         const auto there = stdfs::symlink_status(path, error);
         if (stdfs::exists(there) && !stdfs::is_directory(there))
-          return fail(about(path, "making the directory failed", ENOTDIR));
+          return fail(cannot_write(path, "making the directory failed", ENOTDIR));
         stdfs::create_directory(path, error);
-        if (error) return fail(about(path, "making the directory failed", error.value()));
+        if (error) return fail(cannot_write(path, "making the directory failed", error.value()));
         auto entries = list_directory(at, source_);
         if (!entries) return fail(entries.error());
         for (const DirectoryEntry& entry : *entries)
@@ -376,9 +367,9 @@ class Exporter {
   Status<Explained> apply(int fd, const stdfs::path& path, const Attributes& attributes) const {
     const std::uint32_t bits = options_.keeps_special_bits ? kModeBits : kPermissionBits;
     if (attributes.mode && ::fchmod(fd, *attributes.mode & bits) != 0)
-      return fail(about(path, "setting its mode failed", errno));
+      return fail(cannot_write(path, "setting its mode failed", errno));
     if (attributes.modified && ::futimens(fd, times_of(*attributes.modified).of) != 0)
-      return fail(about(path, "setting its time failed", errno));
+      return fail(cannot_write(path, "setting its time failed", errno));
     return {};
   }
   /// Of what stands at the path already; never through a symbolic link.
@@ -386,7 +377,7 @@ class Exporter {
                              const Attributes& attributes) const {
     if (attributes.empty()) return {};
     const int fd = ::open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | flags);
-    if (fd < 0) return fail(about(path, "opening failed", errno));
+    if (fd < 0) return fail(cannot_write(path, "opening failed", errno));
     auto applied = apply(fd, path, attributes);
     ::close(fd);
     return applied;
@@ -400,12 +391,12 @@ class Exporter {
       if (auto free = check_free(path); !free) return free;
       stdfs::remove(path, error);
       stdfs::create_symlink(link.target, path, error);
-      if (error) return fail(about(path, "making the link failed", error.value()));
+      if (error) return fail(cannot_write(path, "making the link failed", error.value()));
     }
     if (link.attributes.modified &&
         ::utimensat(AT_FDCWD, path.c_str(), times_of(*link.attributes.modified).of,
                     AT_SYMLINK_NOFOLLOW) != 0) {
-      return fail(about(path, "setting its time failed", errno));
+      return fail(cannot_write(path, "setting its time failed", errno));
     }
     return {};
   }
@@ -414,7 +405,7 @@ class Exporter {
     std::error_code error;
     const bool is_file = stdfs::is_regular_file(stdfs::symlink_status(path, error));
     if (is_file && stdfs::file_size(path, error) == file.bytes &&
-        is_already_there(path, cid, file.attributes)) {
+        has_content(path, cid, file.attributes)) {
       if (on_bytes_) on_bytes_(file.bytes);
       return apply_at(path, 0, file.attributes);
     }
@@ -422,33 +413,13 @@ class Exporter {
     // Named after its content: a second run finds what the first one left.
     const stdfs::path part = path.parent_path() / ("." + cid.text().substr(0, 24) + ".part");
     const int fd = ::open(part.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0) return fail(about(path, "making the file failed", errno));
-    auto written = fill(fd, cid, path);
+    if (fd < 0) return fail(cannot_write(path, "making the file failed", errno));
+    auto written = fill_file(fd, cid, source_, path, on_bytes_);
     if (written) written = apply(fd, path, file.attributes);
     const bool is_closed = ::close(fd) == 0;
     if (!written) return written;
     if (!is_closed || ::rename(part.c_str(), path.c_str()) != 0)
-      return fail(about(path, "finishing failed", errno));
-    return {};
-  }
-
-  Status<Explained> fill(int fd, const Cid& cid, const stdfs::path& path) {
-    off_t offset = 0;
-    ResumingSource source(source_, fd, offset);
-    const auto read = read_file(cid, source, [&](ByteView bytes) -> Status<Explained> {
-      for (ByteView rest = bytes; !rest.empty();) {
-        const ssize_t n = ::pwrite(fd, rest.data(), rest.size(), offset);
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return fail(about(path, "writing failed", errno));
-        offset += n;
-        rest = rest.subspan(static_cast<std::size_t>(n));
-      }
-      if (on_bytes_) on_bytes_(bytes.size());
-      return {};
-    });
-    if (!read) return fail(read.error());
-    if (::ftruncate(fd, offset) != 0 || ::fsync(fd) != 0)
-      return fail(about(path, "syncing failed", errno));
+      return fail(cannot_write(path, "finishing failed", errno));
     return {};
   }
 
@@ -461,6 +432,35 @@ class Exporter {
 };
 
 }  // namespace
+
+bool has_content(const stdfs::path& path, const Cid& cid, const Attributes& attributes) {
+  return std::ranges::any_of(std::array{Chunking::kFixed, Chunking::kByContent}, [&](Chunking one) {
+    NullSink sink;
+    const auto imported = import_path(path, sink, {}, {.given = attributes, .chunking = one});
+    return imported && imported->cid == cid;
+  });
+}
+
+Status<Explained> fill_file(int fd, const Cid& cid, BlockSource& source, const stdfs::path& named,
+                            const std::function<void(std::uint64_t)>& on_bytes) {
+  off_t offset = 0;
+  ResumingSource resuming(source, fd, offset);
+  const auto read = read_file(cid, resuming, [&](ByteView bytes) -> Status<Explained> {
+    for (ByteView rest = bytes; !rest.empty();) {
+      const ssize_t n = ::pwrite(fd, rest.data(), rest.size(), offset);
+      if (n < 0 && errno == EINTR) continue;
+      if (n < 0) return fail(cannot_write(named, "writing failed", errno));
+      offset += n;
+      rest = rest.subspan(static_cast<std::size_t>(n));
+    }
+    if (on_bytes) on_bytes(bytes.size());
+    return {};
+  });
+  if (!read) return fail(read.error());
+  if (::ftruncate(fd, offset) != 0 || ::fsync(fd) != 0)
+    return fail(cannot_write(named, "syncing failed", errno));
+  return {};
+}
 
 Status<Explained> export_path(const Cid& cid, BlockSource& source, const stdfs::path& to,
                               const ExportOptions& options,

@@ -71,4 +71,18 @@ Status<Explained> export_path(const Cid& cid, BlockSource& source, const std::fi
                               const ExportOptions& options,
                               const std::function<void(std::uint64_t)>& on_bytes);
 
+// ---- For whoever decides for each entry ----
+
+/// A regular file's bytes are those of `cid`, whatever mode and time it has. `attributes`: those of
+/// `cid`. False as well for one that was cut in no way that is known here, and when it cannot be
+/// read.
+bool has_content(const std::filesystem::path& path, const Cid& cid, const Attributes& attributes);
+/// Makes the file that is open to read and write the one of `cid`, and durable; its name is not.
+/// Leaves that are right already are kept and not asked for. `named`: for words on what failed.
+Status<Explained> fill_file(int fd, const Cid& cid, BlockSource& source,
+                            const std::filesystem::path& named,
+                            const std::function<void(std::uint64_t)>& on_bytes);
+/// `error`: an errno.
+Explained cannot_write(const std::filesystem::path& path, std::string_view what, int error);
+
 }  // namespace rosebud::fs
