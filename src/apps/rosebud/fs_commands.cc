@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "apps/rosebud/open_volume.h"
+#include "apps/rosebud/volume_commands.h"
 #include "apps/rosebud/words.h"
 #include "base/files.h"
 
@@ -512,6 +513,8 @@ void add_fs_commands(CLI::App& app, Globals& globals) {
     tell_interruption();
     cp(globals, *copying);
   });
+
+  add_sync_command(*fs_command, globals);
 
   auto* mkdir_command = fs_command->add_subcommand("mkdir", "Make a directory");
   mkdir_command->add_option("path", *path, kPathHelp)->required();

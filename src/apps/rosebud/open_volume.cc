@@ -84,6 +84,14 @@ VolumePath Volume::directory_above(VolumePath at) {
   return at;
 }
 
+void Volume::put(const VolumePath& at, const fs::Imported& what) {
+  if (at.path.empty()) {
+    tree_.emplace(what.cid, source_);
+  } else {
+    or_stop_at(tree_->put(at.path, what, now()), at);
+  }
+}
+
 void Volume::publish(client::StoreSink& sink) {
   const auto stored = tree_->store(sink);
   if (const auto failure = sink.finish()) throw Stop{*failure};

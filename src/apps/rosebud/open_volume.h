@@ -53,6 +53,9 @@ class Volume {
   fs::Link get(const VolumePath& at) { return or_stop_at(tree_->get(at.path), at); }
   bool is_directory(const VolumePath& at);
 
+  /// Something takes the place of what stands there, if anything does; of the root another
+  /// directory, all of whose nodes are put already.
+  void put(const VolumePath& at, const fs::Imported& what);
   /// Stores what the changed tree needs beyond what `sink` has been given, then publishes it.
   /// Nothing changed: nothing is published. Requires: For::kChanging.
   void publish(client::StoreSink& sink);

@@ -157,6 +157,19 @@ bool is_below(std::string_view path, std::string_view folder) {
   return path.size() > folder.size() && path.starts_with(folder) && path[folder.size()] == '/';
 }
 
+Status<Explained> ListingBuilder::add(std::string path, SyncEntry entry) {
+  // What the map adds to each is about as much as one pointer in four directions.
+  bytes_ += sizeof(Listing::value_type) + 4 * sizeof(void*) + path.size() + entry.target.size();
+  if (bytes_ > bytes_max_) {
+    return fail(Explained{.what = "the tree has too many entries to be compared at once: its list "
+                                  "would take more than " +
+                                  std::to_string(bytes_max_ >> 20) + " MiB",
+                          .next = "do it directory by directory"});
+  }
+  listing_.insert_or_assign(std::move(path), std::move(entry));
+  return {};
+}
+
 std::size_t SyncPlan::count(SyncStep step) const {
   return static_cast<std::size_t>(std::ranges::count(actions, step, &SyncAction::step));
 }

@@ -43,6 +43,23 @@ struct SyncEntry {
 /// entry are in it. Empty: there is no such tree.
 using Listing = std::map<std::string, SyncEntry, PathOrder>;
 
+/// Fills a listing, and bounds it: whoever made the tree may have meant to fill this machine's
+/// memory.
+class ListingBuilder {
+ public:
+  static constexpr std::size_t kBytesMax = 2UL << 30;
+
+  explicit ListingBuilder(std::size_t bytes_max = kBytesMax) : bytes_max_(bytes_max) {}
+  /// An error when the whole becomes too large.
+  Status<Explained> add(std::string path, SyncEntry entry);
+  Listing take() { return std::move(listing_); }
+
+ private:
+  std::size_t bytes_max_;
+  std::size_t bytes_ = 0;
+  Listing listing_;
+};
+
 enum class SyncStep : std::uint8_t {
   kMakeDirectory,
   kPutFile,

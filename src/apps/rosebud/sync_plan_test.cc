@@ -146,6 +146,14 @@ TEST(SyncPlan, SpecialFilesOfTheSource_ArePassedOver) {
   EXPECT_EQ(plan_sync(source, target, {.may_delete = true})->actions, Actions{});
 }
 
+TEST(SyncPlan, ListingsAreBounded) {
+  ListingBuilder builder(1000);
+  EXPECT_TRUE(builder.add("", directory()));
+  EXPECT_TRUE(builder.add("f", file(1)));
+  EXPECT_FALSE(builder.add("l", symlink(std::string(900, 'x'))));
+  EXPECT_EQ(builder.take().size(), 2U);
+}
+
 // ---- Random trees, against a version that knows no order ----
 
 class Trees {

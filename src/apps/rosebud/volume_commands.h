@@ -1,0 +1,11 @@
+// Commands of `rosebud fs` that have files of their own.
+#pragma once
+
+#include "apps/rosebud/commands.h"
+
+namespace rosebud::apps {
+
+/// fs sync.
+void add_sync_command(CLI::App& fs_command, Globals& globals);
+
+}  // namespace rosebud::apps
