@@ -71,4 +71,16 @@ Status<Explained> walk_tree(const Cid& root, std::uint64_t tsize, BlockSource& s
   return {};
 }
 
+Status<Explained> check_entry(const WalkedEntry& entry, BlockSource& source,
+                              const std::function<void(std::uint64_t)>& on_bytes) {
+  if (entry.described.kind != Kind::kFile) return {};
+  const auto read = read_file(entry.cid, source, [&](ByteView bytes) -> Status<Explained> {
+    if (on_bytes) on_bytes(bytes.size());
+    return {};
+  });
+  if (!read) return fail(read.error());
+  if (*read == entry.described.bytes) return {};
+  return fail(unsound(entry.cid, "it has another length than was said"));
+}
+
 }  // namespace rosebud::fs

@@ -32,4 +32,9 @@ Status<Explained> walk_tree(const Cid& root, std::uint64_t tsize, BlockSource& s
                             const std::function<Status<Explained>(const WalkedEntry&)>& visit,
                             const WalkOptions& options = {});
 
+/// Reads all of a file, and that it is as long as was said; of anything else its head, which was
+/// read, is all. `on_bytes` may be empty.
+Status<Explained> check_entry(const WalkedEntry& entry, BlockSource& source,
+                              const std::function<void(std::uint64_t)>& on_bytes);
+
 }  // namespace rosebud::fs

@@ -58,6 +58,35 @@ TEST(Walk, WhatIsMissing_EndsItOrIsTold) {
   EXPECT_EQ(told, Paths{"a"});
 }
 
+TEST(Walk, EveryBlockIsChecked) {
+  Blocks blocks;
+  const Bytes long_text(3'000'000, 'x');
+  MemorySource source(long_text);
+  const auto large = import_file(source, blocks, {.mode = 0644});
+  const auto small = file_of(blocks, "small");
+  const Cid raw = Cid::of(Codec::kRaw, as_bytes("raw"));
+  blocks.blocks[raw] = Buffer(to_bytes(as_bytes("raw")));
+  const auto root = import_directory({link_to("large", *large),
+                                      link_to("small", small),
+                                      {.name = "true", .cid = raw, .tsize = 3},
+                                      {.name = "lie", .cid = raw, .tsize = 4}},
+                                     blocks);
+  const auto damaged = [&] {
+    std::vector<std::string> out;
+    EXPECT_TRUE(walk_tree(root->cid, root->tsize, blocks,
+                          [&](const WalkedEntry& entry) -> Status<Explained> {
+                            if (!check_entry(entry, blocks, {})) out.push_back(entry.path);
+                            return {};
+                          }));
+    return out;
+  };
+  EXPECT_EQ(damaged(), Paths{"lie"});
+  std::erase_if(blocks.blocks, [](const auto& block) {
+    return block.first.codec == Codec::kRaw && block.second.size() > 3;
+  });
+  EXPECT_EQ(damaged(), (Paths{"large", "lie"}));
+}
+
 // 2^60 entries of 60 blocks.
 TEST(Walk, TreeThatUnfoldsWithoutEnd_IsRefused) {
   Blocks blocks;

@@ -515,6 +515,7 @@ void add_fs_commands(CLI::App& app, Globals& globals) {
   });
 
   add_sync_command(*fs_command, globals);
+  add_counting_commands(*fs_command, globals);
 
   auto* mkdir_command = fs_command->add_subcommand("mkdir", "Make a directory");
   mkdir_command->add_option("path", *path, kPathHelp)->required();

@@ -5,6 +5,8 @@
 
 namespace rosebud::apps {
 
+/// fs du, fs check.
+void add_counting_commands(CLI::App& fs_command, Globals& globals);
 /// fs sync.
 void add_sync_command(CLI::App& fs_command, Globals& globals);
 
