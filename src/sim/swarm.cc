@@ -393,9 +393,10 @@ class Run {
     std::vector<std::size_t> next;
     for (std::size_t node = 0; node < world_.node_count(); ++node) {
       outdated_->cut(world_, client, node);
-      if (!world_.is_member(node)) next.push_back(node);
-      if (world_.is_member(node)) world_.back_up(node);
-      if (world_.is_member(node)) outdated_->nodes.push_back(node);
+      (world_.is_member(node) ? outdated_->nodes : next).push_back(node);
+    }
+    for (const std::size_t node : outdated_->nodes) {
+      world_.back_up(node);
     }
     if (!world_.change_membership(next, milliseconds(random.between(1, 500)))) return;
     ++epochs_;
