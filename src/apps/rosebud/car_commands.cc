@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include "apps/rosebud/commands.h"
+#include "apps/rosebud/file_parts.h"
 #include "client/files.h"
 #include "fs/car.h"
 
@@ -31,22 +32,6 @@ class File {
   File(const File&) = delete;
   File& operator=(const File&) = delete;
   int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
-
-class FileSource final : public fs::ByteSource {
- public:
-  explicit FileSource(int fd) : fd_(fd) {}
-  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override {
-    while (true) {
-      const ssize_t n = ::read(fd_, into.data(), into.size());
-      if (n < 0 && errno == EINTR) continue;
-      if (n < 0) return fail(Explained{.what = "reading the CAR file failed"});
-      return static_cast<std::size_t>(n);
-    }
-  }
 
  private:
   int fd_;
@@ -120,7 +105,7 @@ void import_from(const Globals& globals, const std::string& path) {
   client::StoreSource store(*session, globals.timeout());
   Progress progress(globals, "importing",
                     has_size ? static_cast<std::uint64_t>(status.st_size) : 0);
-  FileSource source(file.fd());
+  DescriptorSource source(file.fd(), "the CAR file");
   const auto imported =
       fs::import_car(source, sink, store, [&](std::uint64_t n) { progress.add(n); });
   if (const auto failure = sink.finish()) throw Stop{*failure};

@@ -1,5 +1,6 @@
 // add, cat, get, ls: files and directories by their ids.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <system_error>
@@ -24,7 +25,7 @@ std::size_t add_one(const Globals& globals, client::Session& session, const std:
   client::StoreSink sink(session, globals.timeout());
   const bool is_stdin = path == "-";
   Progress progress(globals, "adding", is_stdin ? 0 : size_below(path));
-  StdinSource source(progress);
+  DescriptorSource source(STDIN_FILENO, "standard input", &progress);
   std::size_t skipped = 0;
   fs::ImportObserver observer{.on_bytes = [&](std::uint64_t n) { progress.add(n); }};
   if (is_skipping) {

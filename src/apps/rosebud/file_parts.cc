@@ -43,15 +43,15 @@ fs::Described describe_entry(const fs::DirectoryEntry& entry, fs::BlockSource& b
 
 }  // namespace
 
-Result<std::size_t, Explained> StdinSource::read(std::span<std::uint8_t> into) {
+Result<std::size_t, Explained> DescriptorSource::read(std::span<std::uint8_t> into) {
   while (true) {
-    const ssize_t n = ::read(STDIN_FILENO, into.data(), into.size());
+    const ssize_t n = ::read(fd_, into.data(), into.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
-      return fail(Explained{.what = "reading standard input failed: " +
-                                    std::generic_category().message(errno)});
+      return fail(Explained{.what = "reading " + name_ +
+                                    " failed: " + std::generic_category().message(errno)});
     }
-    progress_.add(static_cast<std::uint64_t>(n));
+    if (progress_) progress_->add(static_cast<std::uint64_t>(n));
     return static_cast<std::size_t>(n);
   }
 }

@@ -8,14 +8,18 @@
 
 namespace rosebud::apps {
 
-/// Standard input, whose end is not known before.
-class StdinSource final : public fs::ByteSource {
+/// What can be read from a descriptor, whose end is not known before. It stays its opener's.
+class DescriptorSource final : public fs::ByteSource {
  public:
-  explicit StdinSource(Progress& progress) : progress_(progress) {}
+  /// `name`: for errors. `progress` may be missing.
+  DescriptorSource(int fd, std::string name, Progress* progress = nullptr)
+      : fd_(fd), name_(std::move(name)), progress_(progress) {}
   Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override;
 
  private:
-  Progress& progress_;
+  int fd_;
+  std::string name_;
+  Progress* progress_;
 };
 
 /// For progress: bytes of the files there and below, as far as they can be seen.

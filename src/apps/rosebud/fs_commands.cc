@@ -1,5 +1,6 @@
 // fs: volumes without a mount. Every command that changes something publishes once.
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <filesystem>
@@ -237,7 +238,7 @@ void check_free(Volume& volume, const VolumePath& at, bool is_directory,
 fs::Imported import_one(const Globals& globals, const std::string& from, client::StoreSink& sink) {
   const bool is_stdin = from == "-";
   Progress progress(globals, "copying", is_stdin ? 0 : size_below(from));
-  StdinSource stdin_source(progress);
+  DescriptorSource stdin_source(STDIN_FILENO, "standard input", &progress);
   const fs::ImportObserver observer{.on_bytes = [&](std::uint64_t n) { progress.add(n); }};
   const auto imported =
       is_stdin

@@ -11,6 +11,8 @@
 #include <iterator>
 #include <system_error>
 
+#include "apps/rosebud/file_parts.h"
+
 namespace rosebud::apps {
 namespace {
 
@@ -105,28 +107,13 @@ Result<std::vector<std::string>, Explained> names_in(const Descriptor& folder,
   return out;
 }
 
-class DescriptorSource final : public fs::ByteSource {
- public:
-  explicit DescriptorSource(int fd) : fd_(fd) {}
-  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override {
-    while (true) {
-      const ssize_t n = ::read(fd_, into.data(), into.size());
-      if (n >= 0) return static_cast<std::size_t>(n);
-      if (errno != EINTR) return fail(Explained{.what = "reading failed"});
-    }
-  }
-
- private:
-  int fd_;
-};
-
 /// Takes from the file as it was what is in the new one too, wherever it stands in either: cut by
 /// content, an insertion leaves all pieces as they are but one or two.
 class OldPieces final : public fs::BlockSource {
  public:
   OldPieces(fs::BlockSource& source, Descriptor old) : source_(source), old_(std::move(old)) {
     if (old_.get() < 0) return;
-    DescriptorSource bytes(old_.get());
+    DescriptorSource bytes(old_.get(), "the file as it was");
     fs::Chunker chunker(bytes, fs::Chunking::kByContent);
     off_t offset = 0;
     // Where it cannot be read, the rest is fetched.
