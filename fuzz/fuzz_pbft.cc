@@ -118,6 +118,19 @@ class Play {
     start(latest);
   }
 
+  /// Some of the commits that are under way are durable, and what waited for them leaves.
+  void sync() {
+    const auto commits = std::ranges::count_if(unsettled_, is_commit);
+    const auto count = std::min<std::ptrdiff_t>(1 + in_.u8() % 16, commits);
+    auto at = unsettled_.begin();
+    for (auto left = count; at != unsettled_.end(); ++at) {
+      if (is_commit(*at) && left-- == 0) break;
+      settle(*at);
+    }
+    unsettled_.erase(unsettled_.begin(), at);
+    replica_->on_durable(now(), static_cast<std::uint64_t>(count), effects_);
+  }
+
   static bool is_commit(const Effect& effect) { return std::holds_alternative<Persist>(effect); }
 
   /// It is durable, or has left.
@@ -310,7 +323,7 @@ class Play {
     const ReplicaId from = seat();
     const std::uint8_t kind = in_.u8();
     if (kind >= 240) return restart();
-    switch (kind % 15) {
+    switch (kind % 16) {
       case 0: {
         const BatchPointer proposed = batch();
         Vote one = vote(VoteKind::kPrePrepare, proposed->digest());
@@ -365,6 +378,8 @@ class Play {
         if (lot >= 128) return hear(from, FetchRequests{std::move(requests)});
         return hear(from, Vouch{std::move(requests)});
       }
+      case 14:
+        return sync();
       default:
         // Anything that decodes: chunks, manifests, questions.
         if (auto message = decode(InstanceId{}, in_.raw(std::min<std::size_t>(in_.left(), 64)))) {

@@ -93,7 +93,9 @@ class Group4 {
     while (!queue_.empty()) deliver_next();
   }
 
+  /// What is persisted is durable at once.
   void perform(std::size_t from, Effects effects) {
+    std::uint64_t persists = 0;
     for (Effect& effect : effects) {
       if (auto* one = std::get_if<Send>(&effect)) {
         queue_.push_back({from, one->to.value, verified(std::move(one->message))});
@@ -105,8 +107,14 @@ class Group4 {
       } else if (const auto* reply = std::get_if<SendReply>(&effect); reply && from == 0) {
         ++answered_;
         ask(reply->to, reply->reply.number.value + 1 - now_.wall.value * 1000);
+      } else if (std::holds_alternative<Persist>(effect)) {
+        ++persists;
       }
     }
+    if (persists == 0) return;
+    Effects more;
+    replicas_[from]->on_durable(now_, persists, more);
+    perform(from, std::move(more));
   }
   std::shared_ptr<const Verified<Message>> verified(Message message) const {
     return std::make_shared<const Verified<Message>>(*verifier_->message(std::move(message)));

@@ -2,8 +2,9 @@
 //
 // Order means durability: what is sent or replied after a Persist leaves only when that Persist is
 // on disk, whichever input it came from (design 7). The driver may gather many of them into one
-// sync. A driver that cannot write any more stops the replica, which is a crash, and starts it anew
-// from what is on disk.
+// sync. It says what is on disk (Replica::on_durable), since that is when a commit of the replica's
+// own counts. A driver that cannot write any more stops the replica, which is a crash, and starts
+// it anew from what is on disk.
 #pragma once
 
 #include <variant>

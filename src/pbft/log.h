@@ -29,11 +29,17 @@ struct Slot {
     crypto::Digest batch;
     std::vector<crypto::Digest> requests;
   };
+  /// Signed here. It is heard like those of the others: not before it is durable.
+  struct OwnCommit {
+    Vote vote;
+    std::uint64_t persist = 0;  // which of the replica's, from 1; 0: of an earlier life
+  };
   std::optional<Proposal> proposal;              // of the newest view that made one here
   std::optional<Doubts> doubts;                  // of the batch that was looked at last
   std::vector<std::optional<Vote>> prepares;     // by replica
-  std::vector<std::optional<Vote>> commits;      // by replica
+  std::vector<std::optional<Vote>> commits;      // by replica; the own one when it is durable
   std::vector<std::optional<Vote>> checkpoints;  // by replica; the number ends a checkpoint
+  std::optional<OwnCommit> own_commit;           // of the newest view
   std::optional<Proof> prepared;                 // the certificate of the newest view
   std::optional<Proof> committed;
   /// Under this number on disk: what this replica has voted for since its last own commit. A

@@ -359,15 +359,25 @@ void Replica::prepare(Now now, SequenceNumber number, Slot& slot, Effects& out) 
 
 void Replica::commit(Now now, SequenceNumber number, Slot& slot, Effects& out) {
   if (!slot.prepared || slot.prepared->certificate.view != view_ || !may_vote()) return;
-  std::optional<Vote>& own = slot.commits[identity_.self.value];
-  if (own && own->view == view_) return;
+  if (slot.own_commit && slot.own_commit->vote.view == view_) return;
   const Certificate& certificate = slot.prepared->certificate;
-  own = sign_vote(VoteKind::kCommit, view_, number, certificate.digest);
+  const Vote own = sign_vote(VoteKind::kCommit, view_, number, certificate.digest);
   slot.told_at = now.instant;
-  std::vector<Write> writes{records::prepared(number, certificate, *own)};
+  std::vector<Write> writes{records::prepared(number, certificate, own)};
   if (slot.prepared->batch) store_batch(number, slot, slot.prepared->batch, writes);
   forget_superseded(number, slot, writes);
-  persist_then_broadcast(std::move(writes), Ballot{*own}, out);
+  persist_then_broadcast(std::move(writes), Ballot{own}, out);
+  slot.own_commit = {.vote = own, .persist = persisted_};
+  if (is_planted(Bug::kExecutesBeforeDurable)) Log::add_vote(slot, own);
+}
+
+/// Suppose it counted as soon as it is signed, 2F others have committed, and this replica loses
+/// power before that vote is on disk: if F of the others lie, a new view may put something else in
+/// the place of what was executed here, and whoever embeds this may have acted on it.
+void Replica::hear_own_commit(Now now, SequenceNumber number, Effects& out) {
+  Slot& slot = *log_.find(number);
+  Log::add_vote(slot, slot.own_commit->vote);
+  advance(now, number, out);
 }
 
 // ---- Execution ----

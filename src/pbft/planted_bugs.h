@@ -31,6 +31,7 @@ enum class Bug : std::uint8_t {
   kCensoredWaitForever,
   // Durability
   kVoteBeforeDurable,
+  kExecutesBeforeDurable,
   kPreparedForgotten,
   kUnpreparedForgotten,
   kViewForgotten,
@@ -99,6 +100,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "any execution restarts the time of all that wait (design 8)"},
     {Bug::kVoteBeforeDurable, "vote-before-durable", "crashes",
      "a vote leaves before it is durable (design 7)"},
+    {Bug::kExecutesBeforeDurable, "executes-before-durable", "views",
+     "a commit counts where it was signed before it is durable (design 7)"},
     {Bug::kPreparedForgotten, "prepared-forgotten", "crashes",
      "certificates do not survive a restart (design 7)"},
     {Bug::kUnpreparedForgotten, "unprepared-forgotten", "primaries",

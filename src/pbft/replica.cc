@@ -125,6 +125,7 @@ void Replica::restore_slots(const records::Recovered& found) {
     Slot* slot = log_.open(number);
     if (!slot) continue;
     slot->prepared = {record.certificate, batch_of(number, record.certificate.digest)};
+    slot->own_commit = {.vote = record.own};
     slot->commits[identity_.self.value] = record.own;
     note_certificate(record.certificate);
   }
@@ -138,7 +139,10 @@ void Replica::restore_slots(const records::Recovered& found) {
 
 void Replica::start(Now now, Effects& out) noexcept {
   // Or each start would be one with an empty disk.
-  if (!unreadable_.empty()) out.push_back(Persist{std::exchange(unreadable_, {})});
+  if (!unreadable_.empty()) {
+    ++persisted_;
+    out.push_back(Persist{std::exchange(unreadable_, {})});
+  }
   recovery_.emplace(identity_.self, 2 * group().faults(), random_.next());
   ask_again_at_ = now.instant;
   // Not all at the same moment.
@@ -168,6 +172,21 @@ void Replica::on_link(Now now, ReplicaId peer, bool is_up, Effects& out) noexcep
   is_link_down_[peer.value] = !is_up;
   if (transfer_) go_on_with_transfer(now, out);
   on_time(now, out);
+}
+
+void Replica::on_durable(Now now, std::uint64_t count, Effects& out) noexcept {
+  const std::uint64_t before = durable_;
+  durable_ += count;
+  CHECK(durable_ <= persisted_);
+  begin_judging();
+  for (SequenceNumber n = log_.low().next(); n <= log_.last(); n = n.next()) {
+    const Slot* slot = log_.find(n);  // none: the window has moved since
+    if (!slot || !slot->own_commit) continue;
+    const std::uint64_t persist = slot->own_commit->persist;
+    if (persist > before && persist <= durable_) hear_own_commit(now, n, out);
+  }
+  if (executed_ > reviewed_at_) review_doubts(now, out);
+  send_vouches(now, out);
 }
 
 // ---- Timers ----
@@ -254,6 +273,7 @@ void Replica::persist(std::vector<Write> writes, Effects& out) {
   }
   unwritten_.clear();
   writes.push_back(records::counter(counter_));
+  ++persisted_;
   out.push_back(Persist{std::move(writes)});
 }
 

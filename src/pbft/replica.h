@@ -15,7 +15,7 @@
 //  1. Every vote is durable before it leaves, with all that a restarted replica needs to stand by
 //     it: the batch of a prepare, the certificate of a commit, the state of a checkpoint.
 //  2. In one view it votes for at most one batch per number, and only between the water marks.
-//  3. It executes in the order of numbers, what 2F+1 commits name, and each request once.
+//  3. It executes in the order of numbers, what 2F+1 durable commits name, and each request once.
 //  4. What peers and clients can make it keep is bounded: the window, one view change per replica,
 //     pending requests (settings.h), vouches (vouches.h).
 #pragma once
@@ -59,6 +59,9 @@ class Replica {
   void on_message(Now now, ReplicaId from, const Verified<Message>& message, Effects& out) noexcept;
   /// From a client.
   void on_request(Now now, const Verified<Request>& request, Effects& out) noexcept;
+  /// The next `count` of its Persists are on disk; what waited for them may leave before or after.
+  /// Requires: so many are under way.
+  void on_durable(Now now, std::uint64_t count, Effects& out) noexcept;
   /// True of a request that waits here, of a proposal for another view than this one or of one that
   /// is here, and of a vote or proof for what is settled here already in the same way: all that
   /// they would change is what is remembered as a signer's latest vote. A driver may verify them
@@ -158,6 +161,7 @@ class Replica {
   static void forget_superseded(SequenceNumber number, Slot& slot, std::vector<Write>& writes);
   void prepare(Now now, SequenceNumber number, Slot& slot, Effects& out);
   void commit(Now now, SequenceNumber number, Slot& slot, Effects& out);
+  void hear_own_commit(Now now, SequenceNumber number, Effects& out);
   void execute_ready(Now now, Effects& out);
   void execute(Now now, SequenceNumber number, const SealedBatch& batch, Effects& out);
   void execute_request(Now now, const Request& request, Effects& out);
@@ -264,6 +268,8 @@ class Replica {
   View view_;
   std::variant<Normal, ViewChanging> role_;
   VoteCounter counter_;
+  std::uint64_t persisted_ = 0;       // Persists of this life
+  std::uint64_t durable_ = 0;         // of them on disk, the first ones
   std::optional<Recovery> recovery_;  // until 2F have answered
   Instant ask_again_at_;
   SequenceNumber silent_until_;  // after a rollback: votes on nothing till stable

@@ -451,6 +451,38 @@ TEST(NormalCase, ExecutionIsInTheOrderOfNumbers) {
   EXPECT_EQ(executed[0].number, SequenceNumber(1));
 }
 
+TEST(NormalCase, TheOwnCommitCountsWhenItIsDurable) {  // design 7
+  TestReplica backup(1);
+  const auto prepare = [&](std::uint64_t number) {
+    backup.is_disk_held = true;
+    backup.hear(0, backup.proposal(0, number, kBatch));
+    backup.hear_votes(VoteKind::kPrepare, 0, number, kBatch->digest(), {2});
+    backup.hear_votes(VoteKind::kCommit, 0, number, kBatch->digest(), {0, 2});
+  };
+  prepare(1);
+  EXPECT_EQ(backup->executed(), SequenceNumber(0));
+  const Effects& effects = backup.release_disk();
+  EXPECT_EQ(backup->executed(), SequenceNumber(1));
+  EXPECT_EQ(effects_of<Executed>(effects).size(), 1U);
+  EXPECT_EQ(effects_of<SendReply>(effects).size(), 1U);
+  // 2F+1 others need it not.
+  prepare(2);
+  EXPECT_EQ(backup->executed(), SequenceNumber(1));
+  backup.hear_votes(VoteKind::kCommit, 0, 2, kBatch->digest(), {3});
+  EXPECT_EQ(backup->executed(), SequenceNumber(2));
+  backup.release_disk();
+  EXPECT_EQ(backup->executed(), SequenceNumber(2));
+}
+
+TEST(NormalCase, TheOwnCommitOfAnEarlierLifeIsDurable) {
+  TestReplica backup(1);
+  backup.hear(0, backup.proposal(0, 1, kBatch));
+  backup.hear_votes(VoteKind::kPrepare, 0, 1, kBatch->digest(), {2});
+  backup.start();
+  backup.hear_votes(VoteKind::kCommit, 0, 1, kBatch->digest(), {0, 2});
+  EXPECT_EQ(backup->executed(), SequenceNumber(1));
+}
+
 TEST(NormalCase, TimeFarFromTheOwnClockIsNotPrepared) {  // design 8.1
   Settings settings = test_settings();
   settings.clock_bound_ms = 100;

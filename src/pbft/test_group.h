@@ -194,22 +194,44 @@ class TestReplica {
   std::unique_ptr<Replica> replica;
   std::unique_ptr<sim::Ledger> ledger;
   std::map<Bytes, Bytes> disk;
+  /// What is persisted waits for release_disk().
+  bool is_disk_held = false;
+  const Effects& release_disk() {
+    is_disk_held = false;
+    Effects out;
+    for (const Persist& one : std::exchange(held_, {})) write(one, out);
+    return take(std::move(out));
+  }
   std::uint64_t nonce() const { return nonce_; }
 
  private:
+  /// What follows from it when it is durable, which is at once, comes behind.
   const Effects& take(Effects effects) {
-    for (const Persist& one : effects_of<Persist>(effects)) {
-      for (const Write& write : one.writes) {
-        if (write.value) {
-          disk[write.key] = to_bytes(write.value->view());
+    for (Effects some = effects; !some.empty();) {
+      Effects more;
+      for (const Persist& one : effects_of<Persist>(some)) {
+        if (is_disk_held) {
+          held_.push_back(one);
         } else {
-          disk.erase(write.key);
+          write(one, more);
         }
       }
+      effects.insert(effects.end(), more.begin(), more.end());
+      some = std::move(more);
     }
     replica->check_invariants();
     last_ = std::move(effects);
     return last_;
+  }
+  void write(const Persist& one, Effects& out) {
+    for (const Write& write : one.writes) {
+      if (write.value) {
+        disk[write.key] = to_bytes(write.value->view());
+      } else {
+        disk.erase(write.key);
+      }
+    }
+    replica->on_durable(now(), 1, out);
   }
 
   std::size_t seat_;
@@ -218,6 +240,7 @@ class TestReplica {
   Duration time_{};
   Effects last_;
   std::uint64_t nonce_ = 0;
+  std::vector<Persist> held_;
 };
 
 }  // namespace rosebud::pbft

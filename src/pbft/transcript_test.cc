@@ -99,6 +99,7 @@ class Story {
 
   void perform(std::size_t from, Effects effects) {
     const std::string name = std::to_string(from);
+    std::uint64_t persists = 0;
     for (Effect& effect : effects) {
       if (auto* one = std::get_if<Send>(&effect)) {
         send(from, {one->to.value}, std::make_shared<const Message>(std::move(one->message)));
@@ -110,12 +111,17 @@ class Story {
                  " v=" + std::to_string(reply->reply.view.value));
       } else if (const auto* persist = std::get_if<Persist>(&effect)) {
         tell(name, "disk", std::to_string(persist->writes.size()) + " records");
+        ++persists;
       } else if (const auto* executed = std::get_if<Executed>(&effect)) {
         tell(name, "machine",
              "executes n=" + std::to_string(executed->number.value) + ", " +
                  std::to_string(executed->requests) + " requests");
       }
     }
+    if (persists == 0) return;
+    Effects more;
+    replicas_[from]->on_durable(now(), persists, more);
+    perform(from, std::move(more));
   }
   void send(std::size_t from, const std::vector<std::size_t>& to,
             const std::shared_ptr<const Message>& message) {

@@ -408,6 +408,9 @@ void ReplicaDriver::on_committed(const Status<Explained>& status, std::uint64_t 
   }
   ++statistics_.commits;
   order_.on_durable(count, [this](Outgoing one) { leave(std::move(one)); });
+  pbft::Effects effects;
+  replica_->on_durable(read_now(), count, effects);
+  perform(std::move(effects));
 }
 
 /// The deadline is later after most inputs: a timer that goes off too early then costs less than

@@ -151,6 +151,7 @@ void World::start_core(std::size_t index) {
       options_.settings, *core.machine, state, random_.fork());
   core.wake_at.reset();
   core.sync_begins = core.sync_ends = now_;
+  core.syncing = 0;
   Effects effects;
   core.replica->start(now_of(core), effects);
   perform(index, std::move(effects));
@@ -237,23 +238,30 @@ void World::misbehave_unasked(std::size_t index) {
 // ---- What cores want ----
 
 /// What comes while a sync runs shares the next one.
-void World::persist(Core& core, std::vector<Write> writes) {
+void World::persist(std::size_t index, std::vector<Write> writes) {
+  Core& core = cores_[index];
   if (now_ > core.sync_begins) {
     core.sync_begins = std::max(now_, core.sync_ends);
     const auto longest = static_cast<std::uint64_t>(core.sync_max.count());
     core.sync_ends =
         core.sync_begins + Duration(static_cast<std::int64_t>(random_.between(50, 50 + longest)));
   }
-  schedule(core.sync_ends, [this, &core, life = core.life, done = std::move(writes)] {
-    if (core.life != life) return;
+  ++core.syncing;
+  schedule(core.sync_ends, [this, index, life = core.life, done = std::move(writes)] {
+    Core& again = cores_[index];
+    if (again.life != life) return;
     for (const Write& write : done) {
       if (write.value) {
-        core.disk[write.key] = to_bytes(write.value->view());
+        again.disk[write.key] = to_bytes(write.value->view());
       } else {
-        core.disk.erase(write.key);
+        again.disk.erase(write.key);
       }
     }
-    note(3, core.seat, done.size());
+    --again.syncing;
+    note(3, again.seat, done.size());
+    Effects effects;
+    again.replica->on_durable(now_of(again), 1, effects);
+    perform(index, std::move(effects));
   });
 }
 
@@ -263,13 +271,13 @@ void World::perform(std::size_t index, Effects effects) {
   for (Effect& effect : effects) {
     // Nothing leaves before what was persisted earlier is durable, whichever input it came from.
     const auto when_durable = [&](Action run) {
-      if (now_ >= core.sync_ends) return run();
+      if (core.syncing == 0) return run();
       schedule(core.sync_ends, [this, index, life, run = std::move(run)]() mutable {
         if (cores_[index].life == life) run();
       });
     };
     if (auto* written = std::get_if<Persist>(&effect)) {
-      persist(core, std::move(written->writes));
+      persist(index, std::move(written->writes));
     } else if (auto* send = std::get_if<Send>(&effect)) {
       when_durable([this, index, to = send->to, message = std::move(send->message)] {
         leave(index, to, message);

@@ -152,6 +152,7 @@ class World {
     std::optional<Instant> wake_at;
     Instant sync_begins;  // of the last one that was begun or is to begin
     Instant sync_ends;
+    std::size_t syncing = 0;  // Persists that are not durable yet
     Duration sync_max = std::chrono::milliseconds(2);
     std::int64_t clock_offset_ms = 0;
   };
@@ -179,7 +180,7 @@ class World {
   void start_core(std::size_t core);
   void perform(std::size_t core, Effects effects);
   void perform(std::size_t client, ClientEffects effects);
-  void persist(Core& core, std::vector<Write> writes);
+  void persist(std::size_t core, std::vector<Write> writes);
   void reply_to(std::size_t core, const ClientId& to, const Reply& said);
   void leave(std::size_t core, ReplicaId to, const Message& message);
   Shared verify(const Message& message);

@@ -75,7 +75,7 @@ void SeatReplica::on_link(pbft::ReplicaId peer, bool is_up) {
 /// Nothing leaves before what was persisted earlier is on disk, whichever input it came from.
 void SeatReplica::perform(pbft::Effect effect) {
   if (auto* persist = std::get_if<pbft::Persist>(&effect)) return write(std::move(*persist));
-  if (agenda_.now() >= synced_at_) return leave(effect);
+  if (syncing_ == 0) return leave(effect);
   agenda_.at(synced_at_, [this, alive = std::weak_ptr(alive_), effect = std::move(effect)] {
     if (!alive.expired()) leave(effect);
   });
@@ -86,12 +86,15 @@ void SeatReplica::write(pbft::Persist persist) {
     sync_begins_ = std::max(agenda_.now(), synced_at_);
     synced_at_ = sync_begins_ + Duration(static_cast<std::int64_t>(random_.between(50, 3000)));
   }
+  ++syncing_;
   agenda_.at(synced_at_, [this, alive = std::weak_ptr(alive_), persist = std::move(persist)] {
     if (alive.expired()) return;
     for (const pbft::Write& one : persist.writes) {
       if (one.value) records_[one.key] = to_bytes(one.value->view());
       if (!one.value) records_.erase(one.key);
     }
+    --syncing_;
+    feed([this](pbft::Effects& out) { replica_.on_durable(events_.now(), 1, out); });
   });
 }
 

@@ -52,6 +52,7 @@ class SeatReplica {
   pbft::Replica replica_;
   Instant sync_begins_;
   Instant synced_at_;
+  std::size_t syncing_ = 0;  // persists that are not durable yet
   Instant wake_at_ = Instant::max();
   std::shared_ptr<int> alive_ = std::make_shared<int>();
 };
