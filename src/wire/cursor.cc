@@ -1,5 +1,7 @@
 #include "wire/cursor.h"
 
+#include <array>
+
 #include "base/check.h"
 
 namespace rosebud::wire {
@@ -7,9 +9,11 @@ namespace {
 
 template <typename Number>
 void append(Bytes& out, Number value) {
-  for (int shift = static_cast<int>(sizeof(Number)) * 8 - 8; shift >= 0; shift -= 8) {
-    out.push_back(static_cast<std::uint8_t>(value >> shift));
+  std::array<std::uint8_t, sizeof(Number)> bytes;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<std::uint8_t>(value >> 8 * (bytes.size() - 1 - i));
   }
+  out.insert(out.end(), bytes.begin(), bytes.end());
 }
 
 template <typename Number>

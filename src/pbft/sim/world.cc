@@ -284,9 +284,7 @@ void World::perform(std::size_t index, Effects effects) {
       });
     } else if (auto* broadcast = std::get_if<Broadcast>(&effect)) {
       when_durable([this, index, message = std::move(broadcast->message)] {
-        for (const ReplicaId to : group_->members()) {
-          if (to.value != cores_[index].seat) leave(index, to, message);
-        }
+        leave_to_all(index, message);
       });
     } else if (auto* reply = std::get_if<SendReply>(&effect)) {
       when_durable([this, index, to = reply->to, said = std::move(reply->reply)] {
@@ -359,6 +357,19 @@ World::Shared World::verify(const Message& message) {
     return nullptr;
   }
   return std::make_shared<const Verified<Message>>(std::move(*verified));
+}
+
+/// Who is honest says the same to all: it is judged and verified once.
+void World::leave_to_all(std::size_t index, const Message& message) {
+  const Core& core = cores_[index];
+  const bool is_honest = core.misbehaviour.mode() == Mode::kHonest;
+  if (is_honest && watchers_.sent) watchers_.sent(core.seat, message);
+  const Shared shared = is_honest ? verify(message) : nullptr;
+  for (const ReplicaId to : group_->members()) {
+    if (to.value == core.seat) continue;
+    if (!is_honest) leave(index, to, message);
+    if (shared) transmit(index, to.value, shared, {});
+  }
 }
 
 void World::leave(std::size_t index, ReplicaId to, const Message& message) {

@@ -182,6 +182,7 @@ class World {
   void perform(std::size_t client, ClientEffects effects);
   void persist(std::size_t core, std::vector<Write> writes);
   void reply_to(std::size_t core, const ClientId& to, const Reply& said);
+  void leave_to_all(std::size_t core, const Message& message);
   void leave(std::size_t core, ReplicaId to, const Message& message);
   Shared verify(const Message& message);
   void transmit(std::size_t from_core, std::size_t to_seat, Shared message, Duration delay);
