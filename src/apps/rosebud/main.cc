@@ -7,6 +7,7 @@
 
 #include "apps/rosebud/commands.h"
 #include "apps/rosebud/doctor_command.h"
+#include "apps/rosebud/manual_commands.h"
 #include "base/memory.h"
 
 namespace rosebud::apps {
@@ -22,6 +23,28 @@ constexpr const char* kFirstSteps =
 constexpr const char* kEveryCommand =
     "Every command takes --json, -q, --timeout TIME and --cluster FILE (rosebud --help says "
     "more).\n";
+
+constexpr const char* kVersion = "rosebud 0.1.0";
+
+/// Design 17.
+std::vector<std::pair<int, std::string>> exit_codes() {
+  return {{0, "done"},
+          {1, "usage or local error"},
+          {2, "not found"},
+          {3, "partly done"},
+          {4, "conflict"},
+          {5, "no quorum"},
+          {6, "integrity violation"},
+          {7, "denied"},
+          {8, "outcome unknown"}};
+}
+
+std::string exit_code_lines() {
+  std::string out = "Exit codes:";
+  for (const auto& [code, meaning] : exit_codes())
+    out += fmt::format("{}{} {}", code == 0 ? " " : code == 5 ? ",\n  " : ", ", code, meaning);
+  return out + "\n";
+}
 
 /// A program that was started without one of these would take its own files for them.
 void open_standard_streams() {
@@ -166,7 +189,7 @@ int run(int argc, char** argv) {
   CLI::App app{"Storage that stays correct while machines fail and an organisation lies.",
                "rosebud"};
   app.footer(kEveryCommand);  // of the commands: each takes it over when it is made
-  app.set_version_flag("--version", "rosebud 0.1.0");
+  app.set_version_flag("--version", kVersion);
   app.add_flag("--json", globals.is_json, "Print JSON: one object, or one per line");
   app.add_flag("-q,--quiet", globals.is_quiet, "Print ids and values only");
   const std::map<std::string, double> units{{"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}};
@@ -198,9 +221,9 @@ int run(int argc, char** argv) {
   add_status_command(app, globals);
   add_doctor_command(app, globals);
   add_bench_commands(app, globals);
-  app.footer(std::string(kFirstSteps) +
-             "Exit codes: 0 done, 1 usage or local error, 2 not found, 3 partly done, 4 conflict,\n"
-             "  5 no quorum, 6 integrity violation, 7 denied, 8 outcome unknown\n");
+  add_manual_commands(
+      app, {.version = kVersion, .usual_footer = kEveryCommand, .exit_codes = exit_codes()});
+  app.footer(kFirstSteps + exit_code_lines());
   if (argc <= 1) {
     std::fputs(app.help().c_str(), stderr);
     return static_cast<int>(ExitCode::kUsage);
