@@ -283,9 +283,8 @@ void World::perform(std::size_t index, Effects effects) {
         leave(index, to, message);
       });
     } else if (auto* broadcast = std::get_if<Broadcast>(&effect)) {
-      when_durable([this, index, message = std::move(broadcast->message)] {
-        leave_to_all(index, message);
-      });
+      when_durable(
+          [this, index, message = std::move(broadcast->message)] { leave_to_all(index, message); });
     } else if (auto* reply = std::get_if<SendReply>(&effect)) {
       when_durable([this, index, to = reply->to, said = std::move(reply->reply)] {
         reply_to(index, to, said);
