@@ -13,19 +13,28 @@ struct Waiting {
   std::size_t depth = 0;
   Cid cid;
   std::uint64_t tsize = 0;
+  std::optional<Described> described;  // already known
 };
 
-/// What a raw block is its directory says; it has no head that could be asked for.
-Result<Described, Explained> describe_waiting(const Waiting& entry, BlockSource& source) {
+/// Without asking for anything. What a raw block is its directory says; it has no head.
+std::optional<Described> known_of(const Waiting& entry, HeadMemory* heads) {
   if (entry.cid.codec == Codec::kRaw) return Described{.bytes = entry.tsize};
-  return describe(entry.cid, source);
+  return heads ? heads->find(entry.cid) : std::nullopt;
+}
+
+Result<Described, Explained> describe_waiting(const Waiting& entry, BlockSource& source,
+                                              HeadMemory* heads) {
+  if (entry.described) return *entry.described;
+  auto out = describe(entry.cid, source);
+  if (out && heads && out->kind != Kind::kDirectory) heads->add(entry.cid, *out);
+  return out;
 }
 
 void prefetch_heads(const std::vector<Waiting>& waiting, BlockSource& source) {
   std::vector<Cid> soon;
   for (const Waiting& next : std::views::reverse(waiting)) {
     if (soon.size() == kEntriesAhead) break;
-    if (next.cid.codec != Codec::kRaw) soon.push_back(next.cid);
+    if (!next.described) soon.push_back(next.cid);
   }
   source.prefetch(soon);
 }
@@ -39,14 +48,19 @@ Status<Explained> walk_tree(const Cid& root, std::uint64_t tsize, BlockSource& s
     if (options.on_damage) return options.on_damage(path, why);
     return fail(why);
   };
-  std::vector<Waiting> waiting{{.path = {}, .depth = 0, .cid = root, .tsize = tsize}};
+  std::vector<Waiting> waiting;
+  const auto wait = [&](Waiting entry) {
+    entry.described = known_of(entry, options.heads);
+    waiting.push_back(std::move(entry));
+  };
+  wait({.path = {}, .depth = 0, .cid = root, .tsize = tsize});
   std::size_t entries = 0;
   while (!waiting.empty()) {
     prefetch_heads(waiting, source);
     const Waiting at = std::move(waiting.back());
     waiting.pop_back();
     if (++entries > options.entries_max) return fail(unsound(root, "it has too many entries"));
-    const auto described = describe_waiting(at, source);
+    const auto described = describe_waiting(at, source, options.heads);
     if (!described) {
       if (auto told = damaged(at.path, described.error()); !told) return told;
       continue;
@@ -61,11 +75,10 @@ Status<Explained> walk_tree(const Cid& root, std::uint64_t tsize, BlockSource& s
       continue;
     }
     for (DirectoryEntry& entry : std::views::reverse(*listed)) {
-      waiting.push_back(
-          {.path = at.path.empty() ? std::move(entry.name) : at.path + "/" + entry.name,
-           .depth = at.depth + 1,
-           .cid = entry.cid,
-           .tsize = entry.tsize});
+      wait({.path = at.path.empty() ? std::move(entry.name) : at.path + "/" + entry.name,
+            .depth = at.depth + 1,
+            .cid = entry.cid,
+            .tsize = entry.tsize});
     }
   }
   return {};

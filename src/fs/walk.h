@@ -16,6 +16,15 @@ struct WalkedEntry {
   Described described;
 };
 
+/// Remembers what heads of files and links say, perhaps for the next run: an id never means
+/// anything else.
+class HeadMemory {
+ public:
+  virtual ~HeadMemory() = default;
+  virtual std::optional<Described> find(const Cid& cid) = 0;
+  virtual void add(const Cid& cid, const Described& described) = 0;
+};
+
 struct WalkOptions {
   /// Names on the way from the root to an entry.
   std::size_t depth_max = kDepthMax;
@@ -23,6 +32,8 @@ struct WalkOptions {
   /// What cannot be read or makes no sense, by its path, is told here and left out. An error that
   /// it returns ends the walk. Not set: what it would be told ends the walk.
   std::function<Status<Explained>(const std::string& path, const Explained&)> on_damage;
+  /// Heads that it has are not asked for; those that are, are added. May be none.
+  HeadMemory* heads = nullptr;
 };
 
 /// Calls `visit` for the root and all below it: directories before what is in them, and in the

@@ -87,6 +87,34 @@ TEST(Walk, EveryBlockIsChecked) {
   EXPECT_EQ(damaged(), (Paths{"large", "lie"}));
 }
 
+/// In memory, and it counts.
+class Heads final : public HeadMemory {
+ public:
+  std::optional<Described> find(const Cid& cid) override {
+    const auto at = known.find(cid);
+    return at == known.end() ? std::nullopt : std::optional(at->second);
+  }
+  void add(const Cid& cid, const Described& described) override { known.emplace(cid, described); }
+  std::map<Cid, Described> known;
+};
+
+TEST(Walk, HeadsThatAreKnown_AreNotAskedFor) {
+  Blocks blocks;
+  const Imported file = file_of(blocks, "one");
+  const auto link = import_symlink("file", blocks, {});
+  const auto below = import_directory({link_to("file", file)}, blocks);
+  const auto root = import_directory({link_to("below", *below), link_to("link", *link)}, blocks);
+  Heads heads;
+  const WalkOptions options{.on_damage = {}, .heads = &heads};
+  const Paths all{"", "below", "below/file", "link"};
+  EXPECT_EQ(paths_of(root->cid, blocks, options), all);
+  EXPECT_EQ(heads.known.size(), 2U);  // directories have to be read all the same
+  blocks.blocks.erase(file.cid);
+  blocks.blocks.erase(link->cid);
+  EXPECT_EQ(paths_of(root->cid, blocks, options), all);
+  EXPECT_THAT(paths_of(root->cid, blocks).back(), testing::HasSubstr("not here"));
+}
+
 // 2^60 entries of 60 blocks.
 TEST(Walk, TreeThatUnfoldsWithoutEnd_IsRefused) {
   Blocks blocks;

@@ -9,6 +9,7 @@
 #include "apps/rosebud/sync_folder.h"
 #include "apps/rosebud/sync_volume.h"
 #include "apps/rosebud/volume_commands.h"
+#include "client/known_heads.h"
 
 namespace rosebud::apps {
 namespace {
@@ -149,6 +150,42 @@ SyncOptions options_of(const SyncArguments& arguments, Volume& volume, const std
   return out;
 }
 
+/// What this client knows of heads. That it cannot be kept costs time the next time, nothing else.
+class HeadsOfClient {
+ public:
+  explicit HeadsOfClient(const OpenSession& session)
+      : path_(session.file().state / "heads"), heads_(client::KnownHeads::load(path_)) {}
+  ~HeadsOfClient() { (void)heads_.save(path_); }
+  HeadsOfClient(const HeadsOfClient&) = delete;
+  HeadsOfClient& operator=(const HeadsOfClient&) = delete;
+
+  client::KnownHeads& operator*() { return heads_; }
+
+ private:
+  stdfs::path path_;
+  client::KnownHeads heads_;
+};
+
+/// Passes blocks on and can show the last node: the uppermost one of what was imported.
+class LastNode final : public fs::BlockSink, public fs::BlockSource {
+ public:
+  explicit LastNode(fs::BlockSink& below) : below_(below) {}
+  Status<Explained> put(const fs::Cid& cid, Buffer block) override {
+    cid_ = cid;
+    block_ = block;
+    return below_.put(cid, std::move(block));
+  }
+  Result<Buffer, Explained> get(const fs::Cid& cid) override {
+    if (cid == cid_) return block_;
+    return fail(Explained{.what = "it was not the last"});
+  }
+
+ private:
+  fs::BlockSink& below_;
+  fs::Cid cid_;
+  Buffer block_;
+};
+
 std::size_t depth_left(const VolumePath& at) { return fs::kDepthMax - at.path.size(); }
 
 // ---- Into a volume ----
@@ -161,10 +198,11 @@ void sync_in(const Globals& globals, const SyncArguments& arguments, const Volum
   OpenSession session(globals);
   Volume volume(globals, session, target.volume,
                 arguments.is_dry_run ? Volume::For::kReading : Volume::For::kChanging);
+  HeadsOfClient heads(session);
   Listing present;
   if (volume.or_stop_at(volume.tree().find(target.path), target)) {
     present = or_stop_reading(volume, list_volume(need_directory(volume, target), volume.blocks(),
-                                                  kModeBitsIn, depth_left(target)));
+                                                  kModeBitsIn, depth_left(target), &*heads));
   } else {
     volume.or_stop_at(volume.tree().check_put(target.path), target);
   }
@@ -178,8 +216,13 @@ void sync_in(const Globals& globals, const SyncArguments& arguments, const Volum
   client::StoreSink sink(*session, globals.timeout());
   const fs::ImportObserver observer{.on_bytes = [&](std::uint64_t n) { progress.add(n); }};
   const PutFile put_file = [&](const std::string& path) {
-    return fs::import_path(directory / path, sink, observer,
-                           {.preserves_attributes = true, .chunking = fs::Chunking::kByContent});
+    LastNode last(sink);
+    auto made =
+        fs::import_path(directory / path, last, observer,
+                        {.preserves_attributes = true, .chunking = fs::Chunking::kByContent});
+    const auto head = made ? fs::describe(made->cid, last) : fail(made.error());
+    if (head) (*heads).add(made->cid, *head);
+    return made;
   };
   const auto made =
       carry_out_in_volume(plan, source, std::move(present), volume.blocks(), sink, put_file);
@@ -250,8 +293,10 @@ void sync_out(const Globals& globals, const SyncArguments& arguments, const Volu
   auto folder = open_target(directory);
   OpenSession session(globals);
   Volume volume(globals, session, from.volume, Volume::For::kReading);
-  const Listing source = or_stop_reading(
-      volume, list_volume(need_directory(volume, from), volume.blocks(), kModeBitsOut));
+  HeadsOfClient heads(session);
+  const Listing source =
+      or_stop_reading(volume, list_volume(need_directory(volume, from), volume.blocks(),
+                                          kModeBitsOut, fs::kDepthMax, &*heads));
   const Listing present = folder ? or_stop(folder->list(kModeBitsOut, fs::kDepthMax)) : Listing();
   const auto plan = or_stop_reading(
       volume, plan_sync(source, present, options_of(arguments, volume, directory, false)));

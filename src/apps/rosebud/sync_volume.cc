@@ -3,8 +3,6 @@
 #include <ranges>
 #include <set>
 
-#include "fs/walk.h"
-
 namespace rosebud::apps {
 namespace {
 
@@ -118,7 +116,8 @@ class VolumeChange {
 }  // namespace
 
 Result<Listing, Explained> list_volume(const fs::Link& directory, fs::BlockSource& blocks,
-                                       std::uint32_t mode_bits, std::size_t depth_max) {
+                                       std::uint32_t mode_bits, std::size_t depth_max,
+                                       fs::HeadMemory* heads) {
   ListingBuilder out;
   const auto add = [&](const fs::WalkedEntry& walked) {
     SyncEntry entry{.kind = kind_of(walked.described.kind),
@@ -131,8 +130,8 @@ Result<Listing, Explained> list_volume(const fs::Link& directory, fs::BlockSourc
     if (entry.attributes.mode) entry.attributes.mode = *entry.attributes.mode & mode_bits;
     return out.add(walked.path, std::move(entry));
   };
-  auto walked =
-      fs::walk_tree(directory.cid, directory.tsize, blocks, add, {.depth_max = depth_max});
+  auto walked = fs::walk_tree(directory.cid, directory.tsize, blocks, add,
+                              {.depth_max = depth_max, .on_damage = {}, .heads = heads});
   if (!walked) return fail(walked.error());
   return out.take();
 }

@@ -2,15 +2,16 @@
 #pragma once
 
 #include "apps/rosebud/sync_plan.h"
-#include "fs/importer.h"
+#include "fs/walk.h"
 
 namespace rosebud::apps {
 
-/// All of a directory, read through `blocks`; of modes `mode_bits` are taken. At most `depth_max`
-/// names deep.
+/// All of a directory, read through `blocks`, without what `heads` (may be none) knows already; of
+/// modes `mode_bits` are taken. At most `depth_max` names deep.
 Result<Listing, Explained> list_volume(const fs::Link& directory, fs::BlockSource& blocks,
                                        std::uint32_t mode_bits,
-                                       std::size_t depth_max = fs::kDepthMax);
+                                       std::size_t depth_max = fs::kDepthMax,
+                                       fs::HeadMemory* heads = nullptr);
 
 /// Stores the file of the source at that path; the blocks go into the same sink.
 using PutFile = std::function<Result<fs::Imported, Explained>(const std::string& path)>;
