@@ -100,7 +100,7 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "any execution restarts the time of all that wait (design 8)"},
     {Bug::kVoteBeforeDurable, "vote-before-durable", "crashes",
      "a vote leaves before it is durable (design 7)"},
-    {Bug::kExecutesBeforeDurable, "executes-before-durable", "views",
+    {Bug::kExecutesBeforeDurable, "executes-before-durable", "cut-short",
      "a commit counts where it was signed before it is durable (design 7)"},
     {Bug::kPreparedForgotten, "prepared-forgotten", "crashes",
      "certificates do not survive a restart (design 7)"},

@@ -37,6 +37,9 @@ std::vector<Weight> weights_of(std::string_view scenario) {
     return {{kLoss, 30, 1}, {kLatency, 50, 1}, {kKillPrimary, 100, 30}, {kMisbehave, 60, 1}};
   }
   if (scenario == "views") return {{kKillPrimary, 100, 600}, {kMisbehave, 20, 1}};
+  if (scenario == "cut-short") {
+    return {{kMisbehave, 80, 1}, {kCutAtExecution, 100, 80}, {kKillPrimary, 70, 40}};
+  }
   if (scenario == "slow-network") return {{kLatency, 100, 1}, {kCrash, 30, 2}};
   if (scenario == "rollback") {
     return {{kMisbehave, 50, 1}, {kLoss, 30, 1},     {kDuplicates, 30, 1}, {kLatency, 50, 1},
@@ -72,6 +75,8 @@ std::string_view name_of(FaultKind kind) {
       return "kill-primary";
     case FaultKind::kPowerCut:
       return "power-cut";
+    case FaultKind::kCutAtExecution:
+      return "cut-at-execution";
     case FaultKind::kPartition:
       return "partition";
     case FaultKind::kOneWayCut:
@@ -93,6 +98,9 @@ Duration between(Random& random, Duration low, Duration high) {
       static_cast<std::uint64_t>(low.count()), static_cast<std::uint64_t>(high.count()))));
 }
 
+/// Where views change within milliseconds.
+bool is_quick(std::string_view scenario) { return scenario == "views" || scenario == "cut-short"; }
+
 Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
   Fault out{.kind = kind, .lot = random.next()};
   out.at = between(random, milliseconds(100), plan.safety_time * 9 / 10);
@@ -107,6 +115,9 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
       }
       if (plan.scenario == "primaries" && random.chance(2, 3)) {
         out.lot = static_cast<std::uint64_t>(Mode::kHoard);
+      }
+      if (plan.scenario == "cut-short" && random.chance(2, 3)) {
+        out.lot = static_cast<std::uint64_t>(Mode::kForgeViewChange);
       }
       if (plan.scenario == "rollback" && random.chance(2, 3)) {
         out.lot = static_cast<std::uint64_t>(Mode::kIgnoreWishes);
@@ -136,7 +147,10 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
       break;
     case FaultKind::kKillPrimary:
       // One is back before the next view has begun.
-      if (plan.scenario == "views") out.lasts = between(random, milliseconds(5), milliseconds(40));
+      if (is_quick(plan.scenario)) out.lasts = between(random, milliseconds(5), milliseconds(40));
+      break;
+    case FaultKind::kCutAtExecution:
+      out.lasts = between(random, milliseconds(20), milliseconds(80));
       break;
     case FaultKind::kCrash:
     case FaultKind::kPowerCut:
@@ -185,7 +199,7 @@ WorldOptions choose_world(std::string_view scenario, std::uint64_t seed, Random&
   settings.fetch_timeout = milliseconds(150);
   settings.clock_bound_ms = 10'000;
   if (scenario == "slow-network") settings.fetch_timeout = seconds(3);
-  if (scenario == "views") {
+  if (is_quick(scenario)) {
     out.has_link_hints = true;
     settings.lost_link_timeout = milliseconds(5);
     settings.request_timeout = milliseconds(100);

@@ -11,21 +11,22 @@
 namespace rosebud::pbft::sim {
 
 enum class FaultKind : std::uint8_t {
-  kMisbehave,    // a bad replica lies; the lot is the mode
-  kLoss,         // the lot is per mille
-  kDuplicates,   // the lot is per mille
-  kLatency,      // the lot is the longest, in milliseconds
-  kClocks,       // everybody's clock is off by up to 2 seconds
-  kClocksBack,   // every replica's clock is set back by far more than the bound
-  kCrash,        // one replica
-  kKillPrimary,  // whoever is primary then
-  kPowerCut,     // everybody at once
-  kPartition,    // replicas of two sides do not hear each other
-  kOneWayCut,    // one replica or client is not heard by some others
-  kSlowDisk,     // one replica
-  kRollback,     // a bad replica is started from an old copy of its disk
-  kWipe,         // a bad replica is started from an empty disk
-  kStop,         // a client ends the group
+  kMisbehave,       // a bad replica lies; the lot is the mode
+  kLoss,            // the lot is per mille
+  kDuplicates,      // the lot is per mille
+  kLatency,         // the lot is the longest, in milliseconds
+  kClocks,          // everybody's clock is off by up to 2 seconds
+  kClocksBack,      // every replica's clock is set back by far more than the bound
+  kCrash,           // one replica
+  kKillPrimary,     // whoever is primary then
+  kPowerCut,        // everybody at once
+  kCutAtExecution,  // all lose power the moment a replica with a slow disk executes
+  kPartition,       // replicas of two sides do not hear each other
+  kOneWayCut,       // one replica or client is not heard by some others
+  kSlowDisk,        // one replica
+  kRollback,        // a bad replica is started from an old copy of its disk
+  kWipe,            // a bad replica is started from an empty disk
+  kStop,            // a client ends the group
 };
 
 struct Fault {
@@ -69,6 +70,7 @@ inline constexpr Scenario kScenarios[] = {
     {"byzantine", "F replicas lie, a client too; a bad network"},
     {"primaries", "one primary after the other is killed"},
     {"views", "hundreds of primaries are killed, as fast as views change"},
+    {"cut-short", "all lose power the moment one executes something; one hides what it voted for"},
     {"slow-network", "messages take longer than the first time-out"},
     {"rollback",
      "F replicas lose their disks or parts of them, or one lies instead; the others stay up"},

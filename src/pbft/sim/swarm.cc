@@ -1,6 +1,7 @@
 #include "pbft/sim/swarm.h"
 
 #include <algorithm>
+#include <set>
 
 #include "pbft/sim/checkers.h"
 #include "wire/cursor.h"
@@ -252,6 +253,8 @@ class Run {
       case FaultKind::kPowerCut:
         for (std::size_t i = 0; i < world_.seat_count(); ++i) crash(i, fault.lasts);
         return;
+      case FaultKind::kCutAtExecution:
+        return cut_at_execution(seat, fault.lasts, random);
       case FaultKind::kPartition: {
         std::vector<bool> is_left;
         for (std::size_t i = 0; i < world_.seat_count(); ++i) {
@@ -288,6 +291,23 @@ class Run {
         return;
       }
     }
+  }
+
+  /// F replicas, the primary among them, have quick disks, all others slow ones. The moment one of
+  /// these executes something all lose power: the F for so long that the next view begins with what
+  /// is on the slow disks, and with what liars want to show.
+  void cut_at_execution(std::size_t seat, Duration lasts, Random random) {
+    std::set<std::size_t> quick{current_primary()};
+    while (quick.size() < plan_.world.faults) quick.insert(random.below(world_.seat_count()));
+    while (quick.contains(seat)) seat = (seat + 1) % world_.seat_count();
+    for (std::size_t i = 0; i < world_.seat_count(); ++i)
+      world_.set_sync_max(i, milliseconds(quick.contains(i) ? 1 : 20));
+    world_.at_execution(seat, [this, quick, lasts, random]() mutable {
+      for (std::size_t i = 0; i < world_.seat_count(); ++i) {
+        world_.set_sync_max(i, milliseconds(2));
+        if (!is_healed_) crash(i, quick.contains(i) ? lasts : milliseconds(random.between(1, 5)));
+      }
+    });
   }
 
   void crash(std::size_t seat, Duration lasts) {

@@ -291,6 +291,7 @@ void World::perform(std::size_t index, Effects effects) {
       });
     } else if (const auto* executed = std::get_if<Executed>(&effect)) {
       if (watchers_.executed) watchers_.executed(core.seat, *executed);
+      if (auto due = at_execution_.extract(core.seat)) schedule(now_, std::move(due.mapped()));
     } else if (const auto* report = std::get_if<Report>(&effect)) {
       if (watchers_.evidence) watchers_.evidence(core.seat, report->evidence);
     }

@@ -9,6 +9,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <queue>
 
 #include "pbft/client.h"
@@ -117,6 +118,10 @@ class World {
     /// After every input of a core.
     std::function<void(std::size_t seat)> after_input;
   };
+  /// At the moment when it executes something next, and before anything else happens to it.
+  void at_execution(std::size_t seat, std::function<void()> what) {
+    at_execution_.insert_or_assign(seat, Action(std::move(what)));
+  }
   void watch(Watchers watchers) { watchers_ = std::move(watchers); }
   /// Remembers the last `lines` events as sentences.
   void tell(std::size_t lines) { story_max_ = lines; }
@@ -216,6 +221,7 @@ class World {
   std::deque<Core> cores_;           // by seat, then twins
   std::vector<SimClient> clients_;
   Watchers watchers_;
+  std::map<std::size_t, Action> at_execution_;  // by seat
   std::size_t story_max_ = 0;
   std::deque<std::string> story_;
 };
