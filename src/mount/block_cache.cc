@@ -84,6 +84,11 @@ void BlockCache::finish(const crypto::Digest& digest, const std::shared_ptr<Flig
   changed_.notify_all();
 }
 
+void BlockCache::add(const fs::Cid& cid, const Buffer& bytes) {
+  const std::lock_guard lock(mutex_);
+  keep(cid.digest, bytes);
+}
+
 /// Requires: mutex_ held.
 void BlockCache::keep(const crypto::Digest& digest, const Buffer& bytes) {
   if (bytes.size() > bytes_max_ || kept_.contains(digest)) return;

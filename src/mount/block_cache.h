@@ -13,6 +13,7 @@
 #pragma once
 
 #include <atomic>
+#include <cerrno>
 #include <condition_variable>
 #include <functional>
 #include <list>
@@ -21,6 +22,7 @@
 
 #include "base/time.h"
 #include "fs/reader.h"
+#include "mount/answer.h"
 
 namespace rosebud::mount {
 
@@ -46,6 +48,8 @@ class BlockCache {
   /// the time.
   Result<Buffer, Explained> get(const fs::Cid& cid, Deadline deadline,
                                 const GivenUp* given_up = nullptr);
+  /// What is had anyway. Requires: it is the block of that id.
+  void add(const fs::Cid& cid, const Buffer& bytes);
   /// Those who wait look whether they were given up.
   void wake();
   /// These will be asked for soon: fetches as many as may be under way at once.
@@ -122,5 +126,10 @@ class OperationSource final : public fs::BlockSource {
   Deadline deadline_;
   const GivenUp* given_up_;
 };
+
+/// What cannot be had or makes no sense. People see the number alone: a mount has nobody to tell.
+inline std::unexpected<ErrorNumber> refuse(const OperationSource& source) {
+  return refuse(source.is_given_up() ? EINTR : source.is_late() ? ETIMEDOUT : EIO);
+}
 
 }  // namespace rosebud::mount

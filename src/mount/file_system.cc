@@ -6,32 +6,8 @@
 namespace rosebud::mount {
 namespace {
 
-constexpr std::uint32_t kModeBits = 07777;
 /// Of a symbolic link, bytes: what systems follow.
 constexpr std::size_t kTargetMax = 4095;
-/// Where the volume keeps none.
-constexpr std::uint32_t kDirectoryMode = 0755;
-constexpr std::uint32_t kFileMode = 0644;
-constexpr std::uint32_t kLinkMode = 0777;
-
-auto refuse(int number) { return fail(ErrorNumber{number}); }
-
-/// What cannot be had or makes no sense. People see the number alone: a mount has nobody to tell.
-auto refuse(const OperationSource& source) {
-  return refuse(source.is_given_up() ? EINTR : source.is_late() ? ETIMEDOUT : EIO);
-}
-
-std::uint32_t default_mode(fs::Kind kind) {
-  switch (kind) {
-    case fs::Kind::kFile:
-      return kFileMode;
-    case fs::Kind::kDirectory:
-      return kDirectoryMode;
-    case fs::Kind::kSymlink:
-      return kLinkMode;
-  }
-  return 0;
-}
 
 }  // namespace
 

@@ -15,38 +15,13 @@
 
 #include <memory>
 
+#include "mount/attributes.h"
 #include "mount/block_cache.h"
 #include "mount/directories.h"
 #include "mount/file_reader.h"
 #include "mount/inodes.h"
 
 namespace rosebud::mount {
-
-/// What the caller of a system call is told: a number of <cerrno>.
-enum class ErrorNumber : int {};
-
-template <typename T>
-using Answer = Result<T, ErrorNumber>;
-
-struct Attributes {
-  InodeId id = 0;
-  std::uint64_t number = 0;
-  fs::Kind kind = fs::Kind::kFile;
-  std::uint64_t bytes = 0;        // of a directory: 0
-  std::uint32_t mode = 0;         // the twelve bits below the kind
-  fs::ModificationTime modified;  // 1970 where the volume keeps none
-  std::uint64_t state = 0;        // of which this is true
-};
-
-/// What a kernel may have kept, and will not be true of the next state.
-struct Changes {
-  struct Name {
-    InodeId parent = 0;
-    std::string name;
-  };
-  std::vector<Name> names;           // that lead to nothing or something else
-  std::vector<InodeId> directories;  // whose attributes may differ
-};
 
 /// One opened file.
 class OpenFile {
@@ -65,10 +40,6 @@ struct OpenDirectory {
   Directories::Node node;
   std::uint64_t number = 0;         // of the inode
   std::uint64_t parent_number = 0;  // of the root: its own
-};
-
-struct Usage {
-  std::uint64_t bytes = 0;  // of the whole tree, as its links say
 };
 
 class FileSystem {

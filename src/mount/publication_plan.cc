@@ -1,0 +1,208 @@
+#include "mount/publication_plan.h"
+
+#include <algorithm>
+
+#include "base/check.h"
+#include "fs/edit.h"
+
+namespace rosebud::mount {
+namespace {
+
+/// The bytes of a file that is being written, as they were when it was pinned.
+class StagedSource final : public fs::ByteSource {
+ public:
+  StagedSource(const std::vector<StagedFile::Piece>& pieces, Staging& staging,
+               FileReader* published, fs::BlockSource& source)
+      : pieces_(pieces), staging_(staging), published_(published), source_(source) {}
+
+  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override {
+    if (at_ == pieces_.size()) return 0;
+    const StagedFile::Piece& piece = pieces_[at_];
+    const std::uint64_t left = piece.size - done_;
+    into = into.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, into.size())));
+    if (auto filled = fill(piece, into); !filled) return fail(filled.error());
+    done_ += into.size();
+    if (done_ == piece.size) {
+      ++at_;
+      done_ = 0;
+    }
+    return into.size();
+  }
+
+ private:
+  Status<Explained> fill(const StagedFile::Piece& piece, std::span<std::uint8_t> into) {
+    switch (piece.from) {
+      case StagedFile::From::kZeros:
+        std::ranges::fill(into, std::uint8_t{0});
+        return {};
+      case StagedFile::From::kStaged:
+        if (staging_.read(piece.place + done_, into)) return {};
+        return fail(Explained{.what = "what was written cannot be read from this machine's disk"});
+      case StagedFile::From::kPublished:
+        break;
+    }
+    CHECK(published_);
+    const auto found = published_->read(piece.offset + done_, into.size(), source_);
+    if (!found) return fail(found.error());
+    std::size_t filled = 0;
+    for (const Buffer& part : *found) {
+      std::ranges::copy(part.view(), into.begin() + static_cast<std::ptrdiff_t>(filled));
+      filled += part.size();
+    }
+    if (filled == into.size()) return {};
+    return fail(Explained{.what = "a published file is shorter than it says",
+                          .trouble = Trouble::kIntegrity});
+  }
+
+  const std::vector<StagedFile::Piece>& pieces_;
+  Staging& staging_;
+  FileReader* published_;
+  fs::BlockSource& source_;
+  std::size_t at_ = 0;
+  std::uint64_t done_ = 0;  // of the piece
+};
+
+}  // namespace
+
+PublicationPlan::Step PublicationPlan::step_of(const PendingNode& node) {
+  Step out{.id = node.id,
+           .parent = node.parent,
+           .name = node.name,
+           .kind = node.kind,
+           .attributes = node.attributes,
+           .has_new_attributes = node.has_new_attributes,
+           .base = node.base,
+           .tsize = node.tsize,
+           .base_bytes = node.base_bytes,
+           .bytes = node.bytes(),
+           .target = node.target};
+  for (const auto& [name, since] : node.hidden) out.entries.emplace(name, std::nullopt);
+  if (node.kind != fs::Kind::kFile) return out;
+  out.has_new_content = !node.base || (node.staged && node.staged->is_changed());
+  if (node.staged && out.has_new_content) {
+    out.staged = node.staged;
+    out.staged->pin();
+    out.pieces = node.staged->pieces(0, node.staged->size());
+  } else if (out.bytes > 0) {
+    out.pieces.push_back({.from = StagedFile::From::kPublished, .offset = 0, .size = out.bytes});
+  }
+  return out;
+}
+
+PublicationPlan::PublicationPlan(PendingTree& tree, InWork in_work)
+    : generation_(tree.begin_generation()) {
+  CHECK(tree.has_changes());
+  // Directories before what is in them, then the other way round.
+  steps_.push_back(step_of(tree.root()));
+  for (std::size_t i = 0; i < steps_.size(); ++i) {
+    if (steps_[i].kind != fs::Kind::kDirectory) continue;
+    for (const auto& [name, id] : tree.find(steps_[i].id)->children) {
+      const PendingNode& child = *tree.find(id);
+      if (!child.is_changed) continue;
+      const bool is_left_out = child.is_in_work() && in_work != InWork::kTaken;
+      if (is_left_out) left_out_.push_back(id);
+      if (is_left_out && child.is_added) {
+        // Until it is done, what it takes the place of stays; what is published of it moves along.
+        if (child.published) {
+          steps_[i].entries.insert_or_assign(name, child.published);
+        } else {
+          steps_[i].entries.erase(name);
+        }
+      }
+      if (is_left_out && in_work == InWork::kLeftOut) continue;
+      steps_.push_back(step_of(child));
+      steps_.back().above = i;
+      steps_.back().is_left_out = is_left_out;
+    }
+  }
+  std::ranges::reverse(steps_);
+  for (Step& step : steps_) step.above = steps_.size() - 1 - step.above;
+}
+
+Result<fs::Imported, Explained> PublicationPlan::make_file(const Step& step, Staging& staging,
+                                                           fs::BlockSource& source,
+                                                           fs::BlockSink& sink) {
+  if (!step.has_new_content && !step.has_new_attributes)
+    return fs::Imported{.cid = *step.base, .tsize = step.tsize, .bytes = step.bytes};
+  if (!step.has_new_content && step.base->codec != fs::Codec::kRaw) {
+    // They stand in its uppermost node, so the content is not moved.
+    auto node = fs::get_node(*step.base, source);
+    if (!node) return fail(node.error());
+    node->attributes = step.attributes;
+    return fs::put_node(*node, sink);
+  }
+  std::optional<FileReader> published;
+  if (step.base) published.emplace(*step.base, step.base_bytes);
+  StagedSource bytes(step.pieces, staging, published ? &*published : nullptr, source);
+  return fs::import_file(bytes, sink, step.attributes, fs::Chunking::kByContent);
+}
+
+Result<fs::Imported, Explained> PublicationPlan::make(const Step& step, Staging& staging,
+                                                      fs::BlockSource& source,
+                                                      fs::BlockSink& sink) {
+  switch (step.kind) {
+    case fs::Kind::kFile:
+      return make_file(step, staging, source, sink);
+    case fs::Kind::kSymlink:
+      if (step.base && !step.has_new_attributes)
+        return fs::Imported{.cid = *step.base, .tsize = step.tsize};
+      return fs::import_symlink(step.target, sink, step.attributes);
+    case fs::Kind::kDirectory:
+      break;
+  }
+  std::vector<fs::EntryChange> changes;
+  changes.reserve(step.entries.size());
+  for (const auto& [name, becomes] : step.entries)
+    changes.push_back({.name = name, .becomes = becomes});
+  return fs::edit_directory(step.base, changes, step.attributes, source, sink);
+}
+
+Result<fs::Imported, Explained> PublicationPlan::store(Staging& staging, fs::BlockSource& source,
+                                                       fs::BlockSink& sink) {
+  for (Step& step : steps_) {
+    auto made = make(step, staging, source, sink);
+    if (!made) return made;
+    step.made = *made;
+    Step& above = steps_[step.above];
+    if (&above != &step && !step.is_left_out) above.entries.insert_or_assign(step.name, *made);
+  }
+  return *steps_.back().made;
+}
+
+void PublicationPlan::carry_over(PendingTree& tree) {
+  for (const Step& step : steps_) {
+    PendingNode* const node = tree.find(step.id);
+    if (!node || node->is_removed()) continue;
+    const bool is_at_its_place = node->parent == step.parent && node->name == step.name;
+    if (is_at_its_place && !step.is_left_out) node->is_added = false;
+    if (node->is_directory()) {
+      tree.rebase(*node, *step.made, generation_);
+    } else {
+      node->base = step.made->cid;
+      node->tsize = step.made->tsize;
+      if (!step.is_left_out) node->published = *step.made;
+    }
+    const bool has_changed = tree.has_changed_after(*node, generation_);
+    if (node->kind == fs::Kind::kFile) {
+      node->base_bytes = step.bytes;
+      node->reader.reset();
+      if (!has_changed) node->staged.reset();
+      if (node->staged && node->staged == step.staged) node->staged->rebase(step.bytes);
+    }
+    if (!has_changed && !step.is_left_out) tree.mark_published(*node);
+  }
+  for (const InodeId id : left_out_) {
+    if (PendingNode* const node = tree.find(id)) tree.mark_changed(*node);
+  }
+  // Those that only the change kept.
+  for (const Step& step : steps_) tree.forget_unneeded(step.id);
+}
+
+void PublicationPlan::release() {
+  for (Step& step : steps_) {
+    if (step.staged) step.staged->unpin();
+    step.staged.reset();
+  }
+}
+
+}  // namespace rosebud::mount
