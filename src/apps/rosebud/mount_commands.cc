@@ -1,7 +1,8 @@
-// mount, umount: a volume as a directory of this machine, so far to read.
+// mount, umount: a volume as a directory of this machine.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -14,7 +15,8 @@
 #include <system_error>
 #include <thread>
 
-#include "apps/rosebud/volume_name.h"
+#include "apps/rosebud/open_volume.h"
+#include "apps/rosebud/volume_publisher.h"
 #include "mount/fuse_mount.h"
 
 namespace rosebud::apps {
@@ -30,6 +32,8 @@ constexpr std::chrono::seconds kAskEvery{1};
 constexpr Duration kAskFor = std::chrono::seconds(5);
 constexpr std::size_t kCacheMegabytesMin = 16;
 constexpr std::size_t kCacheMegabytesMax = 1U << 20;
+constexpr std::size_t kPendingMegabytesMin = 1;
+constexpr std::size_t kPendingMegabytesMax = 1U << 22;
 
 struct MountArguments {
   std::string volume;
@@ -37,7 +41,9 @@ struct MountArguments {
   bool is_read_only = false;
   bool is_in_foreground = false;
   std::size_t cache_megabytes = 256;
+  std::size_t pending_megabytes = 4096;
   double deadline_seconds = 30;
+  double publish_after_seconds = 5;
 };
 
 std::string text_of(int error) { return std::generic_category().message(error); }
@@ -231,39 +237,149 @@ void mask_endings(int how) {
   ::pthread_sigmask(how, &endings, nullptr);
 }
 
+Duration duration_of(double seconds) { return Duration(static_cast<std::int64_t>(seconds * 1e6)); }
+
 struct Mounted {
   std::uint64_t number = 0;  // of the publication
   std::string root;
+  bool is_writable = false;
 };
+
+using OnReady = std::function<void(const Mounted&)>;
+
+Mounted mounted_of(const client::PublishedVolume& published, bool is_writable) {
+  return {.number = published.state.number,
+          .root = published.state.root.text(),
+          .is_writable = is_writable};
+}
+
+/// What a mount reads with, and how much memory that may take.
+struct Reading {
+  Reading(client::Session& session, const MountArguments& arguments)
+      // With what the cache has on its way beside itself, a quarter more, it stays within the
+      // setting.
+      : directory_bytes_max((arguments.cache_megabytes << 20) / 8),
+        cache(fetch_from(session), 5 * directory_bytes_max) {}
+
+  std::size_t directory_bytes_max;
+  mount::BlockCache cache;
+};
+
+void serve_reading(client::Session& session, const MountArguments& arguments,
+                   const VolumeName& name, const client::VolumeId& id, Duration timeout,
+                   const stdfs::path& place, const OnReady& on_ready) {
+  const Duration deadline = duration_of(arguments.deadline_seconds);
+  const auto published = or_stop(client::read_volume(session, id, timeout));
+  Reading reading(session, arguments);
+  mount::FileSystem file_system(reading.cache, reading.directory_bytes_max, deadline);
+  if (auto shown = file_system.switch_to(published.state.root); !shown)
+    stop(client::code_of(shown.error()), shown.error());
+  mask_endings(SIG_BLOCK);
+  auto mounted = or_stop(mount::FuseMount::open(file_system, reading.cache,
+                                                {.directory = place, .source = name.text}));
+  Follower follower(session, id, std::min(deadline, kAskFor), *mounted, published.version);
+  const Mounted told = mounted_of(published, false);
+  or_stop(mounted->serve({.on_ready = [&] { on_ready(told); }, .on_end = [&] { follower.end(); }}));
+  reading.cache.close();
+}
+
+// ---- To write ----
+
+/// A line for whoever keeps the mount, in a file of the client's state and on standard error.
+void log_pending(const stdfs::path& file, const VolumeName& name, const stdfs::path& place,
+                 const mount::Publications::Pending& pending) {
+  std::string paths;
+  for (const std::string& path : pending.paths) paths += " " + visible(path);
+  const std::string line =
+      fmt::format("time={} volume={} mount={} not published: {}; pending:{}\n", now().seconds,
+                  name.text, visible(place.string()), visible(pending.why.explained.text()), paths);
+  std::ofstream(file, std::ios::app) << line;
+  fmt::print(stderr, "{}", line);
+}
+
+client::ExitCode code_of(const mount::Unpublished& unpublished) {
+  switch (unpublished.why) {
+    case mount::Unpublished::Why::kOvertaken:
+      return ExitCode::kConflict;
+    case mount::Unpublished::Why::kTimedOut:
+      return ExitCode::kTimeout;
+    case mount::Unpublished::Why::kNoRoom:
+    case mount::Unpublished::Why::kFailed:
+      break;
+  }
+  return ExitCode::kNoQuorum;
+}
+
+/// What is published; what an earlier run left half sent is finished first.
+client::PublishedVolume begin_writing(client::Session& session, const stdfs::path& state,
+                                      const client::VolumeId& id, Duration timeout) {
+  client::VolumeWriter writer(session, state, id.name);
+  const auto there = or_stop(writer.begin(timeout));
+  // Read for the sake of the words.
+  return there ? *there : or_stop(client::read_volume(session, id, timeout));
+}
+
+void serve_writing(OpenSession& session, const MountArguments& arguments, const VolumeName& name,
+                   const client::VolumeId& id, Duration timeout, const stdfs::path& place,
+                   const OnReady& on_ready) {
+  const Duration deadline = duration_of(arguments.deadline_seconds);
+  const stdfs::path& state = session.file().state;
+  const auto published = begin_writing(*session, state, id, timeout);
+  const auto staging =
+      or_stop(mount::Staging::open(state, std::uint64_t{arguments.pending_megabytes} << 20));
+  Reading reading(*session, arguments);
+  mount::WritableFileSystem file_system(reading.cache, *staging, reading.directory_bytes_max,
+                                        deadline, now);
+  if (auto started = file_system.start(published.state.root); !started)
+    stop(client::code_of(started.error()), started.error());
+  VolumePublisher publisher(*session, state, id, published, deadline);
+  std::unique_ptr<mount::FuseMount> mounted;
+  mount::Publications publications(
+      file_system, publisher,
+      {.after = duration_of(arguments.publish_after_seconds),
+       .ask_every = kAskEvery,
+       .forewarn = [&](const mount::Changes& changes) { mounted->tell(changes); },
+       .tell =
+           [&](const mount::Publications::Pending& pending) {
+             log_pending(state / "mounts.log", name, place, pending);
+           }});
+  mask_endings(SIG_BLOCK);
+  mounted = or_stop(mount::FuseMount::open(file_system, publications, reading.cache,
+                                           {.directory = place, .source = name.text}));
+  publications.start();
+  const Mounted told = mounted_of(published, true);
+  const auto served = mounted->serve(
+      {.on_ready = [&] { on_ready(told); }, .on_end = [&] { publications.stop_following(); }});
+  publications.stop_following();
+  mounted.reset();  // nobody waits for an answer while the last publication is made
+  const auto ended = publications.end();
+  reading.cache.close();
+  if (!ended) stop(code_of(ended.error()), ended.error().explained);
+  or_stop(served);
+}
 
 /// Mounts and serves until the end. `on_ready`: it answers.
 void serve(const Globals& globals, const MountArguments& arguments, const VolumeName& name,
-           const stdfs::path& place, const std::function<void(const Mounted&)>& on_ready) {
-  const Duration deadline(static_cast<std::int64_t>(arguments.deadline_seconds * 1e6));
+           const stdfs::path& place, const OnReady& on_ready) {
   // The mount waits for these itself, so no thread may be ended by them.
   mask_endings(SIG_BLOCK);
   OpenSession session(globals);
   mask_endings(SIG_UNBLOCK);  // here: whoever waits for the cluster may give up
   const client::VolumeId id = id_of(name, *session);
-  const auto published = or_stop(client::read_volume(*session, id, globals.timeout()));
-  // With what the cache has on its way beside itself, a quarter more, it stays within the setting.
-  const std::size_t eighth = (arguments.cache_megabytes << 20) / 8;
-  mount::BlockCache cache(fetch_from(*session), 5 * eighth);
-  mount::FileSystem file_system(cache, eighth, deadline);
-  if (auto shown = file_system.switch_to(published.state.root); !shown)
-    stop(client::code_of(shown.error()), shown.error());
-  mask_endings(SIG_BLOCK);
-  auto mounted = or_stop(
-      mount::FuseMount::open(file_system, cache, {.directory = place, .source = name.text}));
-  Follower follower(*session, id, std::min(deadline, kAskFor), *mounted, published.version);
-  const Mounted told{.number = published.state.number, .root = published.state.root.text()};
-  or_stop(mounted->serve({.on_ready = [&] { on_ready(told); }, .on_end = [&] { follower.end(); }}));
-  cache.close();
+  if (arguments.is_read_only)
+    return serve_reading(*session, arguments, name, id, globals.timeout(), place, on_ready);
+  if (id.owner != session->key().public_key()) {
+    stop(ExitCode::kDenied, {.what = "only the owner's key can change " + name.text,
+                             .cause = "this client has another key",
+                             .next = "mount it to read: rosebud mount --read-only " + name.text +
+                                     " " + place.string()});
+  }
+  serve_writing(session, arguments, name, id, globals.timeout(), place, on_ready);
 }
 
 // ---- In the background ----
 
-/// One line: {"number", "root", "pid"}, or what went wrong.
+/// One line: {"number", "root", "writable", "pid"}, or what went wrong.
 void tell(int fd, const nlohmann::json& json) {
   const std::string line = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   for (std::size_t done = 0; done < line.size();) {
@@ -296,7 +412,7 @@ void let_go() {
   if (null > 2) ::close(null);
 }
 
-using Serve = std::function<void(const std::function<void(const Mounted&)>& on_ready)>;
+using Serve = std::function<void(const OnReady& on_ready)>;
 
 /// The process that serves; never returns.
 [[noreturn]] void run_in_background(int fd, const Serve& serve_it) {
@@ -304,7 +420,10 @@ using Serve = std::function<void(const std::function<void(const Mounted&)>& on_r
   bool is_told = false;
   try {
     serve_it([&](const Mounted& mounted) {
-      tell(fd, {{"number", mounted.number}, {"root", mounted.root}, {"pid", ::getpid()}});
+      tell(fd, {{"number", mounted.number},
+                {"root", mounted.root},
+                {"writable", mounted.is_writable},
+                {"pid", ::getpid()}});
       is_told = true;
       let_go();
     });
@@ -329,12 +448,14 @@ void print_mounted(const Globals& globals, const VolumeName& name, const stdfs::
          {"directory", place.string()},
          {"number", mounted.number},
          {"root", mounted.root},
+         {"writable", mounted.is_writable},
          {"process", process}},
         globals.is_quiet
             ? place.string()
-            : fmt::format("volume {} is mounted on {}, read-only, from publication {} on; end it "
-                          "with: rosebud umount {}",
-                          name.text, visible(place.string()), mounted.number,
+            : fmt::format("volume {} is mounted on {}, {}, from publication {} on; end it with: "
+                          "rosebud umount {}",
+                          name.text, visible(place.string()),
+                          mounted.is_writable ? "to read and write" : "read-only", mounted.number,
                           visible(place.string())));
 }
 
@@ -363,16 +484,12 @@ void mount_in_background(const Globals& globals, const VolumeName& name, const s
           .next = said["next"],
           .trouble = static_cast<Trouble>(said["trouble"].get<int>())});
   }
-  print_mounted(globals, name, place, {.number = said["number"], .root = said["root"]}, child);
+  print_mounted(globals, name, place,
+                {.number = said["number"], .root = said["root"], .is_writable = said["writable"]},
+                child);
 }
 
 void mount_volume(const Globals& globals, const MountArguments& arguments) {
-  if (!arguments.is_read_only) {
-    stop(ExitCode::kUsage, {.what = "writing through a mount is not there yet",
-                            .cause = "a mount shows a volume to read so far",
-                            .next = "mount it with --read-only, and change it with `rosebud fs "
-                                    "cp`, `mkdir`, `mv` and `rm`"});
-  }
   const auto name = volume_of(arguments.volume);
   if (!name) {
     stop(ExitCode::kUsage, {.what = "'" + arguments.volume + "' names no volume",
@@ -383,7 +500,7 @@ void mount_volume(const Globals& globals, const MountArguments& arguments) {
   const stdfs::path place = place_of(arguments.directory);
   check_place(place);
   check_fuse();
-  const auto serve_it = [&](const std::function<void(const Mounted&)>& on_ready) {
+  const auto serve_it = [&](const OnReady& on_ready) {
     serve(globals, arguments, *name, place, on_ready);
   };
   if (!arguments.is_in_foreground) return mount_in_background(globals, *name, place, serve_it);
@@ -393,7 +510,32 @@ void mount_volume(const Globals& globals, const MountArguments& arguments) {
   });
 }
 
-void unmount_volume(const Globals& globals, const std::string& directory) {
+/// That all that was changed there is published.
+void publish_pending(const stdfs::path& place) {
+  const int fd = ::open(place.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return;  // whoever unmounts says why
+  const int error = ::fsync(fd) == 0 ? 0 : errno;
+  mount::ToldUnpublished told;
+  if (error != 0) (void)::ioctl(fd, mount::kAskUnpublished, &told);
+  ::close(fd);
+  if (error == 0) return;
+  std::istringstream lines(told.text.data());
+  std::string why;
+  std::getline(lines, why);
+  if (why.empty()) why = text_of(error);
+  std::string paths;
+  for (std::string path; std::getline(lines, path);) paths += (paths.empty() ? "" : ", ") + path;
+  stop(told.is_overtaken != 0 ? ExitCode::kConflict
+       : error == ETIMEDOUT   ? ExitCode::kTimeout
+                              : ExitCode::kNoQuorum,
+       {.what = place.string() + " stays mounted: not published: " + paths,
+        .cause = why,
+        .next = (told.is_overtaken != 0 ? "copy it elsewhere, then give it up: "
+                                        : "try again, or give it up: ") +
+                ("rosebud umount --discard " + place.string())});
+}
+
+void unmount_volume(const Globals& globals, const std::string& directory, bool may_discard) {
   const stdfs::path place = place_of(directory);
   const auto type = mounted_type(place);
   if (type != kMountType) {
@@ -402,6 +544,7 @@ void unmount_volume(const Globals& globals, const std::string& directory) {
           .cause = type ? "what is mounted there is of type " + *type : "",
           .next = "see what is: grep " + std::string(kMountType) + " /proc/mounts"});
   }
+  if (!may_discard && !is_dead(place)) publish_pending(place);
   auto done = unmount(place, Detach::kWhenFree);
   // In use, but by those who wait for nothing any more.
   if (!done && is_dead(place)) done = unmount(place, Detach::kAlways);
@@ -416,18 +559,25 @@ std::string check_deadline(const std::string& text) {
   return "a deadline is from 1s to 1h, not " + text + " seconds";
 }
 
+std::string check_publish_after(const std::string& text) {
+  const double seconds = std::strtod(text.c_str(), nullptr);
+  if (seconds >= 0.1 && seconds <= 3600) return {};
+  return "changes are published after 100ms to 1h, not " + text + " seconds";
+}
+
 }  // namespace
 
 void add_mount_commands(CLI::App& app, Globals& globals) {
   auto arguments = std::make_shared<MountArguments>();
   auto* mount_command = app.add_subcommand("mount",
-                                           "Show a volume as a directory of this machine, to read; "
-                                           "publications appear as they come");
+                                           "Show a volume as a directory of this machine, to read "
+                                           "and write; what is changed there is published");
   mount_command
       ->add_option("volume", arguments->volume, "NAME, or another owner's as `fs share` prints it")
       ->required();
   mount_command->add_option("directory", arguments->directory, "An empty directory")->required();
-  mount_command->add_flag("--read-only", arguments->is_read_only, "Needed: there is no other yet");
+  mount_command->add_flag("--read-only", arguments->is_read_only,
+                          "Only to read, as anybody may; publications appear as they come");
   mount_command->add_flag("--foreground", arguments->is_in_foreground,
                           "Serve it in this process, until it is unmounted or interrupted");
   mount_command
@@ -435,21 +585,41 @@ void add_mount_commands(CLI::App& app, Globals& globals) {
                    "Most memory for blocks and directories that were read, MiB")
       ->check(CLI::Range(kCacheMegabytesMin, kCacheMegabytesMax))
       ->capture_default_str();
+  mount_command
+      ->add_option("--pending-mb", arguments->pending_megabytes,
+                   "Most bytes written and not published, on this machine's disk, MiB")
+      ->check(CLI::Range(kPendingMegabytesMin, kPendingMegabytesMax))
+      ->capture_default_str();
   const std::map<std::string, double> units{{"ms", 0.001}, {"s", 1}, {"m", 60}, {"h", 3600}};
   mount_command
       ->add_option("--deadline", arguments->deadline_seconds,
-                   "Until reading in the mount fails instead of waiting on")
+                   "Until an operation in the mount fails instead of waiting on; of a publication, "
+                   "each step")
       ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE))
       ->check(CLI::Validator(check_deadline, ""))
       ->type_name("TIME")
       ->default_str("30s");
+  mount_command
+      ->add_option(
+          "--publish-after", arguments->publish_after_seconds,
+          "From the last change until it is published, if no fsync() comes before; at most "
+          "twelve times as long from the first one")
+      ->transform(CLI::AsNumberWithUnit(units, CLI::AsNumberWithUnit::CASE_SENSITIVE))
+      ->check(CLI::Validator(check_publish_after, ""))
+      ->type_name("TIME")
+      ->default_str("5s");
   mount_command->callback([&globals, arguments] { mount_volume(globals, *arguments); });
 
   auto directory = std::make_shared<std::string>();
+  auto may_discard = std::make_shared<bool>(false);
   auto* unmount_command = app.add_subcommand(
-      "umount", "End a mount; also one whose process is gone, which left it behind");
+      "umount",
+      "Publish what is pending and end a mount; also one whose process is gone, which left it");
   unmount_command->add_option("directory", *directory, "Where it is mounted")->required();
-  unmount_command->callback([&globals, directory] { unmount_volume(globals, *directory); });
+  unmount_command->add_flag("--discard", *may_discard,
+                            "Also when what was changed there cannot be published: it is lost");
+  unmount_command->callback(
+      [&globals, directory, may_discard] { unmount_volume(globals, *directory, *may_discard); });
 }
 
 }  // namespace rosebud::apps

@@ -1,0 +1,78 @@
+#include "apps/rosebud/volume_publisher.h"
+
+#include "apps/rosebud/open_volume.h"
+#include "client/files.h"
+
+namespace rosebud::apps {
+namespace {
+
+using mount::Unpublished;
+
+auto failed(const client::Failure& failure) {
+  Unpublished::Why why = Unpublished::Why::kFailed;
+  if (failure.code == client::ExitCode::kTimeout) why = Unpublished::Why::kTimedOut;
+  if (failure.code == client::ExitCode::kConflict) why = Unpublished::Why::kOvertaken;
+  return fail(Unpublished{.why = why, .explained = failure.explained});
+}
+
+}  // namespace
+
+VolumePublisher::VolumePublisher(client::Session& session, std::filesystem::path state,
+                                 client::VolumeId id, client::PublishedVolume standing,
+                                 Duration timeout)
+    : session_(session),
+      state_(std::move(state)),
+      id_(std::move(id)),
+      timeout_(timeout),
+      standing_(std::move(standing)) {}
+
+Status<Unpublished> VolumePublisher::check_standing(const client::PublishedVolume& there) {
+  const bool is_ours = tried_ && there.state.root == *tried_ &&
+                       there.state.number == standing_.state.number + 1 &&
+                       there.state.parent == standing_.state.root.digest;
+  if (is_ours) standing_ = there;
+  if (there.state == standing_.state) return {};
+  return fail(Unpublished{
+      .why = Unpublished::Why::kOvertaken,
+      .explained = {.what = "volume " + id_.name +
+                            " was published by another command or machine "
+                            "while changes were pending in this mount",
+                    .cause = "two wrote with the same key",
+                    .next = "the mount is read-only now; copy what is pending out of it, unmount "
+                            "it with `rosebud umount --discard DIR`, and mount it again"}});
+}
+
+Status<Unpublished> VolumePublisher::publish(const Store& store) {
+  client::VolumeWriter writer(session_, state_, id_.name);
+  const auto there = writer.begin(timeout_);
+  if (!there) return failed(there.error());
+  if (!*there) {
+    return fail(Unpublished{.why = Unpublished::Why::kOvertaken,
+                            .explained = {.what = "volume " + id_.name + " is not there any more",
+                                          .cause = "its owner removed it",
+                                          .next = "copy what is pending out of the mount"}});
+  }
+  if (auto stands = check_standing(**there); !stands) return stands;
+  client::StoreSink sink(session_, timeout_);
+  const auto made = store(sink);
+  if (const auto failure = sink.finish()) return failed(*failure);
+  if (!made) return fail(Unpublished{.explained = made.error()});
+  if (made->cid == standing_.state.root) return {};
+  tried_ = made->cid;
+  const auto published =
+      writer.publish(made->cid, Timestamp(static_cast<std::uint64_t>(now().seconds)), timeout_);
+  if (!published) return failed(published.error());
+  standing_ = *published;
+  tried_.reset();
+  return {};
+}
+
+std::optional<fs::Cid> VolumePublisher::newer() {
+  const auto there = client::read_volume(session_, id_, timeout_);
+  if (!there || there->version <= standing_.version || there->state == standing_.state)
+    return std::nullopt;
+  newer_ = *there;
+  return newer_.state.root;
+}
+
+}  // namespace rosebud::apps
