@@ -32,6 +32,7 @@ Publications::~Publications() { (void)end(); }
 
 void Publications::start() {
   thread_ = std::thread([this] { run(); });
+  forewarning_ = std::thread([this] { run_forewarning(); });
 }
 
 void Publications::on_change() {
@@ -72,6 +73,7 @@ Status<Unpublished> Publications::end() {
   }
   changed_.notify_all();
   if (thread_.joinable()) thread_.join();
+  if (forewarning_.joinable()) forewarning_.join();
   const Lock lock(mutex_);
   is_over_ = true;
   if (!failure_ || !files_.has_changes()) return {};
@@ -93,7 +95,8 @@ std::optional<Publications::Pending> Publications::unpublished() const {
 void Publications::stop_following() {
   Lock lock(mutex_);
   is_following_ = false;
-  changed_.wait(lock, [&] { return !is_in_follow_; });
+  to_forewarn_.clear();
+  changed_.wait(lock, [&] { return !is_in_follow_ && !is_forewarning_; });
 }
 
 std::optional<Deadline> Publications::due() const {
@@ -190,8 +193,28 @@ void Publications::follow() {
   if (files_.has_changes()) return;
   const auto root = publisher_.newer();
   if (!root) return;
-  const auto followed = files_.follow(*root, options_.forewarn);
+  const auto followed = files_.follow(*root, [this](const Changes& changes) {
+    const Lock lock(mutex_);
+    if (is_following_) to_forewarn_.push_back(changes);
+    changed_.notify_all();
+  });
   if (followed && *followed) publisher_.stand_on_newer();
+}
+
+void Publications::run_forewarning() {
+  Lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [&] { return !to_forewarn_.empty() || is_over_; });
+    if (is_over_) return;
+    const Changes changes = std::move(to_forewarn_.front());
+    to_forewarn_.pop_front();
+    is_forewarning_ = true;
+    lock.unlock();
+    options_.forewarn(changes);
+    lock.lock();
+    is_forewarning_ = false;
+    changed_.notify_all();
+  }
 }
 
 }  // namespace rosebud::mount

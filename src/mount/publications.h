@@ -1,4 +1,4 @@
-// When what was changed in a mount is published, by one thread: when somebody waits for it, some
+// When what was changed in a mount is published, by a thread: when somebody waits for it, some
 // time after the last change, when much is pending, and at the end. While nothing is pending it
 // asks for what others have published.
 //
@@ -6,10 +6,13 @@
 //    share it.
 // 2. One that fails leaves all as it was, and is tried again. One that is overtaken is the last:
 //    nothing can be changed from then on.
+// 3. The kernel is told by another thread what it must forget: it may make that wait for an
+//    operation, and that operation may be one that waits for a publication.
 //
 // Thread-safe.
 #pragma once
 
+#include <deque>
 #include <thread>
 
 #include "mount/writable_file_system.h"
@@ -52,7 +55,7 @@ class Publications {
   struct Options {
     Duration after{};      // the last change; the first one at most kMostTimes as long ago
     Duration ask_every{};  // for what others publish
-    WritableFileSystem::Forewarn forewarn;     // as of follow()
+    WritableFileSystem::Forewarn forewarn;     // as of follow(), by a thread of its own
     std::function<void(const Pending&)> tell;  // for whoever keeps the mount: once for a failure
   };
   /// All that is given outlives it.
@@ -91,6 +94,7 @@ class Publications {
   std::optional<Deadline> due() const;
   Answer<void> publish(bool is_last);
   void follow();
+  void run_forewarning();
 
   WritableFileSystem& files_;
   Publisher& publisher_;
@@ -107,8 +111,12 @@ class Publications {
   bool is_overtaken_ = false;
   bool is_following_ = true;
   bool is_in_follow_ = false;
+  std::deque<Changes> to_forewarn_;
+  bool is_forewarning_ = false;
   std::optional<Unpublished> failure_;  // of the last publication
-  std::thread thread_;                  // uses the others
+  // These use the others:
+  std::thread thread_;
+  std::thread forewarning_;
 };
 
 }  // namespace rosebud::mount

@@ -30,9 +30,7 @@ class Scripted final : public Publisher {
   }
   std::optional<fs::Cid> newer() override {
     const std::lock_guard lock(mutex);
-    ++asked;
-    changed.notify_all();
-    return std::nullopt;
+    return std::exchange(theirs, std::nullopt);
   }
   void stand_on_newer() override {}
 
@@ -57,8 +55,9 @@ class Scripted final : public Publisher {
   std::optional<Unpublished::Why> failure;
   std::optional<fs::Cid> root;
   int begun = 0;
-  int count = 0;  // that were made
-  int asked = 0;
+  int count = 0;                  // that were made
+  std::optional<fs::Cid> theirs;  // newer, told once
+  int told = 0;                   // what the kernel must forget
 
  private:
   fs::Blocks& blocks_;
@@ -77,15 +76,17 @@ class PublicationsTest : public testing::Test {
     EXPECT_TRUE(empty.store(blocks));
     EXPECT_TRUE(files.start(empty.root()));
   }
-  void begin(Duration after) {
+  void begin(
+      Duration after, Duration ask_every = 1h,
+      WritableFileSystem::Forewarn forewarn = [](const Changes&) {}) {
     publications = std::make_unique<Publications>(
         files, publisher,
-        Publications::Options{
-            .after = after,
-            .ask_every = 1h,
-            .forewarn = [](const Changes&) {},
-            .tell =
-                [this](const Publications::Pending& pending) { told.push_back(pending.paths); }});
+        Publications::Options{.after = after,
+                              .ask_every = ask_every,
+                              .forewarn = std::move(forewarn),
+                              .tell = [this](const Publications::Pending& pending) {
+                                told.push_back(pending.paths);
+                              }});
     publications->start();
   }
   void put(const std::string& name) {
@@ -196,6 +197,27 @@ TEST_F(PublicationsTest, WhoGaveUp_WaitsNoLonger) {
   publications->wake();
   waiting.join();
   publisher.set([this] { publisher.is_stuck = false; });
+}
+
+/// The kernel is told, and waits for an operation that waits for a publication.
+TEST_F(PublicationsTest, WhileTheKernelIsTold_PublicationsGoOn) {
+  fs::Tree theirs = *fs::Tree::empty(blocks, {});
+  fs::MemorySource source(as_bytes("theirs"));
+  const auto file = fs::import_file(source, blocks);
+  ASSERT_TRUE(theirs.put({"theirs"}, *file, {}));
+  ASSERT_TRUE(theirs.store(blocks));
+  publisher.theirs = theirs.root();
+  begin(1h, 1ms, [this](const Changes&) {
+    publisher.set([this] { ++publisher.told; });
+    publisher.wait([this] { return publisher.count == 1; });
+  });
+  publisher.wait([this] { return publisher.told == 1; });
+  put("one");
+  EXPECT_EQ(publish_all(), 0);
+  fs::Tree tree(*publisher.root, blocks);
+  EXPECT_TRUE(*tree.find({"theirs"}));
+  EXPECT_TRUE(*tree.find({"one"}));
+  publications->stop_following();
 }
 
 TEST_F(PublicationsTest, MuchIsPending_PublishedBeforeItsTime) {

@@ -8,6 +8,10 @@ namespace {
 
 using mount::Unpublished;
 
+/// Until one asking for others' publications gives up: an fsync() and the end of the mount may wait
+/// for it.
+constexpr Duration kAskFor = std::chrono::seconds(5);
+
 auto failed(const client::Failure& failure) {
   Unpublished::Why why = Unpublished::Why::kFailed;
   if (failure.code == client::ExitCode::kTimeout) why = Unpublished::Why::kTimedOut;
@@ -68,7 +72,7 @@ Status<Unpublished> VolumePublisher::publish(const Store& store) {
 }
 
 std::optional<fs::Cid> VolumePublisher::newer() {
-  const auto there = client::read_volume(session_, id_, timeout_);
+  const auto there = client::read_volume(session_, id_, std::min(timeout_, kAskFor));
   if (!there || there->version <= standing_.version || there->state == standing_.state)
     return std::nullopt;
   newer_ = *there;
