@@ -265,6 +265,43 @@ Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink,
   return Imported{.cid = root->cid, .tsize = root->tsize, .bytes = total};
 }
 
+Result<Imported, Explained> import_edited(EditedContent& content, BlockSink& sink,
+                                          const Attributes& attributes) {
+  const std::uint64_t size = content.size();
+  BalancedBuilder builder(sink, attributes, Chunking::kByContent);
+  Bytes ahead;  // of the content from `offset` on
+  for (std::uint64_t offset = 0; offset < size || offset == 0;) {
+    auto leaf = content.leaf_at(offset, sink);
+    if (!leaf) return fail(leaf.error());
+    // With attributes a file of one chunk has it inside.
+    if (*leaf && (*leaf)->bytes == size && !attributes.empty()) leaf->reset();
+    if (!*leaf) {
+      const auto filled = ahead.size();
+      ahead.resize(static_cast<std::size_t>(std::min<std::uint64_t>(kChunkSize, size - offset)));
+      if (auto read = content.read(offset + filled, std::span(ahead).subspan(filled)); !read)
+        return fail(read.error());
+      const std::size_t cut = content_cut(ahead);
+      if (cut == size) {
+        MemorySource whole(ahead);
+        return import_file(whole, sink, attributes, Chunking::kByContent);
+      }
+      Bytes chunk(ahead.begin(), ahead.begin() + static_cast<std::ptrdiff_t>(cut));
+      *leaf = Leaf{.cid = Cid::of(Codec::kRaw, chunk), .bytes = cut};
+      if (auto put = sink.put((*leaf)->cid, Buffer(std::move(chunk))); !put)
+        return fail(put.error());
+    }
+    const std::uint64_t bytes = (*leaf)->bytes;
+    if (auto added = builder.add(0, {.cid = (*leaf)->cid, .tsize = bytes, .bytes = bytes}); !added)
+      return fail(added.error());
+    offset += bytes;
+    const auto passed = static_cast<std::size_t>(std::min<std::uint64_t>(bytes, ahead.size()));
+    ahead.erase(ahead.begin(), ahead.begin() + static_cast<std::ptrdiff_t>(passed));
+  }
+  const auto root = builder.finish();
+  if (!root) return fail(root.error());
+  return Imported{.cid = root->cid, .tsize = root->tsize, .bytes = size};
+}
+
 Result<Imported, Explained> import_symlink(std::string_view target, BlockSink& sink,
                                            const Attributes& attributes) {
   return put_node(

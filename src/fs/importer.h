@@ -54,6 +54,27 @@ Result<Imported, Explained> put_node(const DagNode& node, BlockSink& sink);
 Result<Imported, Explained> import_file(ByteSource& source, BlockSink& sink,
                                         const Attributes& attributes = {},
                                         Chunking chunking = Chunking::kFixed);
+/// A chunk that is stored.
+struct Leaf {
+  Cid cid;  // a raw block
+  std::uint64_t bytes = 0;
+};
+
+/// Content of a file, parts of which are known as the chunks that they are.
+class EditedContent {
+ public:
+  virtual ~EditedContent() = default;
+  virtual std::uint64_t size() const = 0;
+  /// Requires: offset + into.size() <= size().
+  virtual Status<Explained> read(std::uint64_t offset, std::span<std::uint8_t> into) = 0;
+  /// The chunk that cutting by content would make from `offset` on, if it is known to be stored;
+  /// may put it itself.
+  virtual Result<std::optional<Leaf>, Explained> leaf_at(std::uint64_t offset, BlockSink& sink) = 0;
+};
+
+/// As import_file() by content, with the same ids; what is known is neither read nor put again.
+Result<Imported, Explained> import_edited(EditedContent& content, BlockSink& sink,
+                                          const Attributes& attributes);
 /// `entries` in any order; names are distinct.
 Result<Imported, Explained> import_directory(std::vector<Link> entries, BlockSink& sink,
                                              const Attributes& attributes = {});

@@ -83,6 +83,26 @@ Result<Buffer, Explained> FileReader::piece_at(std::uint64_t offset, fs::BlockSo
   }
 }
 
+Result<std::optional<fs::Leaf>, Explained> FileReader::leaf_at(std::uint64_t offset,
+                                                               fs::BlockSource& source) {
+  Part part = root_;
+  for (std::size_t level = 0; offset < part.size; ++level) {
+    if (part.cid.codec == fs::Codec::kRaw) {
+      if (offset != 0) break;
+      return fs::Leaf{.cid = part.cid, .bytes = part.size};
+    }
+    const auto found = node(part, level, source);
+    if (!found) return fail(found.error());
+    const Node& at = **found;
+    if (offset < at.data.size()) break;
+    const auto end = std::ranges::upper_bound(at.ends, offset);
+    if (end == at.ends.end()) return fail(fs::unsound(part.cid, "its sizes contradict each other"));
+    part = at.parts[static_cast<std::size_t>(end - at.ends.begin())];
+    offset -= *end - part.size;
+  }
+  return std::nullopt;
+}
+
 Result<std::vector<Buffer>, Explained> FileReader::read(std::uint64_t offset, std::uint64_t count,
                                                         fs::BlockSource& source) {
   std::vector<Buffer> out;

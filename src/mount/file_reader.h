@@ -39,6 +39,8 @@ class FileReader {
   /// The bytes of [offset, offset + count) as far as the file goes, in pieces, in order.
   Result<std::vector<Buffer>, Explained> read(std::uint64_t offset, std::uint64_t count,
                                               fs::BlockSource& source);
+  /// The leaf that begins there, without its bytes; nothing: none does, or it is no raw block.
+  Result<std::optional<fs::Leaf>, Explained> leaf_at(std::uint64_t offset, fs::BlockSource& source);
   /// What is to be fetched for [offset, offset + count), as far as the nodes that read() went
   /// through last tell without being asked again.
   std::vector<fs::Cid> ahead(std::uint64_t offset, std::uint64_t count) const;

@@ -8,41 +8,83 @@
 namespace rosebud::mount {
 namespace {
 
-/// The bytes of a file that is being written, as they were when it was pinned.
-class StagedSource final : public fs::ByteSource {
+/// What a file that is being written was when it was pinned. Chunks that nothing was written into
+/// are those of the published content, and of holes there is one.
+class PinnedContent final : public fs::EditedContent {
  public:
-  StagedSource(const std::vector<StagedFile::Piece>& pieces, Staging& staging,
-               FileReader* published, fs::BlockSource& source)
+  using From = StagedFile::From;
+
+  /// `published`: so many bytes, or none.
+  PinnedContent(const std::vector<StagedFile::Piece>& pieces, Staging& staging,
+                FileReader* published, fs::BlockSource& source)
       : pieces_(pieces), staging_(staging), published_(published), source_(source) {}
 
-  Result<std::size_t, Explained> read(std::span<std::uint8_t> into) override {
-    if (at_ == pieces_.size()) return 0;
-    const StagedFile::Piece& piece = pieces_[at_];
-    const std::uint64_t left = piece.size - done_;
-    into = into.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, into.size())));
-    if (auto filled = fill(piece, into); !filled) return fail(filled.error());
-    done_ += into.size();
-    if (done_ == piece.size) {
-      ++at_;
-      done_ = 0;
+  std::uint64_t size() const override {
+    return pieces_.empty() ? 0 : pieces_.back().offset + pieces_.back().size;
+  }
+
+  Status<Explained> read(std::uint64_t offset, std::span<std::uint8_t> into) override {
+    while (!into.empty()) {
+      const StagedFile::Piece& piece = *piece_at(offset);
+      const std::uint64_t left = piece.offset + piece.size - offset;
+      const auto part =
+          into.first(static_cast<std::size_t>(std::min<std::uint64_t>(left, into.size())));
+      if (auto filled = fill(piece, offset, part); !filled) return filled;
+      offset += part.size();
+      into = into.subspan(part.size());
     }
-    return into.size();
+    return {};
+  }
+
+  Result<std::optional<fs::Leaf>, Explained> leaf_at(std::uint64_t offset,
+                                                     fs::BlockSink& sink) override {
+    const auto piece = piece_at(offset);
+    if (piece == pieces_.end() || piece->from == From::kStaged) return std::nullopt;
+    const std::uint64_t left = piece->offset + piece->size - offset;
+    if (piece->from == From::kZeros) return hole(left, sink);
+    auto leaf = published_->leaf_at(offset, source_);
+    if (!leaf || !*leaf) return leaf;
+    const std::uint64_t end = offset + (*leaf)->bytes;
+    // The last one was cut by the end of the file, which may be elsewhere now.
+    const bool is_cut_so = end != published_->size() || end == size();
+    if ((*leaf)->bytes > left || !is_cut_so) leaf->reset();
+    return leaf;
   }
 
  private:
-  Status<Explained> fill(const StagedFile::Piece& piece, std::span<std::uint8_t> into) {
+  using Pieces = std::vector<StagedFile::Piece>;
+
+  Pieces::const_iterator piece_at(std::uint64_t offset) const {
+    return std::ranges::upper_bound(pieces_, offset, {},
+                                    [](const auto& piece) { return piece.offset + piece.size; });
+  }
+
+  Result<std::optional<fs::Leaf>, Explained> hole(std::uint64_t left, fs::BlockSink& sink) {
+    static const std::size_t cut = fs::content_cut(Bytes(fs::kChunkSize));
+    if (left < cut) return std::nullopt;
+    if (!zeros_) {
+      Bytes bytes(cut);
+      zeros_ = fs::Leaf{.cid = fs::Cid::of(fs::Codec::kRaw, bytes), .bytes = cut};
+      if (auto put = sink.put(zeros_->cid, Buffer(std::move(bytes))); !put)
+        return fail(put.error());
+    }
+    return zeros_;
+  }
+
+  Status<Explained> fill(const StagedFile::Piece& piece, std::uint64_t offset,
+                         std::span<std::uint8_t> into) {
     switch (piece.from) {
-      case StagedFile::From::kZeros:
+      case From::kZeros:
         std::ranges::fill(into, std::uint8_t{0});
         return {};
-      case StagedFile::From::kStaged:
-        if (staging_.read(piece.place + done_, into)) return {};
+      case From::kStaged:
+        if (staging_.read(piece.place + (offset - piece.offset), into)) return {};
         return fail(Explained{.what = "what was written cannot be read from this machine's disk"});
-      case StagedFile::From::kPublished:
+      case From::kPublished:
         break;
     }
     CHECK(published_);
-    const auto found = published_->read(piece.offset + done_, into.size(), source_);
+    const auto found = published_->read(offset, into.size(), source_);
     if (!found) return fail(found.error());
     std::size_t filled = 0;
     for (const Buffer& part : *found) {
@@ -54,12 +96,11 @@ class StagedSource final : public fs::ByteSource {
                           .trouble = Trouble::kIntegrity});
   }
 
-  const std::vector<StagedFile::Piece>& pieces_;
+  const Pieces& pieces_;
   Staging& staging_;
   FileReader* published_;
   fs::BlockSource& source_;
-  std::size_t at_ = 0;
-  std::uint64_t done_ = 0;  // of the piece
+  std::optional<fs::Leaf> zeros_;
 };
 
 }  // namespace
@@ -133,8 +174,8 @@ Result<fs::Imported, Explained> PublicationPlan::make_file(const Step& step, Sta
   }
   std::optional<FileReader> published;
   if (step.base) published.emplace(*step.base, step.base_bytes);
-  StagedSource bytes(step.pieces, staging, published ? &*published : nullptr, source);
-  return fs::import_file(bytes, sink, step.attributes, fs::Chunking::kByContent);
+  PinnedContent content(step.pieces, staging, published ? &*published : nullptr, source);
+  return fs::import_edited(content, sink, step.attributes);
 }
 
 Result<fs::Imported, Explained> PublicationPlan::make(const Step& step, Staging& staging,

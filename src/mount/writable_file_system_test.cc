@@ -324,6 +324,77 @@ TEST_F(WritableVolume, CrowdedByOneFile_StoredBeforeItIsPublished) {
   EXPECT_EQ(staging->held_bytes(), 0U);
 }
 
+/// Whatever was written into it, its id is that of the same content imported as a whole.
+TEST_F(WritableVolume, EditedFile_SameIdAsImportedAnew) {
+  std::mt19937 random(9);
+  std::string content(6U << 20, '\0');
+  for (char& one : content) one = static_cast<char>(random());
+  put("large", content);
+  for (int round = 0; round < 40; ++round) {
+    for (auto left = random() % 3; left > 0; --left) {
+      const auto id = find("large")->id;
+      const std::size_t place = random() % (content.size() + 1);
+      if (random() % 4 == 0) {
+        // Shorter, or with a hole at its end.
+        const std::size_t size = random() % (9U << 20);
+        ASSERT_TRUE(files->change_attributes(id, {.bytes = size}));
+        content.resize(size);
+      } else {
+        const std::string text(random() % 100'000, static_cast<char>('a' + round % 26));
+        ASSERT_TRUE(files->write(id, place, as_bytes(text)));
+        if (text.empty()) continue;
+        content.resize(std::max(content.size(), place + text.size()));
+        content.replace(place, text.size(), text);
+      }
+    }
+    publish();
+    fs::Tree tree(root, blocks);
+    const auto link = tree.get({"large"});
+    fs::Blocks other;
+    fs::MemorySource source(as_bytes(content));
+    const auto anew = fs::import_file(source, other, fs::describe(link->cid, blocks)->attributes,
+                                      fs::Chunking::kByContent);
+    ASSERT_EQ(link->cid, anew->cid) << round;
+    ASSERT_EQ(link->tsize, anew->tsize);
+  }
+}
+
+TEST_F(WritableVolume, SmallChangeOfALargeFile_FewChunksAreMovedForIt) {
+  std::mt19937 random(9);
+  std::string content(40U << 20, '\0');
+  for (char& one : content) one = static_cast<char>(random());
+  put("large", content);
+  publish();
+  mount();
+  const std::size_t before = blocks.blocks.size();
+  leaves_read = 0;
+  ASSERT_TRUE(files->write(find("large")->id, 20U << 20, as_bytes("changed")));
+  publish();
+  EXPECT_LE(leaves_read, 3U);
+  EXPECT_LE(blocks.blocks.size(), before + 5);
+  content.replace(20U << 20, 7, "changed");
+  EXPECT_TRUE(published("large") == content);
+}
+
+TEST_F(WritableVolume, LargeHole_OneChunk) {
+  const auto file = create("sparse");
+  ASSERT_TRUE(files->change_attributes(file->id, {.bytes = std::uint64_t{100} << 30}));
+  ASSERT_TRUE(files->write(file->id, std::uint64_t{50} << 30, as_bytes("in the middle")));
+  files->close(*file);
+  const std::size_t before = blocks.blocks.size();
+  publish();
+  EXPECT_LE(blocks.blocks.size(), before + 500) << "nodes alone";
+  mount();
+  EXPECT_EQ(find("sparse")->bytes, std::uint64_t{100} << 30);
+  const auto again = *files->open(find("sparse")->id, WritableFileSystem::Opening::kToRead);
+  const auto pieces = files->read(*again, (std::uint64_t{50} << 30) - 2, 17);
+  ASSERT_TRUE(pieces);
+  std::string text;
+  for (const Buffer& piece : *pieces) text += as_text(piece.view());
+  EXPECT_EQ(text, std::string(2, '\0') + "in the middle" + std::string(2, '\0'));
+  files->close(*again);
+}
+
 TEST_F(WritableVolume, NumbersStay_AndAreNeverTwice) {
   put("old", "1");
   const auto number = find("old")->number;
