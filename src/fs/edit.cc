@@ -20,15 +20,40 @@ class MadeShards final : public BlockSource, public BlockSink {
   }
   void prefetch(std::span<const Cid> cids) override { source_.prefetch(cids); }
   Status<Explained> put(const Cid& cid, Buffer block) override {
-    made_.insert_or_assign(cid, std::move(block));
+    bytes_ += block.size();
+    if (!made_.emplace(cid, block).second) bytes_ -= block.size();
     return {};
+  }
+  /// Forgets what `root` does not reach, when that may be most of it.
+  void forget_superseded(const Cid& root) {
+    if (bytes_ <= crowded_at_) return;
+    std::map<Cid, Buffer> kept;
+    bytes_ = 0;
+    for (const Cid& cid : reached(root)) {
+      const auto at = made_.find(cid);
+      bytes_ += at->second.size();
+      kept.insert(made_.extract(at));
+    }
+    made_ = std::move(kept);
+    crowded_at_ = std::max(kCrowded, 2 * bytes_);
   }
   /// Those that `root` reaches, children first.
   Status<Explained> store(const Cid& root, BlockSink& sink) const {
+    for (const Cid& cid : reached(root)) {
+      if (auto put = sink.put(cid, made_.at(cid)); !put) return put;
+    }
+    return {};
+  }
+
+ private:
+  static constexpr std::size_t kCrowded = 32U << 20;
+
+  std::vector<Cid> reached(const Cid& root) const {
     struct Step {
       Cid cid;
-      bool is_ready = false;  // what it links to is stored
+      bool is_ready = false;  // what it links to stands before it
     };
+    std::vector<Cid> out;
     std::set<Cid> seen;
     std::vector<Step> todo{{root}};
     while (!todo.empty()) {
@@ -37,7 +62,7 @@ class MadeShards final : public BlockSource, public BlockSink {
       const auto at = made_.find(cid);
       if (at == made_.end()) continue;
       if (is_ready) {
-        if (auto put = sink.put(cid, at->second); !put) return put;
+        out.push_back(cid);
         continue;
       }
       if (!seen.insert(cid).second) continue;
@@ -48,12 +73,13 @@ class MadeShards final : public BlockSource, public BlockSink {
         if (link.cid.codec == Codec::kDagPb) todo.push_back({.cid = link.cid});
       }
     }
-    return {};
+    return out;
   }
 
- private:
   BlockSource& source_;
   std::map<Cid, Buffer> made_;
+  std::size_t bytes_ = 0;
+  std::size_t crowded_at_ = kCrowded;
 };
 
 Result<Imported, Explained> as_it_is(const Cid& cid, const DagNode& node, BlockSource& source) {
@@ -111,6 +137,7 @@ Result<Imported, Explained> edit_shards(DagNode top, const Cid& at,
     if (!put) return put;
     top = std::move(*edited);
     cid = put->cid;
+    made.forget_superseded(cid);
   }
   const auto put = put_node(top, made);
   if (!put) return put;

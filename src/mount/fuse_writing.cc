@@ -266,7 +266,7 @@ void on_write(fuse_req_t request, fuse_ino_t inode, const char* bytes, std::size
     auto done = files.write(inode, static_cast<std::uint64_t>(offset), view);
     // What is pending fills its room: whoever writes waits until some of it is published.
     for (int i = 0; i < kRoomAttemptsMax && !done && done.error() == ErrorNumber{ENOSPC}; ++i) {
-      if (!served(request).publications->publish_all(given_up)) break;
+      if (!served(request).publications->make_room(given_up)) break;
       done = files.write(inode, static_cast<std::uint64_t>(offset), view);
     }
     return done;
@@ -275,8 +275,12 @@ void on_write(fuse_req_t request, fuse_ino_t inode, const char* bytes, std::size
   fuse_reply_write(request, count);
 }
 
-/// What was written by mmap() has come before this.
-void on_flush(fuse_req_t request, fuse_ino_t, fuse_file_info*) { fuse_reply_err(request, 0); }
+/// Somebody closes it; the release follows some time later. What was written by mmap() has come
+/// before this.
+void on_flush(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
+  if (opened<WritableFile>(info)->get()->writes) file_system(request).flush(inode);
+  fuse_reply_err(request, 0);
+}
 
 void on_release(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
   const WritableFile& file = **opened<WritableFile>(info);

@@ -98,9 +98,10 @@ void PendingTree::mark_published(PendingNode& node) {
   if (node.is_changed) --changes_count_;
   node.is_changed = false;
   node.has_new_attributes = false;
+  node.is_wanted = false;
 }
 
-void PendingTree::detach(PendingNode& node) {
+void PendingTree::detach(PendingNode& node, bool is_displaced) {
   ++edits_;
   nodes_.at(node.parent).children.erase(node.name);
   std::vector<InodeId> todo{node.id};
@@ -111,6 +112,7 @@ void PendingTree::detach(PendingNode& node) {
     one.parent = 0;
     one.children.clear();
     one.is_added = false;
+    one.is_displaced = is_displaced;
     if (one.is_changed) --changes_count_;
     one.is_changed = false;
     if (!one.is_directory()) continue;
@@ -124,7 +126,7 @@ void PendingTree::remove(PendingNode& node) {
   // A publication that is under way may have it, so it is hidden even when it was added here.
   parent.hidden.insert_or_assign(node.name, generation_);
   mark_changed(parent);
-  detach(node);
+  detach(node, false);
 }
 
 void PendingTree::move(PendingNode& node, PendingNode& parent, const std::string& name) {

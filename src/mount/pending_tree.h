@@ -51,6 +51,8 @@ struct PendingNode {
   std::shared_ptr<StagedFile> staged;  // as soon as it was written
   std::uint64_t writers = 0;           // that have it open
   bool is_half_written = false;        // since then, and nobody said that this much counts
+  bool is_wanted = false;   // somebody waits for what stands in it, whoever writes on meanwhile
+  bool is_flushed = false;  // one that wrote has closed it, and nobody has written since
   // A symbolic link.
   std::string target;
   // A directory.
@@ -58,15 +60,16 @@ struct PendingNode {
   std::map<std::string, Generation> hidden;  // what `base` has there is gone, and since when
   std::set<std::string> absent;              // known not to be in `base`
 
-  bool is_added = false;    // not what the parent's `base` has under that name
-  bool is_changed = false;  // or something below
+  bool is_displaced = false;  // others have published something else in its place
+  bool is_added = false;      // not what the parent's `base` has under that name
+  bool is_changed = false;    // or something below
   Generation changed_in = 0;
   std::uint64_t lookups = 0;  // by the kernel
   std::uint64_t opens = 0;
 
   bool is_directory() const { return kind == fs::Kind::kDirectory; }
   /// What stands in it is somebody's work that is not done.
-  bool is_in_work() const { return writers > 0 && is_half_written; }
+  bool is_in_work() const { return writers > 0 && is_half_written && !is_wanted; }
   /// It is at no place any more.
   bool is_removed() const { return parent == 0 && id != kRootInode; }
   std::uint64_t bytes() const { return staged ? staged->size() : base_bytes; }
@@ -102,8 +105,9 @@ class PendingTree {
   void mark_changed(PendingNode& node);
   /// It is at no place any more, and the name leads to nothing.
   void remove(PendingNode& node);
-  /// It, and all below, is at no place any more, since it is published so: no change from here.
-  void detach(PendingNode& node);
+  /// It, and all below, is at no place any more, since others have published so: no change from
+  /// here.
+  void displace(PendingNode& node) { detach(node, true); }
   /// Requires: nothing is at the new place.
   void move(PendingNode& node, PendingNode& parent, const std::string& name);
   /// Forgets it if nobody needs it, and then those above.
@@ -125,6 +129,7 @@ class PendingTree {
   void rebase(PendingNode& directory, const fs::Imported& published, Generation generation);
 
  private:
+  void detach(PendingNode& node, bool is_displaced);
   /// What people see as its number: that of the path, unless another one has it.
   std::uint64_t number_for(const PendingNode& parent, const std::string& name);
   PendingNode& add(PendingNode& parent, const std::string& name, fs::Kind kind);

@@ -1,6 +1,7 @@
 #include "mount/publication_plan.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/check.h"
 #include "fs/edit.h"
@@ -103,6 +104,22 @@ class PinnedContent final : public fs::EditedContent {
   std::optional<fs::Leaf> zeros_;
 };
 
+/// Of a hole all nodes of one level are the same.
+class WithoutRepeats final : public fs::BlockSink {
+ public:
+  explicit WithoutRepeats(fs::BlockSink& sink) : sink_(sink) {}
+  Status<Explained> put(const fs::Cid& cid, Buffer block) override {
+    if (std::ranges::find(recent_, cid) != recent_.end()) return {};
+    recent_[next_++ % recent_.size()] = cid;
+    return sink_.put(cid, std::move(block));
+  }
+
+ private:
+  fs::BlockSink& sink_;
+  std::array<std::optional<fs::Cid>, 16> recent_;
+  std::size_t next_ = 0;
+};
+
 }  // namespace
 
 PublicationPlan::Step PublicationPlan::step_of(const PendingNode& node) {
@@ -130,7 +147,7 @@ PublicationPlan::Step PublicationPlan::step_of(const PendingNode& node) {
   return out;
 }
 
-PublicationPlan::PublicationPlan(PendingTree& tree, InWork in_work)
+PublicationPlan::PublicationPlan(PendingTree& tree, InWork in_work, bool is_awaited)
     : generation_(tree.begin_generation()) {
   CHECK(tree.has_changes());
   // Directories before what is in them, then the other way round.
@@ -138,9 +155,12 @@ PublicationPlan::PublicationPlan(PendingTree& tree, InWork in_work)
   for (std::size_t i = 0; i < steps_.size(); ++i) {
     if (steps_[i].kind != fs::Kind::kDirectory) continue;
     for (const auto& [name, id] : tree.find(steps_[i].id)->children) {
-      const PendingNode& child = *tree.find(id);
+      PendingNode& child = *tree.find(id);
       if (!child.is_changed) continue;
-      const bool is_left_out = child.is_in_work() && in_work != InWork::kTaken;
+      // The kernel says that a file was closed some time after it was.
+      const bool is_done = !child.is_in_work() || (is_awaited && child.is_flushed);
+      const bool is_left_out = !is_done && in_work != InWork::kTaken;
+      child.is_wanted = false;  // whoever wants it later waits for the next
       if (is_left_out) left_out_.push_back(id);
       if (is_left_out && child.is_added) {
         // Until it is done, what it takes the place of stays; what is published of it moves along.
@@ -175,7 +195,8 @@ Result<fs::Imported, Explained> PublicationPlan::make_file(const Step& step, Sta
   std::optional<FileReader> published;
   if (step.base) published.emplace(*step.base, step.base_bytes);
   PinnedContent content(step.pieces, staging, published ? &*published : nullptr, source);
-  return fs::import_edited(content, sink, step.attributes);
+  WithoutRepeats each_once(sink);
+  return fs::import_edited(content, each_once, step.attributes);
 }
 
 Result<fs::Imported, Explained> PublicationPlan::make(const Step& step, Staging& staging,
@@ -215,7 +236,11 @@ void PublicationPlan::carry_over(PendingTree& tree) {
     PendingNode* const node = tree.find(step.id);
     if (!node || node->is_removed()) continue;
     const bool is_at_its_place = node->parent == step.parent && node->name == step.name;
-    if (is_at_its_place && !step.is_left_out) node->is_added = false;
+    if (is_at_its_place && !step.is_left_out) {
+      node->is_added = false;
+      // It may have been elsewhere meanwhile.
+      if (PendingNode* const above = tree.find(node->parent)) above->hidden.erase(node->name);
+    }
     if (node->is_directory()) {
       tree.rebase(*node, *step.made, generation_);
     } else {

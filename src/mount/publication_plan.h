@@ -19,8 +19,9 @@ class PublicationPlan {
     kStored,  // left out, but what is there of it is stored, so that it leaves the staging
     kTaken,   // as it is: it is the end
   };
-  /// Of all that has changed; a new generation begins. Requires: something has.
-  PublicationPlan(PendingTree& tree, InWork in_work);
+  /// Of all that has changed; a new generation begins. `is_awaited`: by somebody, so that files
+  /// which were closed belong to it. Requires: something has.
+  PublicationPlan(PendingTree& tree, InWork in_work, bool is_awaited);
   PublicationPlan(PublicationPlan&&) = default;
   PublicationPlan(const PublicationPlan&) = delete;
   PublicationPlan& operator=(const PublicationPlan&) = delete;

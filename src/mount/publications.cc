@@ -56,9 +56,18 @@ void Publications::wake() {
 }
 
 Answer<void> Publications::publish_all(const GivenUp* given_up) {
+  return wait_for_publication(given_up, false);
+}
+
+Answer<void> Publications::make_room(const GivenUp* given_up) {
+  return wait_for_publication(given_up, true);
+}
+
+Answer<void> Publications::wait_for_publication(const GivenUp* given_up, bool is_room_needed) {
   Lock lock(mutex_);
   if (is_over_) return refuse(EIO);
   if (!next_) next_ = std::make_shared<Round>();
+  is_room_needed_ = is_room_needed_ || is_room_needed;
   const std::shared_ptr<Round> round = next_;
   changed_.notify_all();
   changed_.wait(lock, [&] { return round->answer || is_over_ || (given_up && *given_up); });
@@ -125,11 +134,13 @@ void Publications::run() {
     }
     if (is_time()) {
       const std::shared_ptr<Round> round = std::exchange(next_, nullptr);
-      const bool is_last = is_ending_;
+      const How how{.is_last = is_ending_,
+                    .is_awaited = round != nullptr,
+                    .is_room_needed = std::exchange(is_room_needed_, false)};
       // What is changed from here on counts for the next one, if it is not in this.
       first_change_.reset();
       lock.unlock();
-      const auto answer = publish(is_last);
+      const auto answer = publish(how);
       lock.lock();
       if (!answer && !first_change_) {
         first_change_ = last_change_ = Clock::now();
@@ -137,7 +148,7 @@ void Publications::run() {
       }
       if (round) round->answer = answer;
       changed_.notify_all();
-      if (is_last) break;
+      if (how.is_last) break;
       continue;
     }
     if (Clock::now() < ask_at) continue;
@@ -155,15 +166,17 @@ void Publications::run() {
   changed_.notify_all();
 }
 
-Answer<void> Publications::publish(bool is_last) {
+Answer<void> Publications::publish(How how) {
   {
     const Lock lock(mutex_);
     if (is_overtaken_) return refuse(EIO);
   }
   using InWork = PublicationPlan::InWork;
-  auto plan = files_.begin_publication(is_last               ? InWork::kTaken
-                                       : files_.is_crowded() ? InWork::kStored
-                                                             : InWork::kLeftOut);
+  const bool makes_room = how.is_room_needed || files_.is_crowded();
+  auto plan = files_.begin_publication(how.is_last  ? InWork::kTaken
+                                       : makes_room ? InWork::kStored
+                                                    : InWork::kLeftOut,
+                                       how.is_awaited);
   if (!plan) {
     const Lock lock(mutex_);
     failure_.reset();
@@ -185,7 +198,7 @@ Answer<void> Publications::publish(bool is_last) {
     if (is_overtaken_) files_.refuse_changes();
   }
   const auto told = unpublished();
-  if (is_first && told) options_.tell(*told);
+  if ((is_first || how.is_last) && told) options_.tell(*told);
   return refuse(number_of(done.error().why));
 }
 

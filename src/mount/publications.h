@@ -71,6 +71,8 @@ class Publications {
   /// Waits until all that was changed before is published: ENOSPC, ETIMEDOUT, EIO when it is not;
   /// EINTR when whoever asked has given up.
   Answer<void> publish_all(const GivenUp* given_up = nullptr);
+  /// The same for who finds no room: what is there of files in work leaves the staging too.
+  Answer<void> make_room(const GivenUp* given_up = nullptr);
   /// Those who wait look whether they were given up.
   void wake();
   /// One publication of all that is pending, then no other. An error: of what is not published.
@@ -92,7 +94,13 @@ class Publications {
   void run();
   /// When to publish, with nobody waiting; nothing: nothing is pending. Requires: the lock.
   std::optional<Deadline> due() const;
-  Answer<void> publish(bool is_last);
+  struct How {
+    bool is_last = false;
+    bool is_awaited = false;
+    bool is_room_needed = false;
+  };
+  Answer<void> publish(How how);
+  Answer<void> wait_for_publication(const GivenUp* given_up, bool is_room_needed);
   void follow();
   void run_forewarning();
 
@@ -105,7 +113,8 @@ class Publications {
   std::shared_ptr<Round> next_;  // somebody waits for it
   std::optional<Deadline> first_change_;
   Deadline last_change_;
-  Deadline not_before_;  // after a failure
+  Deadline not_before_;          // after a failure
+  bool is_room_needed_ = false;  // by who waits for the next publication
   bool is_ending_ = false;
   bool is_over_ = false;
   bool is_overtaken_ = false;

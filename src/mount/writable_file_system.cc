@@ -6,8 +6,8 @@
 namespace rosebud::mount {
 namespace {
 
-/// Numbers of bytes are signed at the system's side.
-constexpr std::uint64_t kFileBytesMax = std::uint64_t{1} << 62;
+/// 16 TiB: a hole of that size is published within a minute.
+constexpr std::uint64_t kFileBytesMax = std::uint64_t{1} << 44;
 
 }  // namespace
 
@@ -54,6 +54,8 @@ Answer<PendingNode*> WritableFileSystem::file_to_write(InodeId id) {
   if (is_refusing_) return refuse(EROFS);
   const auto file = node(id);
   if (!file) return file;
+  // Nobody would publish it. The kernel looks the path up again where it has one.
+  if ((*file)->is_displaced) return refuse(ESTALE);
   if ((*file)->is_directory()) return refuse(EISDIR);
   if ((*file)->kind != fs::Kind::kFile) return refuse(EINVAL);
   return file;
@@ -69,6 +71,7 @@ void WritableFileSystem::touch_content(PendingNode& node) {
   node.attributes.modified = node.touched;
   node.has_new_attributes = true;
   node.is_half_written = node.writers > 0;
+  node.is_flushed = false;
 }
 
 Answer<Attributes> WritableFileSystem::attributes(InodeId id) {
@@ -85,6 +88,7 @@ Answer<Attributes> WritableFileSystem::change_attributes(InodeId id,
   const auto found = node(id);
   if (!found) return fail(found.error());
   PendingNode& changed = **found;
+  if (changed.is_displaced) return refuse(ESTALE);
   if (change.bytes) {
     const auto file = file_to_write(id);
     if (!file) return fail(file.error());
@@ -155,7 +159,16 @@ void WritableFileSystem::close(const WritableFile& file) {
 
 void WritableFileSystem::take_as_it_is(InodeId id) {
   const Lock lock(mutex_);
-  if (PendingNode* const found = tree_.find(id)) found->is_half_written = false;
+  PendingNode* const found = tree_.find(id);
+  if (!found) return;
+  found->is_half_written = false;
+  // Suppose somebody else writes before the next publication begins.
+  found->is_wanted = found->is_changed;
+}
+
+void WritableFileSystem::flush(InodeId id) {
+  const Lock lock(mutex_);
+  if (PendingNode* const found = tree_.find(id)) found->is_flushed = true;
 }
 
 Answer<void> WritableFileSystem::write(InodeId id, std::uint64_t offset, ByteView bytes) {

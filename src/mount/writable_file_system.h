@@ -99,6 +99,8 @@ class WritableFileSystem {
   void close(const WritableFile& file);
   /// What was written into it so far is to be in publications from now on, though it is open.
   void take_as_it_is(InodeId id);
+  /// One that wrote has closed it: in publications that somebody waits for it is whole.
+  void flush(InodeId id);
   Answer<std::vector<Buffer>> read(WritableFile& file, std::uint64_t offset, std::uint64_t count,
                                    const GivenUp* given_up = nullptr);
   Answer<std::shared_ptr<ListedDirectory>> open_directory(InodeId id);
@@ -140,7 +142,7 @@ class WritableFileSystem {
   bool is_crowded() const;
   /// Nothing: nothing is pending. Blocks are made by store(), then end_publication() is called.
   std::optional<PublicationPlan> begin_publication(
-      PublicationPlan::InWork in_work = PublicationPlan::InWork::kLeftOut);
+      PublicationPlan::InWork in_work = PublicationPlan::InWork::kLeftOut, bool is_awaited = false);
   Result<fs::Imported, Explained> store(PublicationPlan& plan, fs::BlockSink& sink);
   enum class Outcome : bool { kFailed, kPublished };
   void end_publication(PublicationPlan plan, Outcome outcome);

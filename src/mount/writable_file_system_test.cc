@@ -41,8 +41,8 @@ class WritableVolume : public testing::Test {
   fs::ModificationTime now() { return {.seconds = 1'700'000'000 + ++clock}; }
 
   using InWork = PublicationPlan::InWork;
-  fs::Cid publish(InWork in_work = InWork::kLeftOut) {
-    auto plan = files->begin_publication(in_work);
+  fs::Cid publish(InWork in_work = InWork::kLeftOut, bool is_awaited = false) {
+    auto plan = files->begin_publication(in_work, is_awaited);
     if (!plan) return root;
     const auto made = files->store(*plan, blocks);
     EXPECT_TRUE(made) << made.error().text();
@@ -393,6 +393,81 @@ TEST_F(WritableVolume, LargeHole_OneChunk) {
   for (const Buffer& piece : *pieces) text += as_text(piece.view());
   EXPECT_EQ(text, std::string(2, '\0') + "in the middle" + std::string(2, '\0'));
   files->close(*again);
+}
+
+TEST_F(WritableVolume, WantedByAnFsync_PublishedAlthoughSomebodyWritesOn) {
+  const auto file = create("log");
+  ASSERT_TRUE(files->write(file->id, 0, as_bytes("wanted")));
+  files->take_as_it_is(file->id);
+  ASSERT_TRUE(files->write(file->id, 6, as_bytes("+")));
+  publish();
+  EXPECT_EQ(published("log"), "wanted+");
+  // It was wanted once.
+  ASSERT_TRUE(files->write(file->id, 7, as_bytes("+")));
+  publish();
+  EXPECT_EQ(published("log"), "wanted+");
+  files->close(*file);
+}
+
+TEST_F(WritableVolume, ClosedBeforeTheKernelSaysSo_InWhatSomebodyWaitsFor) {
+  const auto file = create("file");
+  ASSERT_TRUE(files->write(file->id, 0, as_bytes("whole")));
+  files->flush(file->id);
+  publish();
+  EXPECT_EQ(published("file"), "none") << "another one may have it open, and nobody waits";
+  publish(InWork::kLeftOut, true);
+  EXPECT_EQ(published("file"), "whole");
+  ASSERT_TRUE(files->write(file->id, 5, as_bytes(" and half")));
+  publish(InWork::kLeftOut, true);
+  EXPECT_EQ(published("file"), "whole");
+  files->close(*file);
+}
+
+TEST_F(WritableVolume, MovedAwayAndBackWhileItIsPublished_SeenAndKept) {
+  put("file", "1");
+  auto plan = files->begin_publication();
+  ASSERT_EQ(rename("file", "elsewhere"), 0);
+  ASSERT_EQ(rename("elsewhere", "file"), 0);
+  const auto made = files->store(*plan, blocks);
+  ASSERT_TRUE(made);
+  root = made->cid;
+  files->end_publication(std::move(*plan), WritableFileSystem::Outcome::kPublished);
+  EXPECT_EQ(names(""), std::set<std::string>{"file"});
+  const auto file = *files->open(find("file")->id, WritableFileSystem::Opening::kToWrite);
+  ASSERT_TRUE(files->write(file->id, 0, as_bytes("2")));
+  publish();
+  EXPECT_EQ(published("file"), "1") << "it is in work, and stays what it was";
+  files->close(*file);
+}
+
+TEST_F(WritableVolume, DisplacedByOthers_TakesNoMoreWrites) {
+  put("log", "mine");
+  const fs::Cid first = publish();
+  const auto file = *files->open(find("log")->id, WritableFileSystem::Opening::kToWrite);
+  fs::Tree theirs(first, blocks);
+  fs::MemorySource source(as_bytes("theirs"));
+  ASSERT_TRUE(theirs.put(split("log"), *fs::import_file(source, blocks), now()));
+  ASSERT_TRUE(theirs.store(blocks));
+  ASSERT_TRUE(*files->follow(theirs.root(), [](const Changes&) {}));
+  EXPECT_EQ(error_of(files->write(file->id, 0, as_bytes("lost"))), ESTALE);
+  EXPECT_EQ(error_of(files->change_attributes(file->id, {.bytes = 0})), ESTALE);
+  EXPECT_EQ(error_of(files->open(file->id, WritableFileSystem::Opening::kAnew)), ESTALE);
+  EXPECT_EQ(read(*file), "mine");
+  files->close(*file);
+  const auto again = *files->open(find("log")->id, WritableFileSystem::Opening::kToWrite);
+  ASSERT_TRUE(files->write(again->id, 6, as_bytes("!")));
+  files->close(*again);
+  root = theirs.root();
+  publish();
+  EXPECT_EQ(published("log"), "theirs!");
+}
+
+TEST_F(WritableVolume, LargerThanAnyFile_Refused) {
+  const auto file = create("sparse");
+  const std::uint64_t most = std::uint64_t{1} << 44;
+  EXPECT_EQ(error_of(files->change_attributes(file->id, {.bytes = most + 1})), EFBIG);
+  EXPECT_EQ(error_of(files->write(file->id, most, as_bytes("x"))), EFBIG);
+  files->close(*file);
 }
 
 TEST_F(WritableVolume, NumbersStay_AndAreNeverTwice) {

@@ -10,6 +10,8 @@ namespace {
 
 /// Of a symbolic link, bytes: what systems follow.
 constexpr std::size_t kTargetMax = 4095;
+/// Names that are pending, some 500 bytes each.
+constexpr std::size_t kChangesMax = 1'000'000;
 /// Cursors of what was added, behind all those of published directories (directories.cc).
 constexpr Cursor kAddedBegin = (Cursor{1} << 62) + 1;
 
@@ -116,6 +118,7 @@ Answer<PendingNode*> WritableFileSystem::make(Lock& lock, const Place& place, fs
   OperationSource source(cache_, timeout_, given_up);
   const auto directory = free_place(lock, place.parent, place.name, source);
   if (!directory) return directory;
+  if (tree_.changes_count() >= kChangesMax) return refuse(ENOSPC);
   PendingNode& made = tree_.add_new(**directory, place.name, kind, attributes);
   ++made.lookups;
   touch_content(**directory);

@@ -39,10 +39,10 @@ bool WritableFileSystem::is_crowded() const {
 }
 
 std::optional<PublicationPlan> WritableFileSystem::begin_publication(
-    PublicationPlan::InWork in_work) {
+    PublicationPlan::InWork in_work, bool is_awaited) {
   const Lock lock(mutex_);
   if (!tree_.has_changes()) return std::nullopt;
-  return PublicationPlan(tree_, in_work);
+  return PublicationPlan(tree_, in_work, is_awaited);
 }
 
 Result<fs::Imported, Explained> WritableFileSystem::store(PublicationPlan& plan,
@@ -149,16 +149,14 @@ Result<bool, Explained> WritableFileSystem::follow(const fs::Cid& root, const Fo
       PendingNode* const node = tree_.find(one.id);
       if (!node || node->is_removed()) continue;
       changes.directories.push_back(one.id);
-      node->base = one.cid;
-      node->tsize = one.tsize;
+      tree_.rebase(*node, {.cid = one.cid, .tsize = one.tsize}, 0);
       node->attributes = one.attributes;
       node->touched.reset();
-      node->absent.clear();
       for (const InodeId id : one.gone) {
         PendingNode* const gone = tree_.find(id);
         if (!gone || gone->parent != one.id) continue;
         changes.names.push_back({.parent = one.id, .name = gone->name});
-        tree_.detach(*gone);
+        tree_.displace(*gone);
         tree_.forget_unneeded(id);
       }
     }
