@@ -1,9 +1,8 @@
 #include "fs/edit.h"
 
 #include <algorithm>
-#include <map>
-#include <set>
 
+#include "fs/reached.h"
 #include "fs/tree.h"
 
 namespace rosebud::fs {
@@ -29,7 +28,7 @@ class MadeShards final : public BlockSource, public BlockSink {
     if (bytes_ <= crowded_at_) return;
     std::map<Cid, Buffer> kept;
     bytes_ = 0;
-    for (const Cid& cid : reached(root)) {
+    for (const Cid& cid : reached_among(made_, root)) {
       const auto at = made_.find(cid);
       bytes_ += at->second.size();
       kept.insert(made_.extract(at));
@@ -39,7 +38,7 @@ class MadeShards final : public BlockSource, public BlockSink {
   }
   /// Those that `root` reaches, children first.
   Status<Explained> store(const Cid& root, BlockSink& sink) const {
-    for (const Cid& cid : reached(root)) {
+    for (const Cid& cid : reached_among(made_, root)) {
       if (auto put = sink.put(cid, made_.at(cid)); !put) return put;
     }
     return {};
@@ -47,34 +46,6 @@ class MadeShards final : public BlockSource, public BlockSink {
 
  private:
   static constexpr std::size_t kCrowded = 32U << 20;
-
-  std::vector<Cid> reached(const Cid& root) const {
-    struct Step {
-      Cid cid;
-      bool is_ready = false;  // what it links to stands before it
-    };
-    std::vector<Cid> out;
-    std::set<Cid> seen;
-    std::vector<Step> todo{{root}};
-    while (!todo.empty()) {
-      const auto [cid, is_ready] = todo.back();
-      todo.pop_back();
-      const auto at = made_.find(cid);
-      if (at == made_.end()) continue;
-      if (is_ready) {
-        out.push_back(cid);
-        continue;
-      }
-      if (!seen.insert(cid).second) continue;
-      todo.push_back({.cid = cid, .is_ready = true});
-      const auto node = DagNode::decode(at->second.view());
-      if (!node) continue;  // ours, so it decodes
-      for (const Link& link : node->links) {
-        if (link.cid.codec == Codec::kDagPb) todo.push_back({.cid = link.cid});
-      }
-    }
-    return out;
-  }
 
   BlockSource& source_;
   std::map<Cid, Buffer> made_;

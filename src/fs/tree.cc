@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
+
+#include "fs/reached.h"
 
 namespace rosebud::fs {
 namespace {
@@ -372,37 +373,12 @@ Status<Explained> Tree::rename(const TreePath& from, const TreePath& to,
 
 // ---- Which nodes are of use ----
 
-std::vector<Cid> Tree::reached() const {
-  struct Step {
-    Cid cid;
-    bool is_ready = false;  // what it links to is in the list
-  };
-  std::vector<Cid> out;
-  std::set<Cid> seen;
-  std::vector<Step> todo{{root()}};
-  while (!todo.empty()) {
-    const auto [cid, is_ready] = todo.back();
-    todo.pop_back();
-    if (is_ready) out.push_back(cid);
-    const auto at = nodes_.made().find(cid);
-    // It stood there before, or is done or on the way.
-    if (at == nodes_.made().end() || !seen.insert(cid).second) continue;
-    todo.push_back({.cid = cid, .is_ready = true});
-    const auto node = DagNode::decode(at->second.view());
-    if (!node) continue;  // ours, so it decodes
-    for (const Link& link : node->links) {
-      if (link.cid.codec == Codec::kDagPb) todo.push_back({.cid = link.cid});
-    }
-  }
-  return out;
-}
-
 void Tree::forget_superseded() {
-  if (nodes_.is_crowded()) nodes_.keep(reached());
+  if (nodes_.is_crowded()) nodes_.keep(reached_among(nodes_.made(), root()));
 }
 
 Status<Explained> Tree::store(BlockSink& sink) {
-  for (const Cid& cid : reached()) {
+  for (const Cid& cid : reached_among(nodes_.made(), root())) {
     if (auto put = sink.put(cid, nodes_.made().at(cid)); !put) return put;
   }
   return {};

@@ -133,8 +133,6 @@ class Tree {
   Status<Explained> change_at(const TreePath& path, std::optional<Imported> becomes,
                               const ModificationTime& now);
   Status<Explained> check_place(const Link& source, const Link& target);
-  /// Of the nodes that were made those that the root reaches, children first.
-  std::vector<Cid> reached() const;
   /// Before a change, when no node that it makes waits to be reached.
   void forget_superseded();
 

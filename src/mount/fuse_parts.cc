@@ -6,6 +6,7 @@
 #include <cstring>
 #include <fstream>
 
+#include "fs/tree.h"
 #include "mount/publications.h"
 
 namespace rosebud::mount {
@@ -72,17 +73,28 @@ void Asker::on_interrupt(fuse_req_t, void* data) {
   if (asker.served_.publications) asker.served_.publications->wake();
 }
 
-bool add_entry(fuse_req_t request, std::vector<char>& into, std::size_t& used, const char* name,
-               std::uint64_t number, mode_t type, off_t next) {
+void DirectoryReply::add_dots(std::uint64_t number, std::uint64_t parent_number) {
+  if (offset_ <= 0) add_at(".", number, S_IFDIR, 1);
+  if (offset_ <= 1) add_at("..", parent_number, S_IFDIR, kDots);
+}
+
+bool DirectoryReply::add(const std::string& name, std::uint64_t number, mode_t type, Cursor next) {
+  // Nobody could open it, and the kernel would refuse them all.
+  if (name.size() > fs::kNameMax) return true;
+  return add_at(name.c_str(), number, type, static_cast<off_t>(next) + kDots);
+}
+
+bool DirectoryReply::add_at(const char* name, std::uint64_t number, mode_t type, off_t next) {
+  if (!has_room_) return false;
   struct stat status{};
   status.st_ino = number;
   status.st_mode = type;
-  const std::size_t left = into.size() - used;
+  const std::size_t left = entries_.size() - used_;
   const std::size_t needed =
-      fuse_add_direntry(request, into.data() + used, left, name, &status, next);
-  if (needed > left) return false;
-  used += needed;
-  return true;
+      fuse_add_direntry(request_, entries_.data() + used_, left, name, &status, next);
+  has_room_ = needed <= left;
+  if (has_room_) used_ += needed;
+  return has_room_;
 }
 
 void reply_pieces(fuse_req_t request, const std::vector<Buffer>& pieces) {

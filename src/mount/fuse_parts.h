@@ -5,13 +5,17 @@
 #include <fuse3/fuse_lowlevel.h>
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <functional>
+#include <mutex>
+#include <optional>
 #include <shared_mutex>
 #include <span>
 #include <vector>
 
 #include "mount/attributes.h"
 #include "mount/block_cache.h"
+#include "mount/directories.h"
 
 namespace rosebud::mount {
 
@@ -79,9 +83,71 @@ class Asker {
   GivenUp given_up_ = false;
 };
 
-/// Adds one entry; false: it has no room in the rest of `into`.
-bool add_entry(fuse_req_t request, std::vector<char>& into, std::size_t& used, const char* name,
-               std::uint64_t number, mode_t type, off_t next);
+/// A directory that is read, with the page that was read last. An `Entry` knows its `next`.
+template <typename Directory, typename Entry>
+struct ReadingDirectory {
+  std::mutex mutex;
+  // Under the mutex:
+  std::shared_ptr<Directory> directory;
+  std::vector<Entry> page;
+  std::optional<Cursor> page_after;  // where the page begins
+
+  /// Behind `after`, from the page where it has them, else from `read`, which takes a cursor and
+  /// reads a page. Requires: the mutex held.
+  template <typename Read>
+  Answer<std::span<const Entry>> entries_after(Cursor after, Read read) {
+    if (page_after) {
+      if (*page_after == after) return std::span<const Entry>(page);
+      const auto at = std::ranges::find(page, after, &Entry::next);
+      if (at != page.end() && at + 1 != page.end())
+        return std::span<const Entry>(at + 1, page.end());
+    }
+    auto found = read(after);
+    if (!found) return fail(found.error());
+    page = std::move(*found);
+    page_after = after;
+    return std::span<const Entry>(page);
+  }
+};
+
+/// What the kernel is told of a directory from an offset on, as much as it has room for.
+class DirectoryReply {
+ public:
+  DirectoryReply(fuse_req_t request, std::size_t size, off_t offset)
+      : request_(request), offset_(offset), entries_(size) {}
+
+  void add_dots(std::uint64_t number, std::uint64_t parent_number);
+  /// `type`: 0 where it is not known. Nothing more has room when it is false.
+  bool add(const std::string& name, std::uint64_t number, mode_t type, Cursor next);
+
+  /// Adds what is behind the offset, page by page: `entries_after` takes a cursor, `add_entry` an
+  /// entry. Then it is sent.
+  template <typename EntriesAfter, typename AddEntry>
+  void fill_and_send(EntriesAfter entries_after, AddEntry add_entry) {
+    Cursor after = offset_ > kDots ? static_cast<Cursor>(offset_ - kDots) : 0;
+    while (has_room_) {
+      const auto entries = entries_after(after);
+      // What is in the reply already is right; the next question meets the error again.
+      if (!entries && used_ == 0) return refuse(request_, entries.error());
+      if (!entries || entries->empty()) break;
+      for (const auto& entry : *entries) {
+        after = entry.next;
+        if (!add_entry(entry)) break;
+      }
+    }
+    fuse_reply_buf(request_, entries_.data(), used_);
+  }
+
+ private:
+  bool add_at(const char* name, std::uint64_t number, mode_t type, off_t next);
+
+  fuse_req_t request_;
+  off_t offset_;
+  std::vector<char> entries_;
+  std::size_t used_ = 0;
+  bool has_room_ = true;
+};
+
 void reply_pieces(fuse_req_t request, const std::vector<Buffer>& pieces);
 
 fuse_lowlevel_ops reading_operations();

@@ -39,14 +39,7 @@ class Keeping {
   bool is_kept_ = false;
 };
 
-/// A directory that is read, with the page that was read last.
-struct ReadingDirectory {
-  std::shared_ptr<OpenDirectory> directory;
-  std::mutex mutex;
-  // Under the mutex:
-  std::vector<Entry> page;
-  std::optional<Cursor> page_after;  // where the page begins
-};
+using Reading = ReadingDirectory<OpenDirectory, Entry>;
 
 /// What `question` answers, which takes who may give up. Before the reply, which ends the request.
 template <typename Question>
@@ -133,67 +126,36 @@ void on_opendir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
     return files.open_directory(inode, given_up);
   });
   if (!directory) return refuse(request, directory.error());
-  auto reading = std::make_shared<ReadingDirectory>();
+  auto reading = std::make_shared<Reading>();
   reading->directory = std::move(*directory);
   info->fh = handle_of(std::move(reading));
-  if (fuse_reply_open(request, info) == -ENOENT) delete opened<ReadingDirectory>(info);
-}
-
-/// Behind `after`, from the page that is here where it has them. Requires: the mutex held.
-Answer<std::span<const Entry>> entries_after(fuse_req_t request, ReadingDirectory& reading,
-                                             Cursor after) {
-  if (reading.page_after) {
-    if (*reading.page_after == after) return std::span<const Entry>(reading.page);
-    const auto at = std::ranges::find(reading.page, after, &Entry::next);
-    if (at != reading.page.end() && at + 1 != reading.page.end())
-      return std::span<const Entry>(at + 1, reading.page.end());
-  }
-  auto page = ask(request, [&](FileSystem& files, const GivenUp* given_up) {
-    return files.read_directory(*reading.directory, after, kPageEntries, given_up);
-  });
-  if (!page) return fail(page.error());
-  reading.page = std::move(*page);
-  reading.page_after = after;
-  return std::span<const Entry>(reading.page);
+  if (fuse_reply_open(request, info) == -ENOENT) delete opened<Reading>(info);
 }
 
 void on_readdir(fuse_req_t request, fuse_ino_t, std::size_t size, off_t offset,
                 fuse_file_info* info) {
-  ReadingDirectory& reading = **opened<ReadingDirectory>(info);
+  Reading& reading = **opened<Reading>(info);
   const OpenDirectory& directory = *reading.directory;
   const std::lock_guard lock(reading.mutex);
-  std::vector<char> reply(size);
-  std::size_t used = 0;
-  bool has_room = true;
-  const auto add_dot = [&](off_t at, const char* name, std::uint64_t number) {
-    if (offset <= at)
-      has_room = has_room && add_entry(request, reply, used, name, number, S_IFDIR, at + 1);
+  const auto read = [&](Cursor after) {
+    return ask(request, [&](FileSystem& files, const GivenUp* given_up) {
+      return files.read_directory(directory, after, kPageEntries, given_up);
+    });
   };
-  add_dot(0, ".", directory.number);
-  add_dot(1, "..", directory.parent_number);
-  Cursor after = offset > kDots ? static_cast<Cursor>(offset - kDots) : 0;
-  while (has_room) {
-    const auto entries = entries_after(request, reading, after);
-    // What is in the reply already is right; the next question meets the error again.
-    if (!entries && used == 0) return refuse(request, entries.error());
-    if (!entries || entries->empty()) break;
-    for (const Entry& entry : *entries) {
-      const std::string& name = entry.link.name;
-      after = entry.next;
-      // Nobody could open it, and the kernel would refuse them all.
-      if (name.size() > fs::kNameMax) continue;
-      // Only a raw block says by its id what it is.
-      const mode_t type = entry.link.cid.codec == fs::Codec::kRaw ? mode_t{S_IFREG} : 0;
-      has_room = add_entry(request, reply, used, name.c_str(), inode_number(directory.number, name),
-                           type, static_cast<off_t>(entry.next) + kDots);
-      if (!has_room) break;
-    }
-  }
-  fuse_reply_buf(request, reply.data(), used);
+  DirectoryReply reply(request, size, offset);
+  reply.add_dots(directory.number, directory.parent_number);
+  reply.fill_and_send([&](Cursor after) { return reading.entries_after(after, read); },
+                      [&](const Entry& entry) {
+                        const std::string& name = entry.link.name;
+                        // Only a raw block says by its id what it is.
+                        const bool is_raw = entry.link.cid.codec == fs::Codec::kRaw;
+                        return reply.add(name, inode_number(directory.number, name),
+                                         is_raw ? mode_t{S_IFREG} : 0, entry.next);
+                      });
 }
 
 void on_releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  delete opened<ReadingDirectory>(info);
+  delete opened<Reading>(info);
   fuse_reply_err(request, 0);
 }
 

@@ -26,14 +26,7 @@ constexpr int kRoomAttemptsMax = 4;
 
 WritableFileSystem& file_system(fuse_req_t request) { return *served(request).writable; }
 
-/// A directory that is read, with the page that was read last.
-struct ReadingListed {
-  std::mutex mutex;
-  // Under the mutex:
-  std::shared_ptr<ListedDirectory> directory;
-  std::vector<ListedEntry> page;
-  std::optional<Cursor> page_after;  // where the page begins
-};
+using Reading = ReadingDirectory<ListedDirectory, ListedEntry>;
 
 /// What `question` answers, which takes who may give up. Before the reply, which ends the request.
 template <typename Question>
@@ -309,33 +302,15 @@ void on_fsyncdir(fuse_req_t request, fuse_ino_t, int, fuse_file_info*) { publish
 void on_opendir(fuse_req_t request, fuse_ino_t inode, fuse_file_info* info) {
   auto directory = file_system(request).open_directory(inode);
   if (!directory) return refuse(request, directory.error());
-  auto reading = std::make_shared<ReadingListed>();
+  auto reading = std::make_shared<Reading>();
   reading->directory = std::move(*directory);
   info->fh = handle_of(std::move(reading));
-  if (fuse_reply_open(request, info) == -ENOENT) delete opened<ReadingListed>(info);
-}
-
-/// Behind `after`, from the page that is here where it has them. Requires: the mutex held.
-Answer<std::span<const ListedEntry>> entries_after(fuse_req_t request, ReadingListed& reading,
-                                                   Cursor after) {
-  if (reading.page_after) {
-    if (*reading.page_after == after) return std::span<const ListedEntry>(reading.page);
-    const auto at = std::ranges::find(reading.page, after, &ListedEntry::next);
-    if (at != reading.page.end() && at + 1 != reading.page.end())
-      return std::span<const ListedEntry>(at + 1, reading.page.end());
-  }
-  auto page = ask(request, [&](WritableFileSystem& files, const GivenUp* given_up) {
-    return files.read_directory(*reading.directory, after, kPageEntries, given_up);
-  });
-  if (!page) return fail(page.error());
-  reading.page = std::move(*page);
-  reading.page_after = after;
-  return std::span<const ListedEntry>(reading.page);
+  if (fuse_reply_open(request, info) == -ENOENT) delete opened<Reading>(info);
 }
 
 void on_readdir(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t offset,
                 fuse_file_info* info) {
-  ReadingListed& reading = **opened<ReadingListed>(info);
+  Reading& reading = **opened<Reading>(info);
   const std::lock_guard lock(reading.mutex);
   if (offset == 0) {
     // Whoever rewinds sees what is there now.
@@ -343,36 +318,22 @@ void on_readdir(fuse_req_t request, fuse_ino_t inode, std::size_t size, off_t of
     reading.page_after.reset();
   }
   const ListedDirectory& directory = *reading.directory;
-  std::vector<char> reply(size);
-  std::size_t used = 0;
-  bool has_room = true;
-  const auto add_dot = [&](off_t at, const char* name, std::uint64_t number) {
-    if (offset <= at)
-      has_room = has_room && add_entry(request, reply, used, name, number, S_IFDIR, at + 1);
+  const auto read = [&](Cursor after) {
+    return ask(request, [&](WritableFileSystem& files, const GivenUp* given_up) {
+      return files.read_directory(directory, after, kPageEntries, given_up);
+    });
   };
-  add_dot(0, ".", directory.number);
-  add_dot(1, "..", directory.parent_number);
-  Cursor after = offset > kDots ? static_cast<Cursor>(offset - kDots) : 0;
-  while (has_room) {
-    const auto entries = entries_after(request, reading, after);
-    // What is in the reply already is right; the next question meets the error again.
-    if (!entries && used == 0) return refuse(request, entries.error());
-    if (!entries || entries->empty()) break;
-    for (const ListedEntry& entry : *entries) {
-      after = entry.next;
-      // Nobody could open it, and the kernel would refuse them all.
-      if (entry.name.size() > fs::kNameMax) continue;
-      has_room =
-          add_entry(request, reply, used, entry.name.c_str(), entry.number,
-                    entry.kind ? type_of(*entry.kind) : 0, static_cast<off_t>(entry.next) + kDots);
-      if (!has_room) break;
-    }
-  }
-  fuse_reply_buf(request, reply.data(), used);
+  DirectoryReply reply(request, size, offset);
+  reply.add_dots(directory.number, directory.parent_number);
+  reply.fill_and_send([&](Cursor after) { return reading.entries_after(after, read); },
+                      [&](const ListedEntry& entry) {
+                        return reply.add(entry.name, entry.number,
+                                         entry.kind ? type_of(*entry.kind) : 0, entry.next);
+                      });
 }
 
 void on_releasedir(fuse_req_t request, fuse_ino_t, fuse_file_info* info) {
-  delete opened<ReadingListed>(info);
+  delete opened<Reading>(info);
   fuse_reply_err(request, 0);
 }
 

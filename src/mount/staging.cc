@@ -24,7 +24,7 @@ Result<std::unique_ptr<Staging>, Explained> Staging::open(const std::filesystem:
                                                           std::uint64_t bytes_max) {
   int fd = ::open(folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {
-    // Not every file system makes files without a name.
+    // Not every file system makes files without a name. Its last six characters are mkostemp's.
     std::string name = (folder / "staged-XXXXXX").string();
     fd = ::mkostemp(name.data(), O_CLOEXEC);
     if (fd >= 0) ::unlink(name.c_str());
