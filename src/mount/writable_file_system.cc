@@ -6,7 +6,7 @@
 namespace rosebud::mount {
 namespace {
 
-/// 16 TiB: a hole of that size is published within a minute.
+/// 16 TiB, as of ext4. The nodes of a hole are made one by one, while all publications wait.
 constexpr std::uint64_t kFileBytesMax = std::uint64_t{1} << 44;
 
 }  // namespace

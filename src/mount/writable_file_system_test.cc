@@ -462,6 +462,31 @@ TEST_F(WritableVolume, DisplacedByOthers_TakesNoMoreWrites) {
   EXPECT_EQ(published("log"), "theirs!");
 }
 
+/// Counts what it passes on.
+class CountingSink final : public fs::BlockSink {
+ public:
+  explicit CountingSink(fs::BlockSink& sink) : sink_(sink) {}
+  Status<Explained> put(const fs::Cid& cid, Buffer block) override {
+    ++count;
+    return sink_.put(cid, std::move(block));
+  }
+  std::size_t count = 0;
+
+ private:
+  fs::BlockSink& sink_;
+};
+
+TEST_F(WritableVolume, LargeHole_StoredOnceOnEachLevel) {
+  const auto file = create("sparse");
+  ASSERT_TRUE(files->change_attributes(file->id, {.bytes = std::uint64_t{1} << 36}));
+  files->close(*file);
+  auto plan = files->begin_publication();
+  CountingSink sink(blocks);
+  ASSERT_TRUE(files->store(*plan, sink));
+  files->end_publication(std::move(*plan), WritableFileSystem::Outcome::kFailed);
+  EXPECT_LT(sink.count, 20U) << "of 65,536 chunks and the nodes above them";
+}
+
 TEST_F(WritableVolume, LargerThanAnyFile_Refused) {
   const auto file = create("sparse");
   const std::uint64_t most = std::uint64_t{1} << 44;
