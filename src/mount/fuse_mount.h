@@ -15,7 +15,7 @@ namespace rosebud::mount {
 
 /// What an ioctl() of a directory in a mount that writes answers: what is not published.
 struct ToldUnpublished {
-  std::uint32_t is_overtaken = 0;
+  Unpublished::Why why = Unpublished::Why::kFailed;
   /// Why, then a path in each line; ended by NUL, empty when no publication failed.
   std::array<char, 8192> text{};
 };

@@ -345,7 +345,7 @@ void on_ioctl(fuse_req_t request, fuse_ino_t, unsigned command, void*, fuse_file
     return refuse(request, ErrorNumber{ENOTTY});
   ToldUnpublished out;
   if (const auto pending = served(request).publications->unpublished()) {
-    out.is_overtaken = pending->why.why == Unpublished::Why::kOvertaken;
+    out.why = pending->why.why;
     std::string text = pending->why.explained.text();
     for (const std::string& path : pending->paths) text += '\n' + path;
     std::copy_n(text.data(), std::min(text.size(), out.text.size() - 1), out.text.data());

@@ -16,6 +16,7 @@ int number_of(Unpublished::Why why) {
     case Unpublished::Why::kNoRoom:
       return ENOSPC;
     case Unpublished::Why::kFailed:
+    case Unpublished::Why::kLocal:
     // Not EROFS: programs take that for a file system on which there is nothing to make durable.
     case Unpublished::Why::kOvertaken:
       break;

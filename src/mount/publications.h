@@ -25,6 +25,7 @@ struct Unpublished {
     kFailed,
     kTimedOut,   // also: nobody knows whether it is
     kNoRoom,     // the cluster takes no more
+    kLocal,      // this machine refused: its disk, a file
     kOvertaken,  // by another publication: never from here
   };
   Why why = Why::kFailed;

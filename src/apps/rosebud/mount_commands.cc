@@ -159,12 +159,14 @@ void log_pending(const stdfs::path& file, const VolumeName& name, const stdfs::p
   fmt::print(stderr, "{}", line);
 }
 
-client::ExitCode code_of(const mount::Unpublished& unpublished) {
-  switch (unpublished.why) {
+client::ExitCode code_of(mount::Unpublished::Why why) {
+  switch (why) {
     case mount::Unpublished::Why::kOvertaken:
       return ExitCode::kConflict;
     case mount::Unpublished::Why::kTimedOut:
       return ExitCode::kTimeout;
+    case mount::Unpublished::Why::kLocal:
+      return ExitCode::kUsage;
     case mount::Unpublished::Why::kNoRoom:
     case mount::Unpublished::Why::kFailed:
       break;
@@ -216,7 +218,7 @@ void serve_writing(OpenSession& session, const MountArguments& arguments, const 
   mounted.reset();  // nobody waits for an answer while the last publication is made
   const auto ended = publications.end();
   reading.cache.close();
-  if (!ended) stop(code_of(ended.error()), ended.error().explained);
+  if (!ended) stop(code_of(ended.error().why), ended.error().explained);
   or_stop(served);
 }
 
@@ -384,17 +386,18 @@ void publish_pending(const stdfs::path& place) {
   std::istringstream lines(told.text.data());
   std::string why;
   std::getline(lines, why);
-  if (why.empty()) why = text_of(error);
+  if (why.empty()) {
+    why = text_of(error);
+    if (error == ETIMEDOUT) told.why = mount::Unpublished::Why::kTimedOut;
+  }
   std::string paths;
   for (std::string path; std::getline(lines, path);) paths += (paths.empty() ? "" : ", ") + path;
-  stop(told.is_overtaken != 0 ? ExitCode::kConflict
-       : error == ETIMEDOUT   ? ExitCode::kTimeout
-                              : ExitCode::kNoQuorum,
-       {.what = place.string() + " stays mounted: not published: " + paths,
-        .cause = why,
-        .next = (told.is_overtaken != 0 ? "copy it elsewhere, then give it up: "
-                                        : "try again, or give it up: ") +
-                ("rosebud umount --discard " + place.string())});
+  const bool is_overtaken = told.why == mount::Unpublished::Why::kOvertaken;
+  stop(code_of(told.why), {.what = place.string() + " stays mounted: not published: " + paths,
+                           .cause = why,
+                           .next = (is_overtaken ? "copy it elsewhere, then give it up: "
+                                                 : "try again, or give it up: ") +
+                                   ("rosebud umount --discard " + place.string())});
 }
 
 void unmount_volume(const Globals& globals, const std::string& directory, bool may_discard) {

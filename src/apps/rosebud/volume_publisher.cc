@@ -16,6 +16,7 @@ auto failed(const client::Failure& failure) {
   Unpublished::Why why = Unpublished::Why::kFailed;
   if (failure.code == client::ExitCode::kTimeout) why = Unpublished::Why::kTimedOut;
   if (failure.code == client::ExitCode::kConflict) why = Unpublished::Why::kOvertaken;
+  if (failure.code == client::ExitCode::kUsage) why = Unpublished::Why::kLocal;
   return fail(Unpublished{.why = why, .explained = failure.explained});
 }
 
