@@ -61,15 +61,20 @@ class Play {
   }
 
   void run() {
+    take_effects();  // of the first start: else they would count as the next life's
     while (in_.ok() && in_.left() > 0) {
       step();
-      unsettled_.insert(unsettled_.end(), effects_.begin(), effects_.end());
-      effects_.clear();
+      take_effects();
       check_invariants();
     }
   }
 
  private:
+  void take_effects() {
+    unsettled_.insert(unsettled_.end(), effects_.begin(), effects_.end());
+    effects_.clear();
+  }
+
   /// A disk that was tampered with may hold records that fit each other in no run.
   void check_invariants() const {
     if (!is_rotten_) replica_->check_invariants();
