@@ -104,7 +104,7 @@ void Replica::on(Now now, ReplicaId from, const Status& message, Effects& out) {
   help_with_votes(now, from, message, out);
   last_told_[from.value] = message.executed;
   help_with_filling(now, from, message, out);
-  help_with_votes_from(now, from, message, out);
+  help_with_wish(now, from, message, out);
   if (message.is_urging) urged_[from.value] = message.view;
   join_urging(now, out);
 }
@@ -177,34 +177,54 @@ void Replica::help_with_votes(Now now, ReplicaId peer, const Status& status, Eff
   }
 }
 
-/// A replica that must be silent until a checkpoint gets there in an idle group too: the primary
-/// orders empty batches. So many as a window may need, and seldom, since the wish may be a lie.
-void Replica::help_with_filling(Now now, ReplicaId peer, const Status& status, Effects& out) {
+/// The end of what a primary fills for whoever is silent until `number`: a checkpoint.
+SequenceNumber Replica::filling_end(SequenceNumber number) const {
   const std::uint64_t interval = settings_.group.checkpoint_interval;
-  const std::uint64_t end = (status.silent_until.value + interval - 1) / interval * interval;
+  return SequenceNumber((number.value + interval - 1) / interval * interval);
+}
+
+/// As far as a window may need: more is a lie.
+bool Replica::is_fillable(SequenceNumber number) const {
+  return filling_end(number).value <= log_.low().value + 3 * settings_.group.window;
+}
+
+/// A replica that must be silent until a checkpoint gets there in an idle group too: the primary
+/// orders empty batches. Seldom, since the wish may be a lie.
+void Replica::help_with_filling(Now now, ReplicaId peer, const Status& status, Effects& out) {
+  const SequenceNumber end = filling_end(status.silent_until);
   if (!is_normal() || !is_primary() || status.silent_until <= log_.low()) return;
-  if (end <= fill_up_to_.value || end > log_.low().value + 3 * settings_.group.window) return;
+  if (end <= fill_up_to_ || !is_fillable(status.silent_until)) return;
   if (now.instant < may_ask_for_filling_at_[peer.value]) return;
   may_ask_for_filling_at_[peer.value] = now.instant + kFillingInterval;
-  fill_up_to_ = SequenceNumber(end);
+  fill_up_to_ = end;
   propose(now, out);
 }
 
 /// A replica that votes in no view below some later one gets there though all is well: the primary
 /// leaves the view, and all follow (follow_primary). Not often, since the wish may be a lie. A
-/// primary that does not is urged to when the wish has stood for a time-out.
-void Replica::help_with_votes_from(Now now, ReplicaId peer, const Status& status, Effects& out) {
-  Wish& wish = wishes_[peer.value];
-  if (wish.votes_from != status.votes_from || wish.in != view_) {
-    wish = {.votes_from = status.votes_from, .in = view_, .since = now.instant};
+/// primary that does not, or fills no numbers, is urged to when the wish has stood for a time-out
+/// (seed 532 of the scenario `rollback`: a liar led an idle group, and filled nothing for ever).
+void Replica::help_with_wish(Now now, ReplicaId peer, const Status& status, Effects& out) {
+  const bool lacks_numbers = status.silent_until > log_.low();
+  const bool lacks_view = status.votes_from > view_;
+  // While numbers are filled, the one for numbers is heeded.
+  const Wish wish{.votes_from = status.votes_from,
+                  .in = view_,
+                  .executed = lacks_numbers ? executed_ : SequenceNumber{},
+                  .since = now.instant};
+  Wish& standing = wishes_[peer.value];
+  if (!standing.is_same(wish)) standing = wish;
+  if ((!lacks_numbers && !lacks_view) || !may_vote()) return;
+  if (!is_normal()) {
+    if (lacks_view) look_for_new_view(now, out);
+    return;
   }
-  if (status.votes_from <= view_ || !may_vote()) return;
-  if (!is_normal()) return look_for_new_view(now, out);
-  // Its numbers first: till then it could not vote in the later view either, nor lead it.
-  if (status.silent_until > log_.low()) return;
   if (!may_leave_freely(now)) return;
+  if (lacks_numbers && (is_primary() || !is_fillable(status.silent_until))) return;
+  if (lacks_numbers && is_planted(Bug::kNumbersNotUrged)) return;
   // With F = 1 the one that wishes is the faulty one: the primary will hear it.
-  const bool may_be_in_vain = group().faults() > 1 && now.instant >= wish.since + timeout();
+  const bool may_be_in_vain = group().faults() > 1 && now.instant >= standing.since + timeout();
+  // Numbers first: till then it could not vote in the later view either, nor lead it.
   if (is_primary()) {
     leave_freely(now, out);
   } else if (may_be_in_vain) {

@@ -38,6 +38,7 @@ enum class Bug : std::uint8_t {
   kRolledBackVotes,
   kRolledBackViews,
   kNobodyUrges,
+  kNumbersNotUrged,
   // Execution
   kDuplicateExecuted,
   kClientTableNotTransferred,
@@ -114,6 +115,8 @@ inline constexpr PlantedBug kPlantedBugs[] = {
      "a replica restored from an old copy votes in views that it has left (design 7)"},
     {Bug::kNobodyUrges, "nobody-urges", "rollback",
      "a primary that heeds no wish of a replica which lost its disk keeps its view"},
+    {Bug::kNumbersNotUrged, "numbers-not-urged", "rollback",
+     "a primary that fills no numbers for such a replica keeps its view, while nobody asks"},
     {Bug::kDuplicateExecuted, "duplicate-executed", "mixed",
      "a request that was ordered twice is executed twice [CL99 4.1]"},
     {Bug::kClientTableNotTransferred, "client-table-not-transferred", "crashes",

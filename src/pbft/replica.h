@@ -242,7 +242,9 @@ class Replica {
   bool may_help(Now now, ReplicaId peer, const Status& status);
   bool may_give(Now now, ReplicaId peer, std::size_t bytes);
   void help_with_filling(Now now, ReplicaId peer, const Status& status, Effects& out);
-  void help_with_votes_from(Now now, ReplicaId peer, const Status& status, Effects& out);
+  void help_with_wish(Now now, ReplicaId peer, const Status& status, Effects& out);
+  SequenceNumber filling_end(SequenceNumber number) const;
+  bool is_fillable(SequenceNumber number) const;
   void urge(Now now, Effects& out);
   void join_urging(Now now, Effects& out);
   void help_with_view(ReplicaId peer, const Status& status, Effects& out);
@@ -322,7 +324,11 @@ class Replica {
   struct Wish {
     View votes_from;
     View in;
+    SequenceNumber executed;  // here, while it lacks numbers: they are being filled
     Instant since;
+    bool is_same(const Wish& other) const {
+      return votes_from == other.votes_from && in == other.in && executed == other.executed;
+    }
   };
   std::vector<Wish> wishes_;                // by replica
   std::vector<std::optional<View>> urged_;  // by replica: whose primary it last wanted replaced

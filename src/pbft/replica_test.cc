@@ -1084,6 +1084,26 @@ TEST_F(UrgingTest, AWishThatStandsForATimeoutIsUrgedAndNotBefore) {
   EXPECT_FALSE(backup->is_changing_view());  // one alone moves nobody, not even itself
 }
 
+TEST_F(UrgingTest, AWishForNumbersIsUrgedWhenNoneIsFilled) {
+  const Status lacks{.silent_until = SequenceNumber(16), .view_changes = {}};
+  backup.hear(6, lacks);
+  backup.pass(timeout);
+  backup.commit(0, 1, backup.verifier().null_batch());  // the primary fills
+  backup.hear(6, lacks);
+  EXPECT_FALSE(is_urging(backup));
+  backup.pass(timeout);
+  backup.hear(6, lacks);
+  EXPECT_TRUE(is_urging(backup));
+}
+
+TEST_F(UrgingTest, AWishThatNoPrimaryMayHeedIsNotUrged) {
+  const Status lies{.silent_until = SequenceNumber(1000), .view_changes = {}};
+  backup.hear(6, lies);
+  backup.pass(2 * timeout);
+  backup.hear(6, lies);
+  EXPECT_FALSE(is_urging(backup));
+}
+
 TEST_F(UrgingTest, FPlusOneOthersAreJoinedAnd2FPlus1Leave) {
   backup.hear(2, urging());
   backup.hear(3, urging());
