@@ -52,10 +52,12 @@ struct Plan {
   bool has_hostile_client = false;
   /// Now and then a client's process begins anew while something of it is under way.
   bool do_clients_begin_anew = false;
-  /// Nothing fails but clients: then no view may end. In half of these plans many clients share a
-  /// narrow pipeline: the queue takes more than half of the time-out, so that a primary which
-  /// learns of a request late, or puts it off, has no time left.
+  /// Nothing fails but clients: then no view may end.
   bool is_calm = false;
+  /// Half of the calm ones: many clients share a narrow pipeline. The queue takes more than half of
+  /// the time-out, so that a primary which learns of a request late, or puts it off, has no time
+  /// left.
+  bool is_narrow = false;
   bool is_misbehaving_after_healing = false;
   std::string story;
 };

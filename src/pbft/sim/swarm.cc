@@ -99,7 +99,7 @@ class Run {
   /// replicas; numbers far ahead; others' and its own old requests again.
   void be_hostile() {
     if (is_healed_) return;
-    if (has_session_keys()) return be_right_to_some();
+    if (has_session_keys()) return random_.chance(1, 8) ? have_it_let_go() : be_right_to_some();
     const crypto::SecretKey& key = hostile_key();
     const auto request = [&](std::uint64_t number, std::uint64_t lot) {
       wire::Writer operation;
@@ -165,7 +165,9 @@ class Run {
   void be_right_to_some() {
     const std::uint64_t now = world_.wall().value * 1000;
     if (hostile_number_ == 0 || random_.chance(1, 2)) hostile_number_ = now + random_.below(1000);
-    const std::uint64_t number = random_.chance(1, 10) ? now + far_ahead() : hostile_number_;
+    // After one that is far ahead all others are old. Where the queue is strained, that ends it.
+    const bool is_far = !plan_.is_narrow && random_.chance(1, 10);
+    const std::uint64_t number = is_far ? now + far_ahead() : hostile_number_;
     const std::uint64_t operations = random_.chance(1, 3) ? 2 : 1;
     std::vector<bool> convinced = choose_convinced(0);
     for (std::size_t seat = 0; seat < world_.seat_count(); ++seat) {
@@ -184,6 +186,49 @@ class Run {
       world_.send_raw(0, seat, std::move(request));
     }
     world_.at(milliseconds(random_.between(1, 100)), [this] { be_hostile(); });
+  }
+
+  /// A request that the primary cannot verify and that F+1 backups vouch for. Before the primary
+  /// asks for it they have let it go, each for something newer that no other has. Then one more
+  /// backup gets it, and waits for it.
+  void have_it_let_go() {
+    const std::uint64_t number = world_.wall().value * 1000;
+    hostile_number_ = number + 1;
+    std::vector<std::size_t> backups;
+    for (std::size_t seat = 0; seat < world_.seat_count(); ++seat) {
+      if (seat != current_primary()) backups.push_back(seat);
+    }
+    random_.shuffle(backups);
+    const auto at_first = std::span(backups).first(plan_.world.faults + 1);
+    const Request request = request_for(backups, number, number);
+    for (const std::size_t seat : at_first) world_.send_raw(0, seat, request);
+    const Duration soon = milliseconds(random_.between(2, 20));
+    for (const std::size_t seat : at_first) {
+      world_.at(soon, [this, seat, number] {
+        if (!is_healed_)
+          world_.send_raw(0, seat, request_for({{seat}}, number + 1, number + 1 + seat));
+      });
+    }
+    const Duration late = milliseconds(random_.between(40, 200));
+    world_.at(late, [this, request, last = backups.back()] {
+      if (!is_healed_) world_.send_raw(0, last, request);
+    });
+    world_.at(2 * late, [this] { be_hostile(); });
+  }
+
+  /// With MACs that are right to these alone, one of them correct at least or it must not matter.
+  Request request_for(std::span<const std::size_t> convinced, std::uint64_t number,
+                      std::uint64_t lot) {
+    wire::Writer operation;
+    operation.u8(2).u64(lot);
+    if (std::ranges::any_of(convinced, [&](auto seat) { return !checkers_.is_faulty(seat); })) {
+      checkers_.allow(hostile_key().public_key(), operation.bytes());
+    }
+    Request out = make_request(RequestNumber(number), operation.take());
+    for (std::size_t seat = 0; seat < out.macs.size(); ++seat) {
+      if (std::ranges::find(convinced, seat) == convinced.end()) out.macs[seat].bytes[0] ^= 1;
+    }
+    return out;
   }
 
   /// Of the hostile client, with all MACs right.
