@@ -614,10 +614,11 @@ Failure failure_of(const objects::OperationResult& result, const std::string& do
                                 : "see `rosebud status`"}};
     }
     case kNoSpace:
-      return {ExitCode::kNoQuorum,
-              {.what = doing + ": no space: more than f replicas are full",
-               .cause = "their disks have less free space than their reserve",
-               .next = "make room on the nodes that `rosebud status` shows"}};
+      return {.code = ExitCode::kNoQuorum,
+              .explained = {.what = doing + ": no space: more than f replicas are full",
+                            .cause = "their disks have less free space than their reserve",
+                            .next = "make room on the nodes that `rosebud status` shows"},
+              .is_full = true};
     case kStale:
       return {
           ExitCode::kNoQuorum,

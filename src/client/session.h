@@ -104,6 +104,7 @@ enum class ExitCode : int {
 struct Failure {
   ExitCode code = ExitCode::kUsage;
   Explained explained;
+  bool is_full = false;  // more than f replicas have no space for it
 };
 
 /// The exit code of a failure that is no outcome of an operation.

@@ -17,6 +17,7 @@ auto failed(const client::Failure& failure) {
   if (failure.code == client::ExitCode::kTimeout) why = Unpublished::Why::kTimedOut;
   if (failure.code == client::ExitCode::kConflict) why = Unpublished::Why::kOvertaken;
   if (failure.code == client::ExitCode::kUsage) why = Unpublished::Why::kLocal;
+  if (failure.is_full) why = Unpublished::Why::kNoRoom;
   return fail(Unpublished{.why = why, .explained = failure.explained});
 }
 
