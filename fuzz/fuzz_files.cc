@@ -1,7 +1,7 @@
 // Files that a person, another program or a failing disk may have changed: rosebud.toml, node.toml,
-// keys, statements, notes of records, the values of records that are volumes, the identity of a
-// data directory, segments, notes of a replica. The first byte says which. What is taken must be
-// written again as it was.
+// keys, statements, notes of records, the values of records that are volumes, lists of
+// snapshots, the identity of a data directory, segments, notes of a replica. The first byte says
+// which. What is taken must be written again as it was.
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,6 +13,7 @@
 #include "base/temporary_folder.h"
 #include "client/record_note.h"
 #include "client/session.h"
+#include "client/snapshots.h"
 #include "client/volume.h"
 #include "crypto/key_file.h"
 #include "disk/directory.h"
@@ -72,6 +73,11 @@ void read_keys(ByteView input) {
 void read_note(ByteView input) {
   if (const auto state = client::VolumeState::decode(input))
     require(state->encode() == to_bytes(input), "one encoding of a published state");
+  if (const auto list = client::SnapshotList::decode(input)) {
+    require(list->encode() == to_bytes(input), "one encoding of a list of snapshots");
+    for (const client::Snapshot& one : list->all())
+      require(list->find(one.name) == &one, "each is found by its name");
+  }
   const auto note = client::RecordNote::decode(as_text(input));
   if (!note) return;
   const auto again = client::RecordNote::decode(note->encode());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <deque>
+#include <map>
 #include <mutex>
 
 #include "client/session.h"
@@ -9,7 +10,7 @@
 
 namespace rosebud::client {
 
-/// A store that keeps the newest record, and ends writes as it was told.
+/// A store that keeps blocks and the newest record, and ends writes of records as it was told.
 class FakeSession final : public Session {
  public:
   explicit FakeSession(std::shared_ptr<const membership::Configuration> configuration)
@@ -20,8 +21,22 @@ class FakeSession final : public Session {
   }
   const crypto::SecretKey& key() const override { return key_; }
   const crypto::SignatureScheme& scheme() const override { return crypto::ed25519(); }
-  void write_block(const wire::ObjectId&, Buffer, Duration, Done) override {}
-  void read_block(const wire::ObjectId&, Duration, Done) override {}
+  void write_block(const wire::ObjectId& id, Buffer bytes, Duration, Done done) override {
+    {
+      const std::lock_guard lock(mutex);
+      blocks[id.placement] = std::move(bytes);
+    }
+    done({.outcome = objects::Outcome::kDone});
+  }
+  void read_block(const wire::ObjectId& id, Duration, Done done) override {
+    objects::OperationResult result{.outcome = objects::Outcome::kNotFound};
+    {
+      const std::lock_guard lock(mutex);
+      if (const auto at = blocks.find(id.placement); at != blocks.end())
+        result = {.outcome = objects::Outcome::kDone, .bytes = at->second};
+    }
+    done(std::move(result));
+  }
   void write_record(const wire::ObjectId&, wire::SignedRecord record, Duration,
                     Done done) override {
     objects::OperationResult result{.outcome = objects::Outcome::kDone};
@@ -54,6 +69,7 @@ class FakeSession final : public Session {
   std::vector<wire::SignedRecord> sent;
   std::deque<objects::Outcome> outcomes;  // of the next writes; kDone when there are none
   std::optional<wire::SignedRecord> held;
+  std::map<crypto::Digest, Buffer> blocks;
 
  private:
   std::shared_ptr<const membership::Configuration> configuration_;

@@ -5,7 +5,9 @@
 namespace rosebud::client {
 namespace {
 
-constexpr std::uint8_t kLayout = 1;
+/// Without lists of snapshots, as the first release wrote it: what has none is still read by it.
+constexpr std::uint8_t kLayoutPlain = 1;
+constexpr std::uint8_t kLayoutSnapshots = 2;
 constexpr std::string_view kSaltBefore = "volume:";
 
 Explained no_volume(const std::string& name) {
@@ -33,7 +35,14 @@ bool is_displaced(const RecordView& sent, const RecordView& now) {
   const auto theirs = VolumeState::decode(now.value.view());
   if (!ours || !theirs || ours == theirs) return false;
   if (theirs->number > ours->number + 1) return false;  // it names the one before alone
-  return theirs->number <= ours->number || theirs->parent != ours->root.digest;
+  // The root alone would not say it: publications that make snapshots leave it as it is.
+  return theirs->number <= ours->number || theirs->parent != ours->root.digest ||
+         theirs->parent_snapshots != ours->snapshots;
+}
+
+std::optional<crypto::Digest> if_set(const crypto::Digest& digest) {
+  if (digest == crypto::Digest{}) return std::nullopt;
+  return digest;
 }
 
 }  // namespace
@@ -42,9 +51,14 @@ Bytes VolumeId::salt() const { return to_bytes(as_bytes(std::string(kSaltBefore)
 
 Bytes VolumeState::encode() const {
   CHECK(root.codec == fs::Codec::kDagPb);
+  const bool has_lists = snapshots || parent_snapshots;
   wire::Writer out;
-  out.u8(kLayout).u64(number).u64(published.value).raw(root.digest.view());
-  out.raw(parent.value_or(crypto::Digest{}).view());
+  out.u8(has_lists ? kLayoutSnapshots : kLayoutPlain).u64(number).u64(published.value);
+  out.raw(root.digest.view()).raw(parent.value_or(crypto::Digest{}).view());
+  if (has_lists) {
+    for (const auto& list : {snapshots, parent_snapshots})
+      out.raw(list.value_or(crypto::Digest{}).view());
+  }
   return out.take();
 }
 
@@ -55,10 +69,17 @@ std::optional<VolumeState> VolumeState::decode(ByteView bytes) {
   out.number = in.u64();
   out.published = Timestamp(in.u64());
   out.root = {.codec = fs::Codec::kDagPb, .digest = in.fixed<crypto::Digest>()};
-  const auto parent = in.fixed<crypto::Digest>();
-  if (parent != crypto::Digest{}) out.parent = parent;
+  out.parent = if_set(in.fixed<crypto::Digest>());
+  if (layout == kLayoutSnapshots) {
+    out.snapshots = if_set(in.fixed<crypto::Digest>());
+    out.parent_snapshots = if_set(in.fixed<crypto::Digest>());
+    const bool has_lists = out.snapshots || out.parent_snapshots;
+    if (!has_lists || out.number == 1) return std::nullopt;
+  } else if (layout != kLayoutPlain) {
+    return std::nullopt;
+  }
   const bool is_possible = out.number > 0 && (out.number > 1) == out.parent.has_value();
-  if (!in.done() || layout != kLayout || !is_possible) return std::nullopt;
+  if (!in.done() || !is_possible) return std::nullopt;
   return out;
 }
 
@@ -76,6 +97,23 @@ Result<PublishedVolume, Failure> read_volume(Session& session, const VolumeId& i
   }
   if (!record) return fail(record.error());
   return decode_volume(id.name, record->version, record->value.view());
+}
+
+Result<PublishedVolume, Failure> hold_volume(Session& session, const VolumeId& id,
+                                             Duration timeout) {
+  auto published = read_volume(session, id, timeout);
+  if (!published) return published;
+  const auto object = wire::record_id(id.owner, id.salt());
+  const auto read = session.wait(
+      [&](Session::Done done) { session.read_record(object, timeout, std::move(done)); });
+  if (read.outcome != objects::Outcome::kDone)
+    return fail(failure_of(read, "reading the record of volume " + id.name, session));
+  const auto written = session.wait([&](Session::Done done) {
+    session.write_record(object, *read.record, timeout, std::move(done));
+  });
+  if (written.outcome != objects::Outcome::kDone)
+    return fail(failure_of(written, "holding the record of volume " + id.name, session));
+  return published;
 }
 
 VolumeWriter::VolumeWriter(Session& session, std::filesystem::path state, std::string name)
@@ -114,10 +152,18 @@ Result<std::optional<PublishedVolume>, Failure> VolumeWriter::begin(Duration tim
 
 Result<PublishedVolume, Failure> VolumeWriter::publish(const fs::Cid& root, Timestamp now,
                                                        Duration timeout) {
-  VolumeState next{.root = root, .published = now};
+  return publish(root, base_ ? base_->state.snapshots : std::nullopt, now, timeout);
+}
+
+Result<PublishedVolume, Failure> VolumeWriter::publish(
+    const fs::Cid& root, const std::optional<crypto::Digest>& snapshots, Timestamp now,
+    Duration timeout) {
+  CHECK(base_ || !snapshots);
+  VolumeState next{.root = root, .published = now, .snapshots = snapshots};
   if (base_) {
     next.number = base_->state.number + 1;
     next.parent = base_->state.root.digest;
+    next.parent_snapshots = base_->state.snapshots;
   }
   const auto written = writer_.write(next.encode(), base_version_, timeout);
   if (written) return PublishedVolume{.version = written->version, .state = next};

@@ -19,7 +19,13 @@ TEST(VolumeState, ComesBackAsItWas) {
                           .number = 1'000'000'000'000,
                           .published = Timestamp(1'800'000'000),
                           .parent = root("a").digest};
-  for (const VolumeState& state : {first, later})
+  VolumeState kept = later;
+  kept.snapshots = root("list").digest;
+  VolumeState more = kept;
+  more.parent_snapshots = root("list before").digest;
+  VolumeState none = more;  // the last snapshot was removed
+  none.snapshots.reset();
+  for (const VolumeState& state : {first, later, kept, more, none})
     EXPECT_EQ(VolumeState::decode(state.encode()), state);
 }
 
@@ -32,6 +38,13 @@ TEST(VolumeState, TestVectorOfTheFormat) {
   EXPECT_EQ(to_hex(state.encode()),
             "010000000000000002000000006553f1004813494d137e1631bba301d5acab6e7bb7aa74ce1185d456"
             "565ef51d737677b2e47125968b3b71049fbc4802d1e40a71ea1359decfabacf70b34588037d4ff0c");
+  VolumeState kept = state;
+  kept.snapshots = crypto::sha256(as_bytes("snapshots"));
+  EXPECT_EQ(to_hex(kept.encode()),
+            "020000000000000002000000006553f1004813494d137e1631bba301d5acab6e7bb7aa74ce1185d4"
+            "56565ef51d737677b2e47125968b3b71049fbc4802d1e40a71ea1359decfabacf70b34588037d4ff"
+            "0c2b36a6e663158ffd942c174de74dbe163bfdb1b18f6d0ffc647e00647abca9bb00000000000000"
+            "00000000000000000000000000000000000000000000000000");
 }
 
 TEST(VolumeState, WhatNoVolumeHasIsRefused) {
@@ -42,13 +55,33 @@ TEST(VolumeState, WhatNoVolumeHasIsRefused) {
   Bytes longer = good;
   longer.push_back(0);
   EXPECT_FALSE(VolumeState::decode(longer));
-  Bytes other = good;
-  other[0] = 2;  // layout
-  EXPECT_FALSE(VolumeState::decode(other));
+  for (const std::uint8_t layout : Bytes{0, 2, 3}) {
+    Bytes other = good;
+    other[0] = layout;
+    EXPECT_FALSE(VolumeState::decode(other));
+    other.resize(good.size() + 2 * crypto::Digest::kSize);
+    EXPECT_FALSE(VolumeState::decode(other)) << "layout 2 without lists is layout 1";
+  }
   EXPECT_FALSE(VolumeState::decode(VolumeState{.root = root("a"), .number = 0}.encode()));
   EXPECT_FALSE(VolumeState::decode(VolumeState{.root = root("a"), .number = 2}.encode()));
   EXPECT_FALSE(VolumeState::decode(
       VolumeState{.root = root("a"), .number = 1, .parent = root("b").digest}.encode()));
+  // In the first publication nothing is there that could be kept.
+  EXPECT_FALSE(
+      VolumeState::decode(VolumeState{.root = root("a"), .snapshots = root("b").digest}.encode()));
+}
+
+TEST(VolumeState, WithListsWhatNoVolumeHasIsRefused) {
+  const Bytes good = VolumeState{.root = root("a"),
+                                 .number = 2,
+                                 .parent = root("b").digest,
+                                 .snapshots = root("list").digest}
+                         .encode();
+  for (std::size_t size = 0; size < good.size(); ++size)
+    EXPECT_FALSE(VolumeState::decode(ByteView(good).first(size))) << size;
+  Bytes longer = good;
+  longer.push_back(0);
+  EXPECT_FALSE(VolumeState::decode(longer));
 }
 
 class VolumeTest : public testing::Test {
@@ -126,6 +159,21 @@ TEST_F(VolumeTest, WhatWasPublishedMeanwhileIsNotOverwritten) {
   }
 }
 
+TEST_F(VolumeTest, WhoHoldsItPublishesNothing) {
+  EXPECT_EQ(hold_volume(session, {session.key().public_key(), "v"}, kTimeout).error().code,
+            ExitCode::kNotFound);
+  publish_from("one", "first");
+  const auto record = session.sent.back();
+  const auto held_now = hold_volume(session, {session.key().public_key(), "v"}, kTimeout);
+  ASSERT_TRUE(held_now);
+  EXPECT_EQ(held_now->state.root, root("first"));
+  ASSERT_EQ(session.sent.size(), 2U);
+  EXPECT_EQ(session.sent.back(), record);
+  session.outcomes = {Outcome::kSuperseded};
+  EXPECT_EQ(hold_volume(session, {session.key().public_key(), "v"}, kTimeout).error().code,
+            ExitCode::kConflict);
+}
+
 TEST_F(VolumeTest, WhatWasLeftHalfSentIsFinishedFirst) {
   publish_from("one", "first");
   auto writer = machine("one");
@@ -177,9 +225,12 @@ TEST_F(VolumeTest, APublicationThatATakeOverOvertookIsToldOnce) {
     EXPECT_TRUE(machine(copy).begin(kTimeout)) << "told twice";
     return is_told;
   };
-  EXPECT_TRUE(told(number("first", 1, "")));           // raised, and not further yet
-  EXPECT_TRUE(told(number("theirs", 2, "first")));     // the same number
-  EXPECT_TRUE(told(number("after", 3, "theirs")));     // and one on it
+  EXPECT_TRUE(told(number("first", 1, "")));        // raised, and not further yet
+  EXPECT_TRUE(told(number("theirs", 2, "first")));  // the same number
+  EXPECT_TRUE(told(number("after", 3, "theirs")));  // and one on it
+  VolumeState other_list = number("after", 3, "mine");
+  other_list.parent_snapshots = root("their list").digest;
+  EXPECT_TRUE(told(other_list));                       // on the same files, with other snapshots
   EXPECT_FALSE(told(number("after", 3, "mine")));      // it follows ours
   EXPECT_FALSE(told(number("mine", 2, "first")));      // it is ours, raised
   EXPECT_FALSE(told(number("later", 4, "whatever")));  // nobody can tell any more
