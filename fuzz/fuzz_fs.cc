@@ -1,6 +1,7 @@
 // UnixFS nodes, ids and directories made by strangers.
 #include <cstdlib>
 
+#include "fs/diff.h"
 #include "fs/tree.h"
 
 namespace {
@@ -44,6 +45,44 @@ void edit(rosebud::ByteView input) {
   (void)again.remove({"a"}, fs::Tree::Below::kGoesToo, now);
 }
 
+/// One id leads to the first half of the input, every other one to the second.
+class Halves final : public rosebud::fs::BlockSource {
+ public:
+  Halves(rosebud::ByteView input, const rosebud::fs::Cid& first)
+      : first_(first),
+        halves_{rosebud::Buffer::copy_of(input.first(input.size() / 2)),
+                rosebud::Buffer::copy_of(input.subspan(input.size() / 2))} {}
+  rosebud::Result<rosebud::Buffer, rosebud::Explained> get(const rosebud::fs::Cid& cid) override {
+    if (++asked_ > 200) return rosebud::fail(rosebud::Explained{.what = "enough"});
+    return halves_[cid == first_ ? 0 : 1];
+  }
+
+ private:
+  rosebud::fs::Cid first_;
+  rosebud::Buffer halves_[2];
+  int asked_ = 0;
+};
+
+/// Whatever the trees are: it ends, and says of each difference what it has to.
+void compare(rosebud::ByteView input) {
+  using namespace rosebud;
+  using What = fs::TreeDifference::What;
+  const fs::Cid first{.codec = fs::Codec::kDagPb};
+  fs::Cid second = first;
+  second.digest = crypto::sha256(input);
+  Halves source(input, first);
+  (void)fs::diff_trees(fs::Link{.name = {}, .cid = first}, fs::Link{.name = {}, .cid = second},
+                       source,
+                       [](const fs::TreeDifference& difference) -> Status<Explained> {
+                         if (difference.before.has_value() == (difference.what == What::kAdded))
+                           std::abort();
+                         if (difference.after.has_value() == (difference.what == What::kRemoved))
+                           std::abort();
+                         return {};
+                       },
+                       {.entries_max = 1000});
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -61,6 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)fs::list_directory(cid, list);
   Everywhere read(Buffer::copy_of(input));
   edit(input);
+  compare(input);
   (void)fs::read_file(cid, read, [](ByteView) -> Status<Explained> { return {}; });
   return 0;
 }

@@ -152,26 +152,30 @@ Result<std::vector<DirectoryEntry>, Explained> list_directory(const Cid& cid, Bl
 }
 
 Result<Described, Explained> describe(const Cid& cid, BlockSource& source) {
-  auto node = get_node(cid, source);
+  const auto node = get_node(cid, source);
   if (!node) return fail(node.error());
-  switch (node->type) {
+  return describe_node(*node);
+}
+
+Described describe_node(const DagNode& node) {
+  switch (node.type) {
     case NodeType::kDirectory:
     case NodeType::kShard: {
       std::uint64_t below = 0;
-      for (const Link& link : node->links) below += link.tsize;
-      return Described{.kind = Kind::kDirectory, .bytes = below, .attributes = node->attributes};
+      for (const Link& link : node.links) below += link.tsize;
+      return Described{.kind = Kind::kDirectory, .bytes = below, .attributes = node.attributes};
     }
     case NodeType::kSymlink:
       return Described{.kind = Kind::kSymlink,
-                       .target = std::string(as_text(node->data)),
-                       .attributes = node->attributes};
+                       .target = std::string(as_text(node.data)),
+                       .attributes = node.attributes};
     case NodeType::kRaw:
     case NodeType::kFile:
       break;
   }
   return Described{.kind = Kind::kFile,
-                   .bytes = node->filesize.value_or(node->data.size()),
-                   .attributes = node->attributes};
+                   .bytes = node.filesize.value_or(node.data.size()),
+                   .attributes = node.attributes};
 }
 
 Result<Cid, Explained> resolve(std::string_view path, BlockSource& source) {

@@ -53,6 +53,7 @@ struct Described {
   Attributes attributes;    // where whoever added it kept them
 };
 Result<Described, Explained> describe(const Cid& cid, BlockSource& source);
+Described describe_node(const DagNode& node);
 
 /// "ID", "ID/a/b": follows the names.
 Result<Cid, Explained> resolve(std::string_view path, BlockSource& source);

@@ -45,6 +45,17 @@ Result<std::vector<HashedEntry>, Explained> list_sharded(const DagNode& top, con
                                                          std::uint64_t from, std::size_t count,
                                                          BlockSource& source);
 
+/// What only one of two directories has, or both with another id.
+struct Differing {
+  std::vector<Link> before;
+  std::vector<Link> after;
+};
+/// Of two sharded directories, in no order; without the shards that both have in one place, which
+/// are not asked for. At most `entries_max` on each side.
+Result<Differing, Explained> differing_sharded(const DagNode& before, const Cid& before_cid,
+                                               const DagNode& after, const Cid& after_cid,
+                                               std::size_t entries_max, BlockSource& source);
+
 /// The uppermost shard after the change, not stored yet; those below that it makes anew are. The
 /// shards are those that import_sharded() makes of the same entries. What is to go and is not there
 /// is an error of kNotFound.
