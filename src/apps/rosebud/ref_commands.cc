@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "apps/rosebud/commands.h"
+#include "base/files.h"
 #include "client/record_writer.h"
 #include "crypto/key_file.h"
 
@@ -14,7 +15,8 @@ namespace {
 
 struct RefOptions {
   std::string name;
-  std::string value;
+  std::optional<std::string> value;
+  std::string file;  // which has the value
   std::optional<std::string> if_version;
   double every_seconds = 1;
   std::size_t count = 0;
@@ -62,7 +64,19 @@ void print_record(const Globals& globals, const std::string& name,
                          : fmt::format("{}  version {}", visible(value), record.version.value));
 }
 
+/// Any bytes: an argument can have no NUL.
+std::string value_of(const RefOptions& options) {
+  if (options.value.has_value() == !options.file.empty()) {
+    stop(ExitCode::kUsage,
+         {.what = options.value ? "a value is given, and a file" : "no value is given",
+          .next = "rosebud ref set NAME VALUE, or rosebud ref set NAME --file FILE"});
+  }
+  if (options.value) return *options.value;
+  return or_stop(read_text_file(options.file));
+}
+
 void set(const Globals& globals, const RefOptions& options) {
+  const std::string value = value_of(options);
   const OpenSession session(globals);
   const auto [owner, salt] = owner_and_salt(*session, options.name);
   if (owner != session->key().public_key()) {
@@ -73,7 +87,7 @@ void set(const Globals& globals, const RefOptions& options) {
   client::RecordWriter writer(*session, session.file().state, salt);
   std::optional<wire::Version> expected;
   if (options.if_version) expected = wire::Version{version_of(*options.if_version)};
-  const auto written = or_stop(writer.write(as_bytes(options.value), expected, globals.timeout()));
+  const auto written = or_stop(writer.write(as_bytes(value), expected, globals.timeout()));
   const std::string full = to_hex(owner.view()) + "/" + options.name;
   nlohmann::json json = {{"version", written.version.value}};
   put_text(json, "name", options.name);
@@ -137,7 +151,9 @@ void add_ref_commands(CLI::App& app, Globals& globals) {
   auto options = std::make_shared<RefOptions>();
   auto* set_command = ref->add_subcommand("set", "Publish a new value");
   set_command->add_option("name", options->name, "Name")->required();
-  set_command->add_option("value", options->value, "Value, at most 64 KiB")->required();
+  set_command->add_option("value", options->value, "Value, at most 64 KiB");
+  set_command->add_option("--file", options->file,
+                          "Take the value from this file, whatever bytes it has");
   set_command->add_option("--if-version", options->if_version,
                           "Only when this is the newest version (0: none yet)");
   set_command->callback([&globals, options] { set(globals, *options); });
