@@ -35,8 +35,9 @@ std::set<std::string> kept(const std::vector<std::string>& texts, const Retentio
 }
 
 TEST(Retention, TheLastAreKeptWhateverTheirOrder) {
-  EXPECT_EQ(kept({"2026-11-01 00:00:00", "2026-11-03 00:00:00", "2026-11-02 00:00:00"}, {.last = 2}),
-            (std::set<std::string>{"2026-11-02 00:00:00", "2026-11-03 00:00:00"}));
+  EXPECT_EQ(
+      kept({"2026-11-01 00:00:00", "2026-11-03 00:00:00", "2026-11-02 00:00:00"}, {.last = 2}),
+      (std::set<std::string>{"2026-11-02 00:00:00", "2026-11-03 00:00:00"}));
   EXPECT_EQ(kept({"2026-11-01 00:00:00"}, {.last = 7}).size(), 1U);
   EXPECT_TRUE(kept({"2026-11-01 00:00:00"}, {}).empty());
   EXPECT_TRUE(kept_of({}, {.last = 1}, kNow).empty());
@@ -50,8 +51,9 @@ TEST(Retention, OfADayTheLastIsKeptAndDaysEndAtMidnightUtc) {
 }
 
 TEST(Retention, DaysWithoutAnyDoNotCount) {
-  EXPECT_EQ(kept({"2026-01-01 08:00:00", "2026-03-05 08:00:00", "2026-11-30 08:00:00"}, {.daily = 2}),
-            (std::set<std::string>{"2026-03-05 08:00:00", "2026-11-30 08:00:00"}));
+  EXPECT_EQ(
+      kept({"2026-01-01 08:00:00", "2026-03-05 08:00:00", "2026-11-30 08:00:00"}, {.daily = 2}),
+      (std::set<std::string>{"2026-03-05 08:00:00", "2026-11-30 08:00:00"}));
 }
 
 TEST(Retention, WeeksBeginOnMondays) {
@@ -61,20 +63,20 @@ TEST(Retention, WeeksBeginOnMondays) {
                  {.weekly = 3}),
             (std::set<std::string>{"2026-11-22 23:59:59", "2026-11-29 23:59:59"}));
   // And go on over the end of a year: Monday 2025-12-29 to Sunday 2026-01-04.
-  EXPECT_EQ(kept({"2025-12-28 12:00:00", "2025-12-29 12:00:00", "2026-01-04 12:00:00",
-                  "2026-01-05 12:00:00"},
-                 {.weekly = 9}),
-            (std::set<std::string>{"2025-12-28 12:00:00", "2026-01-04 12:00:00",
-                                   "2026-01-05 12:00:00"}));
+  EXPECT_EQ(
+      kept({"2025-12-28 12:00:00", "2025-12-29 12:00:00", "2026-01-04 12:00:00",
+            "2026-01-05 12:00:00"},
+           {.weekly = 9}),
+      (std::set<std::string>{"2025-12-28 12:00:00", "2026-01-04 12:00:00", "2026-01-05 12:00:00"}));
 }
 
 TEST(Retention, MonthsAndYearsAreThoseOfTheCalendar) {
   const std::vector<std::string> times{"2023-12-31 23:59:59", "2024-01-01 00:00:00",
                                        "2024-02-29 12:00:00", "2024-03-01 00:00:00",
                                        "2025-03-31 23:59:59", "2026-01-01 00:00:00"};
-  EXPECT_EQ(kept(times, {.monthly = 3}),
-            (std::set<std::string>{"2024-03-01 00:00:00", "2025-03-31 23:59:59",
-                                   "2026-01-01 00:00:00"}))
+  EXPECT_EQ(
+      kept(times, {.monthly = 3}),
+      (std::set<std::string>{"2024-03-01 00:00:00", "2025-03-31 23:59:59", "2026-01-01 00:00:00"}))
       << "March of two years is two months";
   EXPECT_EQ(kept(times, {.yearly = 9}),
             (std::set<std::string>{"2023-12-31 23:59:59", "2024-03-01 00:00:00",
@@ -92,9 +94,8 @@ TEST(Retention, RulesAddUpAndReasonsAreSaid) {
 
 TEST(Retention, WhatIsLaterThanNowIsKeptAndTakesNobodysPlace) {
   constexpr std::uint64_t kLargest = std::numeric_limits<std::uint64_t>::max();
-  for (const Timestamp later :
-       {Timestamp(kNow.value + 1), at("2036-01-01 00:00:00"), Timestamp(1ULL << 48),
-        Timestamp(kLargest)}) {
+  for (const Timestamp later : {Timestamp(kNow.value + 1), at("2036-01-01 00:00:00"),
+                                Timestamp(1ULL << 48), Timestamp(kLargest)}) {
     const std::vector<Timestamp> times{at("2026-11-29 10:00:00"), kNow, later};
     const auto all = kept_of(times, {.last = 1}, kNow);
     EXPECT_FALSE(all[0].any());

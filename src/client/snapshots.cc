@@ -110,9 +110,10 @@ Result<SnapshotList, Failure> read_snapshots(Session& session, const VolumeState
     session.read_block(block_of(*state.snapshots), timeout, std::move(done));
   });
   if (read.outcome == objects::Outcome::kNotFound) {
-    return fail(unusable_list(named, "is missing",
-                              "it was lost with more than f replicas of its group, or was published "
-                              "without having been stored"));
+    return fail(
+        unusable_list(named, "is missing",
+                      "it was lost with more than f replicas of its group, or was published "
+                      "without having been stored"));
   }
   if (read.outcome != objects::Outcome::kDone)
     return fail(failure_of(read, "reading the list of snapshots", session));

@@ -69,7 +69,7 @@ TEST(SnapshotList, TestVectorOfTheFormat) {
                 .published = Timestamp(1'700'000'000),
                 .made = Timestamp(1'700'000'060),
                 .root = {.codec = fs::Codec::kDagPb, .digest = crypto::sha256(as_bytes("root"))}}));
-  EXPECT_EQ(to_hex(list.encode()), 
+  EXPECT_EQ(to_hex(list.encode()),
             "726f736562756420736e617073686f747320310a0001066d6f6e6461790000000000000002000000"
             "006553f100000000006553f13c4813494d137e1631bba301d5acab6e7bb7aa74ce1185d456565ef5"
             "1d737677b2");
@@ -92,18 +92,18 @@ TEST(SnapshotList, WhatNobodyMakesIsRefused) {
   constexpr std::size_t kSecond = kFirst + 1 + 2 + 3 * 8 + 32;
   EXPECT_TRUE(with(kSecond + 2, 'c'));
   EXPECT_FALSE(with(0, 'R'));
-  EXPECT_FALSE(with(18, '2'));             // a later layout
-  EXPECT_FALSE(with(kCount + 1, 0));       // none
-  EXPECT_FALSE(with(kCount + 1, 1));       // fewer than are there
-  EXPECT_FALSE(with(kCount + 1, 3));       // more
-  EXPECT_FALSE(with(kCount, 0xff));        // more than may be there
-  EXPECT_FALSE(with(kFirst, 0));           // a name that is empty
-  EXPECT_FALSE(with(kFirst + 1, '/'));     // names that are none
+  EXPECT_FALSE(with(18, '2'));          // a later layout
+  EXPECT_FALSE(with(kCount + 1, 0));    // none
+  EXPECT_FALSE(with(kCount + 1, 1));    // fewer than are there
+  EXPECT_FALSE(with(kCount + 1, 3));    // more
+  EXPECT_FALSE(with(kCount, 0xff));     // more than may be there
+  EXPECT_FALSE(with(kFirst, 0));        // a name that is empty
+  EXPECT_FALSE(with(kFirst + 1, '/'));  // names that are none
   EXPECT_FALSE(with(kFirst + 1, '.'));
   EXPECT_FALSE(with(kFirst + 2, 0));
-  EXPECT_FALSE(with(kFirst + 2, 'b'));     // twice
-  EXPECT_FALSE(with(kFirst + 2, 'c'));     // out of order
-  EXPECT_FALSE(with(kFirst + 3 + 7, 0));   // publication 0
+  EXPECT_FALSE(with(kFirst + 2, 'b'));    // twice
+  EXPECT_FALSE(with(kFirst + 2, 'c'));    // out of order
+  EXPECT_FALSE(with(kFirst + 3 + 7, 0));  // publication 0
 }
 
 TEST(SnapshotList, AsManyAsMayBeFitIntoABlock) {

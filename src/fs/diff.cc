@@ -62,8 +62,8 @@ class Diff {
       const Waiting at = std::move(waiting_.back());
       waiting_.pop_back();
       if (++entries_ > options_.entries_max) {
-        return fail(unsound((at.after ? at.after : at.before)->cid,
-                            "what differs has too many entries"));
+        return fail(
+            unsound((at.after ? at.after : at.before)->cid, "what differs has too many entries"));
       }
       if (auto looked = look_at(at); !looked) return looked;
     }
@@ -129,8 +129,8 @@ class Diff {
   Result<Differing, Explained> differing_entries(const Link& before, const DagNode& before_node,
                                                  const Link& after, const DagNode& after_node) {
     if (before_node.type == NodeType::kShard && after_node.type == NodeType::kShard)
-      return differing_sharded(before_node, before.cid, after_node, after.cid,
-                               options_.entries_max, source_);
+      return differing_sharded(before_node, before.cid, after_node, after.cid, options_.entries_max,
+                               source_);
     Differing out;
     for (auto [link, into] : {std::pair(&before, &out.before), std::pair(&after, &out.after)}) {
       auto entries = list_directory(link->cid, source_);
@@ -188,7 +188,8 @@ Status<Explained> diff_trees(const std::optional<Link>& before, const std::optio
                              const DiffOptions& options) {
   if (!before && !after) return {};
   if (before && after && before->cid == after->cid) return {};
-  return Diff(source, visit, options).run({.path = {}, .depth = 0, .before = before, .after = after});
+  return Diff(source, visit, options)
+      .run({.path = {}, .depth = 0, .before = before, .after = after});
 }
 
 }  // namespace rosebud::fs

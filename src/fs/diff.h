@@ -32,8 +32,8 @@ struct DiffOptions {
 };
 
 /// Calls `visit` for every difference: directories before what is in them, and in the order of
-/// names. An error that it returns ends the walk. The roots may be anything, or not be there at all;
-/// `tsize` as a directory says it of each, or 0.
+/// names. An error that it returns ends the walk. The roots may be anything, or not be there at
+/// all; `tsize` as a directory says it of each, or 0.
 Status<Explained> diff_trees(const std::optional<Link>& before, const std::optional<Link>& after,
                              BlockSource& source,
                              const std::function<Status<Explained>(const TreeDifference&)>& visit,

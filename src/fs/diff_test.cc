@@ -15,7 +15,8 @@ namespace {
 using What = TreeDifference::What;
 using Lines = std::vector<std::string>;
 
-Imported file_of(Blocks& blocks, std::string_view text, const Attributes& attributes = {.mode = 0644}) {
+Imported file_of(Blocks& blocks, std::string_view text,
+                 const Attributes& attributes = {.mode = 0644}) {
   MemorySource source(as_bytes(text));
   return *import_file(source, blocks, attributes);
 }
@@ -102,7 +103,8 @@ TEST(Diff, AnotherKindIsRemovedAndAdded) {
   Blocks blocks;
   const auto file = file_of(blocks, "one");
   const auto before = directory_of(blocks, {link_to("a", file)});
-  const auto after = directory_of(blocks, {link_to("a", directory_of(blocks, {link_to("x", file)}))});
+  const auto after =
+      directory_of(blocks, {link_to("a", directory_of(blocks, {link_to("x", file)}))});
   EXPECT_EQ(lines_of(before, after, blocks), (Lines{"- a", "+ a", "+ a/x"}));
   EXPECT_EQ(lines_of(after, before, blocks), (Lines{"- a", "- a/x", "+ a"}));
 }
@@ -134,7 +136,8 @@ TEST(Diff, RawBlocksAreNotAskedFor) {
 TEST(Diff, WhatIsEqualIsNotAskedFor) {
   Blocks blocks;
   const auto same = directory_of(blocks, {link_to("x", file_of(blocks, "same"))});
-  const auto before = directory_of(blocks, {link_to("f", file_of(blocks, "1")), link_to("s", same)});
+  const auto before =
+      directory_of(blocks, {link_to("f", file_of(blocks, "1")), link_to("s", same)});
   const auto after = directory_of(blocks, {link_to("f", file_of(blocks, "2")), link_to("s", same)});
   Asked asked(blocks);
   EXPECT_EQ(lines_of(before, after, asked), Lines{"M f"});
@@ -169,7 +172,8 @@ struct Thing {
 
 Imported build(const Thing& thing, Blocks& blocks) {
   if (thing.kind == Kind::kFile) return file_of(blocks, thing.content, {.mode = thing.mode});
-  if (thing.kind == Kind::kSymlink) return *import_symlink(thing.content, blocks, {.mode = thing.mode});
+  if (thing.kind == Kind::kSymlink)
+    return *import_symlink(thing.content, blocks, {.mode = thing.mode});
   std::vector<Link> links;
   for (const auto& [name, one] : thing.below) links.push_back(link_to(name, build(one, blocks)));
   const Attributes attributes{.mode = thing.mode};
@@ -179,7 +183,8 @@ Imported build(const Thing& thing, Blocks& blocks) {
 
 void list(const Thing& thing, const std::string& path, std::map<std::string, const Thing*>& out) {
   out[path] = &thing;
-  for (const auto& [name, one] : thing.below) list(one, path.empty() ? name : path + "/" + name, out);
+  for (const auto& [name, one] : thing.below)
+    list(one, path.empty() ? name : path + "/" + name, out);
 }
 
 std::set<std::string> dumb(const Thing& before, const Thing& after) {

@@ -104,7 +104,7 @@ Result<std::string, Explained> admin_request(std::uint16_t port, const std::stri
                                              const std::string& target);
 
 void add_file_commands(CLI::App& app, Globals& globals);
-/// fs create, list, ls, cat, stat, du, check, cp, sync, mkdir, mv, rm, share: volumes.
+/// fs create, list, ls, cat, stat, du, check, cp, sync, mkdir, mv, rm, share, snapshot: volumes.
 void add_fs_commands(CLI::App& app, Globals& globals);
 /// mount, umount.
 void add_mount_commands(CLI::App& app, Globals& globals);

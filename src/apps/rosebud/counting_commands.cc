@@ -63,14 +63,24 @@ void du(const Globals& globals, const std::string& text) {
 /// keep its place among what is under way.
 class RenewedSource final : public fs::BlockSource {
  public:
-  RenewedSource(client::Session& session, Duration timeout)
-      : session_(session), timeout_(timeout), store_(std::in_place, session, timeout) {}
+  /// `held`: takes what was read, to hold it anew; may be none.
+  RenewedSource(client::Session& session, Duration timeout, client::StoreSink* held)
+      : session_(session),
+        timeout_(timeout),
+        held_(held),
+        store_(std::in_place, session, timeout) {}
 
   Result<Buffer, Explained> get(const fs::Cid& cid) override {
     auto block = store_->get(cid);
     if (block) {
       fetched_bytes_ += block->size();
       ++fetched_count_;
+      if (held_) {
+        if (auto put = held_->put(cid, *block); !put) {
+          failure_ = held_->failure();
+          return fail(put.error());
+        }
+      }
       return block;
     }
     failure_ = store_->failure();
@@ -87,6 +97,7 @@ class RenewedSource final : public fs::BlockSource {
  private:
   client::Session& session_;
   Duration timeout_;
+  client::StoreSink* held_;
   std::optional<client::StoreSource> store_;
   std::optional<Failure> failure_;
   std::uint64_t fetched_bytes_ = 0;
@@ -100,16 +111,20 @@ bool is_damage(const std::optional<Failure>& failure) {
 
 class Check {
  public:
-  Check(const Globals& globals, client::Session& session, const VolumePath& at)
+  enum class Holding : bool { kNo, kYes };
+  Check(const Globals& globals, client::Session& session, const VolumePath& at, Holding holding)
       : globals_(globals),
+        session_(session),
         at_(at),
-        source_(session, globals.timeout()),
-        published_(
-            or_stop(client::read_volume(session, id_of(at.volume, session), globals.timeout()))),
-        tree_(published_.state.root, source_),
+        is_holding_(holding == Holding::kYes),
+        held_(session, globals.timeout()),
+        source_(session, globals.timeout(), is_holding_ ? &held_ : nullptr),
+        shown_(read_state(session, at.volume, globals.timeout()).shown),
+        tree_(shown_.root, source_),
         progress_(globals, "checking", 0) {}
 
   void run() {
+    if (is_holding_) hold_names();
     if (const auto found = find_top()) {
       const auto walked =
           fs::walk_tree(found->cid, found->tsize, tree_.blocks(),
@@ -119,15 +134,31 @@ class Check {
                         }});
       if (!walked) stop_with(walked.error());
     }
+    if (const auto failure = held_.finish()) throw Stop{*failure};
     print_done();
   }
 
  private:
+  /// By what the tree is found: the record, and the list that has its snapshots.
+  void hold_names() {
+    const client::VolumeId id = id_of(at_.volume, session_);
+    const auto held = or_stop(client::hold_volume(session_, id, globals_.timeout()));
+    const auto list =
+        client::read_snapshots(session_, held.state, at_.volume.volume_text, globals_.timeout());
+    if (list) {
+      or_stop(client::store_snapshots(session_, *list, globals_.timeout()));
+    } else if (list.error().code == ExitCode::kIntegrity) {
+      warn(globals_, list.error().explained);
+    } else {
+      throw Stop{list.error()};
+    }
+  }
+
   /// Nothing: it is damaged, and that was told.
   std::optional<fs::Link> find_top() {
     if (at_.path.empty()) {
       const auto sound = tree_.check_root();
-      if (sound) return fs::Link{.name = {}, .cid = published_.state.root};
+      if (sound) return fs::Link{.name = {}, .cid = shown_.root};
       if (auto told = tell({}, sound.error()); !told) stop_with(told.error());
       return std::nullopt;
     }
@@ -171,17 +202,20 @@ class Check {
     auto json = counts_.json();
     json["blocks"] = source_.fetched_count();
     json["fetched"] = source_.fetched_bytes();
+    json["held"] = held_.stored_bytes();
     json["missing"] = missing_;
     json["wrong"] = wrong_;
-    json["volume"] = at_.volume.text;
-    json["number"] = published_.state.number;
-    json["root"] = published_.state.root.text();
+    json["volume"] = at_.volume.volume_text;
+    if (at_.volume.snapshot) json["snapshot"] = *at_.volume.snapshot;
+    json["number"] = shown_.number;
+    json["root"] = shown_.root.text();
     put_text(json, "path", fs::text_of(at_.path));
     const std::uint64_t damaged = missing_ + wrong_;
     print(globals_, json,
           globals_.is_quiet
               ? ""
-              : fmt::format("{}; {} blocks were read; {}", counts_.text(), source_.fetched_count(),
+              : fmt::format("{}; {} blocks were read{}; {}", counts_.text(),
+                            source_.fetched_count(), is_holding_ ? " and are held" : "",
                             damaged == 0 ? "all is there and right"
                                          : fmt::format("{} missing, {} wrong", missing_, wrong_)));
     if (damaged == 0) return;
@@ -196,9 +230,12 @@ class Check {
   }
 
   const Globals& globals_;
+  client::Session& session_;
   VolumePath at_;
+  const bool is_holding_;
+  client::StoreSink held_;
   RenewedSource source_;
-  client::PublishedVolume published_;
+  client::Snapshot shown_;
   fs::Tree tree_;
   Progress progress_;
   Counts counts_;
@@ -213,15 +250,20 @@ void add_counting_commands(CLI::App& fs_command, Globals& globals) {
   auto path = std::make_shared<std::string>();
   auto* du_command = fs_command.add_subcommand(
       "du", "Bytes, files and directories there and below; asks for the head of every entry");
-  du_command->add_option("path", *path, kPathHelp)->required();
+  du_command->add_option("path", *path, kReadPathHelp)->required();
   du_command->callback([&globals, path] { du(globals, *path); });
 
   auto* check_command = fs_command.add_subcommand(
       "check", "Read and verify every block there and below; say what is missing or wrong");
-  check_command->add_option("path", *path, kPathHelp)->required();
-  check_command->callback([&globals, path] {
+  check_command->add_option("path", *path, kReadPathHelp)->required();
+  auto is_holding = std::make_shared<bool>(false);
+  check_command->add_flag("--hold", *is_holding,
+                          "And hold what was read, and the names that lead to it, for as long as "
+                          "this client is admitted; also another owner's");
+  check_command->callback([&globals, path, is_holding] {
     OpenSession session(globals);
-    Check(globals, *session, need_volume_path(*path)).run();
+    const VolumePath at = need_volume_path(*path);
+    Check(globals, *session, at, *is_holding ? Check::Holding::kYes : Check::Holding::kNo).run();
   });
 }
 

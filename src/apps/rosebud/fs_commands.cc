@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <span>
 #include <system_error>
@@ -123,14 +124,17 @@ void share(const Globals& globals, const std::string& text) {
   OpenSession session(globals);
   const VolumePath at = need_volume_path(text);
   const VolumeId id = id_of(at.volume, *session);
-  or_stop(client::read_volume(*session, id, globals.timeout()));
-  const std::string line = share_line(session, id);
-  print(globals,
-        {{"share", line},
-         {"cluster", to_hex(session->configuration()->cluster().view())},
-         {"owner", to_hex(id.owner.view())},
-         {"volume", id.name}},
-        line);
+  read_state(*session, at.volume, globals.timeout());
+  std::string line = share_line(session, id);
+  nlohmann::json json = {{"cluster", to_hex(session->configuration()->cluster().view())},
+                         {"owner", to_hex(id.owner.view())},
+                         {"volume", id.name}};
+  if (at.volume.snapshot) {
+    line += "@" + *at.volume.snapshot;
+    json["snapshot"] = *at.volume.snapshot;
+  }
+  json["share"] = line;
+  print(globals, json, line);
 }
 
 // ---- Looking ----
@@ -173,13 +177,14 @@ void stat(const Globals& globals, const std::string& text) {
   const fs::DirectoryEntry entry{.name = at.name(), .cid = found.cid, .tsize = found.tsize};
   auto json = entry_json(entry, described);
   put_text(json, "path", fs::text_of(at.path));
-  json["published"] = time_text(volume.published().state.published);
-  volume.print_done(
-      json,
-      entry_text(entry, described) + fmt::format("\nin publication {} of volume {}, {}",
-                                                 volume.published().state.number, at.volume.text,
-                                                 json["published"].get<std::string>()),
-      found.cid.text());
+  const bool is_time_known = volume.shown().published.value != 0;
+  const std::string published = time_text(volume.shown().published);
+  if (is_time_known) json["published"] = published;
+  volume.print_done(json,
+                    entry_text(entry, described) +
+                        fmt::format("\nin publication {} of volume {}{}", volume.shown().number,
+                                    at.volume.text, is_time_known ? ", " + published : ""),
+                    found.cid.text());
 }
 
 // ---- Changing ----
@@ -258,10 +263,30 @@ struct PlannedCopy {
   std::optional<fs::Imported> there;
 };
 
+/// What copies within a volume are taken from: the tree that is changed, and snapshots of it.
+class CopySources {
+ public:
+  CopySources(const Globals& globals, OpenSession& session, Volume& changed)
+      : globals_(globals), session_(session), changed_(changed) {}
+  Volume& of(const VolumeName& name) {
+    if (!name.snapshot) return changed_;
+    const auto at = snapshots_.find(*name.snapshot);
+    if (at != snapshots_.end()) return at->second;
+    return snapshots_.try_emplace(*name.snapshot, globals_, session_, name, Volume::For::kReading)
+        .first->second;
+  }
+
+ private:
+  const Globals& globals_;
+  OpenSession& session_;
+  Volume& changed_;
+  std::map<std::string, Volume> snapshots_;
+};
+
 /// All that can be wrong with sources and places is found here: nothing is uploaded for a copy that
 /// cannot be.
-std::vector<PlannedCopy> plan_copies(Volume& volume, const CopyOptions& options,
-                                     const VolumePath& target) {
+std::vector<PlannedCopy> plan_copies(Volume& volume, CopySources& in_volumes,
+                                     const CopyOptions& options, const VolumePath& target) {
   const std::size_t sources = options.paths.size() - 1;
   const bool is_into = goes_into(volume, target, sources);
   std::set<fs::TreePath> places;
@@ -285,12 +310,12 @@ std::vector<PlannedCopy> plan_copies(Volume& volume, const CopyOptions& options,
       stop(ExitCode::kUsage, {.what = "cannot copy " + from + ": no such file or directory",
                               .next = "see that the path is right"});
     }
-    const bool is_directory = in_volume ? volume.is_directory(*in_volume)
+    const bool is_directory = in_volume ? in_volumes.of(in_volume->volume).is_directory(*in_volume)
                                         : from != "-" && type == stdfs::file_type::directory;
     check_free(volume, to, is_directory, options);
     out.push_back({.from = from, .to = to, .there = {}});
     if (!in_volume) continue;
-    const fs::Link link = volume.get(*in_volume);
+    const fs::Link link = in_volumes.of(in_volume->volume).get(*in_volume);
     out.back().there = fs::Imported{.cid = link.cid, .tsize = link.tsize};
   }
   return out;
@@ -304,10 +329,11 @@ void copy_in(const Globals& globals, const CopyOptions& options, const VolumePat
   }
   same_volume(*session, in_volumes);
   Volume volume(globals, session, target.volume, Volume::For::kChanging);
+  CopySources sources(globals, session, volume);
   client::StoreSink sink(*session, globals.timeout());
   std::uint64_t bytes = 0;
   nlohmann::json copied = nlohmann::json::array();
-  for (const PlannedCopy& copy : plan_copies(volume, options, target)) {
+  for (const PlannedCopy& copy : plan_copies(volume, sources, options, target)) {
     const fs::Imported what = copy.there ? *copy.there : import_one(globals, copy.from, sink);
     volume.or_stop_at(volume.tree().put(copy.to.path, what, now()), copy.to);
     bytes += what.bytes;
@@ -482,30 +508,32 @@ void add_fs_commands(CLI::App& app, Globals& globals) {
 
   auto* share_command = fs_command->add_subcommand(
       "share", "Print the line by which any client of the cluster reads the volume");
-  share_command->add_option("volume", *path, "Name")->required();
+  share_command->add_option("volume", *path, "NAME, or NAME@SNAPSHOT")->required();
   share_command->callback([&globals, path] { share(globals, *path); });
 
   auto* ls_command = fs_command->add_subcommand("ls", "List a directory");
-  ls_command->add_option("path", *path, kPathHelp)->required();
+  ls_command->add_option("path", *path, kReadPathHelp)->required();
   ls_command->add_flag("-l,--long", *flag,
                        "Sort, mode and modification time too; asks for the head of every entry");
   ls_command->callback([&globals, path, flag] { ls(globals, *path, *flag); });
 
   auto* cat_command = fs_command->add_subcommand("cat", "Write files to standard output, verified");
-  cat_command->add_option("path", *paths, kPathHelp)->required();
+  cat_command->add_option("path", *paths, kReadPathHelp)->required();
   cat_command->callback([&globals, paths] { cat(globals, *paths); });
 
   auto* stat_command = fs_command->add_subcommand(
       "stat", "What stands there: sort, size, mode, time, id, and the publication");
-  stat_command->add_option("path", *path, kPathHelp)->required();
+  stat_command->add_option("path", *path, kReadPathHelp)->required();
   stat_command->callback([&globals, path] { stat(globals, *path); });
 
   auto copying = std::make_shared<CopyOptions>();
   auto* cp_command = fs_command->add_subcommand(
       "cp", "Copy files and trees into a volume, out of one, or within it; modes and times too");
   cp_command
-      ->add_option("paths", copying->paths,
-                   "Sources (- is standard input), then the target; in a volume: VOLUME:PATH")
+      ->add_option(
+          "paths", copying->paths,
+          "Sources (- is standard input), then the target; in a volume: VOLUME:PATH; a source may "
+          "be VOLUME@SNAPSHOT:PATH")
       ->required();
   cp_command->add_flag("--force", copying->may_overwrite,
                        "In a volume: replace directories as a whole. On this machine: overwrite "
@@ -517,6 +545,7 @@ void add_fs_commands(CLI::App& app, Globals& globals) {
 
   add_sync_command(*fs_command, globals);
   add_counting_commands(*fs_command, globals);
+  add_snapshot_commands(*fs_command, globals);
 
   auto* mkdir_command = fs_command->add_subcommand("mkdir", "Make a directory");
   mkdir_command->add_option("path", *path, kPathHelp)->required();

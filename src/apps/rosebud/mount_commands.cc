@@ -33,6 +33,7 @@ constexpr std::size_t kPendingMegabytesMax = 1U << 22;
 struct MountArguments {
   std::string volume;
   std::string directory;
+  std::string snapshot;
   bool is_read_only = false;
   bool is_in_foreground = false;
   std::size_t cache_megabytes = 256;
@@ -105,14 +106,16 @@ struct Mounted {
   std::uint64_t number = 0;  // of the publication
   std::string root;
   bool is_writable = false;
+  std::string snapshot;  // empty: it follows what is published
 };
 
 using OnReady = std::function<void(const Mounted&)>;
 
-Mounted mounted_of(const client::PublishedVolume& published, bool is_writable) {
-  return {.number = published.state.number,
-          .root = published.state.root.text(),
-          .is_writable = is_writable};
+Mounted mounted_of(const client::Snapshot& shown, bool is_writable) {
+  return {.number = shown.number,
+          .root = shown.root.text(),
+          .is_writable = is_writable,
+          .snapshot = shown.name};
 }
 
 /// What a mount reads with, and how much memory that may take.
@@ -127,21 +130,29 @@ struct Reading {
   mount::BlockCache cache;
 };
 
+/// A snapshot, or what is published, and whatever is published next.
 void serve_reading(client::Session& session, const MountArguments& arguments,
                    const VolumeName& name, const client::VolumeId& id, Duration timeout,
                    const stdfs::path& place, const OnReady& on_ready) {
   const Duration deadline = duration_of(arguments.deadline_seconds);
-  const auto published = or_stop(client::read_volume(session, id, timeout));
+  const auto [published, shown_first] = read_state(session, name, timeout);
+  check_root(session, shown_first.root, timeout);
   Reading reading(session, arguments);
   mount::FileSystem file_system(reading.cache, reading.directory_bytes_max, deadline);
-  if (auto shown = file_system.switch_to(published.state.root); !shown)
+  if (auto shown = file_system.switch_to(shown_first.root); !shown)
     stop(client::code_of(shown.error()), shown.error());
   mask_endings(SIG_BLOCK);
   auto mounted = or_stop(mount::FuseMount::open(file_system, reading.cache,
                                                 {.directory = place, .source = name.text}));
-  Follower follower(session, id, std::min(deadline, kAskFor), *mounted, published.version);
-  const Mounted told = mounted_of(published, false);
-  or_stop(mounted->serve({.on_ready = [&] { on_ready(told); }, .on_end = [&] { follower.end(); }}));
+  std::optional<Follower> follower;
+  if (!name.snapshot) {
+    follower.emplace(session, id, std::min(deadline, kAskFor), *mounted, published.version);
+  }
+  const Mounted told = mounted_of(shown_first, false);
+  const auto end = [&] {
+    if (follower) follower->end();
+  };
+  or_stop(mounted->serve({.on_ready = [&] { on_ready(told); }, .on_end = end}));
   reading.cache.close();
 }
 
@@ -211,7 +222,7 @@ void serve_writing(OpenSession& session, const MountArguments& arguments, const 
   mounted = or_stop(mount::FuseMount::open(file_system, publications, reading.cache,
                                            {.directory = place, .source = name.text}));
   publications.start();
-  const Mounted told = mounted_of(published, true);
+  const Mounted told = mounted_of(shown_of(published), true);
   const auto served = mounted->serve(
       {.on_ready = [&] { on_ready(told); }, .on_end = [&] { publications.stop_following(); }});
   publications.stop_following();
@@ -230,7 +241,7 @@ void serve(const Globals& globals, const MountArguments& arguments, const Volume
   OpenSession session(globals);
   mask_endings(SIG_UNBLOCK);  // here: whoever waits for the cluster may give up
   const client::VolumeId id = id_of(name, *session);
-  if (arguments.is_read_only)
+  if (arguments.is_read_only || name.snapshot)
     return serve_reading(*session, arguments, name, id, globals.timeout(), place, on_ready);
   if (id.owner != session->key().public_key()) {
     stop(ExitCode::kDenied, {.what = "only the owner's key can change " + name.text,
@@ -243,7 +254,7 @@ void serve(const Globals& globals, const MountArguments& arguments, const Volume
 
 // ---- In the background ----
 
-/// One line: {"number", "root", "writable", "pid"}, or what went wrong.
+/// One line: {"number", "root", "writable", "snapshot", "pid"}, or what went wrong.
 void tell(int fd, const nlohmann::json& json) {
   const std::string line = json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
   for (std::size_t done = 0; done < line.size();) {
@@ -287,6 +298,7 @@ using Serve = std::function<void(const OnReady& on_ready)>;
       tell(fd, {{"number", mounted.number},
                 {"root", mounted.root},
                 {"writable", mounted.is_writable},
+                {"snapshot", mounted.snapshot},
                 {"pid", ::getpid()}});
       is_told = true;
       let_go();
@@ -307,19 +319,19 @@ using Serve = std::function<void(const OnReady& on_ready)>;
 
 void print_mounted(const Globals& globals, const VolumeName& name, const stdfs::path& place,
                    const Mounted& mounted, pid_t process) {
-  print(globals,
-        {{"volume", name.text},
-         {"directory", place.string()},
-         {"number", mounted.number},
-         {"root", mounted.root},
-         {"writable", mounted.is_writable},
-         {"process", process}},
+  nlohmann::json json = {{"volume", name.volume_text},      {"directory", place.string()},
+                         {"number", mounted.number},        {"root", mounted.root},
+                         {"writable", mounted.is_writable}, {"process", process}};
+  if (!mounted.snapshot.empty()) json["snapshot"] = mounted.snapshot;
+  const std::string shows = mounted.snapshot.empty()
+                                ? fmt::format("from publication {} on", mounted.number)
+                                : fmt::format("as publication {} was", mounted.number);
+  print(globals, json,
         globals.is_quiet
             ? place.string()
-            : fmt::format("volume {} is mounted on {}, {}, from publication {} on; end it with: "
-                          "rosebud umount {}",
+            : fmt::format("volume {} is mounted on {}, {}, {}; end it with: rosebud umount {}",
                           name.text, visible(place.string()),
-                          mounted.is_writable ? "to read and write" : "read-only", mounted.number,
+                          mounted.is_writable ? "to read and write" : "read-only", shows,
                           visible(place.string())));
 }
 
@@ -349,11 +361,15 @@ void mount_in_background(const Globals& globals, const VolumeName& name, const s
           .trouble = static_cast<Trouble>(said["trouble"].get<int>())});
   }
   print_mounted(globals, name, place,
-                {.number = said["number"], .root = said["root"], .is_writable = said["writable"]},
+                {.number = said["number"],
+                 .root = said["root"],
+                 .is_writable = said["writable"],
+                 .snapshot = said["snapshot"]},
                 child);
 }
 
-void mount_volume(const Globals& globals, const MountArguments& arguments) {
+/// VOLUME, VOLUME@SNAPSHOT, or VOLUME and --at SNAPSHOT.
+VolumeName mounted_name(const MountArguments& arguments) {
   const auto name = volume_of(arguments.volume);
   if (!name) {
     stop(ExitCode::kUsage, {.what = "'" + arguments.volume + "' names no volume",
@@ -361,15 +377,31 @@ void mount_volume(const Globals& globals, const MountArguments& arguments) {
                                      "shows a volume as a whole",
                             .next = "see `rosebud fs list`"});
   }
+  if (arguments.snapshot.empty()) return *name;
+  if (name->snapshot.value_or(arguments.snapshot) != arguments.snapshot) {
+    stop(ExitCode::kUsage,
+         {.what = "two snapshots are named: " + *name->snapshot + " and " + arguments.snapshot,
+          .next = "name one"});
+  }
+  if (!client::is_state_name(arguments.snapshot)) {
+    stop(ExitCode::kUsage,
+         {.what = "'" + arguments.snapshot + "' is no name of a snapshot",
+          .next = "see which there are: rosebud fs snapshot list " + name->volume_text});
+  }
+  return at_snapshot(*name, arguments.snapshot);
+}
+
+void mount_volume(const Globals& globals, const MountArguments& arguments) {
+  const VolumeName name = mounted_name(arguments);
   const stdfs::path place = place_of(arguments.directory);
   check_place(place);
   check_fuse();
   const auto serve_it = [&](const OnReady& on_ready) {
-    serve(globals, arguments, *name, place, on_ready);
+    serve(globals, arguments, name, place, on_ready);
   };
-  if (!arguments.is_in_foreground) return mount_in_background(globals, *name, place, serve_it);
+  if (!arguments.is_in_foreground) return mount_in_background(globals, name, place, serve_it);
   serve_it([&](const Mounted& mounted) {
-    print_mounted(globals, *name, place, mounted, ::getpid());
+    print_mounted(globals, name, place, mounted, ::getpid());
     (void)std::fflush(stdout);  // for whoever waits for it
   });
 }
@@ -443,6 +475,11 @@ void add_mount_commands(CLI::App& app, Globals& globals) {
   mount_command->add_option("directory", arguments->directory, "An empty directory")->required();
   mount_command->add_flag("--read-only", arguments->is_read_only,
                           "Only to read, as anybody may; publications appear as they come");
+  mount_command
+      ->add_option("--at", arguments->snapshot,
+                   "A snapshot, or the word previous: only to read, and it stays as it is; "
+                   "VOLUME@SNAPSHOT is the same")
+      ->type_name("SNAPSHOT");
   mount_command->add_flag("--foreground", arguments->is_in_foreground,
                           "Serve it in this process, until it is unmounted or interrupted");
   mount_command

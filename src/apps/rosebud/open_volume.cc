@@ -36,31 +36,99 @@ VolumePath need_volume_path(const std::string& text) {
   if (auto volume = volume_of(text)) return {.volume = std::move(*volume)};
   stop(ExitCode::kUsage,
        {.what = "'" + text + "' names nothing in a volume",
-        .cause = "a name of a volume has 1 to 32 characters a-z, 0-9 and '-'",
+        .cause = "a name of a volume has 1 to 32 characters a-z, 0-9 and '-', one of a snapshot, "
+                 "behind an '@', 1 to 64 letters, digits, '.', '_' and '-'",
         .next = "give VOLUME:PATH, as in notes:drafts/one.txt; see `rosebud fs list`"});
 }
 
 // ---- A volume that is read or changed ----
 
+client::Snapshot shown_of(const client::PublishedVolume& published) {
+  return {.number = published.state.number,
+          .published = published.state.published,
+          .root = published.state.root};
+}
+
+client::Snapshot state_in(client::Session& session, const client::PublishedVolume& published,
+                          const VolumeName& name, Duration timeout) {
+  if (!name.snapshot) return shown_of(published);
+  return or_stop(
+      client::find_state(session, published.state, *name.snapshot, name.volume_text, timeout));
+}
+
+MeantState read_state(client::Session& session, const VolumeName& name, Duration timeout) {
+  const auto published = or_stop(client::read_volume(session, id_of(name, session), timeout));
+  return {.published = published, .shown = state_in(session, published, name, timeout)};
+}
+
+void check_root(client::Session& session, const fs::Cid& root, Duration timeout) {
+  client::StoreSource source(session, timeout);
+  fs::Tree tree(root, source);
+  if (auto sound = tree.check_root(); !sound) stop_reading(source, sound.error());
+}
+
+void need_no_snapshot(const VolumeName& name) {
+  if (!name.snapshot) return;
+  stop(ExitCode::kUsage, {.what = name.text + " is a state that does not change",
+                          .cause = "snapshots are read, and what is in one can be brought back",
+                          .next = "change " + name.volume_text +
+                                  " itself, or bring it back: rosebud fs snapshot "
+                                  "restore " +
+                                  name.volume_text + " " + *name.snapshot});
+}
+
+VolumeName need_volume(const std::string& text) {
+  if (auto volume = volume_of(text)) return std::move(*volume);
+  stop(ExitCode::kUsage,
+       {.what = "'" + text + "' names no volume",
+        .cause = "a name of a volume has 1 to 32 characters a-z, 0-9 and '-', one of a snapshot, "
+                 "behind an '@', 1 to 64 letters, digits, '.', '_' and '-'",
+        .next = "see `rosebud fs list` and `rosebud fs snapshot list VOLUME`"});
+}
+
+client::PublishedVolume begin_changing(const Globals& globals, OpenSession& session,
+                                       const VolumeName& name, client::VolumeWriter& writer) {
+  const client::VolumeId id = id_of(name, *session);
+  if (id.owner != session->key().public_key()) {
+    stop(ExitCode::kDenied, {.what = "only the owner's key can change " + name.volume_text,
+                             .cause = "this client has another key",
+                             .next = "copy it into a volume of your own, through this "
+                                     "machine: rosebud fs cp " +
+                                     name.volume_text + ": FOLDER"});
+  }
+  const auto there = or_stop(writer.begin(globals.timeout()));
+  // Read for the sake of the words.
+  return there ? *there : or_stop(client::read_volume(*session, id, globals.timeout()));
+}
+
 Volume::Volume(const Globals& globals, OpenSession& session, const VolumeName& name, For use)
     : globals_(globals), session_(session), source_(*session, globals.timeout()), name_(name) {
-  const client::VolumeId id = id_of(name, *session);
   if (use == For::kReading) {
-    published_ = or_stop(client::read_volume(*session, id, globals.timeout()));
+    auto meant = read_state(*session, name, globals.timeout());
+    published_ = std::move(meant.published);
+    shown_ = std::move(meant.shown);
   } else {
-    if (id.owner != session->key().public_key()) {
-      stop(ExitCode::kDenied, {.what = "only the owner's key can change " + name.text,
-                               .cause = "this client has another key",
-                               .next = "copy it into a volume of your own, through this "
-                                       "machine: rosebud fs cp " +
-                                       name.text + ": FOLDER"});
-    }
+    need_no_snapshot(name);
     writer_.emplace(*session, session.file().state, name.name);
-    auto there = or_stop(writer_->begin(globals.timeout()));
-    // Read for the sake of the words.
-    published_ = there ? *there : or_stop(client::read_volume(*session, id, globals.timeout()));
+    published_ = begin_changing(globals, session, name, *writer_);
+    shown_ = shown_of(published_);
   }
-  tree_.emplace(published_.state.root, source_);
+  open_tree();
+}
+
+Volume::Volume(const Globals& globals, OpenSession& session, const VolumeName& name,
+               const client::PublishedVolume& published)
+    : globals_(globals),
+      session_(session),
+      source_(*session, globals.timeout()),
+      name_(name),
+      published_(published),
+      shown_(state_in(*session, published, name, globals.timeout())) {
+  open_tree();
+}
+
+void Volume::open_tree() {
+  tree_.emplace(shown_.root, source_);
   if (auto sound = tree_->check_root(); !sound) stop_reading(source_, sound.error());
 }
 
@@ -99,6 +167,7 @@ void Volume::publish(client::StoreSink& sink) {
   if (tree_->root() == published_.state.root) return;
   const Timestamp seconds(static_cast<std::uint64_t>(now().seconds));
   published_ = or_stop(writer_->publish(tree_->root(), seconds, globals_.timeout()));
+  shown_ = shown_of(published_);
 }
 
 void Volume::publish() {
@@ -107,11 +176,12 @@ void Volume::publish() {
 }
 
 void Volume::print_done(nlohmann::json json, const std::string& text, const std::string& id) const {
-  json["volume"] = name_.text;
-  json["number"] = published_.state.number;
+  json["volume"] = name_.volume_text;
+  if (name_.snapshot) json["snapshot"] = *name_.snapshot;
+  json["number"] = shown_.number;
   json["version"] = published_.version.value;
-  json["root"] = published_.state.root.text();
-  const std::string quiet = id.empty() ? published_.state.root.text() : id;
+  json["root"] = shown_.root.text();
+  const std::string quiet = id.empty() ? shown_.root.text() : id;
   print(globals_, json, globals_.is_quiet ? quiet : text);
 }
 

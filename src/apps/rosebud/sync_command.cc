@@ -191,6 +191,7 @@ std::size_t depth_left(const VolumePath& at) { return fs::kDepthMax - at.path.si
 // ---- Into a volume ----
 
 void sync_in(const Globals& globals, const SyncArguments& arguments, const VolumePath& target) {
+  need_no_snapshot(target.volume);
   const stdfs::path directory = arguments.source;
   const auto folder = or_stop(SyncFolder::open(directory));
   const Listing source = or_stop(folder.list(kModeBitsIn, depth_left(target)));
@@ -342,7 +343,8 @@ void add_sync_command(CLI::App& fs_command, Globals& globals) {
       "sync",
       "Make a tree in a volume equal to a directory on this machine, or the other way round; only "
       "differences are moved");
-  command->add_option("source", arguments->source, "DIR or VOLUME:PATH")->required();
+  command->add_option("source", arguments->source, "DIR, VOLUME:PATH, or VOLUME@SNAPSHOT:PATH")
+      ->required();
   command->add_option("target", arguments->target, "VOLUME:PATH or DIR")->required();
   command->add_flag("--dry-run", arguments->is_dry_run,
                     "Say what would be done, and change nothing");

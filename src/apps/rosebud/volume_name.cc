@@ -2,10 +2,18 @@
 
 #include <algorithm>
 
+#include "client/snapshots.h"
+
 namespace rosebud::apps {
 
 std::optional<VolumeName> volume_of(std::string_view text) {
   VolumeName out{.text = std::string(text)};
+  if (const auto at = text.find('@'); at != std::string_view::npos) {
+    out.snapshot = text.substr(at + 1);
+    if (!client::is_state_name(*out.snapshot)) return std::nullopt;
+    text = text.substr(0, at);
+  }
+  out.volume_text = text;
   const auto take_key = [&text]<typename Key>(std::optional<Key>& into) {
     const auto slash = text.find('/');
     const auto bytes = from_hex(text.substr(0, slash));
@@ -31,6 +39,12 @@ client::VolumeId id_of(const VolumeName& name, const client::Session& session) {
           .next = "use a rosebud.toml of that cluster: --cluster FILE"});
   }
   return {.owner = name.owner.value_or(session.key().public_key()), .name = name.name};
+}
+
+VolumeName at_snapshot(VolumeName name, const std::string& snapshot) {
+  name.snapshot = snapshot;
+  name.text = name.volume_text + "@" + snapshot;
+  return name;
 }
 
 }  // namespace rosebud::apps
