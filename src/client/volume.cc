@@ -40,6 +40,16 @@ bool is_displaced(const RecordView& sent, const RecordView& now) {
          theirs->parent_snapshots != ours->snapshots;
 }
 
+/// Where what was displaced is found.
+std::string where_lost(const std::string& name, ByteView sent, ByteView there) {
+  const auto lost = VolumeState::decode(sent);
+  const auto now = VolumeState::decode(there);
+  if (!lost) return "look at what is there now";
+  if (now && now->root == lost->root)
+    return "files are the same; see whether its snapshots are: rosebud fs snapshot list " + name;
+  return "what was published here is still there: rosebud ls " + lost->root.text();
+}
+
 std::optional<crypto::Digest> if_set(const crypto::Digest& digest) {
   if (digest == crypto::Digest{}) return std::nullopt;
   return digest;
@@ -130,15 +140,13 @@ Result<std::optional<PublishedVolume>, Failure> VolumeWriter::begin(Duration tim
   if (!read) return fail(read.error());
   if (*sent && is_displaced(**sent, *read)) {
     writer_.forget();
-    const auto lost = VolumeState::decode((*sent)->value.view());
     return fail(Failure{
         ExitCode::kConflict,
         {.what =
              "the last publication of volume " + id_.name + " from here was displaced by another",
          .cause = "another machine with this key published at the same moment, or made the volume "
                   "anew",
-         .next = (lost ? "what was published here is still there: rosebud ls " + lost->root.text()
-                       : std::string("look at what is there now")) +
+         .next = where_lost(id_.name, (*sent)->value.view(), read->value.view()) +
                  "; the next command goes on from theirs"}});
   }
   base_version_ = read->version;

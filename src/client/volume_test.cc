@@ -201,6 +201,12 @@ TEST_F(VolumeTest, ADisplacedPublicationIsToldOnce) {
   publish_from("one", "after");
   EXPECT_EQ(read()->state.root, root("after"));
   EXPECT_EQ(read()->state.parent, root("theirs").digest);
+  // Theirs has the same files, and another list of snapshots.
+  auto theirs = read()->state;
+  theirs.snapshots = root("their list").digest;
+  show(held().version, theirs);
+  EXPECT_NE(machine("one").begin(kTimeout).error().explained.next.find("snapshot list v"),
+            std::string::npos);
 }
 
 TEST_F(VolumeTest, APublicationThatATakeOverOvertookIsToldOnce) {

@@ -33,10 +33,11 @@ VolumePublisher::VolumePublisher(client::Session& session, std::filesystem::path
       standing_(std::move(standing)) {}
 
 Status<Unpublished> VolumePublisher::check_standing(const client::PublishedVolume& there) {
-  const bool is_ours = tried_ && there.state.root == *tried_ &&
-                       there.state.number == standing_.state.number + 1 &&
-                       there.state.parent == standing_.state.root.digest;
-  if (is_ours) standing_ = there;
+  // What counts is the files. Somebody who keeps a snapshot publishes, and leaves them as they are:
+  // to whoever changes files that is no other state; nor is what was tried from here, which may
+  // have been published without anybody knowing, and kept as a snapshot since.
+  const auto is_root = [&](const fs::Cid& root) { return there.state.root == root; };
+  if (is_root(standing_.state.root) || (tried_ && is_root(*tried_))) standing_ = there;
   if (there.state == standing_.state) return {};
   return fail(Unpublished{
       .why = Unpublished::Why::kOvertaken,
@@ -75,8 +76,11 @@ Status<Unpublished> VolumePublisher::publish(const Store& store) {
 
 std::optional<fs::Cid> VolumePublisher::newer() {
   const auto there = client::read_volume(session_, id_, std::min(timeout_, kAskFor));
-  if (!there || there->version <= standing_.version || there->state == standing_.state)
+  if (!there || there->version <= standing_.version) return std::nullopt;
+  if (there->state.root == standing_.state.root) {
+    standing_ = *there;
     return std::nullopt;
+  }
   newer_ = *there;
   return newer_.state.root;
 }

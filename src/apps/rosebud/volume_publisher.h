@@ -18,7 +18,7 @@ class VolumePublisher final : public mount::Publisher {
   void stand_on_newer() override { standing_ = newer_; }
 
  private:
-  /// That nobody else has published since.
+  /// That nobody else has published other files since.
   Status<mount::Unpublished> check_standing(const client::PublishedVolume& there);
 
   client::Session& session_;
