@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 namespace rosebud::client {
 namespace {
@@ -51,7 +52,7 @@ std::vector<KeptFor> kept_of(std::span<const Timestamp> times, const Retention& 
   const Timestamp latest(std::min(now.value, kNowMax));
   std::vector<std::size_t> order(times.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::stable_sort(order, {}, [&](std::size_t i) { return times[i]; });
+  std::ranges::sort(order, {}, [&](std::size_t i) { return std::pair(times[i], i); });
   std::size_t last_left = retention.last;
   Periods days(retention.daily, day_of);
   Periods weeks(retention.weekly, week_of);
