@@ -34,14 +34,14 @@ OwnSnapshots::OwnSnapshots(const Globals& globals, OpenSession& session, const V
       published_(begin_changing(globals, session, name, writer_)) {}
 
 client::SnapshotList OwnSnapshots::read() {
-  return or_stop(client::read_snapshots(*session_, published_.state, name_.volume_text,
-                                        globals_.timeout()));
+  return or_stop(
+      client::read_snapshots(*session_, published_.state, name_.volume_text, globals_.timeout()));
 }
 
 void OwnSnapshots::publish(const client::SnapshotList& list) {
   const auto stored = or_stop(client::store_snapshots(*session_, list, globals_.timeout()));
-  published_ = or_stop(
-      writer_.publish(published_.state.root, stored, now_in_seconds(), globals_.timeout()));
+  published_ =
+      or_stop(writer_.publish(published_.state.root, stored, now_in_seconds(), globals_.timeout()));
 }
 
 }  // namespace rosebud::apps

@@ -47,10 +47,9 @@ void add_to(client::SnapshotList& list, const VolumeName& volume, const Snapshot
                   volume.volume_text});
   }
   if (list.all().size() >= client::kSnapshotsMax) {
-    stop(ExitCode::kUsage,
-         {.what = fmt::format("volume {} has {} snapshots, and more are not kept",
-                              volume.volume_text, list.all().size()),
-          .next = "remove some: rosebud fs snapshot prune --help"});
+    stop(ExitCode::kUsage, {.what = fmt::format("volume {} has {} snapshots, and more are not kept",
+                                                volume.volume_text, list.all().size()),
+                            .next = "remove some: rosebud fs snapshot prune --help"});
   }
   CHECK(list.add(one));
 }
@@ -86,12 +85,12 @@ void list_snapshots(const Globals& globals, const std::string& text) {
   OpenSession session(globals);
   const auto published =
       or_stop(client::read_volume(*session, id_of(volume, *session), globals.timeout()));
-  const auto all = in_time(or_stop(client::read_snapshots(*session, published.state,
-                                                          volume.volume_text, globals.timeout())));
+  const auto all = in_time(or_stop(
+      client::read_snapshots(*session, published.state, volume.volume_text, globals.timeout())));
   if (all.empty() && !globals.is_json && !globals.is_quiet) {
-    print(globals, {},
-          "no snapshots of this volume; make one: rosebud fs snapshot create " +
-              volume.volume_text);
+    print(
+        globals, {},
+        "no snapshots of this volume; make one: rosebud fs snapshot create " + volume.volume_text);
   }
   for (const Snapshot& one : all) {
     print(globals, json_of(one),
@@ -116,9 +115,9 @@ void show(const Globals& globals, const std::string& text, const std::string& se
             : fmt::format("{}\npublication {}\npublished   {}\nmade        {}\nroot        {}\n{}",
                           volume.text, one.number, published_text(one),
                           one.made.value == 0 ? "-" : time_text(one.made), one.root.text(),
-                          is_current ? "files are the same now"
-                                     : "files are others now: rosebud fs snapshot diff " +
-                                           volume.text));
+                          is_current
+                              ? "files are the same now"
+                              : "files are others now: rosebud fs snapshot diff " + volume.text));
 }
 
 }  // namespace
@@ -130,8 +129,7 @@ void add_snapshot_commands(CLI::App& fs_command, Globals& globals) {
   auto volume = std::make_shared<std::string>();
   auto name = std::make_shared<std::string>();
 
-  auto* create_command =
-      group->add_subcommand("create", "Keep what is published now under a name");
+  auto* create_command = group->add_subcommand("create", "Keep what is published now under a name");
   create_command
       ->add_option("volume", *volume,
                    "NAME; NAME@previous keeps what was published before, NAME@SNAPSHOT what that "
@@ -141,10 +139,9 @@ void add_snapshot_commands(CLI::App& fs_command, Globals& globals) {
                              "1 to 64 letters, digits, '.', '_' and '-'; default: the time in UTC");
   create_command->callback([&globals, volume, name] { create(globals, *volume, *name); });
 
-  auto* list_command = group->add_subcommand(
-      "list", "Snapshots of a volume: publication, when it was made, root");
-  list_command
-      ->add_option("volume", *volume, "NAME, or another owner's as `fs share` prints it")
+  auto* list_command =
+      group->add_subcommand("list", "Snapshots of a volume: publication, when it was made, root");
+  list_command->add_option("volume", *volume, "NAME, or another owner's as `fs share` prints it")
       ->required();
   list_command->callback([&globals, volume] { list_snapshots(globals, *volume); });
 

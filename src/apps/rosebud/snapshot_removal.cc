@@ -64,8 +64,7 @@ void remove_all(const Globals& globals, const RemoveOptions& options) {
   OpenSession session(globals);
   OwnSnapshots own(globals, session, volume);
   if (own.published().state.snapshots) own.publish({});
-  print(globals,
-        {{"volume", volume.volume_text}, {"publication", own.published().state.number}},
+  print(globals, {{"volume", volume.volume_text}, {"publication", own.published().state.number}},
         globals.is_quiet ? "" : volume.volume_text + " has no snapshots; files are as they were");
 }
 
@@ -73,8 +72,9 @@ void remove(const Globals& globals, const RemoveOptions& options) {
   const VolumeName volume = need_volume(options.volume);
   const auto names = named_snapshots(volume, options.snapshots);
   if (options.is_all == !names.empty()) {
-    stop(ExitCode::kUsage, {.what = names.empty() ? "no snapshot is named" : "some are named, and all",
-                            .next = "name those that are to go, or give --all"});
+    stop(ExitCode::kUsage,
+         {.what = names.empty() ? "no snapshot is named" : "some are named, and all",
+          .next = "name those that are to go, or give --all"});
   }
   if (options.is_all) return remove_all(globals, options);
   OpenSession session(globals);
@@ -89,10 +89,10 @@ void remove(const Globals& globals, const RemoveOptions& options) {
                   volume.volume_text});
   }
   if (!options.is_confirmed) {
-    stop(ExitCode::kUsage, {.what = "this would remove snapshots of " + volume.volume_text + ": " +
-                                    joined(names),
-                            .cause = "what no snapshot keeps cannot be found by name any more",
-                            .next = "if that is right, repeat it with --yes"});
+    stop(ExitCode::kUsage,
+         {.what = "this would remove snapshots of " + volume.volume_text + ": " + joined(names),
+          .cause = "what no snapshot keeps cannot be found by name any more",
+          .next = "if that is right, repeat it with --yes"});
   }
   own.publish(list);
   print_removed(globals, volume, own, names);
@@ -132,9 +132,9 @@ std::vector<std::string> plan_prune(const Globals& globals, const client::Snapsh
     auto json = json_of(all[i]);
     json["stays"] = stays;
     json["for"] = reasons_of(kept[i]);
-    const std::string text = fmt::format("{}  {:<32}  {}  {}", stays ? "stays" : "goes ",
-                                         all[i].name, time_text(all[i].made),
-                                         joined(reasons_of(kept[i])));
+    const std::string text =
+        fmt::format("{}  {:<32}  {}  {}", stays ? "stays" : "goes ", all[i].name,
+                    time_text(all[i].made), joined(reasons_of(kept[i])));
     if (globals.is_quiet && stays && !globals.is_json) continue;
     print(globals, json, globals.is_quiet ? all[i].name : text);
   }
@@ -167,8 +167,8 @@ void prune(const Globals& globals, const PruneOptions& options) {
   if (options.is_dry_run) {
     const auto published =
         or_stop(client::read_volume(*session, id_of(volume, *session), globals.timeout()));
-    const auto list = or_stop(client::read_snapshots(*session, published.state, volume.volume_text,
-                                                     globals.timeout()));
+    const auto list = or_stop(
+        client::read_snapshots(*session, published.state, volume.volume_text, globals.timeout()));
     const auto go = plan_prune(globals, list, options.retention);
     return print_pruned(globals, options, list.all().size() - go.size(), go.size(), published);
   }
@@ -213,7 +213,8 @@ void add_prune_command(CLI::App& group, Globals& globals) {
       ->add_option("--keep-daily", retention.daily,
                    "Keep the last one of each of the last N days that have any")
       ->type_name("N");
-  command->add_option("--keep-weekly", retention.weekly, "The same of weeks, which begin on Mondays")
+  command
+      ->add_option("--keep-weekly", retention.weekly, "The same of weeks, which begin on Mondays")
       ->type_name("N");
   command->add_option("--keep-monthly", retention.monthly, "The same of months")->type_name("N");
   command->add_option("--keep-yearly", retention.yearly, "The same of years")->type_name("N");

@@ -94,13 +94,12 @@ void diff(const Globals& globals, const std::string& before_text, const std::str
   const auto after_link = current.or_stop_at(current.tree().find(after.path), after);
   if (!before_link && !after_link) current.get(after);  // for the sake of the words
   DiffCounts counts;
-  const auto done = fs::diff_trees(
-      before_link, after_link, current.blocks(),
-      [&](const fs::TreeDifference& difference) -> Status<Explained> {
-        ++counts[difference.what];
-        print_difference(globals, after, difference);
-        return {};
-      });
+  const auto done = fs::diff_trees(before_link, after_link, current.blocks(),
+                                   [&](const fs::TreeDifference& difference) -> Status<Explained> {
+                                     ++counts[difference.what];
+                                     print_difference(globals, after, difference);
+                                     return {};
+                                   });
   if (!done) stop_reading(current.store(), done.error());
   nlohmann::json json;
   for (const What what : {What::kAdded, What::kRemoved, What::kChanged, What::kAttributes})
@@ -163,8 +162,7 @@ void make_above(Volume& volume, Volume& kept, const VolumePath& to, const Volume
     above.path.push_back(to.path[i]);
     was.path.push_back(from.path[i]);
     if (volume.or_stop_at(volume.tree().find(above.path), above)) continue;
-    const auto described =
-        kept.or_stop_at(fs::describe(kept.get(was).cid, kept.blocks()), was);
+    const auto described = kept.or_stop_at(fs::describe(kept.get(was).cid, kept.blocks()), was);
     volume.or_stop_at(volume.tree().make_directory(above.path, described.attributes, now()), above);
   }
 }
@@ -193,11 +191,11 @@ void restore(const Globals& globals, const RestoreOptions& options) {
   }
   nlohmann::json json = {{"snapshot", *from.volume.snapshot}, {"is_changed", is_other}};
   put_text(json, "path", fs::text_of(to.path));
-  volume.print_done(
-      json, is_other ? fmt::format("{} is as in {}; publication {}", visible(to.text()),
-                                     from.volume.text, volume.published().state.number)
-                       : fmt::format("{} was as in {}; nothing was published", visible(to.text()),
-                                     from.volume.text));
+  volume.print_done(json, is_other
+                              ? fmt::format("{} is as in {}; publication {}", visible(to.text()),
+                                            from.volume.text, volume.published().state.number)
+                              : fmt::format("{} was as in {}; nothing was published",
+                                            visible(to.text()), from.volume.text));
 }
 
 }  // namespace
@@ -226,8 +224,7 @@ void add_restore_command(CLI::App& snapshot_command, Globals& globals) {
   command->add_option("snapshot", options->second, "Its name, or the word previous");
   command->add_option("path", options->third,
                       "What is to be brought back; default: the whole volume");
-  command->add_flag("--yes", options->is_confirmed,
-                    "Also when no snapshot has what is there now");
+  command->add_flag("--yes", options->is_confirmed, "Also when no snapshot has what is there now");
   command->callback([&globals, options] { restore(globals, *options); });
 }
 
