@@ -59,6 +59,11 @@ struct FixedBytes {
   friend bool operator==(const FixedBytes& a, const FixedBytes& b) { return (a <=> b) == 0; }
 
   ByteView view() const { return bytes; }
+  /// The first eight bytes as a number: ascends with the value.
+  std::uint64_t leading_bits() const {
+    static_assert(N >= 8);
+    return word(0);
+  }
   bool is_zero() const { return *this == FixedBytes{}; }
 
   /// Returns nothing unless `view` is exactly N bytes long.
