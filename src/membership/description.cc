@@ -9,15 +9,32 @@
 namespace rosebud::membership {
 namespace {
 
+/// The service of a header, with `place_of` to find nodes by their key; nothing: a seat is no node.
+template <typename PlaceOf>
 std::optional<std::vector<ServiceMember>> service_of(const std::vector<Seat>& seats,
-                                                     const std::vector<Node>& nodes) {
+                                                     const PlaceOf& place_of) {
   std::vector<ServiceMember> out;
   for (const Seat& seat : seats) {
-    const auto node = std::ranges::find(nodes, seat.node, &Node::key);
-    if (node == nodes.end()) return std::nullopt;
-    out.push_back({.node = static_cast<std::uint32_t>(node - nodes.begin()),
+    const std::optional<std::size_t> place = place_of(seat.node);
+    if (!place) return std::nullopt;
+    out.push_back({.node = static_cast<std::uint32_t>(*place),
                    .epoch_key = seat.epoch_key,
                    .commitment = seat.commitment});
+  }
+  return out;
+}
+
+std::optional<std::size_t> place_in(const std::vector<Node>& nodes, const wire::NodeKey& key) {
+  const auto at = std::ranges::find(nodes, key, &Node::key);
+  if (at == nodes.end()) return std::nullopt;
+  return static_cast<std::size_t>(at - nodes.begin());
+}
+
+/// What makes `nodes` of those of `before`.
+PlacedNodes difference(const SharedVector<Node>& before, const std::vector<Node>& nodes) {
+  PlacedNodes out{.at = {}, .count = nodes.size()};
+  for (std::size_t i = 0; i < nodes.size(); ++i) {
+    if (i >= before.size() || before[i] != nodes[i]) out.at.emplace(i, nodes[i]);
   }
   return out;
 }
@@ -61,40 +78,57 @@ std::string_view text_of(DescriptionError error) {
   return "unknown";
 }
 
-Result<std::shared_ptr<const Configuration>, DescriptionError> configuration_of(
-    const DescriptionHeader& header, const SignedDescription& description) {
+namespace {
+
+/// `before`: the one that it follows, if that is known; they share what is the same.
+Result<std::shared_ptr<const Configuration>, DescriptionError> made_of(
+    const DescriptionHeader& header, const SignedDescription& description,
+    const Configuration* before) {
   if (DescriptionBody::hash_of(description.body) != header.body) {
     return fail(DescriptionError::kBodyMismatch);
   }
   // From here on it is what the service signed; a failure means that more than F members are
   // faulty, or that this version does not know what they know.
   auto body = DescriptionBody::decode(description.body);
-  if (!body || body->root() != header.members_root) return fail(DescriptionError::kImpossible);
+  if (!body) return fail(DescriptionError::kImpossible);
   // Who follows headers alone believes the header.
   if (body->settings.service_faults != header.service_faults) {
     return fail(DescriptionError::kImpossible);
   }
-  auto service = service_of(header.seats, body->nodes);
+  auto service = service_of(header.seats,
+                            [&](const wire::NodeKey& key) { return place_in(body->nodes, key); });
   if (!service || service->empty()) return fail(DescriptionError::kImpossible);
-  auto made = Configuration::make({.cluster = header.cluster,
-                                   .number = header.number,
-                                   .start = header.start,
-                                   .end = header.end,
-                                   .randomness = header.randomness,
-                                   .settings = body->settings,
-                                   .organisations = std::move(body->organisations),
-                                   .nodes = std::move(body->nodes),
-                                   .signed_description = Buffer(description.encode()),
-                                   .service = std::move(*service),
-                                   .header_hash = DescriptionHeader::hash_of(description.header),
-                                   .service_state = header.state,
-                                   .recovery = shared(std::move(body->recovery))});
-  if (!made) return fail(DescriptionError::kImpossible);
+  ConfigurationParts parts{.cluster = header.cluster,
+                           .number = header.number,
+                           .start = header.start,
+                           .end = header.end,
+                           .randomness = header.randomness,
+                           .settings = body->settings,
+                           .organisations = std::move(body->organisations),
+                           .nodes = {},
+                           .signed_description = Buffer(description.encode()),
+                           .service = std::move(*service),
+                           .header_hash = DescriptionHeader::hash_of(description.header),
+                           .service_state = header.state,
+                           .recovery = shared(std::move(body->recovery))};
+  if (!before) parts.nodes = std::move(body->nodes);
+  auto made = before ? Configuration::make(std::move(parts), *before,
+                                           difference(before->nodes(), body->nodes))
+                     : Configuration::make(std::move(parts));
+  if (!made || (*made)->root() != header.members_root) return fail(DescriptionError::kImpossible);
   return std::move(*made);
 }
 
+}  // namespace
+
+Result<std::shared_ptr<const Configuration>, DescriptionError> configuration_of(
+    const DescriptionHeader& header, const SignedDescription& description) {
+  return made_of(header, description, nullptr);
+}
+
 bool keeps_positions(const Configuration& before, const Configuration& after) {
-  return std::ranges::all_of(after.nodes(), [&](const Node& node) {
+  return after.nodes().all_not_shared(before.nodes(), [&](std::size_t place) {
+    const Node& node = after.nodes()[place];
     const auto at = before.node_index(node.key);
     return !at || before.nodes()[*at].admission_randomness == node.admission_randomness;
   });
@@ -118,7 +152,7 @@ Result<std::shared_ptr<const Configuration>, DescriptionError> apply(
   const SignedHeader header{.header = description->header, .signatures = description->signatures};
   const auto appended = HeaderChain(current).append(std::span(&header, 1), scheme);
   if (appended.problem) return fail(*appended.problem);
-  auto made = configuration_of(appended.headers.front(), *description);
+  auto made = made_of(appended.headers.front(), *description, &current);
   if (!made) return made;
   if (const auto problem = problem_of_succession(current, **made, scheme)) return fail(*problem);
   return made;
@@ -130,7 +164,7 @@ NextEpoch same_again(const Configuration& current) {
           .randomness = current.randomness(),
           .body = {.settings = current.settings(),
                    .organisations = current.organisations(),
-                   .nodes = current.nodes()},
+                   .nodes = current.nodes().to_vector()},
           .service = current.service()};
 }
 

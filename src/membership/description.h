@@ -122,7 +122,7 @@ inline constexpr std::size_t kSeatsMax = 3 * std::size_t{kFaultsMax} + 1;
 /// Signatures of one description: by seats, or by organisations.
 inline constexpr std::size_t kSignaturesMax = std::max(kSeatsMax, kOrganisationsMax);
 /// Losses and state of a recovery.
-inline constexpr std::size_t kLossesMax = std::size_t{kPositionsMax} * kNodesMax;
+inline constexpr std::size_t kLossesMax = std::size_t{kPositionsMax} * kDescribedNodesMax;
 inline constexpr std::size_t kRecoveredStateSizeMax = 512U << 10;
 /// Longest encoded header: its fixed part and all seats.
 inline constexpr std::size_t kDescriptionHeaderSizeMax =

@@ -21,22 +21,6 @@ crypto::Digest leaf_of(Leaf kind, std::size_t index, const wire::Writer& content
       .finish();
 }
 
-crypto::Digest merkle_root(std::vector<crypto::Digest> level) {
-  CHECK(!level.empty());
-  while (level.size() > 1) {
-    std::vector<crypto::Digest> above;
-    for (std::size_t i = 0; i + 1 < level.size(); i += 2) {
-      above.push_back(crypto::Hasher("rosebud configuration node 1")
-                          .update(level[i].view())
-                          .update(level[i + 1].view())
-                          .finish());
-    }
-    if (level.size() % 2 == 1) above.push_back(level.back());
-    level = std::move(above);
-  }
-  return level.front();
-}
-
 void write_in_force(wire::Writer& out, const Organisation& organisation) {
   write(out, organisation);
   out.u8(organisation.is_revoked ? 1 : 0);
@@ -55,7 +39,7 @@ void write_admitted(wire::Writer& out, const Node& node) {
 }
 
 void write(wire::Writer& out, const Recovery& recovery) {
-  CHECK(recovery.statements.size() <= kNodesMax);
+  CHECK(recovery.statements.size() <= kDescribedNodesMax);
   CHECK(recovery.losses.size() <= kLossesMax);
   out.u16(static_cast<std::uint16_t>(recovery.statements.size()));
   for (const wire::SignedBytes& one : recovery.statements) wire::write(out, one);
@@ -66,7 +50,7 @@ void write(wire::Writer& out, const Recovery& recovery) {
 Recovery read_recovery(wire::Reader& in) {
   Recovery out;
   const std::size_t statement_count = in.u16();
-  if (statement_count > kNodesMax) in.fail();
+  if (statement_count > kDescribedNodesMax) in.fail();
   for (std::size_t i = 0; in.ok() && i < statement_count; ++i) {
     out.statements.push_back(wire::read_signed_bytes(in, wire::kStatementSizeMax));
   }
@@ -81,6 +65,26 @@ Recovery read_recovery(wire::Reader& in) {
 }
 
 }  // namespace
+
+crypto::Digest leaf_of(const Settings& settings, std::size_t organisation_count,
+                       std::size_t node_count) {
+  wire::Writer out;
+  write(out, settings);
+  out.u64(organisation_count).u64(node_count);
+  return leaf_of(Leaf::kSettings, 0, out);
+}
+
+crypto::Digest leaf_of(const Organisation& organisation, std::size_t place) {
+  wire::Writer out;
+  write_in_force(out, organisation);
+  return leaf_of(Leaf::kOrganisation, place, out);
+}
+
+crypto::Digest leaf_of(const Node& node, std::size_t place) {
+  wire::Writer out;
+  write_admitted(out, node);
+  return leaf_of(Leaf::kNode, place, out);
+}
 
 void write(wire::Writer& out, const std::vector<SeatSignature>& signatures) {
   CHECK(signatures.size() <= kSignaturesMax);
@@ -156,7 +160,7 @@ crypto::Digest DescriptionHeader::hash_of(ByteView encoded) {
 
 Bytes DescriptionBody::encode() const {
   CHECK(organisations.size() <= kOrganisationsMax);
-  CHECK(nodes.size() <= kNodesMax);
+  CHECK(nodes.size() <= kDescribedNodesMax);
   wire::Writer out;
   out.u8(recovery ? kRecoveryBodyLayout : kBodyLayout);
   write(out, settings);
@@ -180,7 +184,7 @@ std::optional<DescriptionBody> DescriptionBody::decode(ByteView bytes) {
     out.organisations.push_back(read_in_force(in));
   }
   const std::size_t node_count = in.u16();
-  if (node_count > kNodesMax) return std::nullopt;
+  if (node_count > kDescribedNodesMax) return std::nullopt;
   for (std::size_t i = 0; in.ok() && i < node_count; ++i) {
     out.nodes.push_back(read_node(in));
     out.nodes.back().admission_randomness = in.fixed<crypto::Digest>();
@@ -196,22 +200,12 @@ crypto::Digest DescriptionBody::hash_of(ByteView encoded) {
 
 crypto::Digest DescriptionBody::root() const {
   std::vector<crypto::Digest> leaves;
-  wire::Writer first;
-  write(first, settings);
-  // The numbers of leaves fix the shape of the tree.
-  first.u64(organisations.size()).u64(nodes.size());
-  leaves.push_back(leaf_of(Leaf::kSettings, 0, first));
+  leaves.push_back(leaf_of(settings, organisations.size(), nodes.size()));
   for (std::size_t i = 0; i < organisations.size(); ++i) {
-    wire::Writer out;
-    write_in_force(out, organisations[i]);
-    leaves.push_back(leaf_of(Leaf::kOrganisation, i, out));
+    leaves.push_back(leaf_of(organisations[i], i));
   }
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    wire::Writer out;
-    write_admitted(out, nodes[i]);
-    leaves.push_back(leaf_of(Leaf::kNode, i, out));
-  }
-  return merkle_root(std::move(leaves));
+  for (std::size_t i = 0; i < nodes.size(); ++i) leaves.push_back(leaf_of(nodes[i], i));
+  return MerkleTree(std::move(leaves)).root();
 }
 
 Bytes SignedHeader::encode() const {

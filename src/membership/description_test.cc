@@ -195,7 +195,7 @@ TEST_F(DescriptionTest, ExposedSeatsAreAllowed_WhileAQuorumIsLeft) {
   next.body.settings.service_faults = 0;
   next.service.resize(1);
   EXPECT_EQ(refusal(), DescriptionError::kImpossible);
-  next.body.nodes = current->nodes();
+  next.body.nodes = current->nodes().to_vector();
   EXPECT_EQ(refusal(), std::nullopt);
 }
 
@@ -205,7 +205,7 @@ TEST_F(DescriptionTest, ConfigurationWithoutService_IsFollowedByNothing) {
                                           .start = current->start(),
                                           .settings = current->settings(),
                                           .organisations = current->organisations(),
-                                          .nodes = current->nodes(),
+                                          .nodes = current->nodes().to_vector(),
                                           .header_hash = current->header_hash()});
   ASSERT_TRUE(alone.has_value());
   EXPECT_EQ(apply(**alone, made(), cluster.scheme).error(), DescriptionError::kTooFewSignatures);

@@ -52,13 +52,14 @@ class Counting {
 
  private:
   void add_nodes(const Configuration& configuration, std::uint64_t NodeMovement::* share) {
+    const std::vector<std::uint64_t> shares = configuration.own_shares();
     for (std::uint32_t i = 0; i < configuration.nodes().size(); ++i) {
       const Node& node = configuration.nodes()[i];
       if (place_.try_emplace(node.key, out_.nodes.size()).second)
         out_.nodes.push_back({.key = node.key, .name = node.name, .directory = node.directory});
       NodeMovement& one = of(node.key);
       one.has_lost_directory = one.directory != node.directory;
-      one.*share = configuration.own_share(i);
+      one.*share = shares[i];
     }
   }
   NodeMovement& of(const wire::NodeKey& key) { return out_.nodes[place_.at(key)]; }
@@ -72,8 +73,8 @@ class Counting {
 
 Movement movement(const Configuration& before, const Configuration& after) {
   Counting counting(before, after);
-  const auto& old_arcs = before.ring().arcs();
-  const auto& new_arcs = after.ring().arcs();
+  const auto old_arcs = before.ring().arcs();
+  const auto new_arcs = after.ring().arcs();
   // Both cover the line without gaps: one walk over the ends of either.
   std::size_t i = 0;
   std::size_t j = 0;

@@ -38,7 +38,7 @@ TEST(Movement, NothingMovesWhenNobodyComesOrGoes) {
 
 TEST(Movement, WhoComesGetsItsShareAndOthersLoseAsMuch) {
   const auto current = TestCluster().first();
-  std::vector<Node> nodes = current->nodes();
+  std::vector<Node> nodes = current->nodes().to_vector();
   nodes.push_back(TestCluster::node(9, 3));
   nodes.back().admission_randomness = crypto::sha256(as_bytes("R"));
   const auto after = with_nodes(*current, nodes);
@@ -57,7 +57,7 @@ TEST(Movement, WhatIsCountedIsWhatKeysSay) {
   Random random(7);
   const auto current = TestCluster().first();
   for (int round = 0; round < 20; ++round) {
-    std::vector<Node> nodes = current->nodes();
+    std::vector<Node> nodes = current->nodes().to_vector();
     nodes.erase(nodes.begin() + static_cast<std::ptrdiff_t>(random.below(nodes.size())));
     const auto organisation = static_cast<std::uint32_t>(random.below(4));
     nodes.push_back(TestCluster::node(10 + static_cast<std::uint32_t>(round), organisation));
@@ -84,7 +84,7 @@ TEST(Movement, WhatIsCountedIsWhatKeysSay) {
 
 TEST(Movement, WhoComesWithAnEmptyDirectoryFetchesAllAgain) {
   const auto current = TestCluster().first();
-  std::vector<Node> nodes = current->nodes();
+  std::vector<Node> nodes = current->nodes().to_vector();
   nodes[2].directory.bytes[5] ^= 1;
   const Movement seen = movement(*current, *with_nodes(*current, nodes));
   EXPECT_TRUE(seen.nodes[2].has_lost_directory);
@@ -96,7 +96,7 @@ TEST(Movement, WhoComesWithAnEmptyDirectoryFetchesAllAgain) {
 
 TEST(Movement, AGroupWithAnEmptySeatIsExposed) {
   const auto current = TestCluster().first();
-  std::vector<Node> nodes = current->nodes();
+  std::vector<Node> nodes = current->nodes().to_vector();
   // Organisation 3 is gone: with a cap of one each group has three members.
   std::erase_if(nodes, [](const Node& node) { return node.organisation == 3; });
   const auto after = with_nodes(*current, nodes);

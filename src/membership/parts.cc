@@ -71,7 +71,8 @@ Node read_node(wire::Reader& in) {
   return out;
 }
 
-std::optional<Explained> problem_of_service(const ConfigurationParts& parts) {
+std::optional<Explained> problem_of_service(const ConfigurationParts& parts,
+                                            const Members& members) {
   const std::size_t faults = parts.settings.service_faults;
   const auto wrong = [](std::string what) { return Explained{.what = std::move(what)}; };
   if (parts.service.size() < 2 * faults + 1 || parts.service.size() > 3 * faults + 1) {
@@ -83,16 +84,15 @@ std::optional<Explained> problem_of_service(const ConfigurationParts& parts) {
   // erased.
   std::set<crypto::PublicKey> keys;
   for (const Organisation& organisation : parts.organisations) keys.insert(organisation.authority);
-  for (const Node& node : parts.nodes) keys.insert(node.key);
   std::set<std::uint32_t> nodes;
   std::vector<std::size_t> seats_of(parts.organisations.size());
   for (const ServiceMember& member : parts.service) {
-    if (member.node >= parts.nodes.size()) return wrong("a service member is no node");
-    const Node& node = parts.nodes[member.node];
+    if (member.node >= members.nodes().size()) return wrong("a service member is no node");
+    const Node& node = members.nodes()[member.node];
     if (!nodes.insert(member.node).second) {
       return wrong("node '" + node.name + "' has two seats of the configuration service");
     }
-    if (!keys.insert(member.epoch_key).second) {
+    if (!keys.insert(member.epoch_key).second || members.index_of(member.epoch_key)) {
       return wrong("the epoch key of node '" + node.name + "' is used elsewhere");
     }
     if (++seats_of[node.organisation] > std::max<std::size_t>(faults, 1)) {
@@ -103,14 +103,12 @@ std::optional<Explained> problem_of_service(const ConfigurationParts& parts) {
   return std::nullopt;
 }
 
-std::size_t fillable_seats(const ConfigurationParts& parts) {
-  std::vector<std::size_t> members_of(parts.organisations.size());
-  for (const Node& node : parts.nodes) ++members_of[node.organisation];
+std::size_t fillable_seats(const Settings& settings, const Members& members) {
   std::size_t seats = 0;
-  for (std::size_t members : members_of) {
-    seats += std::min<std::size_t>(members, parts.settings.cap);
+  for (const std::uint32_t count : members.nodes_of()) {
+    seats += std::min<std::size_t>(count, settings.cap);
   }
-  return std::min<std::size_t>(seats, 3 * parts.settings.faults + 1);
+  return std::min<std::size_t>(seats, 3 * std::size_t{settings.faults} + 1);
 }
 
 }  // namespace rosebud::membership

@@ -19,15 +19,23 @@ Node read_node(wire::Reader& in);
 void write(wire::Writer& out, const std::vector<SeatSignature>& signatures);
 std::vector<SeatSignature> read_signatures(wire::Reader& in);
 
+/// Leaves of the Merkle tree over a configuration: settings with how many organisations and nodes
+/// there are, which fixes its shape, then each of these with its place.
+crypto::Digest leaf_of(const Settings& settings, std::size_t organisation_count,
+                       std::size_t node_count);
+crypto::Digest leaf_of(const Organisation& organisation, std::size_t place);
+crypto::Digest leaf_of(const Node& node, std::size_t place);
+
 /// What is wrong with the configuration service of `parts`, for a person. A service may have up to
 /// F vacant seats, and no organisation more than F of them (one at F = 0).
-std::optional<Explained> problem_of_service(const ConfigurationParts& parts);
+std::optional<Explained> problem_of_service(const ConfigurationParts& parts,
+                                            const Members& members);
 
 /// Part of the ring, in units of 2^-32. Widths of neighbouring ranges add up: each ends where the
 /// next begins.
 std::uint64_t width_of(const wire::KeyRange& range);
 
 /// Most members that a group can have under the cap; less than 3f+1 leaves seats exposed.
-std::size_t fillable_seats(const ConfigurationParts& parts);
+std::size_t fillable_seats(const Settings& settings, const Members& members);
 
 }  // namespace rosebud::membership

@@ -44,7 +44,7 @@ AuditorSettings paced(AuditorSettings settings, std::uint64_t epoch_seconds) {
 void Auditor::begin_epoch(Instant now, const Verifier& verifier) {
   std::erase_if(suspects_, [&](const auto& one) {
     const membership::Configuration& next = verifier.configuration();
-    return !membership::stays_as_it_is(one.first, configuration(), next.nodes()) ||
+    return !membership::stays_as_it_is(one.first, configuration(), next) ||
            !membership::may_accuse(
                next, {.accused = one.first, .accuser = self_, .block = one.second.block});
   });
@@ -60,9 +60,8 @@ void Auditor::begin_epoch(Instant now, const Verifier& verifier) {
   arcs_.clear();
   const auto self = configuration().node_index(self_);
   if (self) {
-    for (const routing::Arc& arc : configuration().ring().arcs()) {
-      const bool is_own = std::ranges::find(arc.group, *self) != arc.group.end();
-      if (is_own && arc.group.size() > 1) arcs_.push_back(arc);
+    for (routing::Arc& arc : configuration().arcs_of(*self)) {
+      if (arc.group.size() > 1) arcs_.push_back(std::move(arc));
     }
   }
   const bool is_on = settings_.interval > Duration::zero() && !arcs_.empty();

@@ -342,7 +342,7 @@ TEST(GroupsBack, OfALostGroup_WhoWasGivenUpIsLeftOut) {
   membership::ConfigurationParts parts;
   parts.number = {wire::Generation(1), Epoch(3)};
   parts.organisations = parent->organisations();
-  parts.nodes = parent->nodes();
+  parts.nodes = parent->nodes().to_vector();
   parts.nodes.pop_back();
   parts.recovery = lossy;
   const auto recovered = *membership::Configuration::make(std::move(parts));
@@ -364,7 +364,7 @@ TEST(GroupsBack, OfALostGroup_WhoHasLeftSinceIsNotWaitedFor) {
   membership::ConfigurationParts parts;
   parts.number = {wire::Generation(1), Epoch(4)};
   parts.organisations = parent->organisations();
-  parts.nodes = parent->nodes();
+  parts.nodes = parent->nodes().to_vector();
   parts.nodes.pop_back();
   const auto later = *membership::Configuration::make(std::move(parts));
   const auto groups = groups_back(*later, {recovered, parent}, key);

@@ -8,6 +8,24 @@
 
 namespace rosebud::objects {
 
+namespace {
+
+/// The keys between these arcs, which ascend.
+std::vector<wire::KeyRange> all_but(const std::vector<routing::Arc>& arcs) {
+  std::vector<wire::KeyRange> out;
+  const wire::KeyRange line = wire::whole_key_range();
+  crypto::Digest first = line.first;  // of the keys that no arc before has
+  for (const routing::Arc& arc : arcs) {
+    if (first < arc.range.first) out.push_back({first, routing::key_before(arc.range.first)});
+    if (arc.range.last == line.last) return out;
+    first = routing::key_after(arc.range.last);
+  }
+  out.push_back({first, line.last});
+  return out;
+}
+
+}  // namespace
+
 // ---- Whose keys ----
 
 void Forgetting::begin_epoch(Instant now,
@@ -19,16 +37,7 @@ void Forgetting::begin_epoch(Instant now,
   const auto self = configuration_->node_index(self_);
   // Who is no member may ask nobody; its organisation disposes of what it holds.
   if (!self) return rest(Instant::max());
-  for (const routing::Arc& arc : configuration_->ring().arcs()) {
-    if (std::ranges::find(arc.group, *self) != arc.group.end()) continue;
-    const bool is_next =
-        !foreign_.empty() && routing::key_after(foreign_.back().last) == arc.range.first;
-    if (is_next) {
-      foreign_.back().last = arc.range.last;
-    } else {
-      foreign_.push_back(arc.range);
-    }
-  }
+  foreign_ = all_but(configuration_->arcs_of(*self));
   rest(foreign_.empty() ? Instant::max() : now + settings_.delay);
 }
 
@@ -86,7 +95,7 @@ void Forgetting::on_scanned(Instant now, const ForgettingScan& tag, const wire::
     if (scanned->entries.empty()) {
       return go_on_behind(now, foreign_[foreign_index_].last, out);
     }
-    const routing::Arc* arc = configuration_->ring().arc(scanned->entries.front().id.placement);
+    const auto arc = configuration_->ring().arc(scanned->entries.front().id.placement);
     interval_ = {std::max(arc->range.first, cursor_),
                  std::min(arc->range.last, foreign_[foreign_index_].last)};
     return ask(now, out);

@@ -361,7 +361,7 @@ TEST_F(FormerHolder, OneThatCannotBeRead_DoesNotHoldUpTheOthers) {
 TEST_F(FormerHolder, DeletedWhileItAnswersAComparison_TheAnswerSaysSo) {
   const auto questions = enter_second();
   for (std::size_t i = 0; i < 2; ++i) state(questions[i]);
-  const auto* arc = configuration_of(2)->ring().arc(blocks[0].placement);
+  const auto arc = configuration_of(2)->ring().arc(blocks[0].placement);
   is_scan_held_up = true;
   send(nodes[1].public_key(), wire::Role::kNode, wire::CompareRange{arc->range, {}});
   ASSERT_EQ(waiting.size(), 1U);
@@ -396,7 +396,7 @@ TEST_F(FormerHolder, StatesCompletenessOnlyOfWhatIsWhole) {
   send(nodes[1].public_key(), wire::Role::kNode, wire::GetCompleteness{whole});
   EXPECT_TRUE(std::holds_alternative<wire::Completeness>(answers.back().body));
   const auto id = objects.begin()->first;
-  const auto* arc = core->verifier().configuration().ring().arc(id.placement);
+  const auto arc = core->verifier().configuration().ring().arc(id.placement);
   objects[id].is_damaged = true;  // marked in an earlier run
   send(nodes[1].public_key(), wire::Role::kNode, wire::GetCompleteness{arc->range});
   EXPECT_TRUE(std::holds_alternative<wire::Refused>(answers.back().body));

@@ -8,13 +8,14 @@ bool have_same_groups(const membership::Configuration& one,
                       const membership::Configuration& other) {
   return one.number().generation == other.number().generation &&
          one.settings().faults == other.settings().faults &&
-         one.settings().cap == other.settings().cap &&
-         std::ranges::equal(
-             one.nodes(), other.nodes(), [](const membership::Node& a, const membership::Node& b) {
-               return a.key == b.key && a.directory == b.directory &&
-                      a.organisation == b.organisation && a.position_count == b.position_count &&
-                      a.admission_randomness == b.admission_randomness;
-             });
+         one.settings().cap == other.settings().cap && one.nodes().size() == other.nodes().size() &&
+         one.nodes().all_not_shared(other.nodes(), [&](std::size_t place) {
+           const membership::Node& a = one.nodes()[place];
+           const membership::Node& b = other.nodes()[place];
+           return a.key == b.key && a.directory == b.directory &&
+                  a.organisation == b.organisation && a.position_count == b.position_count &&
+                  a.admission_randomness == b.admission_randomness;
+         });
 }
 
 void remember(History& history, std::shared_ptr<const membership::Configuration> left,

@@ -22,11 +22,25 @@ bool contains(const std::vector<wire::NodeKey>& keys, const wire::NodeKey& key) 
   return std::ranges::find(keys, key) != keys.end();
 }
 
-std::vector<wire::NodeKey> keys_of(const membership::Configuration& configuration,
-                                   std::span<const std::uint32_t> group) {
-  std::vector<wire::NodeKey> keys;
-  for (const std::uint32_t node : group) keys.push_back(configuration.nodes()[node].key);
-  return keys;
+std::vector<routing::Arc> arcs_of(const membership::Configuration& configuration,
+                                  const wire::NodeKey& node) {
+  const auto index = configuration.node_index(node);
+  return index ? configuration.arcs_of(*index) : std::vector<routing::Arc>{};
+}
+
+/// Where pieces of the range begin, but the first, on which every known epoch has one group. Who is
+/// in it counts, not in which order: in small clusters most neighbours differ in nothing else.
+std::set<crypto::Digest> cuts_in(const wire::KeyRange& range, const History& history) {
+  std::set<crypto::Digest> out;
+  for (const auto& earlier : history) {
+    std::vector<std::uint32_t> last;
+    for (routing::Arc& arc : earlier->ring().arcs_in(range)) {
+      std::ranges::sort(arc.group);
+      if (arc.range.first != range.first && arc.group != last) out.insert(arc.range.first);
+      last = std::move(arc.group);
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -43,8 +57,7 @@ void Reconciler::start(Instant now, const Verifier& verifier, const History& his
     tenure_ = std::move(*tenure);
   } else if (verifier.configuration().number() == kFirstConfiguration) {
     // Before the first epoch nothing was written: its members are complete and have always served.
-    for (const auto& arc : verifier.configuration().ring().arcs()) {
-      if (!contains(keys_of(verifier.configuration(), arc.group), self_)) continue;
+    for (const auto& arc : arcs_of(verifier.configuration(), self_)) {
       tenure_.complete.raise(arc.range, kFirstConfiguration.epoch);
       tenure_.served.raise(arc.range, kFirstConfiguration.epoch);
     }
@@ -88,18 +101,6 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
   arcs_served_ = 0;
   ++era_;
   const membership::Configuration& configuration = next.configuration();
-  // Pieces on which every known epoch has one group. Who is in it counts, not in which order: in
-  // small clusters most neighbours differ in nothing else.
-  std::set<crypto::Digest> cuts;
-  for (const auto& earlier : history) {
-    std::vector<std::uint32_t> last;
-    for (const auto& arc : earlier->ring().arcs()) {
-      std::vector<std::uint32_t> group = arc.group;
-      std::ranges::sort(group);
-      if (group != last) cuts.insert(arc.range.first);
-      last = std::move(group);
-    }
-  }
   const auto add = [&](const wire::KeyRange& range) {
     Arc arc{.range = range, .groups = groups_back(configuration, history, range.first)};
     if (is_start) {
@@ -124,12 +125,11 @@ void Reconciler::take_arcs(Instant now, const Verifier& next, const History& his
     arcs_served_ += arc.is_served ? 1 : 0;
     arcs_.push_back(std::move(arc));
   };
-  for (const auto& arc : configuration.ring().arcs()) {
-    if (!contains(keys_of(configuration, arc.group), self_)) continue;
+  for (const auto& arc : arcs_of(configuration, self_)) {
     crypto::Digest first = arc.range.first;
-    for (auto cut = cuts.upper_bound(first); cut != cuts.end() && *cut <= arc.range.last; ++cut) {
-      add({first, routing::key_before(*cut)});
-      first = *cut;
+    for (const crypto::Digest& cut : cuts_in(arc.range, history)) {
+      add({first, routing::key_before(cut)});
+      first = cut;
     }
     add({first, arc.range.last});
   }

@@ -127,6 +127,7 @@ Replica::Replica(ReplicaIdentity identity, Verifier verifier, const crypto::Sign
     const std::uint64_t bytes = in.u64();
     if (holder && in.done()) charged_bytes_[*holder] = bytes;
   }
+  measure_own_share();
 }
 
 /// The process ended in an epoch that was abandoned meanwhile, or before the first note of the
@@ -514,6 +515,12 @@ void Replica::on_persisted(Instant now, Token token, Status<wire::StorageError> 
 
 // ---- Epochs and time ----
 
+/// Once for an epoch: every write that is charged asks for it.
+void Replica::measure_own_share() {
+  const auto self = verifier_.configuration().node_index(identity_.key.public_key());
+  own_share_ = self ? verifier_.configuration().own_share(*self) : 0;
+}
+
 void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcept {
   last_instant_ = now;
   // From a parent that it went back to, what follows may be of a lower generation than it had.
@@ -525,6 +532,7 @@ void Replica::on_configuration(Instant now, Verifier next, Effects& out) noexcep
   remember(history_, std::move(before),
            reconciler_.is_everything_complete() ? kHistoryMax : kIncompleteHistoryMax);
   verifier_ = std::move(next);
+  measure_own_share();
   // They would be of no use, and take the places of this epoch's until they are done.
   for (const auto& [number, survey] : std::exchange(survey_answers_, {})) {
     refuse(survey.sender, survey.context, RefusalReason::kWrongEpoch, out);

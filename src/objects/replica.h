@@ -239,6 +239,7 @@ class Replica {
   std::optional<wire::RefusalReason> refusal_of(const Sender& sender,
                                                 const wire::Request& request) const;
   bool is_in_group(const crypto::Digest& placement) const;
+  void measure_own_share();
   bool enqueue(const wire::ObjectId& id, Operation operation, Effects& out);
   void begin_front(const wire::ObjectId& id, Effects& out);
   void finish_front(const wire::ObjectId& id, Effects& out);
@@ -330,6 +331,7 @@ class Replica {
 
   ReplicaIdentity identity_;
   Verifier verifier_;
+  std::uint64_t own_share_ = 0;  // Configuration::own_share of this epoch
   const crypto::SignatureScheme* scheme_;
   ReplicaLimits limits_;
   History history_;  // for completing

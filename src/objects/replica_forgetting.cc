@@ -21,7 +21,7 @@ bool Replica::may_state(const StatementScan& scan) const {
 void Replica::begin_statement(const Sender& sender, const wire::MessageContext& context,
                               const wire::KeyRange& range, Effects& out) {
   // As of a comparison: of one arc, so that nobody has everything read at once.
-  const routing::Arc* arc = verifier_.configuration().ring().arc(range.first);
+  const auto arc = verifier_.configuration().ring().arc(range.first);
   if (!arc || !arc->range.contains(range.last)) {
     return refuse(sender, context, wire::RefusalReason::kNotAllowed, out);
   }

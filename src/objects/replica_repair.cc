@@ -116,7 +116,7 @@ void Replica::on_scanned(Instant now, Token token,
 bool Replica::is_arc_of(const Sender& sender, const wire::KeyRange& range) const {
   const membership::Configuration& configuration = verifier_.configuration();
   const auto asker = configuration.node_index(sender.key);
-  const routing::Arc* arc = configuration.ring().arc(range.first);
+  const auto arc = configuration.ring().arc(range.first);
   return asker && arc && arc->range.contains(range.last) &&
          std::ranges::find(arc->group, *asker) != arc->group.end();
 }

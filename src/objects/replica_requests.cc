@@ -69,11 +69,8 @@ std::optional<RefusalReason> Replica::charge(const wire::Hold& hold, HoldChange 
   CHECK(admission.has_value());  // verified
   const membership::Configuration& configuration = verifier_.configuration();
   const auto organisation = configuration.organisation_index(admission->organisation);
-  const auto self = configuration.node_index(identity_.key.public_key());
-  CHECK(self.has_value());  // it is in the object's group
   // The hold may have been verified just before its organisation left.
   if (!organisation) return RefusalReason::kBadHold;
-  const std::uint64_t share = configuration.own_share(*self);
   const std::uint64_t floor = configuration.settings().client_quota_floor_bytes;
   const std::pair<crypto::PublicKey, std::uint64_t> charged[] = {
       {admission->subject, admission->capacity_bytes},
@@ -81,7 +78,7 @@ std::optional<RefusalReason> Replica::charge(const wire::Hold& hold, HoldChange 
   for (const auto& [who, quota] : charged) {
     const auto at = charged_bytes_.find(who);
     const std::uint64_t used = at == charged_bytes_.end() ? 0 : at->second;
-    const std::uint64_t allowed = allowance(quota, share, floor);
+    const std::uint64_t allowed = allowance(quota, own_share_, floor);
     const std::uint64_t size = hold.size + kBytesPerHold;
     const bool is_too_much = size > allowed || used > allowed - size;
     if (is_too_much && !is_planted(Bug::kQuotaNotChecked)) return RefusalReason::kQuota;

@@ -84,7 +84,7 @@ TEST_P(RandomRings, GroupsFollowTheRuleAndTheCap) {
 TEST_P(RandomRings, ArcsCoverTheLineWithoutGaps) {
   Random random(static_cast<std::uint64_t>(GetParam()));
   const Ring ring(positions_of(random_nodes(random, 4, random.between(1, 20))), 4, 1);
-  const auto& arcs = ring.arcs();
+  const auto arcs = ring.arcs();
   EXPECT_EQ(arcs.front().range.first, wire::whole_key_range().first);
   EXPECT_EQ(arcs.back().range.last, wire::whole_key_range().last);
   for (std::size_t i = 1; i < arcs.size(); ++i) {
@@ -104,6 +104,125 @@ TEST_P(RandomRings, ArcsHoldTheGroupOfBothTheirEnds) {
     EXPECT_EQ(arc.group, naive_group(positions, arc.range.first, 3 * f + 1, f));
     EXPECT_EQ(arc.group, naive_group(positions, arc.range.last, 3 * f + 1, f));
   }
+}
+
+/// The arc of `arcs` with that key.
+Arc arc_in(const std::vector<Arc>& arcs, const crypto::Digest& key) {
+  return *std::ranges::find_if(arcs, [&](const Arc& arc) { return arc.range.contains(key); });
+}
+
+TEST_P(RandomRings, OneArcIsThatOfAll) {
+  Random random(static_cast<std::uint64_t>(GetParam()));
+  const std::size_t f = random.between(1, 3);
+  // Of one node alone, too.
+  const auto positions =
+      positions_of(random_nodes(random, random.between(1, 9), random.between(1, 20)));
+  const Ring ring(positions, 3 * f + 1, f);
+  const auto arcs = ring.arcs();
+  for (const Arc& arc : arcs) {
+    EXPECT_EQ(ring.arc(arc.range.first), arc);
+    EXPECT_EQ(ring.arc(arc.range.last), arc);
+  }
+  for (int i = 0; i < 50; ++i) {
+    const auto key = random_key(random);
+    EXPECT_EQ(ring.arc(key), arc_in(arcs, key));
+  }
+}
+
+TEST_P(RandomRings, ArcsOfARange_AreThoseOfAllCutToIt) {
+  Random random(static_cast<std::uint64_t>(GetParam()));
+  const auto positions =
+      positions_of(random_nodes(random, random.between(1, 9), random.between(1, 20)));
+  const Ring ring(positions, 4, 1);
+  for (int i = 0; i < 50; ++i) {
+    const auto ends = std::minmax(i % 5 == 0 ? positions[0].at : random_key(random),
+                                  i % 7 == 0 ? wire::whole_key_range().last : random_key(random));
+    const wire::KeyRange range{ends.first, ends.second};
+    std::vector<Arc> expected;
+    for (Arc arc : ring.arcs()) {
+      arc.range = {std::max(arc.range.first, range.first), std::min(arc.range.last, range.last)};
+      if (arc.range.first <= arc.range.last) expected.push_back(arc);
+    }
+    EXPECT_EQ(ring.arcs_in(range), expected);
+  }
+}
+
+TEST_P(RandomRings, ArcsOfANode_AreThoseOfAllThatHaveIt) {
+  Random random(static_cast<std::uint64_t>(GetParam()));
+  const std::size_t f = random.between(1, 3);
+  const std::size_t cap = random.between(1, f);
+  const auto nodes = random_nodes(random, random.between(1, 9), random.between(1, 30));
+  const Ring ring(positions_of(nodes), 3 * f + 1, cap);
+  for (const auto& [index, node] : nodes) {
+    std::vector<Arc> expected;
+    for (const Arc& arc : ring.arcs()) {
+      if (std::ranges::find(arc.group, index) != arc.group.end()) expected.push_back(arc);
+    }
+    EXPECT_EQ(ring.arcs_of(index, node.at), expected);
+  }
+}
+
+TEST_P(RandomRings, AWalkMeetsEveryPositionFromItsKeyOn) {
+  Random random(static_cast<std::uint64_t>(GetParam()));
+  auto positions = positions_of(random_nodes(random, 4, random.between(1, 20)));
+  const Ring ring(positions, 4, 1);
+  const auto key = random_key(random);
+  std::vector<std::uint32_t> met;
+  ring.walk_from(key, [&](std::uint32_t node) {
+    met.push_back(node);
+    return true;
+  });
+  std::ranges::sort(positions, {}, &Position::at);
+  std::ranges::rotate(positions, std::ranges::lower_bound(positions, key, {}, &Position::at));
+  std::vector<std::uint32_t> expected;
+  for (const Position& one : positions) expected.push_back(one.node);
+  EXPECT_EQ(met, expected);
+}
+
+TEST_P(RandomRings, AChangedOneIsAsIfMadeAnew) {
+  Random random(static_cast<std::uint64_t>(GetParam()));
+  auto nodes = random_nodes(random, random.between(1, 9), random.between(1, 60));
+  Ring ring(positions_of(nodes), 4, 1);
+  for (int step = 0; step < 20; ++step) {
+    std::map<std::uint32_t, Node> gone;
+    std::map<std::uint32_t, Node> come;
+    const std::size_t count = step % 7 == 6 ? 200 : 3;
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto index = static_cast<std::uint32_t>(random.below(300));
+      if (const auto at = nodes.find(index); at != nodes.end() && nodes.size() > 1) {
+        if (come.contains(index)) continue;
+        gone.insert(*at);
+        nodes.erase(at);
+      } else if (at == nodes.end()) {
+        auto one = random_nodes(random, 9, random.between(1, 9)).rbegin()->second;
+        come[index] = one;
+        nodes[index] = std::move(one);
+      }
+    }
+    const std::size_t f = random.between(1, 3);
+    const std::size_t cap = random.between(1, f);
+    ring = ring.changed(positions_of(gone), positions_of(come), 3 * f + 1, cap);
+    ASSERT_EQ(ring.arcs(), Ring(positions_of(nodes), 3 * f + 1, cap).arcs());
+    ASSERT_EQ(ring.position_count(), positions_of(nodes).size());
+    const auto key = random_key(random);
+    ASSERT_EQ(ring.group(key), naive_group(positions_of(nodes), key, 3 * f + 1, cap));
+  }
+}
+
+// Suppose one organisation has a single position among thousands: walks pass over what lies
+// between.
+TEST_P(RandomRings, OneThatIsNeededEverywhereIsFoundFromEverywhere) {
+  Random random(static_cast<std::uint64_t>(GetParam()));
+  std::vector<Position> positions;
+  for (std::uint32_t i = 0; i < 2000; ++i) positions.push_back({random_key(random), i, i % 2});
+  const std::vector<crypto::Digest> own{random_key(random)};
+  positions.push_back({own[0], 2000, 300});
+  const Ring ring(positions, 4, 1);
+  for (int i = 0; i < 10; ++i) {
+    const auto key = random_key(random);
+    EXPECT_EQ(ring.group(key), naive_group(positions, key, 4, 1));
+  }
+  EXPECT_EQ(ring.arcs_of(2000, own), ring.arcs());
 }
 
 /// Members of `b` that are not in `a`.

@@ -121,7 +121,7 @@ std::optional<service::Answer> Node::Impl::answer_without_group(
   if (is_guest && (!statement || statement->subject != from.connection->peer()))
     return service::Answer::kRefused;
   if (from.role == wire::Role::kNode && statement &&
-      service::is_in_as_stated(*statement, configuration_->nodes()))
+      service::is_in_as_stated(*statement, *configuration_))
     return service::Answer::kAlready;
   return std::nullopt;
 }

@@ -61,16 +61,6 @@ std::size_t total_of(const Complaints& complaints) {
   return out;
 }
 
-Groups::Groups(const membership::Configuration& configuration)
-    : configuration_(&configuration), arcs_of_(configuration.nodes().size()) {
-  const auto& arcs = configuration.ring().arcs();
-  for (std::size_t i = 0; i < arcs.size(); ++i) {
-    for (const std::uint32_t node : arcs[i].group) {
-      arcs_of_[node].push_back(static_cast<std::uint32_t>(i));
-    }
-  }
-}
-
 std::size_t Groups::most_of_one(const wire::NodeKey& accused,
                                 const std::set<wire::NodeKey>& accusers) const {
   const auto index = configuration_->node_index(accused);
@@ -80,11 +70,12 @@ std::size_t Groups::most_of_one(const wire::NodeKey& accused,
   for (const wire::NodeKey& key : accusers) {
     if (const auto node = configuration_->node_index(key)) some.insert(*node);
   }
+  const auto [at, is_new] = arcs_of_.try_emplace(*index);
+  if (is_new) at->second = configuration_->arcs_of(*index);
   std::size_t most = 0;
-  for (const std::uint32_t arc : arcs_of_[*index]) {
+  for (const routing::Arc& arc : at->second) {
     const auto count =
-        std::ranges::count_if(configuration_->ring().arcs()[arc].group,
-                              [&](std::uint32_t node) { return some.contains(node); });
+        std::ranges::count_if(arc.group, [&](std::uint32_t node) { return some.contains(node); });
     most = std::max(most, static_cast<std::size_t>(count));
   }
   return most;

@@ -39,12 +39,12 @@ void drop_old(Complaints& complaints, const membership::Configuration& configura
 
 std::size_t total_of(const Complaints& complaints);
 
-/// The groups of each node, listed once: a ring has too many arcs to look through all of them for
-/// each who is accused.
+/// The groups of whoever is accused, each walked for once in an epoch.
 class Groups {
  public:
   /// `configuration` must outlive it.
-  explicit Groups(const membership::Configuration& configuration);
+  explicit Groups(const membership::Configuration& configuration)
+      : configuration_(&configuration) {}
 
   const membership::Configuration& configuration() const { return *configuration_; }
   /// The most of these that are in one group with the accused, whichever group that is.
@@ -53,7 +53,7 @@ class Groups {
 
  private:
   const membership::Configuration* configuration_;
-  std::vector<std::vector<std::uint32_t>> arcs_of_;  // by node
+  mutable std::map<std::uint32_t, std::vector<routing::Arc>> arcs_of_;  // by node; of some
 };
 
 /// Whether f+1 members of one group complain of it.

@@ -50,17 +50,13 @@ std::vector<wire::NodeKey> walk(const Configuration& current) {
                                   .update_u64(current.number().epoch.next().value)
                                   .update(current.randomness().view())
                                   .finish();
-  const auto& positions = current.ring().positions();
-  const auto begin = static_cast<std::size_t>(
-      std::ranges::lower_bound(positions, from, {}, &routing::Position::at) - positions.begin());
   std::vector<wire::NodeKey> out;
   std::vector<bool> is_met(current.nodes().size());
-  for (std::size_t i = 0; i < positions.size(); ++i) {
-    const std::uint32_t node = positions[(begin + i) % positions.size()].node;
-    if (is_met[node]) continue;
+  current.ring().walk_from(from, [&](std::uint32_t node) {
+    if (!is_met[node]) out.push_back(current.nodes()[node].key);
     is_met[node] = true;
-    out.push_back(current.nodes()[node].key);
-  }
+    return out.size() < is_met.size();
+  });
   return out;
 }
 

@@ -155,7 +155,7 @@ Answer Machine::on(const Asker&, const AdmitNode& operation) {
       !is_planted(Bug::kRetiredComesBack)) {
     return Answer::kRefused;
   }
-  if (is_in_as_stated(*statement, configuration_->nodes())) {
+  if (is_in_as_stated(*statement, *configuration_)) {
     if (!is_retired) return Answer::kAlready;
     // It stays after all; the old retirement is older than what it is in by from now on.
     state_.carried.stated_s[statement->subject] = statement->not_before.value;
@@ -389,10 +389,12 @@ SeatDraw Machine::draw() const {
   SeatRules rules{.barred = {},
                   .seated_since_ms = state_.carried.seated_since_ms,
                   .now_ms = state_.prepared_ms};
+  std::set<wire::NodeKey> staying;
+  for (const membership::Node& node : next) staying.insert(node.key);
   std::set<wire::NodeKey> leaving;  // who is out of the next epoch cannot sit in it
   std::set<wire::NodeKey> unwanted;
   for (const membership::Node& node : configuration_->nodes()) {
-    const bool is_leaving = std::ranges::find(next, node.key, &membership::Node::key) == next.end();
+    const bool is_leaving = !staying.contains(node.key);
     if (is_leaving) leaving.insert(node.key);
     const bool is_false =
         is_convicted(*configuration_, wishes, node.key, next) && !is_planted(Bug::kConvictedSits);

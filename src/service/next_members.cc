@@ -15,9 +15,8 @@ using membership::Organisation;
 
 /// Seats of a service that these nodes could fill, as far as `is_able`. Who is only coming cannot
 /// sit yet.
-template <typename IsAble>
-std::size_t fillable_seats(const Configuration& current, const std::vector<Node>& nodes,
-                           IsAble is_able) {
+template <typename Nodes, typename IsAble>
+std::size_t fillable_seats(const Configuration& current, const Nodes& nodes, IsAble is_able) {
   const std::size_t most = std::max<std::size_t>(current.settings().service_faults, 1);
   std::map<std::uint32_t, std::size_t> seats_of;
   std::size_t seats = 0;
@@ -44,7 +43,8 @@ bool is_service_left(const Configuration& current, const Wishes& wishes,
 
 bool is_possible(const Configuration& current, const Wishes& wishes,
                  const std::vector<Organisation>& organisations, const std::vector<Node>& nodes) {
-  return is_service_left(current, wishes, nodes) &&
+  return nodes.size() <= membership::kDescribedNodesMax &&
+         is_service_left(current, wishes, nodes) &&
          !membership::problem_of({.cluster = current.cluster(),
                                   .number = current.number(),
                                   .start = current.start(),
@@ -57,6 +57,8 @@ bool is_possible(const Configuration& current, const Wishes& wishes,
 /// Whoever was there keeps its place in the list: nodes name their organisation by it.
 std::vector<Organisation> next_organisations(const Configuration& current, const Wishes& wishes) {
   std::vector<Organisation> out = current.organisations();
+  const std::vector<Node> nodes =
+      wishes.organisations_admitted.empty() ? std::vector<Node>{} : current.nodes().to_vector();
   for (Organisation& one : out) {
     if (wishes.organisations_revoked.contains(one.authority)) one.is_revoked = true;
     const auto admitted = wishes.organisations_admitted.find(one.authority);
@@ -69,7 +71,7 @@ std::vector<Organisation> next_organisations(const Configuration& current, const
     out.push_back(
         {.name = admitted.name, .authority = authority, .quota_bytes = admitted.quota_bytes});
     // Since it was decided somebody may have taken the key.
-    if (!is_possible(current, wishes, out, current.nodes())) out.pop_back();
+    if (!is_possible(current, wishes, out, nodes)) out.pop_back();
   }
   return out;
 }
@@ -78,7 +80,7 @@ std::vector<Organisation> next_organisations(const Configuration& current, const
 class Leaving {
  public:
   Leaving(const Configuration& current, const Wishes& wishes, NextMembers& next)
-      : current_(current), wishes_(wishes), next_(next), of_arc_(current.ring().arcs().size()) {}
+      : current_(current), wishes_(wishes), next_(next) {}
 
   void leave(const wire::NodeKey& key) {
     const auto index = current_.node_index(key);
@@ -88,28 +90,22 @@ class Leaving {
     if (without.size() == next_.nodes.size()) return;
     if (!is_possible(current_, wishes_, next_.organisations, without)) return;
     next_.nodes = std::move(without);
-    const auto& arcs = current_.ring().arcs();
-    for (std::size_t i = 0; i < arcs.size(); ++i) {
-      if (is_in(arcs[i], *index)) ++of_arc_[i];
-    }
+    left_.insert(*index);
   }
 
  private:
   bool may_leave(std::uint32_t node) const {
     if (is_planted(Bug::kGroupLeavesAtOnce)) return true;
-    const auto& arcs = current_.ring().arcs();
-    for (std::size_t i = 0; i < arcs.size(); ++i) {
-      if (is_in(arcs[i], node) && of_arc_[i] >= current_.f()) return false;
-    }
-    return true;
-  }
-  static bool is_in(const routing::Arc& arc, std::uint32_t node) {
-    return std::ranges::find(arc.group, node) != arc.group.end();
+    return std::ranges::none_of(current_.arcs_of(node), [this](const routing::Arc& arc) {
+      const auto leaving = std::ranges::count_if(
+          arc.group, [this](std::uint32_t member) { return left_.contains(member); });
+      return std::cmp_greater_equal(leaving, current_.f());
+    });
   }
   const Configuration& current_;
   const Wishes& wishes_;
   NextMembers& next_;
-  std::vector<std::size_t> of_arc_;
+  std::set<std::uint32_t> left_;  // indices in the configuration in force
 };
 
 /// A revocation after which a group, or the service, could not be filled waits for others.
@@ -128,9 +124,9 @@ void remove_revoked(const Configuration& current, const Wishes& wishes, NextMemb
 
 /// By node, since when it has to go: it does not answer for `evict_after_seconds`, or it gave wrong
 /// proofs. `next`: the nodes as they would be then.
+template <typename Next>
 std::map<wire::NodeKey, std::uint64_t> due_to_go(const Configuration& current, const Wishes& wishes,
-                                                 const std::vector<Node>& next,
-                                                 std::uint64_t now_ms) {
+                                                 const Next& next, std::uint64_t now_ms) {
   std::map<wire::NodeKey, std::uint64_t> out;
   const auto add = [&](const wire::NodeKey& node, std::uint64_t due_ms) {
     if (due_ms > now_ms && !is_planted(Bug::kEvictedAtOnce)) return;
@@ -171,7 +167,7 @@ void retire(const Configuration& current, const Wishes& wishes, Leaving& leaving
   for (const auto& [since, key] : waiting) leaving.leave(key);
 }
 
-std::uint64_t median_capacity(const std::vector<Node>& nodes) {
+std::uint64_t median_capacity(const SharedVector<Node>& nodes) {
   std::vector<std::uint64_t> capacities;
   for (const Node& node : nodes) capacities.push_back(node.capacity_bytes);
   if (capacities.empty()) return 0;
@@ -227,7 +223,8 @@ void admit(const Configuration& current, const Wishes& wishes, std::uint64_t now
 }  // namespace
 
 NextMembers next_members(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
-  NextMembers out{.nodes = current.nodes(), .organisations = next_organisations(current, wishes)};
+  NextMembers out{.nodes = current.nodes().to_vector(),
+                  .organisations = next_organisations(current, wishes)};
   remove_revoked(current, wishes, out);
   admit(current, wishes, now_ms, out);
   remove_revoked(current, wishes, out);  // those whose place somebody new has taken
@@ -259,10 +256,21 @@ bool is_convicted(const Configuration& current, const Wishes& wishes, const wire
   return wishes.false_since_ms.contains(node) && membership::stays_as_it_is(node, current, next);
 }
 
+bool is_convicted(const Configuration& current, const Wishes& wishes, const wire::NodeKey& node,
+                  const Configuration& next) {
+  return wishes.false_since_ms.contains(node) && membership::stays_as_it_is(node, current, next);
+}
+
 bool is_in_as_stated(const wire::AdmissionStatement& statement, const std::vector<Node>& nodes) {
   const auto at = std::ranges::find(nodes, statement.subject, &Node::key);
   return at != nodes.end() && at->directory == statement.directory &&
          at->address == statement.address;
+}
+
+bool is_in_as_stated(const wire::AdmissionStatement& statement, const Configuration& in) {
+  const auto index = in.node_index(statement.subject);
+  return index && in.nodes()[*index].directory == statement.directory &&
+         in.nodes()[*index].address == statement.address;
 }
 
 bool is_there_a_reason(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
@@ -271,7 +279,7 @@ bool is_there_a_reason(const Configuration& current, const Wishes& wishes, std::
       [&](const crypto::PublicKey& authority) { return current.has_say(authority); });
   if (does_organisation_go) return true;
   // Asked for again and again: where nobody can be meant it costs a look at each node.
-  const auto due = due_to_go(current, wishes, current.nodes(), now_ms);
+  const auto due = due_to_go(current, wishes, current, now_ms);
   const auto has_to_go = [&](const Node& node) {
     return is_revoked(current, wishes, node) || due.contains(node.key);
   };

@@ -73,10 +73,14 @@ bool is_revoked(const membership::Configuration& current, const Wishes& wishes,
 /// did says nothing of another.
 bool is_convicted(const membership::Configuration& current, const Wishes& wishes,
                   const wire::NodeKey& node, const std::vector<membership::Node>& next);
+bool is_convicted(const membership::Configuration& current, const Wishes& wishes,
+                  const wire::NodeKey& node, const membership::Configuration& next);
 
 /// Whether the node is in with the directory and the address that its statement names.
 bool is_in_as_stated(const wire::AdmissionStatement& statement,
                      const std::vector<membership::Node>& nodes);
+bool is_in_as_stated(const wire::AdmissionStatement& statement,
+                     const membership::Configuration& in);
 
 /// A reason to end an epoch early: true when the next epoch, begun now, would be without a node
 /// that was revoked or evicted, or an organisation would be revoked.

@@ -81,7 +81,7 @@ class ComplaintRules {
             asked->block != complaint.block || complaint.since_ms != step_.time_ms) {
           return "a complaint that nobody made";
         }
-        const routing::Arc* arc = epoch_.ring().arc(complaint.block.placement);
+        const auto arc = epoch_.ring().arc(complaint.block.placement);
         if (accuser == accused || !is_in(*arc, epoch_, accuser) || !is_in(*arc, epoch_, accused)) {
           return "a complaint about a block of another group";
         }

@@ -200,16 +200,16 @@ std::optional<Operation> Misbehaviour::complaint(const membership::Configuration
 std::optional<wire::ObjectId> some_block(const membership::Configuration& epoch,
                                          const wire::NodeKey& one, const wire::NodeKey& other,
                                          Random& random) {
-  std::vector<const routing::Arc*> shared;
+  std::vector<wire::KeyRange> shared;
   for (const routing::Arc& arc : epoch.ring().arcs()) {
     const auto has = [&](const wire::NodeKey& key) {
       const auto node = epoch.node_index(key);
       return node && std::ranges::find(arc.group, *node) != arc.group.end();
     };
-    if (has(one) && has(other)) shared.push_back(&arc);
+    if (has(one) && has(other)) shared.push_back(arc.range);
   }
   if (shared.empty()) return std::nullopt;
-  return wire::ObjectId::block(shared[random.below(shared.size())]->range.last);
+  return wire::ObjectId::block(shared[random.below(shared.size())].last);
 }
 
 /// Of whomever the others talk about, so that there are more of them, or of anybody.

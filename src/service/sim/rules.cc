@@ -28,7 +28,8 @@ const membership::ServiceMember* member_of(const Configuration& epoch, const wir
   return nullptr;
 }
 
-const Node* find(const std::vector<Node>& nodes, const wire::NodeKey& key) {
+template <typename Nodes>
+const Node* find(const Nodes& nodes, const wire::NodeKey& key) {
   const auto at = std::ranges::find(nodes, key, &Node::key);
   return at == nodes.end() ? nullptr : &*at;
 }
@@ -506,7 +507,8 @@ class SuccessorRules {
   }
 
   /// Whether all groups, and the seats of a service, could be filled by these.
-  bool is_enough(const std::vector<Node>& nodes) const {
+  template <typename Nodes>
+  bool is_enough(const Nodes& nodes) const {
     std::map<std::uint32_t, std::size_t> count_of;
     for (const Node& node : nodes) ++count_of[node.organisation];
     std::size_t replicas = 0;
@@ -517,7 +519,8 @@ class SuccessorRules {
            seats_of(nodes, true) >= std::min(quorum, seats_of(current_.nodes(), true));
   }
   /// Seats that they could fill; who is only coming cannot sit yet.
-  std::size_t seats_of(const std::vector<Node>& nodes, bool must_answer) const {
+  template <typename Nodes>
+  std::size_t seats_of(const Nodes& nodes, bool must_answer) const {
     std::map<std::uint32_t, std::size_t> able_of;
     const auto& silent = sealed_.carried.wishes.inactive_since_ms;
     for (const Node& node : nodes) {
@@ -533,7 +536,7 @@ class SuccessorRules {
     if (!is_enough(next_.nodes())) return "too few nodes are left";
     for (const Node& node : current_.nodes()) {
       if (!find(next_.nodes(), node.key) || !is_sent_away(current_, sealed_, node)) continue;
-      std::vector<Node> others = next_.nodes();
+      std::vector<Node> others = next_.nodes().to_vector();
       std::erase_if(others, [&node](const Node& one) { return one.key == node.key; });
       if (is_enough(others)) return "a node stays that was sent away";
     }

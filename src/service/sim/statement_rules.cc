@@ -14,7 +14,8 @@ constexpr std::uint64_t kHourMs = 3600 * kSecondMs;
 constexpr std::uint64_t kDayMs = 24 * kHourMs;
 constexpr std::uint64_t kNewKeysPerDay = 64;  // design 3.4
 
-const Node* find(const std::vector<Node>& nodes, const wire::NodeKey& key) {
+template <typename Nodes>
+const Node* find(const Nodes& nodes, const wire::NodeKey& key) {
   const auto at = std::ranges::find(nodes, key, &Node::key);
   return at == nodes.end() ? nullptr : &*at;
 }
