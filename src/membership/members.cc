@@ -41,9 +41,8 @@ Members::Trait Members::key_of(const Node& node, std::uint32_t place) {
 
 void Members::add_traits(std::vector<Trait>& out, const Node& node, std::uint32_t place) {
   for (const Kind kind : {Kind::kName, Kind::kAddress, Kind::kDirectory}) {
-    out.push_back({.hash = hash_of(kind, node),
-                   .node = place,
-                   .kind = static_cast<std::uint32_t>(kind)});
+    out.push_back(
+        {.hash = hash_of(kind, node), .node = place, .kind = static_cast<std::uint32_t>(kind)});
   }
 }
 

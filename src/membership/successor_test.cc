@@ -142,7 +142,8 @@ TEST_F(Refused, WhatNoTwoMayHaveAlike_AlsoBesideNodesThatDidNotChange) {
   EXPECT_EQ(with([](Node& one) { one.organisation = 4; }), "node 'node8' has no organisation");
   EXPECT_EQ(with([](Node& one) { one.organisation = UINT32_MAX; }),
             "node 'node8' has no organisation");
-  EXPECT_EQ(with([](Node& one) { one.position_count = 65; }), "node 'node8' needs 1 to 64 positions");
+  EXPECT_EQ(with([](Node& one) { one.position_count = 65; }),
+            "node 'node8' needs 1 to 64 positions");
 }
 
 TEST_F(Refused, WhatTwoThatComeHaveAlike) {

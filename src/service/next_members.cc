@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "membership/changeable_settings.h"
+#include "membership/placing.h"
 #include "service/planted_bugs.h"
 
 namespace rosebud::service {
@@ -231,6 +232,7 @@ NextMembers next_members(const Configuration& current, const Wishes& wishes, std
   Leaving leaving(current, wishes, out);
   evict(current, wishes, out.nodes, now_ms, leaving);
   retire(current, wishes, leaving);
+  out.nodes = membership::in_their_places(current, std::move(out.nodes));
   return out;
 }
 

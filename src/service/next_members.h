@@ -39,8 +39,7 @@ struct Wishes {
 };
 
 struct NextMembers {
-  /// In the order of the configuration in force, new ones behind; of those the admission randomness
-  /// is not known yet.
+  /// In their places (membership/placing.h); of new ones the admission randomness is not known yet.
   std::vector<membership::Node> nodes;
   /// Likewise: who has an index keeps it.
   std::vector<membership::Organisation> organisations;
