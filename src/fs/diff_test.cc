@@ -210,6 +210,8 @@ std::set<std::string> dumb(const Thing& before, const Thing& after) {
   return out;
 }
 
+constexpr std::size_t kDepth = 3;
+
 Thing random_thing(Random& random, std::size_t depth) {
   Thing out;
   out.kind = depth > 0 && random.chance(1, 2) ? Kind::kDirectory
@@ -221,7 +223,9 @@ Thing random_thing(Random& random, std::size_t depth) {
     return out;
   }
   out.is_sharded = random.chance(1, 2);
-  for (std::size_t i = random.below(random.chance(1, 5) ? 300 : 6); i > 0; --i)
+  // Of many entries now and then, but not of many that have many.
+  const bool is_large = depth == kDepth && random.chance(1, 3);
+  for (std::size_t i = random.below(is_large ? 300 : 6); i > 0; --i)
     out.below[std::to_string(random.below(400))] = random_thing(random, depth - 1);
   return out;
 }
@@ -244,11 +248,11 @@ void change(Thing& thing, Random& random, std::size_t depth) {
 TEST(Diff, IsThatOfADumbVersion) {
   Random random(8);
   for (int round = 0; round < 60; ++round) {
-    Thing before = random_thing(random, 3);
+    Thing before = random_thing(random, kDepth);
     before.kind = Kind::kDirectory;
     before.content.clear();
     Thing after = before;
-    for (int i = 0; i < 3; ++i) change(after, random, 3);
+    for (int i = 0; i < 3; ++i) change(after, random, kDepth);
     Blocks blocks;
     const auto lines = lines_of(build(before, blocks), build(after, blocks), blocks);
     const std::set<std::string> all(lines.begin(), lines.end());
