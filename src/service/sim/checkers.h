@@ -52,7 +52,7 @@ class Checkers {
   void on_sealed(std::size_t n, const Machine& machine);
   void on_entered(std::size_t n);
   void check_newest(const ConfigurationPointer& next);
-  void check_seats(const membership::Configuration& next);
+  void check_seats(const membership::Configuration& next, const State& sealed);
   void check_disk(std::size_t n);
   void count_changes(const membership::Configuration& next);
 
