@@ -205,12 +205,13 @@ void Replica::help_with_filling(Now now, ReplicaId peer, const Status& status, E
 /// primary that does not, or fills no numbers, is urged to when the wish has stood for a time-out
 /// (seed 532 of the scenario `rollback`: a liar led an idle group, and filled nothing for ever).
 void Replica::help_with_wish(Now now, ReplicaId peer, const Status& status, Effects& out) {
-  const bool lacks_numbers = status.silent_until > log_.low();
+  // After the stop nothing is filled, by whomever.
+  const bool lacks_numbers = !is_stopped_ && status.silent_until > log_.low();
   const bool lacks_view = status.votes_from > view_;
   // While numbers are filled, the one for numbers is heeded.
   const Wish wish{.votes_from = status.votes_from,
                   .in = view_,
-                  .executed = lacks_numbers ? executed_ : SequenceNumber{},
+                  .executed = lacks_numbers ? std::optional(executed_) : std::nullopt,
                   .since = now.instant};
   Wish& standing = wishes_[peer.value];
   if (!standing.is_same(wish)) standing = wish;

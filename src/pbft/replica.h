@@ -324,7 +324,7 @@ class Replica {
   struct Wish {
     View votes_from;
     View in;
-    SequenceNumber executed;  // here, while it lacks numbers: they are being filled
+    std::optional<SequenceNumber> executed;  // here, while it lacks numbers: they are being filled
     Instant since;
     bool is_same(const Wish& other) const {
       return votes_from == other.votes_from && in == other.in && executed == other.executed;

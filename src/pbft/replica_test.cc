@@ -1096,6 +1096,24 @@ TEST_F(UrgingTest, AWishForNumbersIsUrgedWhenNoneIsFilled) {
   EXPECT_TRUE(is_urging(backup));
 }
 
+TEST_F(UrgingTest, AWishForNumbersStandsFromWhenItWasFirstHeard) {
+  backup.hear(6, Status{.view_changes = {}});
+  backup.pass(2 * timeout);
+  backup.hear(6, Status{.silent_until = SequenceNumber(16), .view_changes = {}});
+  EXPECT_FALSE(is_urging(backup));
+}
+
+TEST_F(UrgingTest, AfterTheStopNobodyFillsAndNobodyUrges) {
+  const std::string stop(1, static_cast<char>(sim::Ledger::kStop));
+  backup.commit(0, 1, test_batch({test_request("a", 1, stop)}));
+  ASSERT_TRUE(backup->is_stopped());
+  const Status lacks{.silent_until = SequenceNumber(16), .view_changes = {}};
+  backup.hear(6, lacks);
+  backup.pass(2 * timeout);
+  backup.hear(6, lacks);
+  EXPECT_FALSE(is_urging(backup));
+}
+
 TEST_F(UrgingTest, AWishThatNoPrimaryMayHeedIsNotUrged) {
   const Status lies{.silent_until = SequenceNumber(1000), .view_changes = {}};
   backup.hear(6, lies);
