@@ -49,8 +49,8 @@ class Configuration {
   static Result<std::shared_ptr<const Configuration>, Explained> make(ConfigurationParts parts);
 
   /// The same of the nodes of `before` with others at some places. Costs in proportion to what has
-  /// changed, and a hundredth of a millisecond for each thousand nodes; a change of how many
-  /// organisations there are makes it hash all leaves again. Requires: `parts` has no nodes.
+  /// changed, and a little for each node, whose lists are copied (bench/README.md); a change of how
+  /// many organisations there are makes it hash all leaves again. Requires: `parts` has no nodes.
   static Result<std::shared_ptr<const Configuration>, Explained> make(ConfigurationParts parts,
                                                                       const Configuration& before,
                                                                       const PlacedNodes& change);

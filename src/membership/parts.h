@@ -64,8 +64,8 @@ inline constexpr std::uint32_t kPositionsMax = 64;
 inline constexpr std::uint32_t kPositionsUsual = 16;
 inline constexpr std::size_t kAddressSizeMax = wire::kAddressSizeMax;
 inline constexpr std::size_t kOrganisationsMax = 256;
-/// Nodes of a configuration: what was measured to work (bench/README.md). Descriptions hold fewer
-/// as yet: kDescribedNodesMax.
+/// Nodes of a configuration; 100,000 were measured (bench/README.md). Descriptions hold fewer as
+/// yet: kDescribedNodesMax.
 inline constexpr std::size_t kNodesMax = 131'072;
 /// Nodes that a genesis or the body of a description lists (docs/format/statements.md).
 inline constexpr std::size_t kDescribedNodesMax = 4096;
