@@ -84,9 +84,16 @@ VolumePath other_side(const VolumePath& before, const std::string& after) {
   return out;
 }
 
+/// "VOLUME SNAPSHOT", as the other commands have it: from that state to what is published now.
+bool is_volume_and_snapshot(const VolumePath& before, const std::string& after) {
+  return !before.volume.snapshot && before.path.empty() && client::is_state_name(after);
+}
+
 void diff(const Globals& globals, const std::string& before_text, const std::string& after_text) {
-  const VolumePath before = need_volume_path(before_text);
-  const VolumePath after = other_side(before, after_text);
+  VolumePath before = need_volume_path(before_text);
+  const bool is_one = is_volume_and_snapshot(before, after_text);
+  if (is_one) before.volume = need_volume(before.volume.text + "@" + after_text);
+  const VolumePath after = other_side(before, is_one ? "" : after_text);
   OpenSession session(globals);
   Volume old(globals, session, before.volume, Volume::For::kReading);
   Volume current(globals, session, after.volume, Volume::For::kReading);
@@ -209,7 +216,9 @@ void add_diff_command(CLI::App& snapshot_command, Globals& globals) {
       "one state to another; only what differs is read");
   command->add_option("before", *before, "VOLUME@SNAPSHOT[:PATH]; VOLUME is what is published now")
       ->required();
-  command->add_option("after", *after, "The same; default: what is published now");
+  command->add_option("after", *after,
+                      "The same, a volume with a ':' behind it; default: what is published now. A "
+                      "name alone is a snapshot of VOLUME: from that to what is published now");
   command->callback([&globals, before, after] { diff(globals, *before, *after); });
 }
 
