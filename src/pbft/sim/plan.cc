@@ -46,8 +46,8 @@ std::vector<Weight> weights_of(std::string_view scenario) {
             {kPartition, 40, 3}, {kRollback, 90, 3}, {kWipe, 50, 1},       {kOneWayCut, 40, 3}};
   }
   if (scenario == "stop") {
-    return {{kStop, 100, 1}, {kMisbehave, 30, 1}, {kLoss, 40, 1},       {kLatency, 50, 1},
-            {kCrash, 60, 6}, {kPowerCut, 40, 3},  {kKillPrimary, 40, 3}};
+    return {{kStop, 100, 1}, {kMisbehave, 30, 1}, {kLoss, 40, 1},        {kLatency, 50, 1},
+            {kCrash, 60, 6}, {kPowerCut, 40, 3},  {kKillPrimary, 40, 3}, {kRollback, 30, 2}};
   }
   return {{kMisbehave, 50, 1}, {kLoss, 50, 1},      {kDuplicates, 50, 1},  {kLatency, 60, 1},
           {kClocks, 30, 1},    {kCrash, 40, 6},     {kKillPrimary, 40, 4}, {kPowerCut, 25, 2},
@@ -141,7 +141,9 @@ Fault choose_fault(FaultKind kind, const Plan& plan, Random& random) {
     case FaultKind::kRollback:
       out.seat = plan.forgetful[random.below(plan.forgetful.size())];
       // Now and then so late that few requests come after it, and the primary has to fill numbers.
-      if (random.chance(1, 3)) out.at = plan.safety_time * 99 / 100;
+      if (random.chance(1, 3)) {
+        out.at = between(random, plan.safety_time * 95 / 100, plan.safety_time * 99 / 100);
+      }
       out.lasts = between(random, milliseconds(1), std::min<Duration>(out.at, seconds(3)));
       break;
     case FaultKind::kWipe:

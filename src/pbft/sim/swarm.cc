@@ -1,6 +1,7 @@
 #include "pbft/sim/swarm.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include "pbft/sim/checkers.h"
@@ -64,6 +65,13 @@ class Run {
   }
   bool is_over() const { return !checkers_.violation().empty(); }
 
+  /// A client that is hostile, in one of two manners: numbers far ahead too, or never.
+  enum Manner : std::uint8_t { kBold, kModest };
+  struct Hostile {
+    crypto::SecretKey key;
+    std::optional<ClientSessions> sessions;  // under session keys
+  };
+
   // ---- Clients ----
 
   void next(std::size_t client) {
@@ -100,12 +108,12 @@ class Run {
   void be_hostile() {
     if (is_healed_) return;
     if (has_session_keys()) return random_.chance(1, 8) ? have_it_let_go() : be_right_to_some();
-    const crypto::SecretKey& key = hostile_key();
+    Hostile& who = hostile(kBold);
     const auto request = [&](std::uint64_t number, std::uint64_t lot) {
       wire::Writer operation;
       operation.u8(2).u64(lot);
-      checkers_.allow(key.public_key(), operation.bytes());
-      return make_request(RequestNumber(number), operation.take());
+      checkers_.allow(who.key.public_key(), operation.bytes());
+      return make_request(who, RequestNumber(number), operation.take());
     };
     const std::uint64_t now = world_.wall().value * 1000;
     const std::uint64_t number = now + (random_.chance(1, 4) ? far_ahead() : random_.below(1000));
@@ -163,6 +171,7 @@ class Run {
   /// As be_hostile(), and with MACs that are right to some and wrong to others, changing from one
   /// replica to the next and from one time to the next.
   void be_right_to_some() {
+    Hostile& who = hostile(kBold);
     const std::uint64_t now = world_.wall().value * 1000;
     if (hostile_number_ == 0 || random_.chance(1, 2)) hostile_number_ = now + random_.below(1000);
     // After one that is far ahead all others are old. Where the queue is strained, that ends it.
@@ -175,14 +184,14 @@ class Run {
       if (random_.chance(1, 8)) continue;
       wire::Writer operation;
       operation.u8(2).u64(number + random_.below(operations));
-      Request request = make_request(RequestNumber(number), operation.bytes());
+      Request request = make_request(who, RequestNumber(number), operation.bytes());
       bool is_asked_for = false;
       for (std::size_t i = 0; i < world_.seat_count(); ++i) {
         if (!convinced[i]) request.macs[i].bytes[0] ^= 1;
         is_asked_for |= convinced[i] && !checkers_.is_faulty(i);
       }
       // What nobody correct can verify must not be executed.
-      if (is_asked_for) checkers_.allow(hostile_key().public_key(), operation.bytes());
+      if (is_asked_for) checkers_.allow(who.key.public_key(), operation.bytes());
       world_.send_raw(0, seat, std::move(request));
     }
     world_.at(milliseconds(random_.between(1, 100)), [this] { be_hostile(); });
@@ -193,20 +202,23 @@ class Run {
   /// backup gets it, and waits for it.
   void have_it_let_go() {
     const std::uint64_t number = world_.wall().value * 1000;
-    hostile_number_ = number + 1;
+    // Under a key that has used no number far ahead, after which all others are old. Where the
+    // queue is strained none has, and one more client would be one too many.
+    Hostile& who = hostile(plan_.is_narrow ? kBold : kModest);
+    if (plan_.is_narrow) hostile_number_ = number + 1;
     std::vector<std::size_t> backups;
     for (std::size_t seat = 0; seat < world_.seat_count(); ++seat) {
       if (seat != current_primary()) backups.push_back(seat);
     }
     random_.shuffle(backups);
     const auto at_first = std::span(backups).first(plan_.world.faults + 1);
-    const Request request = request_for(backups, number, number);
+    const Request request = request_for(who, backups, number, number);
     for (const std::size_t seat : at_first) world_.send_raw(0, seat, request);
     const Duration soon = milliseconds(random_.between(2, 20));
     for (const std::size_t seat : at_first) {
-      world_.at(soon, [this, seat, number] {
+      world_.at(soon, [this, &who, seat, number] {
         if (!is_healed_)
-          world_.send_raw(0, seat, request_for({{seat}}, number + 1, number + 1 + seat));
+          world_.send_raw(0, seat, request_for(who, {{seat}}, number + 1, number + 1 + seat));
       });
     }
     const Duration late = milliseconds(random_.between(40, 200));
@@ -217,30 +229,29 @@ class Run {
   }
 
   /// With MACs that are right to these alone, one of them correct at least or it must not matter.
-  Request request_for(std::span<const std::size_t> convinced, std::uint64_t number,
+  Request request_for(Hostile& who, std::span<const std::size_t> convinced, std::uint64_t number,
                       std::uint64_t lot) {
     wire::Writer operation;
     operation.u8(2).u64(lot);
     if (std::ranges::any_of(convinced, [&](auto seat) { return !checkers_.is_faulty(seat); })) {
-      checkers_.allow(hostile_key().public_key(), operation.bytes());
+      checkers_.allow(who.key.public_key(), operation.bytes());
     }
-    Request out = make_request(RequestNumber(number), operation.take());
+    Request out = make_request(who, RequestNumber(number), operation.take());
     for (std::size_t seat = 0; seat < out.macs.size(); ++seat) {
       if (std::ranges::find(convinced, seat) == convinced.end()) out.macs[seat].bytes[0] ^= 1;
     }
     return out;
   }
 
-  /// Of the hostile client, with all MACs right.
-  Request make_request(RequestNumber number, Bytes operation) {
+  /// With all MACs right.
+  Request make_request(Hostile& who, RequestNumber number, Bytes operation) {
     const Group& group = world_.group();
     const crypto::SignatureScheme& scheme = world_.verifier().scheme();
     if (!has_session_keys()) {
-      return sign_request(group.instance(), scheme, hostile_key(), number,
-                          Buffer(std::move(operation)));
+      return sign_request(group.instance(), scheme, who.key, number, Buffer(std::move(operation)));
     }
-    if (!hostile_sessions_) hostile_sessions_.emplace(group, hostile_key(), scheme);
-    return hostile_sessions_->authenticate(number, Buffer(std::move(operation)));
+    if (!who.sessions) who.sessions.emplace(group, who.key, scheme);
+    return who.sessions->authenticate(number, Buffer(std::move(operation)));
   }
 
   /// About where numbers are refused, or far beyond.
@@ -249,13 +260,16 @@ class Run {
     return random_.chance(1, 2) ? limit - 12'000'000 + random_.below(14'000'000) : 60 * limit;
   }
 
-  const crypto::SecretKey& hostile_key() {
-    if (!hostile_) {
-      const crypto::Digest seed = crypto::Hasher("hostile").update_u64(plan_.seed).finish();
-      hostile_ =
-          crypto::SecretKey::from_seed(*FixedBytes<32, struct crypto::SeedTag>::from(seed.view()));
+  Hostile& hostile(Manner manner) {
+    std::optional<Hostile>& out = hostile_[manner];
+    if (!out) {
+      const crypto::Digest seed =
+          crypto::Hasher("hostile").update_u64(plan_.seed).update_u64(manner).finish();
+      out = {
+          crypto::SecretKey::from_seed(*FixedBytes<32, struct crypto::SeedTag>::from(seed.view())),
+          {}};
     }
-    return *hostile_;
+    return *out;
   }
 
   // ---- Faults ----
@@ -329,9 +343,10 @@ class Run {
         return world_.wipe(seat);
       case FaultKind::kStop: {
         Bytes operation{Ledger::kStop};
-        checkers_.allow(hostile_key().public_key(), operation);
+        Hostile& who = hostile(kModest);
+        checkers_.allow(who.key.public_key(), operation);
         const Request request =
-            make_request(RequestNumber(world_.wall().value * 1000), std::move(operation));
+            make_request(who, RequestNumber(world_.wall().value * 1000), std::move(operation));
         for (std::size_t i = 0; i < world_.seat_count(); ++i) world_.send_raw(0, i, request);
         return;
       }
@@ -455,8 +470,7 @@ class Run {
   World world_;
   Checkers checkers_;
   Random random_;
-  std::optional<crypto::SecretKey> hostile_;
-  std::optional<ClientSessions> hostile_sessions_;
+  std::array<std::optional<Hostile>, 2> hostile_;  // by manner
   std::uint64_t hostile_number_ = 0;
   std::vector<std::vector<std::pair<std::size_t, std::size_t>>> cuts_;
   std::uint64_t operations_ = 0;
