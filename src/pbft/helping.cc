@@ -28,7 +28,7 @@ Status Replica::status() const {
              .executed = executed_,
              .silent_until = silent_until_ > log_.low() ? silent_until_ : SequenceNumber{},
              .votes_from = votes_from_ > view_ ? votes_from_ : View{},
-             .is_urging = urged_[identity_.self.value] == view_};
+             .is_urging = has_urged()};
   for (std::uint32_t i = 0; i < 32; ++i) {
     const Slot* slot = log_.find(SequenceNumber(executed_.value + 1 + i));
     if (!slot || !slot->proposal || slot->proposal->vote.view != view_) continue;
@@ -39,8 +39,7 @@ Status Replica::status() const {
 }
 
 bool Replica::is_busy() const {
-  return !may_vote() || is_changing_view() || ahead_ || !pending_.empty() ||
-         log_.last() > executed_;
+  return !may_vote() || is_changing_view() || ahead_ || waits_since() || log_.last() > executed_;
 }
 
 void Replica::on_status_timeout(Now now, Effects& out) {
@@ -92,6 +91,8 @@ bool Replica::may_give(Now now, ReplicaId peer, std::size_t bytes) {
 }
 
 void Replica::on(Now now, ReplicaId from, const Status& message, Effects& out) {
+  if (message.is_urging) urged_[from.value] = message.view;
+  join_urging(now, out);
   if (!may_help(now, from, message)) return;
   help_with_view(from, message, out);
   help_with_checkpoint(from, message, out);
@@ -105,8 +106,6 @@ void Replica::on(Now now, ReplicaId from, const Status& message, Effects& out) {
   last_told_[from.value] = message.executed;
   help_with_filling(now, from, message, out);
   help_with_wish(now, from, message, out);
-  if (message.is_urging) urged_[from.value] = message.view;
-  join_urging(now, out);
 }
 
 void Replica::help_with_view(ReplicaId peer, const Status& status, Effects& out) {
@@ -203,7 +202,12 @@ void Replica::help_with_filling(Now now, ReplicaId peer, const Status& status, E
 /// A replica that votes in no view below some later one gets there though all is well: the primary
 /// leaves the view, and all follow (follow_primary). Not often, since the wish may be a lie. A
 /// primary that does not, or fills no numbers, is urged to when the wish has stood for a time-out
-/// (seed 532 of the scenario `rollback`: a liar led an idle group, and filled nothing for ever).
+/// more (seed 532 of the scenario `rollback`: a liar led an idle group, and filled nothing for
+/// ever).
+///
+/// Where requests wait, every view lasts for a whole time-out all the same. Suppose it did not:
+/// where messages take long, or time-outs are long since a liar led, the changes that liars wish
+/// for would fill the time of all correct primaries, and nothing would be executed for ever.
 void Replica::help_with_wish(Now now, ReplicaId peer, const Status& status, Effects& out) {
   // After the stop nothing is filled, by whomever.
   const bool lacks_numbers = !is_stopped_ && status.silent_until > log_.low();
@@ -223,14 +227,18 @@ void Replica::help_with_wish(Now now, ReplicaId peer, const Status& status, Effe
   if (!may_leave_freely(now)) return;
   if (lacks_numbers && (is_primary() || !is_fillable(status.silent_until))) return;
   if (lacks_numbers && is_planted(Bug::kNumbersNotUrged)) return;
-  // With F = 1 the one that wishes is the faulty one: the primary will hear it.
-  const bool may_be_in_vain = group().faults() > 1 && now.instant >= standing.since + timeout();
-  // Numbers first: till then it could not vote in the later view either, nor lead it.
+  const bool is_idle = !waits_since();
+  const Instant heeded_at = standing.since + (is_idle ? Duration::zero() : timeout());
   if (is_primary()) {
-    leave_freely(now, out);
-  } else if (may_be_in_vain) {
-    urge(now, out);
+    // Numbers first: till then it could not vote in the later view either, nor lead it.
+    if (now.instant >= heeded_at) begin_view_change(now, view_.next(), out);
+    return;
   }
+  // With F = 1 the one that wishes is the faulty one: the primary will hear it.
+  if (group().faults() == 1) return;
+  // Doublings are for requests; an idle group may have them from long ago.
+  const Duration patience = is_idle ? settings_.request_timeout : timeout();
+  if (now.instant >= heeded_at + patience) urge(now, out);
 }
 
 /// Suppose backups left by themselves: one that lies tells a single one its wish, and that one is
@@ -239,23 +247,24 @@ void Replica::help_with_wish(Now now, ReplicaId peer, const Status& status, Effe
 /// correct ones urge, and all others will. It is of one view alone: in the next one a correct
 /// replica must have waited again, and must have changes left.
 void Replica::urge(Now now, Effects& out) {
-  if (is_planted(Bug::kNobodyUrges) || urged_[identity_.self.value] == view_) return;
+  if (is_planted(Bug::kNobodyUrges) || has_urged()) return;
   urged_[identity_.self.value] = view_;
   status_at_ = now.instant;  // the others are told at once
   join_urging(now, out);
 }
 
+bool Replica::has_urged() const { return urged_[identity_.self.value] == view_; }
+
 void Replica::join_urging(Now now, Effects& out) {
   if (!is_normal() || !may_vote()) return;
-  const bool is_urging = urged_[identity_.self.value] == view_;
   std::size_t count = 0;
   for (std::size_t seat = 0; seat < urged_.size(); ++seat) {
     // Who has left says no more that others should.
     const bool has_left = view_changes_[seat] && view_changes_[seat]->vote.view > view_;
     if (has_left || urged_[seat] == view_) ++count;
   }
-  if (is_urging && count >= group().quorum()) return leave_freely(now, out);
-  if (!is_urging && count >= group().weak_quorum()) urge(now, out);
+  if (has_urged() && count >= group().quorum()) return begin_view_change(now, view_.next(), out);
+  if (!has_urged() && count >= group().weak_quorum()) urge(now, out);
 }
 
 // ---- Batches ----

@@ -145,6 +145,7 @@ void Replica::start(Now now, Effects& out) noexcept {
   }
   recovery_.emplace(identity_.self, 2 * group().faults(), random_.next());
   ask_again_at_ = now.instant;
+  end_since_ = now.instant;
   // Not all at the same moment.
   const auto interval = static_cast<std::uint64_t>(settings_.status_interval.count());
   status_at_ = now.instant + Duration(static_cast<std::int64_t>(random_.below(interval + 1)));

@@ -169,6 +169,8 @@ class Replica {
   /// How long a request may wait for the primary.
   Duration patience() const;
   std::optional<Instant> request_deadline() const;
+  std::optional<Instant> waits_since() const;
+  bool is_overdue(Now now) const;
   void on_request_timeout(Now now, Effects& out);
 
   // vouching.cc: requests under session keys
@@ -219,7 +221,7 @@ class Replica {
   void begin_view_change(Now now, View to, Effects& out);
   std::optional<Certificate> shown_as_prepared(const Slot& slot) const;
   bool may_leave_freely(Now now) const;
-  void leave_freely(Now now, Effects& out);
+  void count_change(Now now, View to);
   void follow_primary(Now now, const ViewChange& message, Effects& out);
   void join_view_change(Now now, Effects& out);
   void look_for_new_view(Now now, Effects& out);
@@ -245,6 +247,7 @@ class Replica {
   void help_with_wish(Now now, ReplicaId peer, const Status& status, Effects& out);
   SequenceNumber filling_end(SequenceNumber number) const;
   bool is_fillable(SequenceNumber number) const;
+  bool has_urged() const;
   void urge(Now now, Effects& out);
   void join_urging(Now now, Effects& out);
   void help_with_view(ReplicaId peer, const Status& status, Effects& out);
@@ -285,6 +288,7 @@ class Replica {
   Log log_;
   SequenceNumber executed_;
   bool is_stopped_ = false;
+  Instant end_since_;  // after the stop: since when this view is to make it stable
   AgreedClock clock_;
   ClientTable clients_;
   CheckpointStore checkpoints_;
@@ -333,7 +337,7 @@ class Replica {
   std::vector<Wish> wishes_;                // by replica
   std::vector<std::optional<View>> urged_;  // by replica: whose primary it last wanted replaced
   Instant free_changes_until_;
-  std::uint64_t free_changes_ = 0;  // without need, in the interval that ends there
+  std::uint64_t free_changes_ = 0;  // without need of its own, in the interval that ends there
   std::vector<bool> is_link_down_;  // by replica
 
   // ---- Telling ----

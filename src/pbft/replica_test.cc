@@ -1060,6 +1060,18 @@ TEST(Recovering, APrimaryLeavesItsViewForASilentReplicaAndAllFollow) {
   EXPECT_EQ(backup->view(), View(1));
 }
 
+/// The votes of four others for the checkpoint that it made at its last execution, number 1.
+void make_end_stable(TestReplica& replica) {
+  const auto own = ballots_of(replica.last(), VoteKind::kCheckpoint);
+  ASSERT_EQ(own.size(), 1U);
+  replica.hear_votes(VoteKind::kCheckpoint, 0, 1, own[0].digest, {0, 2, 3, 4});
+}
+void stop_group(TestReplica& replica) {
+  const std::string stop(1, static_cast<char>(sim::Ledger::kStop));
+  replica.commit(0, 1, test_batch({test_request("a", 1, stop)}));
+  ASSERT_TRUE(replica->is_stopped());
+}
+
 /// Of a group with F = 2, whose primary heeds no wishes.
 struct UrgingTest : testing::Test {
   TestReplica backup{1, test_settings(), 2};
@@ -1104,9 +1116,8 @@ TEST_F(UrgingTest, AWishForNumbersStandsFromWhenItWasFirstHeard) {
 }
 
 TEST_F(UrgingTest, AfterTheStopNobodyFillsAndNobodyUrges) {
-  const std::string stop(1, static_cast<char>(sim::Ledger::kStop));
-  backup.commit(0, 1, test_batch({test_request("a", 1, stop)}));
-  ASSERT_TRUE(backup->is_stopped());
+  stop_group(backup);
+  make_end_stable(backup);
   const Status lacks{.silent_until = SequenceNumber(16), .view_changes = {}};
   backup.hear(6, lacks);
   backup.pass(2 * timeout);
@@ -1160,6 +1171,203 @@ TEST_F(UrgingTest, IsOfOneViewAlone) {
   }
   EXPECT_EQ(backup->view(), View(1));
   EXPECT_FALSE(is_urging(backup));
+}
+
+TEST_F(UrgingTest, WhatComesSoonAfterAnotherStatusCountsToo) {
+  for (const std::size_t seat : {2U, 3U, 4U}) {
+    backup.hear(seat, Status{.view_changes = {}});
+    backup.hear(seat, urging());
+  }
+  EXPECT_TRUE(is_urging(backup));
+}
+
+TEST_F(UrgingTest, WhereRequestsWaitAWishWaitsForTheirTimeOutAndOneMore) {
+  const auto urges_now = [&] {
+    backup.hear(6, wish());
+    const auto told = broadcasts_of<Status>(backup.pass(Duration::zero()));
+    return std::ranges::any_of(told, &Status::is_urging);
+  };
+  backup.ask(test_request("a", 1));
+  EXPECT_FALSE(urges_now());
+  backup.pass(timeout * 9 / 10);
+  backup.ask(test_request("b", 1));
+  backup.commit(0, 1, test_batch({test_request("a", 1)}));
+  backup.pass(timeout / 10);
+  EXPECT_FALSE(urges_now());
+  backup.pass(timeout * 7 / 10);
+  backup.ask(test_request("c", 1));
+  backup.commit(0, 2, test_batch({test_request("b", 1)}));
+  EXPECT_FALSE(urges_now());
+  backup.pass(timeout * 3 / 10);
+  EXPECT_TRUE(urges_now());
+}
+
+/// In a group with F = 2, what a replica pays for the views that it leaves without need.
+struct Leaver {
+  TestReplica replica{6, test_settings(), 2};
+  Duration timeout = test_settings().request_timeout;
+  std::uint64_t view = 0;
+
+  enum class How { kUrging, kAfterThePrimary, kBroughtAlong, kByTheNewView };
+  void leave(How how) {
+    replica.pass(timeout / 10);
+    const std::size_t leader = replica.group().primary_of(View(view)).value;
+    std::vector<std::size_t> others;
+    for (std::size_t seat = 0; seat < 6; ++seat) {
+      if (seat != leader) others.push_back(seat);
+    }
+    if (how == How::kUrging) {
+      for (const std::size_t seat : std::span(others).first(4)) {
+        replica.hear(seat, Status{.view = View(view), .is_urging = true, .view_changes = {}});
+      }
+    } else if (how == How::kAfterThePrimary) {
+      replica.hear(leader, change_of(replica, view + 1, leader));
+    } else if (how == How::kBroughtAlong) {
+      for (const std::size_t seat : std::span(others).first(3)) {
+        replica.hear(seat, change_of(replica, view + 1, seat));
+      }
+    }
+    EXPECT_EQ(replica->is_changing_view(), how != How::kByTheNewView);
+    enter(view + 1);
+  }
+  void enter(std::uint64_t next) {
+    view = next;
+    NewView message;
+    for (std::size_t seat = 0; seat < 5; ++seat) {
+      message.proofs.push_back(change_of(replica, view, seat));
+    }
+    const std::size_t leader = replica.group().primary_of(View(view)).value;
+    message.vote = signed_vote(replica.group(), VoteKind::kNewView, view, 0,
+                               message.digest(InstanceId{}), leader, 90);
+    replica.hear(leader, message);
+    ASSERT_EQ(replica->view(), View(view));
+    ASSERT_FALSE(replica->is_changing_view());
+  }
+  bool does_urge_for_a_wish() {
+    const Status wish{.view = View(view), .votes_from = View(100), .view_changes = {}};
+    replica.hear(5, wish);
+    auto told = broadcasts_of<Status>(replica.pass(timeout));
+    replica.hear(5, wish);
+    std::ranges::move(broadcasts_of<Status>(replica.pass(Duration::zero())),
+                      std::back_inserter(told));
+    return std::ranges::any_of(told, &Status::is_urging);
+  }
+};
+
+using How = Leaver::How;
+
+TEST(FreeChanges, HoweverAReplicaLeavesItPaysOnce) {
+  for (const How how :
+       {How::kUrging, How::kAfterThePrimary, How::kBroughtAlong, How::kByTheNewView}) {
+    Leaver three;
+    for (int i = 0; i < 3; ++i) three.leave(how);
+    EXPECT_TRUE(three.does_urge_for_a_wish()) << static_cast<int>(how);
+    Leaver four;
+    for (int i = 0; i < 4; ++i) four.leave(how);
+    EXPECT_FALSE(four.does_urge_for_a_wish()) << static_cast<int>(how);
+    four.replica.pass(std::chrono::seconds(26));
+    EXPECT_FALSE(four.does_urge_for_a_wish()) << static_cast<int>(how);
+    four.replica.pass(std::chrono::seconds(3));
+    EXPECT_TRUE(four.does_urge_for_a_wish()) << static_cast<int>(how);
+  }
+}
+
+TEST(FreeChanges, WhoWasAwayPaysForEveryViewBetween) {
+  Leaver one;
+  one.enter(4);
+  EXPECT_FALSE(one.does_urge_for_a_wish());
+}
+
+TEST(FreeChanges, APrimaryThatHasPaidHeedsNoWish) {
+  Leaver one;
+  for (std::size_t seat = 0; seat < 5; ++seat)
+    one.replica.hear(seat, change_of(one.replica, 6, seat));
+  ASSERT_FALSE(one.replica->is_changing_view());  // it leads
+  const Status wish{.view = View(6), .votes_from = View(100), .view_changes = {}};
+  EXPECT_TRUE(broadcasts_of<ViewChange>(one.replica.hear(5, wish)).empty());
+  one.replica.pass(std::chrono::seconds(30));
+  EXPECT_EQ(broadcasts_of<ViewChange>(one.replica.hear(5, wish)).size(), 1U);
+}
+
+TEST(FreeChanges, WhoseOwnRequestWasNotServedHasPaidNothing) {
+  Leaver one;
+  one.replica.ask(test_request("a", 1));
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    one.replica.pass(one.timeout * 8);
+    ASSERT_TRUE(one.replica->is_changing_view());
+    one.enter(i);
+  }
+  one.replica.commit(one.view, 1, test_batch({test_request("a", 1)}));
+  EXPECT_TRUE(one.does_urge_for_a_wish());
+}
+
+TEST(FreeChanges, WhereNothingWaitsNoTimeOutGrows) {
+  Leaver one;
+  for (const How how : {How::kUrging, How::kAfterThePrimary, How::kBroughtAlong}) one.leave(how);
+  one.replica.ask(test_request("a", 1));
+  one.replica.pass(one.timeout);
+  EXPECT_TRUE(one.replica->is_changing_view());
+}
+
+/// Or one that liars have urge alone in every view would take all others along for ever.
+TEST(FreeChanges, WhoseRequestWaitsHasItsTimeOutGrowThoughItUrged) {
+  Leaver one;
+  EXPECT_TRUE(one.does_urge_for_a_wish());
+  one.replica.ask(test_request("a", 1));
+  one.replica.pass(one.timeout);
+  ASSERT_TRUE(one.replica->is_changing_view());
+  one.enter(1);
+  one.replica.pass(one.timeout);
+  EXPECT_FALSE(one.replica->is_changing_view());
+  one.replica.pass(one.timeout);
+  EXPECT_TRUE(one.replica->is_changing_view());
+}
+
+TEST(FreeChanges, AnIdleGroupsWishWaitsNoLongerThoughTimeOutsHaveGrown) {
+  Leaver one;
+  one.replica.ask(test_request("a", 1));
+  one.replica.pass(one.timeout);
+  ASSERT_TRUE(one.replica->is_changing_view());
+  one.enter(1);
+  one.replica.pass(one.timeout);  // too long for the doubling to be taken back
+  one.replica.commit(one.view, 1, test_batch({test_request("a", 1)}));
+  EXPECT_TRUE(one.does_urge_for_a_wish());
+}
+
+TEST(Stopped, AViewInWhichTheEndDoesNotBecomeStableIsLeft) {
+  TestReplica replica(1, test_settings(), 2);
+  stop_group(replica);
+  replica.pass(test_settings().request_timeout);
+  EXPECT_TRUE(replica->is_changing_view());
+}
+
+TEST(Stopped, WhenTheEndIsStableNoViewIsLeft) {
+  TestReplica replica(1, test_settings(), 2);
+  stop_group(replica);
+  make_end_stable(replica);
+  replica.pass(10 * test_settings().request_timeout);
+  EXPECT_FALSE(replica->is_changing_view());
+}
+
+TEST(Recovering, APrimaryGivesRequestsTheirTimeBeforeItLeavesForAWish) {
+  const Duration timeout = test_settings().request_timeout;
+  const Status wish{.votes_from = View(3), .view_changes = {}};
+  TestReplica primary(0);
+  const auto leaves = [&] { return !broadcasts_of<ViewChange>(primary.hear(3, wish)).empty(); };
+  const auto proposed = broadcasts_of<PrePrepare>(primary.ask(test_request("a", 1)));
+  ASSERT_EQ(proposed.size(), 1U);
+  EXPECT_FALSE(leaves());
+  primary.pass(timeout / 2);
+  primary.ask(test_request("b", 1));
+  EXPECT_FALSE(leaves());
+  primary.pass(timeout * 2 / 5);
+  EXPECT_FALSE(leaves());
+  const crypto::Digest& digest = proposed[0].batch->digest();
+  primary.hear(1, Committed{certificate(primary.group(), VoteKind::kCommit, 0, 1, digest),
+                            proposed[0].batch});
+  primary.pass(timeout / 10);
+  ASSERT_FALSE(primary->is_changing_view());
+  EXPECT_TRUE(leaves());
 }
 
 TEST_F(UrgingTest, WithOneFaultyReplicaThePrimaryWillHearTheWish) {

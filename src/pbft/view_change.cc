@@ -20,9 +20,14 @@ void Replica::begin_view_change(Now now, View to, Effects& out) {
   // them.
   if (!may_change_view() || to <= view_ || to < votes_from_) return;
   const bool was_silent = !may_vote();
-  doublings_ += static_cast<unsigned>(
-      std::min<std::uint64_t>(to.value - view_.value, settings_.time_out_doublings_max));
-  doublings_ = std::min(doublings_, settings_.time_out_doublings_max);
+  count_change(now, to);
+  // Where nothing waits the view was not in vain. Suppose it counted as such: in an idle group
+  // nothing is executed that would take the doubling back.
+  if (!is_normal() || waits_since()) {
+    doublings_ += static_cast<unsigned>(
+        std::min<std::uint64_t>(to.value - view_.value, settings_.time_out_doublings_max));
+    doublings_ = std::min(doublings_, settings_.time_out_doublings_max);
+  }
   view_ = to;
   new_view_.reset();
   ViewChange message{.stable = stable_};
@@ -47,15 +52,17 @@ bool Replica::may_leave_freely(Now now) const {
   return now.instant >= free_changes_until_ || free_changes_ <= Recovery::kViewsAhead;
 }
 
-void Replica::leave_freely(Now now, Effects& out) {
+/// Every change of which this replica had no need itself, whatever brings it there. Suppose only
+/// those counted it who began: the first to go takes all others along, and each of these would have
+/// its own changes left for F liars to use up.
+void Replica::count_change(Now now, View to) {
+  const bool has_need = !is_normal() || is_overdue(now);
+  if (has_need || to <= view_) return;
   if (now.instant >= free_changes_until_) {
     free_changes_until_ = now.instant + kFreeChangesInterval;
     free_changes_ = 0;
   }
-  ++free_changes_;
-  const unsigned doublings = doublings_;
-  begin_view_change(now, view_.next(), out);
-  doublings_ = doublings;  // no view was in vain
+  free_changes_ += to.value - view_.value;
 }
 
 /// A primary that leaves its own view orders nothing there any more: nobody waits for a time-out.
@@ -65,7 +72,7 @@ void Replica::follow_primary(Now now, const ViewChange& message, Effects& out) {
   const bool is_of_primary = is_normal() && vote.replica == primary() && vote.view == view_.next();
   if (!is_of_primary || !may_vote()) return;
   out.push_back(Broadcast{message});
-  leave_freely(now, out);
+  begin_view_change(now, view_.next(), out);
 }
 
 std::optional<Certificate> Replica::shown_as_prepared(const Slot& slot) const {
@@ -166,11 +173,13 @@ void Replica::on(Now now, ReplicaId, const NewView& message, Effects& out) {
 
 void Replica::enter_view(Now now, NewView message, Effects& out) {
   const bool was_silent = !may_vote();
+  count_change(now, message.vote.view);
   view_ = message.vote.view;
   role_ = Normal{};
   new_view_ = std::move(message);
   proposed_ = {};
   pending_.restart(now.instant);
+  end_since_ = now.instant;
   for (const ViewChange& one : new_view_->proofs) {
     reached_.note(one.vote);
     for (const Certificate& shown : one.prepared) hold_against(shown, out);
