@@ -31,8 +31,9 @@ void Peer::keep_alive_timeout(Now now, Effects& out) {
   if (!sponsored_.empty()) {
     std::erase_if(sponsored_, [&](const Sponsored& one) { return one.until <= now.time; });
   }
-  if (!successor_ || *successor_ == self_) return;
   ++beats_;
+  greet_somebody_dead(out);
+  if (!successor_ || *successor_ == self_) return;
   KeepAlive message{.low_bits = own_.rank & kLowMask,
                     .compared = std::nullopt,
                     .batches = latest_,
@@ -51,6 +52,31 @@ void Peer::keep_alive_timeout(Now now, Effects& out) {
   message.events = {};
   add_unit_events(message, *predecessor_);
   out.send(*predecessor_, message);
+}
+
+/// After a partition both sides have the other one for dead, and nobody would ever speak to it. So
+/// each peer says now and then to one that is dead by its table that it lives itself, and when one
+/// is found to live, to the next one soon. Of a few dead ones among many a peer mostly finds none:
+/// others do.
+void Peer::greet_somebody_dead(Effects& out) {
+  const bool is_time = (beats_ + mix(lot_, 2)) % kGreetingBeats == 0;
+  if (!std::exchange(does_greet_soon_, false) && !is_time) return;
+  const std::uint32_t size = table_.size();
+  const auto first = static_cast<std::uint32_t>(mix(lot_ + beats_, 3) % size);
+  for (std::uint32_t i = 0; i < std::min(size, kGreetingLooks); ++i) {
+    const PeerIndex peer((first + i) % size);
+    const PeerState state = table_.state(peer);
+    if (peer == self_ || state.is_alive() || state == PeerState::unseen()) continue;
+    return greet(peer, out);
+  }
+}
+
+void Peer::greet(PeerIndex peer, Effects& out) const {
+  out.send(peer, KeepAlive{.low_bits = own_.rank & kLowMask,
+                           .compared = std::nullopt,
+                           .batches = {},
+                           .token = {},
+                           .events = {}});
 }
 
 void Peer::note_alive(Now now, PeerIndex from, std::uint32_t low_bits, Effects& out) {
@@ -89,6 +115,7 @@ void Peer::on(Now now, PeerIndex from, const KeepAlive& m, Effects& out) {
 }
 
 void Peer::on(Now now, PeerIndex from, const Tell& m, Effects& out) {
+  const PeerState own_before = own_;
   for (const Told& one : m.changes) {
     if (!is_plausible(one.change)) {
       reject();
@@ -98,6 +125,12 @@ void Peer::on(Now now, PeerIndex from, const Tell& m, Effects& out) {
                is_planted(Bug::kHearsayBelieved)) {
       learn_one(now, one, out);
     }
+  }
+  // It hears of the new life at once: the announcement may not reach it.
+  if (own_ != own_before) greet(from, out);
+  if (!table_.is_alive(from) && table_.state(from) != PeerState::unseen()) {
+    out.send(from, Tell{{told(from)}});
+    does_greet_soon_ = true;
   }
 }
 

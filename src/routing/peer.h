@@ -203,6 +203,8 @@ class Peer {
   void on(Now now, PeerIndex from, const Suspect& m, Effects& out);
   void on(Now now, PeerIndex from, const Verdict& m, Effects& out);
   void keep_alive_timeout(Now now, Effects& out);
+  void greet_somebody_dead(Effects& out);
+  void greet(PeerIndex peer, Effects& out) const;
   void silence_timeout(Now now, Effects& out);
   void suspicion_timeout(Now now, Effects& out);
   void probe_timeout(Now now, Effects& out);
@@ -292,7 +294,8 @@ class Peer {
   /// Of its state, so that its usual keep-alive needs no look into the table. None: look.
   std::optional<std::uint32_t> predecessor_bits_;
   std::uint32_t beats_ = 0;
-  Instant left_alone_;  // until then the predecessor's silence does not count
+  bool does_greet_soon_ = false;  // one that was dead by the table answered
+  Instant left_alone_;            // until then the predecessor's silence does not count
   LatestBatches latest_;
   bool is_taking_part_ = false;
   /// False: none of what errands_timeout() looks after is under way.

@@ -920,5 +920,44 @@ TEST(EventWheel, PopsInOrderOfTimeThenNumber) {
   EXPECT_EQ(wheel.size(), expected.size());
 }
 
+// ---- Partitions ----
+
+TEST(Partition, AfterwardsBothSidesKnowEachOther) {
+  World world(options(48));
+  world.run_for(seconds(5));
+  const auto far_dead = [&] {
+    std::size_t out = 0;
+    for (std::uint32_t i = 0; i < 48; ++i) {
+      for (std::uint32_t j = 0; j < 48; ++j) {
+        out += world.core(PeerIndex(i))->table().is_alive(PeerIndex(j)) ? 0U : 1U;
+      }
+    }
+    return out;
+  };
+  world.is_cut = [](PeerIndex from, PeerIndex to, ByteView) {
+    return (from.value % 3 == 0) != (to.value % 3 == 0);
+  };
+  world.run_for(seconds(120));
+  EXPECT_EQ(far_dead(), 2U * 16U * 32U);
+  world.is_cut = {};
+  world.run_for(seconds(90));
+  EXPECT_EQ(far_dead(), 0U);
+}
+
+TEST(Partition, WhoIsAloneGreetsToo) {
+  World world(options(12));
+  world.run_for(seconds(5));
+  const PeerIndex alone(5);
+  world.is_cut = [&](PeerIndex from, PeerIndex to, ByteView) {
+    return from == alone || to == alone;
+  };
+  world.run_for(seconds(120));
+  EXPECT_FALSE(world.core(PeerIndex(0))->table().is_alive(alone));
+  world.is_cut = {};
+  world.run_for(seconds(90));
+  EXPECT_EQ(world.core(alone)->table().alive_count(), 12U);
+  EXPECT_EQ(ignorant(world, alone), 0U);
+}
+
 }  // namespace
 }  // namespace rosebud::routing

@@ -73,6 +73,11 @@ struct Settings {
   }
 };
 
+/// A peer greets one that is dead by its table every so many keep-alives, if it finds one among so
+/// many from a place that is drawn.
+inline constexpr std::uint32_t kGreetingBeats = 30;
+inline constexpr std::uint32_t kGreetingLooks = 64;
+
 // ---- Bounds of what others can make a peer keep ----
 
 /// Batches remembered by name: more than come while one is on its way, after a mass failure too.
