@@ -16,8 +16,8 @@ Bytes bytes_of(std::string_view hex) {
 
 /// RFC 5297, A.1: deterministic authenticated encryption.
 TEST(Siv, SealsAsTheStandardSays) {
-  const SealKey key = *SealKey::from(
-      bytes_of("fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"));
+  const SealKey key =
+      *SealKey::from(bytes_of("fffefdfcfbfaf9f8f7f6f5f4f3f2f1f0f0f1f2f3f4f5f6f7f8f9fafbfcfdfeff"));
   const Bytes bound = bytes_of("101112131415161718191a1b1c1d1e1f2021222324252627");
   const Bytes message = bytes_of("112233445566778899aabbccddee");
   Bytes sealed;

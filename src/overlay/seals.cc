@@ -125,7 +125,7 @@ void Seals::move(Link& link, const Address& to) {
   link.credit = 0;
 }
 
-bool Seals::spend(Now now, Link& link, std::size_t size) {
+bool Seals::spend(Now now, Link& link, std::size_t size, std::size_t reserve) {
   if (link.credit >= size) {
     link.credit -= size;
     return true;
@@ -134,7 +134,7 @@ bool Seals::spend(Now now, Link& link, std::size_t size) {
     link.first_until = now.time + kFirstInterval;
     link.first_bytes = kFirstBytes;
   }
-  if (link.first_bytes < size) return false;
+  if (link.first_bytes < size + reserve) return false;
   link.first_bytes -= size;
   return true;
 }
@@ -142,7 +142,7 @@ bool Seals::spend(Now now, Link& link, std::size_t size) {
 void Seals::ask_for_proof(Now now, Link& link, std::vector<Outgoing>& out) {
   if (now.time < link.challenge_at) return;
   const Bytes message = about_proof(kProofWanted, link.challenge);
-  if (!spend(now, link, kSealSize + message.size())) return;
+  if (!spend(now, link, kSealSize + message.size(), 0)) return;
   link.challenge_at = now.time + kProofInterval;
   seal(now, link, message, out);
 }
@@ -180,7 +180,7 @@ void Seals::send(Now now, PeerIndex to, const Address& address, ByteView message
     link->listed = address;
     if (link->at != address) move(*link, address);
   }
-  if (link->is_proven || spend(now, *link, kSealSize + message.size())) {
+  if (link->is_proven || spend(now, *link, kSealSize + message.size(), kQuestionsBytes)) {
     return seal(now, *link, message, out);
   }
   if (link->held.size() == kHeldMax) link->held.erase(link->held.begin());
@@ -223,8 +223,8 @@ std::optional<Opened> Seals::open(Now now, const Address& from, ByteView datagra
     ++refusals_.repeated;
     return std::nullopt;
   }
-  auto message = link ? crypto::open(link->from_peer, bound_to(counter), datagram.subspan(8))
-                      : std::nullopt;
+  auto message =
+      link ? crypto::open(link->from_peer, bound_to(counter), datagram.subspan(8)) : std::nullopt;
   if (!message) {
     ++refusals_.not_authentic;
     return std::nullopt;
@@ -244,7 +244,7 @@ std::optional<Opened> Seals::open(Now now, const Address& from, ByteView datagra
   if (kind == kProofWanted && message->size() == 9) {
     (*message)[0] = kProof;
     // As long as the question.
-    if (link->is_proven || spend(now, *link, datagram.size())) seal(now, *link, *message, out);
+    if (link->is_proven || spend(now, *link, datagram.size(), 0)) seal(now, *link, *message, out);
     return std::nullopt;
   }
   if (kind == kProof) {

@@ -36,8 +36,10 @@ inline constexpr std::size_t kMessageSizeMax = kDatagramSizeMax - kSealSize;
 inline constexpr Duration kFresh = std::chrono::seconds(60);
 /// What was sealed for a link that is not used so long opens no more, so that it can be forgotten.
 inline constexpr Duration kLinkIdleMax = 2 * kFresh;
-/// Per link, to addresses without proof.
-inline constexpr std::size_t kFirstBytes = 256;
+/// Per link, to addresses without proof. Messages leave enough of it for three questions after a
+/// proof, or it would not be asked for when it is needed.
+inline constexpr std::size_t kFirstBytes = 384;
+inline constexpr std::size_t kQuestionsBytes = 3 * (kSealSize + 9);
 inline constexpr Duration kFirstInterval = std::chrono::seconds(10);
 inline constexpr Duration kProofInterval = std::chrono::milliseconds(500);
 /// Messages of one link that wait for a proof. The core sends again what matters.
@@ -127,8 +129,9 @@ class Seals {
   void move(Link& link, const routing::Address& to);
   bool is_repeated(const Link& link, std::uint64_t counter) const;
   void note(Link& link, std::uint64_t counter);
-  /// True when so many bytes may go to an address without proof.
-  bool spend(routing::Now now, Link& link, std::size_t size);
+  /// True when so many bytes may go to an address without proof, and `reserve` of the first ones
+  /// are left then.
+  bool spend(routing::Now now, Link& link, std::size_t size, std::size_t reserve);
   void seal(routing::Now now, Link& link, ByteView message, std::vector<Outgoing>& out);
   void ask_for_proof(routing::Now now, Link& link, std::vector<Outgoing>& out);
   void on_proof(routing::Now now, Link& link, ByteView message, std::vector<Outgoing>& out);
@@ -139,7 +142,7 @@ class Seals {
   const crypto::SignatureScheme* scheme_;
   crypto::Digest configuration_;
   Random random_;
-  std::uint64_t begun_;  // ticks
+  std::uint64_t begun_;                            // ticks
   std::unordered_map<std::uint32_t, Link> links_;  // by peer: no order is ever looked at
   Budget at_home_;
   Budget elsewhere_;

@@ -30,7 +30,8 @@ std::shared_ptr<const routing::Roster> roster() {
   static const auto out = [] {
     std::vector<routing::Member> members;
     for (std::uint32_t i = 0; i < kPeers; ++i) {
-      members.push_back({i * 1000, key_of(i).public_key(), address_of(static_cast<std::uint8_t>(i))});
+      members.push_back(
+          {i * 1000, key_of(i).public_key(), address_of(static_cast<std::uint8_t>(i))});
     }
     return std::make_shared<const routing::Roster>(std::move(members));
   }();
@@ -63,7 +64,8 @@ struct SealsTest : testing::Test {
     out.clear();
     return at.open(now, from, datagram, out);
   }
-  /// Hands everything to and fro till nothing is under way. Returns the sizes that were opened at b.
+  /// Hands everything to and fro till nothing is under way. Returns the sizes that were opened at
+  /// b.
   std::vector<std::size_t> exchange(std::vector<Outgoing> at_first) {
     std::vector<std::size_t> opened;
     std::vector<Outgoing> under_way = std::move(at_first);
@@ -164,6 +166,18 @@ TEST_F(SealsTest, WhatIsLongWaitsForAProofAndComes) {
   EXPECT_EQ(exchange(send(a, 2, 1000)), (std::vector<std::size_t>{1000}));
   EXPECT_EQ(send(a, 2, 1000).size(), 1U);  // proven now
   EXPECT_EQ(out[0].datagram.size(), kSealSize + 1000);
+}
+
+TEST_F(SealsTest, ManyShortOnesWaitNoLongerThanAProofTakes) {
+  std::size_t came = 0;
+  for (int i = 0; i < 40; ++i) came += exchange(send(a, 2, 14)).size();
+  EXPECT_EQ(came, 40U);
+}
+
+TEST_F(SealsTest, AQuestionThatIsLostIsAskedAgainAfterManyShortOnes) {
+  for (int i = 0; i < 40; ++i) send(a, 2, 14);  // lost, the question too
+  pass(kProofInterval);
+  EXPECT_EQ(exchange(send(a, 2, 14)).size(), 4U);
 }
 
 TEST_F(SealsTest, OnlyTheLastFourWait) {

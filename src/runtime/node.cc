@@ -338,6 +338,7 @@ Status<Explained> Node::Impl::listen() {
       });
   if (!listener) return fail(listener.error());
   listener_ = std::move(*listener);
+  open_overlay(where->first, where->second);
   auto admin_listener = net::listen_admin(
       io_, options_.admin_port, [this](const net::HttpRequest& request) { return admin(request); });
   if (!admin_listener) return fail(admin_listener.error());
@@ -357,6 +358,7 @@ void Node::Impl::run() {
     log_error("whom to send nothing to is not known", {{"reason", cut.error().text()}});
   feed([&](objects::Effects& out) { replica_->start(read_clock(), out); });
   service_->begin(configuration_, previous_, is_named_in(*configuration_) && !is_bound());
+  enter_overlay();
   ask_somebody_later();
   ask_to_be_admitted_later(Duration::zero());
   const auto work = asio::make_work_guard(io_);
@@ -371,6 +373,7 @@ void Node::Impl::stop() {
     log_info("stopping", {{"node", own_.name}});
     listener_.reset();
     service_->stop();
+    if (overlay_) overlay_->leave();
     links_->close();
     for (auto& [id, from] : incoming_) from.connection->pause_reading();
     drain(read_clock() + kDrainTime);
@@ -418,6 +421,7 @@ Status<Explained> Node::Impl::take_cut() {
   log_info("sends nothing to some others, as a development cluster's node was told to",
            {{"node", own_.name}, {"others", std::to_string(cut_.size())}});
   links_->cut_off(cut_);
+  if (overlay_) overlay_->cut_off({cut_.begin(), cut_.end()});
   for (const wire::NodeKey& node : cut_) {
     if (known_nodes_.contains(node))
       on_unreachable(node, {.reason = net::CloseReason::kUnreachable});

@@ -143,6 +143,41 @@ void add_service_metrics(const ServiceHost::Status& status, std::uint64_t leased
       .into(out);
 }
 
+void add_overlay_metrics(const overlay::Picture& picture, const overlay::Counters& counters,
+                         std::vector<MetricFamily>& out) {
+  const auto count = [](auto value) { return static_cast<double>(value); };
+  constexpr auto kGauge = MetricType::Gauge;
+  constexpr auto kCounter = MetricType::Counter;
+  const auto alive =
+      std::ranges::count_if(picture.peers, [](const auto& peer) { return peer.state.is_alive(); });
+  Family("rosebud_overlay_taking_part", "1: this node takes part in the overlay.", kGauge)
+      .add(picture.is_taking_part ? 1 : 0)
+      .into(out);
+  Family("rosebud_overlay_peers", "Peers of the overlay by this node's table.", kGauge)
+      .add(count(alive), {{"state", "alive"}})
+      .add(count(picture.peers.size()) - count(alive), {{"state", "dead"}})
+      .into(out);
+  Family("rosebud_overlay_datagrams_total", "Datagrams of the overlay.", kCounter)
+      .add(count(counters.datagrams_in), {{"direction", "in"}})
+      .add(count(counters.datagrams_out), {{"direction", "out"}})
+      .add(count(counters.unsent), {{"direction", "unsent"}})
+      .into(out);
+  Family("rosebud_overlay_bytes_total", "Bytes of those datagrams, without headers.", kCounter)
+      .add(count(counters.bytes_in), {{"direction", "in"}})
+      .add(count(counters.bytes_out), {{"direction", "out"}})
+      .into(out);
+  const overlay::Refusals& refused = counters.refusals;
+  Family("rosebud_overlay_refused_total", "Datagrams that were not taken, by reason.", kCounter)
+      .add(count(refused.malformed), {{"reason", "malformed"}})
+      .add(count(refused.stale), {{"reason", "stale"}})
+      .add(count(refused.repeated), {{"reason", "repeated"}})
+      .add(count(refused.not_authentic), {{"reason", "not_authentic"}})
+      .add(count(refused.too_many), {{"reason", "too_many"}})
+      .add(count(refused.too_fast), {{"reason", "too_fast"}})
+      .add(count(counters.rejected), {{"reason", "rejected"}})
+      .into(out);
+}
+
 net::HttpResponse text(unsigned status, std::string body) {
   return {.status = status, .content_type = "text/plain", .body = std::move(body)};
 }
@@ -163,6 +198,11 @@ net::HttpResponse Node::Impl::admin(const net::HttpRequest& request) {
     return {.content_type = "text/plain; version=0.0.4", .body = metrics_text()};
   }
   if (request.path == "/v1/status") return {.body = status_json()};
+  if (request.path == "/v1/overlay") return overlay_picture();
+  if (request.path == "/v1/lookups" && request.method == "POST")
+    return begin_lookup(value_in(request.query, "key"));
+  if (request.path == "/v1/lookups")
+    return lookup_answer(std::strtoull(value_in(request.query, "id").c_str(), nullptr, 10));
   if (request.path == "/v1/misbehave" && request.method == "POST") return misbehave(request.query);
   if (request.path == "/v1/cut" && request.method == "POST") return look_at_cut();
   if (request.path == "/v1/recovery" && request.method == "POST")
@@ -306,6 +346,7 @@ std::string Node::Impl::metrics_text() const {
       .add(count(generation_starts_.lost_groups_count()))
       .into(out);
   add_service_metrics(service_->status(), leased_until(service_->lease()), out);
+  if (overlay_) add_overlay_metrics(overlay_->picture(), overlay_->counters(), out);
   Family("rosebud_cut_peers",
          "To how many a node of a development cluster sends nothing, because it was told to.",
          kGauge)

@@ -155,6 +155,7 @@ void Node::Impl::enter_written(std::shared_ptr<const membership::Configuration> 
     });
   }
   service_->begin(configuration_, previous_, is_named_in(*configuration_) && !is_bound());
+  enter_overlay();
   if (replica_ && is_replaced_in(*configuration_)) end_as_replaced();
 }
 

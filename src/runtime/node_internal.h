@@ -12,6 +12,7 @@
 #include "disk/directory.h"
 #include "disk/group_commit.h"
 #include "net/admin_http.h"
+#include "overlay/overlay.h"
 #include "runtime/cut_file.h"
 #include "runtime/epoch_files.h"
 #include "runtime/generation_starts.h"
@@ -159,6 +160,13 @@ class Node::Impl {
                     const wire::MessageContext& context, const wire::HandIn& request);
   void answer_hand_in(service::HandInId id, service::Answer answer);
 
+  // node_overlay.cc
+  void open_overlay(const std::string& host, std::uint16_t port);
+  void enter_overlay();
+  net::HttpResponse overlay_picture() const;
+  net::HttpResponse begin_lookup(const std::string& point);
+  net::HttpResponse lookup_answer(std::uint64_t id);
+
   // node.cc
   void greet(const net::ConnectionPointer& connection);
   void on_frame(objects::ConnectionId id, Bytes header, Buffer bulk);
@@ -235,6 +243,9 @@ class Node::Impl {
   adversary::Misbehaviour misbehaviour_;
   Cut cut_;  // of a node of a development cluster: to whom it sends nothing
   std::unique_ptr<ServiceHost> service_;
+  std::unique_ptr<overlay::Overlay> overlay_;  // nothing where its port is taken
+  std::uint64_t last_lookup_ = 0;
+  std::map<std::uint64_t, std::optional<overlay::LookupAnswer>> lookups_;  // asked for by admin
   std::uint64_t last_hand_in_ = 0;
   std::map<service::HandInId, std::pair<objects::ConnectionId, wire::MessageContext>> handed_in_;
 

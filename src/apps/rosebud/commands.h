@@ -126,5 +126,7 @@ void revoke_member(const Globals& globals, const std::string& name,
                    const std::filesystem::path& organisation);
 void add_member_commands(CLI::App& app, Globals& globals);
 void add_bench_commands(CLI::App& app, Globals& globals);
+/// lookup, ring: the overlay as one node sees it.
+void add_overlay_commands(CLI::App& app, Globals& globals);
 
 }  // namespace rosebud::apps

@@ -221,6 +221,7 @@ int run(int argc, char** argv) {
   add_status_command(app, globals);
   add_doctor_command(app, globals);
   add_bench_commands(app, globals);
+  add_overlay_commands(app, globals);
   add_manual_commands(
       app, {.version = kVersion, .usual_footer = kEveryCommand, .exit_codes = exit_codes()});
   app.footer(kFirstSteps + exit_code_lines());
