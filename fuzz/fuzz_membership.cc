@@ -4,6 +4,8 @@
 
 #include "crypto/believes_everything.h"
 #include "membership/admission.h"
+#include "membership/full_members.h"
+#include "membership/placing.h"
 #include "membership/recovery.h"
 #include "membership/test_cluster.h"
 
@@ -71,16 +73,26 @@ void fuzz_recovery(NextEpoch next, const Configuration& current,
 void fuzz_body(ByteView input, const Configuration& current,
                const crypto::SignatureScheme& scheme) {
   auto body = decode_canonical<DescriptionBody>(input);
-  if (!body) return;
+  if (!body || !in_their_places(current, body->nodes)) return;
   NextEpoch next = same_again(current);
   next.body = std::move(*body);
-  std::erase_if(next.service,
-                [&](const ServiceMember& member) { return member.node >= next.body.nodes.size(); });
+  std::erase_if(next.service, [&](const Seat& seat) {
+    return node_after(current, next.body.nodes, seat.node) == nullptr;
+  });
   std::vector<SeatKey> keys(current.service().size());
   for (std::size_t i = 0; i < keys.size(); ++i) keys[i].seat = static_cast<std::uint16_t>(i);
   const auto made = apply(current, make_description(current, next, keys, scheme), scheme);
   if (made) check_configuration(**made);
   if (next.body.recovery) fuzz_recovery(std::move(next), current, scheme);
+}
+
+/// Parts of another configuration than the one of the root never count.
+void fuzz_part(ByteView input, const Configuration& current) {
+  (void)decode_canonical<MembersPart>(input);
+  MembersCollection collection(current.root());
+  if (!collection.add(input)) return;
+  require(collection.is_whole());
+  require(collection.take() == FullMembers::of(current));
 }
 
 void fuzz_admission(ByteView input, const Configuration& current,
@@ -99,7 +111,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const auto current = TestCluster().first();
   if (size == 0) return 0;
   const ByteView input(data + 1, size - 1);
-  switch (data[0] % 4) {
+  switch (data[0] % 5) {
     case 0:
       fuzz_genesis(input, scheme);
       break;
@@ -108,6 +120,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     case 2:
       fuzz_body(input, *current, scheme);
+      break;
+    case 4:
+      fuzz_part(input, *current);
       break;
     default:
       fuzz_admission(input, *current, scheme);

@@ -3,6 +3,8 @@
 #include <benchmark/benchmark.h>
 #include <malloc.h>
 
+#include "base/check.h"
+#include "membership/full_members.h"
 #include "membership/test_cluster.h"
 
 namespace rosebud::membership {
@@ -38,9 +40,15 @@ ConfigurationParts parts() {
   return out;
 }
 
+crypto::SecretKey epoch_key(std::uint32_t seat) {
+  return test_key("bench epoch key " + std::to_string(seat));
+}
+
 std::shared_ptr<const Configuration> made_anew(std::size_t count) {
   ConfigurationParts all = parts();
   for (std::size_t i = 0; i < count; ++i) all.nodes.push_back(member(i));
+  for (std::uint32_t i = 0; i < 4; ++i)
+    all.service.push_back({.node = i, .epoch_key = epoch_key(i).public_key(), .commitment = {}});
   return *Configuration::make(std::move(all));
 }
 
@@ -67,6 +75,47 @@ void NextConfiguration(benchmark::State& state) {
   for (auto _ : state) benchmark::DoNotOptimize(Configuration::make(parts(), *current, change));
 }
 BENCHMARK(NextConfiguration)->Arg(1000)->Arg(100'000)->Unit(benchmark::kMillisecond);
+
+/// What replacing these makes of `current`, signed by as many as it takes.
+Bytes description_of(const Configuration& current) {
+  NextEpoch next = same_again(current);
+  const std::size_t count = current.nodes().size();
+  for (const auto& [place, node] : replacing(count, 100).at) {
+    next.body.nodes.remove(current, current.nodes()[place].key);
+    next.body.nodes.put(current, node);
+  }
+  std::vector<SeatKey> keys;
+  for (std::uint16_t seat = 0; seat < 3; ++seat)
+    keys.push_back({.seat = seat, .key = epoch_key(seat)});
+  return make_description(current, next, keys, crypto::ed25519());
+}
+
+/// From the bytes of a description, its signatures among them.
+void ApplyDescription(benchmark::State& state) {
+  const auto current = of_size(static_cast<std::size_t>(state.range(0)));
+  const Bytes description = description_of(*current);
+  for (auto _ : state) {
+    auto made = apply(*current, description, crypto::ed25519());
+    CHECK(made.has_value());
+    benchmark::DoNotOptimize(made);
+  }
+  state.counters["bytes"] = static_cast<double>(description.size());
+}
+BENCHMARK(ApplyDescription)->Arg(1000)->Arg(100'000)->Unit(benchmark::kMillisecond);
+
+/// Making one part and showing that it belongs to the root.
+void MembersInParts(benchmark::State& state) {
+  const auto current = of_size(static_cast<std::size_t>(state.range(0)));
+  std::size_t bytes = 0;
+  for (auto _ : state) {
+    const Bytes part = MembersPart::of(*current, 0).encode();
+    MembersCollection collection(current->root());
+    CHECK(collection.add(part));
+    bytes = part.size();
+  }
+  state.counters["bytes"] = static_cast<double>(bytes);
+}
+BENCHMARK(MembersInParts)->Arg(1000)->Arg(100'000)->Unit(benchmark::kMillisecond);
 
 void ConfigurationAnew(benchmark::State& state) {
   for (auto _ : state) {

@@ -71,7 +71,7 @@ std::optional<Explained> problem_of_organisations(const std::vector<Organisation
 std::optional<Explained> problem_of_seats(const ConfigurationParts& parts, const Members& members) {
   const Settings& settings = parts.settings;
   const std::size_t quorum = 2 * std::size_t{settings.faults} + 1;
-  if (const std::size_t seats = fillable_seats(settings, members); seats < quorum) {
+  if (const std::size_t seats = fillable_seats(settings, members.nodes_of()); seats < quorum) {
     return wrong("with at most " + std::to_string(settings.cap) +
                      " replicas in one organisation a group has only " + std::to_string(seats) +
                      " members; f = " + std::to_string(settings.faults) + " needs " +
@@ -111,6 +111,12 @@ std::optional<Explained> problem_of_all(const ConfigurationParts& parts, const M
 
 std::optional<Explained> problem_of(const ConfigurationParts& parts) {
   return problem_of_all(parts, Members(parts.nodes));
+}
+
+std::optional<Explained> problem_of(const ConfigurationParts& parts, const Configuration& before,
+                                    const PlacedNodes& change) {
+  CHECK(parts.nodes.empty());
+  return problem_of(parts, before.members_.with(change), std::views::keys(change.at));
 }
 
 std::uint32_t position_count_for(std::uint64_t capacity_bytes,
@@ -221,9 +227,7 @@ Result<std::shared_ptr<const Configuration>, Explained> Configuration::make(
     return fail(std::move(*problem));
   }
   auto ring = ring_after(before, change, parts.settings);
-  auto tree = parts.organisations.size() == before.organisations().size()
-                  ? tree_after(before.tree_, parts, change)
-                  : tree_of(parts, members.nodes());
+  auto tree = before.tree_after(parts, change, members.nodes());
   return std::shared_ptr<const Configuration>(
       new Configuration(std::move(parts), std::move(members), std::move(ring), std::move(tree)));
 }
@@ -234,10 +238,22 @@ Configuration::Configuration(ConfigurationParts parts, Members members, routing:
       members_(std::move(members)),
       ring_(std::move(ring)),
       tree_(std::move(tree)),
-      filled_seats_(fillable_seats(parts_.settings, members_)) {
+      filled_seats_(fillable_seats(parts_.settings, members_.nodes_of())) {
   for (std::uint32_t i = 0; i < parts_.organisations.size(); ++i) {
     organisation_of_.emplace(parts_.organisations[i].authority, i);
   }
+}
+
+/// `nodes`: with the change.
+MerkleTree Configuration::tree_after(const ConfigurationParts& parts, const PlacedNodes& change,
+                                     const SharedVector<Node>& nodes) const {
+  if (parts.organisations.size() != organisations().size()) return tree_of(parts, nodes);
+  return membership::tree_after(tree_, parts, change);
+}
+
+crypto::Digest Configuration::root_after(const ConfigurationParts& parts,
+                                         const PlacedNodes& change) const {
+  return tree_after(parts, change, nodes().with(change.at, change.count)).root();
 }
 
 // ---- Asking it ----
@@ -287,13 +303,6 @@ bool may_accuse(const Configuration& configuration, const wire::Accusation& accu
   return accusation.accused != accusation.accuser &&
          configuration.is_in_group(accusation.accused, key) &&
          configuration.is_in_group(accusation.accuser, key);
-}
-
-bool stays_as_it_is(const wire::NodeKey& node, const Configuration& before,
-                    const std::vector<Node>& after) {
-  const auto index = before.node_index(node);
-  const auto at = std::ranges::find(after, node, &Node::key);
-  return index && at != after.end() && before.nodes()[*index].directory == at->directory;
 }
 
 bool stays_as_it_is(const wire::NodeKey& node, const Configuration& before,

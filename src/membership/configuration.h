@@ -29,7 +29,9 @@ struct ConfigurationParts {
   Settings settings;
   std::vector<Organisation> organisations;
   std::vector<Node> nodes;
-  Buffer signed_description;           // the exact bytes that it was made from
+  /// The exact bytes that made it of the one before; empty: it was made of a full list
+  /// (full_members.h).
+  Buffer signed_description;
   std::vector<ServiceMember> service;  // empty: no other configuration can follow
   crypto::Digest header_hash;          // what the next description names as its predecessor
   crypto::Digest service_state;        // of what the service begins with; zero: nothing (genesis)
@@ -40,6 +42,12 @@ struct ConfigurationParts {
 /// the cap leaves fewer than 2f+1 seats of a group to fill. Costs a few steps per node, without the
 /// ring.
 std::optional<Explained> problem_of(const ConfigurationParts& parts);
+
+class Configuration;
+/// The same of the nodes of `before` with others at some places: what did not change is not looked
+/// at again. Requires: `parts` has no nodes.
+std::optional<Explained> problem_of(const ConfigurationParts& parts, const Configuration& before,
+                                    const PlacedNodes& change);
 
 class Configuration {
  public:
@@ -65,8 +73,13 @@ class Configuration {
   /// Whether it has an organisation with this authority, and that was not revoked.
   bool has_say(const crypto::PublicKey& authority) const;
   const SharedVector<Node>& nodes() const { return members_.nodes(); }
+  /// How many each organisation has, by its index; as far as the last that has one.
+  const std::vector<std::uint32_t>& nodes_of() const { return members_.nodes_of(); }
   /// Merkle root over settings, organisations and nodes, each with its place.
   const crypto::Digest& root() const { return tree_.root(); }
+  const MerkleTree& tree() const { return tree_; }
+  /// The root with others at some places, and with the settings and organisations of `parts`.
+  crypto::Digest root_after(const ConfigurationParts& parts, const PlacedNodes& change) const;
   const Buffer& signed_description() const { return parts_.signed_description; }
   const routing::Ring& ring() const { return ring_; }
 
@@ -100,7 +113,11 @@ class Configuration {
   std::vector<std::uint64_t> own_shares() const;
 
  private:
+  friend std::optional<Explained> problem_of(const ConfigurationParts&, const Configuration&,
+                                             const PlacedNodes&);
   Configuration(ConfigurationParts parts, Members members, routing::Ring ring, MerkleTree tree);
+  MerkleTree tree_after(const ConfigurationParts& parts, const PlacedNodes& change,
+                        const SharedVector<Node>& nodes) const;
 
   ConfigurationParts parts_;  // without the nodes
   Members members_;
@@ -115,9 +132,6 @@ class Configuration {
 bool may_accuse(const Configuration& configuration, const wire::Accusation& accusation);
 
 /// Whether the node is in both with the same directory: who lost that is another one (decision 6).
-/// `after`: the nodes of a later epoch.
-bool stays_as_it_is(const wire::NodeKey& node, const Configuration& before,
-                    const std::vector<Node>& after);
 bool stays_as_it_is(const wire::NodeKey& node, const Configuration& before,
                     const Configuration& after);
 

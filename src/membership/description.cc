@@ -3,11 +3,33 @@
 #include <algorithm>
 
 #include "base/check.h"
+#include "membership/full_members.h"
 #include "membership/header_chain.h"
+#include "membership/placing.h"
 #include "membership/recovery.h"
 
 namespace rosebud::membership {
 namespace {
+
+/// Where a node of `before` is after the change, or one that comes.
+class PlaceAfter {
+ public:
+  PlaceAfter(const Configuration& before, const PlacedNodes& change)
+      : before_(before), change_(change) {
+    for (const auto& [place, node] : change.at) place_of_.emplace(node.key, place);
+  }
+  std::optional<std::size_t> operator()(const wire::NodeKey& key) const {
+    if (const auto at = place_of_.find(key); at != place_of_.end()) return at->second;
+    const auto place = before_.node_index(key);
+    const bool is_there = place && *place < change_.count && !change_.at.contains(*place);
+    return is_there ? std::optional<std::size_t>(*place) : std::nullopt;
+  }
+
+ private:
+  const Configuration& before_;
+  const PlacedNodes& change_;
+  std::map<wire::NodeKey, std::size_t> place_of_;
+};
 
 /// The service of a header, with `place_of` to find nodes by their key; nothing: a seat is no node.
 template <typename PlaceOf>
@@ -20,21 +42,6 @@ std::optional<std::vector<ServiceMember>> service_of(const std::vector<Seat>& se
     out.push_back({.node = static_cast<std::uint32_t>(*place),
                    .epoch_key = seat.epoch_key,
                    .commitment = seat.commitment});
-  }
-  return out;
-}
-
-std::optional<std::size_t> place_in(const std::vector<Node>& nodes, const wire::NodeKey& key) {
-  const auto at = std::ranges::find(nodes, key, &Node::key);
-  if (at == nodes.end()) return std::nullopt;
-  return static_cast<std::size_t>(at - nodes.begin());
-}
-
-/// What makes `nodes` of those of `before`.
-PlacedNodes difference(const SharedVector<Node>& before, const std::vector<Node>& nodes) {
-  PlacedNodes out{.at = {}, .count = nodes.size()};
-  for (std::size_t i = 0; i < nodes.size(); ++i) {
-    if (i >= before.size() || before[i] != nodes[i]) out.at.emplace(i, nodes[i]);
   }
   return out;
 }
@@ -66,6 +73,9 @@ std::string_view text_of(DescriptionError error) {
              "of the organisations";
     case kBodyMismatch:
       return "the body of the epoch description is not the one that was signed";
+    case kNoPredecessor:
+      return "the body of the epoch description says what changes, and the configuration before is "
+             "not known";
     case kImpossible:
       return "the epoch description was signed, but contradicts itself or its predecessor";
     case kNotAsStated:
@@ -80,50 +90,68 @@ std::string_view text_of(DescriptionError error) {
 
 namespace {
 
-/// `before`: the one that it follows, if that is known; they share what is the same.
-Result<std::shared_ptr<const Configuration>, DescriptionError> made_of(
+/// What header and members say; the rest is for the caller to fill in. Nothing: they contradict
+/// each other.
+template <typename PlaceOf>
+std::optional<ConfigurationParts> parts_of(const DescriptionHeader& header,
+                                           const Settings& settings,
+                                           std::vector<Organisation> organisations,
+                                           const PlaceOf& place_of) {
+  // Who follows headers alone believes the header.
+  if (settings.service_faults != header.service_faults) return std::nullopt;
+  auto service = service_of(header.seats, place_of);
+  if (!service || service->empty()) return std::nullopt;
+  return ConfigurationParts{.cluster = header.cluster,
+                            .number = header.number,
+                            .start = header.start,
+                            .end = header.end,
+                            .randomness = header.randomness,
+                            .settings = settings,
+                            .organisations = std::move(organisations),
+                            .nodes = {},
+                            .signed_description = {},
+                            .service = std::move(*service),
+                            .header_hash = DescriptionHeader::hash_of(header.encode()),
+                            .service_state = header.state,
+                            .recovery = {}};
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const Configuration>, DescriptionError> configuration_of(
     const DescriptionHeader& header, const SignedDescription& description,
-    const Configuration* before) {
+    const Configuration& before) {
   if (DescriptionBody::hash_of(description.body) != header.body) {
     return fail(DescriptionError::kBodyMismatch);
   }
   // From here on it is what the service signed; a failure means that more than F members are
   // faulty, or that this version does not know what they know.
   auto body = DescriptionBody::decode(description.body);
-  if (!body) return fail(DescriptionError::kImpossible);
-  // Who follows headers alone believes the header.
-  if (body->settings.service_faults != header.service_faults) {
-    return fail(DescriptionError::kImpossible);
-  }
-  auto service = service_of(header.seats,
-                            [&](const wire::NodeKey& key) { return place_in(body->nodes, key); });
-  if (!service || service->empty()) return fail(DescriptionError::kImpossible);
-  ConfigurationParts parts{.cluster = header.cluster,
-                           .number = header.number,
-                           .start = header.start,
-                           .end = header.end,
-                           .randomness = header.randomness,
-                           .settings = body->settings,
-                           .organisations = std::move(body->organisations),
-                           .nodes = {},
-                           .signed_description = Buffer(description.encode()),
-                           .service = std::move(*service),
-                           .header_hash = DescriptionHeader::hash_of(description.header),
-                           .service_state = header.state,
-                           .recovery = shared(std::move(body->recovery))};
-  if (!before) parts.nodes = std::move(body->nodes);
-  auto made = before ? Configuration::make(std::move(parts), *before,
-                                           difference(before->nodes(), body->nodes))
-                     : Configuration::make(std::move(parts));
+  const auto change = body ? in_their_places(before, body->nodes) : std::nullopt;
+  if (!change) return fail(DescriptionError::kImpossible);
+  auto parts =
+      parts_of(header, body->settings, std::move(body->organisations), PlaceAfter(before, *change));
+  if (!parts) return fail(DescriptionError::kImpossible);
+  parts->signed_description = Buffer(description.encode());
+  parts->recovery = shared(std::move(body->recovery));
+  auto made = Configuration::make(std::move(*parts), before, *change);
   if (!made || (*made)->root() != header.members_root) return fail(DescriptionError::kImpossible);
   return std::move(*made);
 }
 
-}  // namespace
-
 Result<std::shared_ptr<const Configuration>, DescriptionError> configuration_of(
-    const DescriptionHeader& header, const SignedDescription& description) {
-  return made_of(header, description, nullptr);
+    const DescriptionHeader& header, FullMembers members) {
+  const auto place_of = [&](const wire::NodeKey& key) -> std::optional<std::size_t> {
+    const auto at = std::ranges::find(members.nodes, key, &Node::key);
+    if (at == members.nodes.end()) return std::nullopt;
+    return static_cast<std::size_t>(at - members.nodes.begin());
+  };
+  auto parts = parts_of(header, members.settings, std::move(members.organisations), place_of);
+  if (!parts) return fail(DescriptionError::kImpossible);
+  parts->nodes = std::move(members.nodes);
+  auto made = Configuration::make(std::move(*parts));
+  if (!made || (*made)->root() != header.members_root) return fail(DescriptionError::kImpossible);
+  return std::move(*made);
 }
 
 bool keeps_positions(const Configuration& before, const Configuration& after) {
@@ -152,10 +180,20 @@ Result<std::shared_ptr<const Configuration>, DescriptionError> apply(
   const SignedHeader header{.header = description->header, .signatures = description->signatures};
   const auto appended = HeaderChain(current).append(std::span(&header, 1), scheme);
   if (appended.problem) return fail(*appended.problem);
-  auto made = made_of(appended.headers.front(), *description, &current);
+  auto made = configuration_of(appended.headers.front(), *description, current);
   if (!made) return made;
   if (const auto problem = problem_of_succession(current, **made, scheme)) return fail(*problem);
   return made;
+}
+
+std::vector<Seat> seats_of(const Configuration& configuration) {
+  std::vector<Seat> out;
+  for (const ServiceMember& member : configuration.service()) {
+    out.push_back({.node = configuration.nodes()[member.node].key,
+                   .epoch_key = member.epoch_key,
+                   .commitment = member.commitment});
+  }
+  return out;
 }
 
 NextEpoch same_again(const Configuration& current) {
@@ -164,8 +202,8 @@ NextEpoch same_again(const Configuration& current) {
           .randomness = current.randomness(),
           .body = {.settings = current.settings(),
                    .organisations = current.organisations(),
-                   .nodes = current.nodes().to_vector()},
-          .service = current.service()};
+                   .nodes = {}},
+          .service = seats_of(current)};
 }
 
 SignedDescription draft_description(const Configuration& current, const NextEpoch& next) {
@@ -174,23 +212,22 @@ SignedDescription draft_description(const Configuration& current, const NextEpoc
 
 SignedDescription draft_description(const Configuration& current, const NextEpoch& next,
                                     wire::Generation generation) {
+  const auto change = in_their_places(current, next.body.nodes);
+  CHECK(change.has_value());
   SignedDescription out{.body = next.body.encode()};
-  DescriptionHeader header{.cluster = current.cluster(),
-                           .number = {generation, current.number().epoch.next()},
-                           .start = next.start,
-                           .end = next.end,
-                           .previous = current.header_hash(),
-                           .members_root = next.body.root(),
-                           .state = next.state,
-                           .body = DescriptionBody::hash_of(out.body),
-                           .randomness = next.randomness,
-                           .service_faults = next.body.settings.service_faults};
-  for (const ServiceMember& member : next.service) {
-    CHECK(member.node < next.body.nodes.size());
-    header.seats.push_back({.node = next.body.nodes[member.node].key,
-                            .epoch_key = member.epoch_key,
-                            .commitment = member.commitment});
-  }
+  const DescriptionHeader header{
+      .cluster = current.cluster(),
+      .number = {generation, current.number().epoch.next()},
+      .start = next.start,
+      .end = next.end,
+      .previous = current.header_hash(),
+      .members_root = current.root_after(
+          {.settings = next.body.settings, .organisations = next.body.organisations}, *change),
+      .state = next.state,
+      .body = DescriptionBody::hash_of(out.body),
+      .randomness = next.randomness,
+      .service_faults = next.body.settings.service_faults,
+      .seats = next.service};
   out.header = header.encode();
   return out;
 }

@@ -2,15 +2,17 @@
 //
 // A description is a header, a body, and signatures over the header by members of the *previous*
 // configuration service with their epoch keys. The header alone links to its predecessor, so a
-// chain of headers can be verified without bodies (header_chain.h). The body is the full list of
-// settings, organisations and nodes, not the changes; the header has the root of a Merkle tree over
-// the same, so that this can change. Layout: docs/format/statements.md.
+// chain of headers can be verified without bodies (header_chain.h). The body says settings and
+// organisations in full, and of the nodes what changes (changes.h). The header has the root of a
+// Merkle tree over settings, organisations and all nodes, so that who comes to a header without
+// the configuration before can take all of them from anybody (full_members.h). Layout:
+// docs/format/statements.md.
 //
 // Invariants of what apply() returns:
 // 1. 2F+1 members of the current service signed its header, F being that of the current settings,
 //    which the current header repeats.
 // 2. It is the next one: same generation, next epoch, current header as predecessor.
-// 3. Body, root and header say the same.
+// 3. What the body makes of the current one has the root that the header names.
 // 4. Whoever was a node stays at its positions: it keeps the randomness of its admission.
 //
 // A description of a higher generation (design 8.6) is signed by organisations of its parent
@@ -22,7 +24,8 @@
 
 #include <algorithm>
 
-#include "membership/configuration.h"
+#include "membership/changes.h"
+#include "wire/messages.h"
 
 namespace rosebud::membership {
 
@@ -43,7 +46,7 @@ struct DescriptionHeader {
   Timestamp start;
   Timestamp end;                // 0: none
   crypto::Digest previous;      // hash_of the header before; of epoch 2: the cluster id
-  crypto::Digest members_root;  // DescriptionBody::root
+  crypto::Digest members_root;  // Configuration::root
   crypto::Digest state;         // digest of the service's state; it is handed over with the epoch
   crypto::Digest body;          // DescriptionBody::hash of the encoded body
   crypto::Digest randomness;    // R
@@ -73,14 +76,15 @@ struct Recovery {
 struct DescriptionBody {
   Settings settings;
   std::vector<Organisation> organisations;
-  std::vector<Node> nodes;
+  NodeChanges nodes;
   std::optional<Recovery> recovery{};  // of the first description of a generation alone
 
+  /// Requires: nodes.fits().
   Bytes encode() const;
+  /// Nothing: it is not what encode() makes of anything. Whether it fits the configuration before
+  /// is for apply() to say.
   static std::optional<DescriptionBody> decode(ByteView bytes);
   static crypto::Digest hash_of(ByteView encoded);
-  /// Merkle root over settings, organisations and nodes, each with its place.
-  crypto::Digest root() const;
   friend bool operator==(const DescriptionBody&, const DescriptionBody&) = default;
 };
 
@@ -117,12 +121,12 @@ struct SignedDescription {
 /// looked at. Nothing: it is no description of a known layout.
 std::optional<DescriptionHeader> header_in(ByteView signed_description);
 
-inline constexpr std::size_t kDescriptionBodySizeMax = 2U << 20;
 inline constexpr std::size_t kSeatsMax = 3 * std::size_t{kFaultsMax} + 1;
 /// Signatures of one description: by seats, or by organisations.
 inline constexpr std::size_t kSignaturesMax = std::max(kSeatsMax, kOrganisationsMax);
-/// Losses and state of a recovery.
-inline constexpr std::size_t kLossesMax = std::size_t{kPositionsMax} * kDescribedNodesMax;
+/// Statements, losses and state of a recovery; kDescriptionBodySizeMax may allow fewer.
+inline constexpr std::size_t kRecoveryStatementsMax = 4096;
+inline constexpr std::size_t kLossesMax = std::size_t{kPositionsMax} * kRecoveryStatementsMax;
 inline constexpr std::size_t kRecoveredStateSizeMax = 512U << 10;
 /// Longest encoded header: its fixed part and all seats.
 inline constexpr std::size_t kDescriptionHeaderSizeMax =
@@ -130,8 +134,10 @@ inline constexpr std::size_t kDescriptionHeaderSizeMax =
 /// Longest encoded SignedHeader and SignedDescription.
 inline constexpr std::size_t kSignedHeaderSizeMax =
     2 + kDescriptionHeaderSizeMax + 2 + kSignaturesMax * (2 + 64);
-inline constexpr std::size_t kSignedDescriptionSizeMax =
-    kSignedHeaderSizeMax + 4 + kDescriptionBodySizeMax;
+/// The latter is what one message carries.
+inline constexpr std::size_t kSignedDescriptionSizeMax = wire::kDescriptionSizeMax;
+inline constexpr std::size_t kDescriptionBodySizeMax =
+    kSignedDescriptionSizeMax - kSignedHeaderSizeMax - 4;
 
 enum class DescriptionError : std::uint8_t {
   kMalformed,         // not a description of a known layout
@@ -142,6 +148,7 @@ enum class DescriptionError : std::uint8_t {
   kOtherHistory,      // it follows another configuration than ours of the same number: evidence
   kTooFewSignatures,  // fewer than 2F+1 valid ones of the current service
   kBodyMismatch,      // the body is not the one that was signed: fetch it elsewhere
+  kNoPredecessor,     // its body says what changes, and what it changes is not known
   kImpossible,        // signed, but it contradicts itself or its predecessor
   kNotAsStated,       // of a recovery: a statement is not good, or names a later configuration
   kLossNotAccepted,   // of a recovery: a group lacks statements, and is not named as lost
@@ -158,15 +165,13 @@ Result<std::shared_ptr<const Configuration>, DescriptionError> apply(
     const Configuration& current, ByteView signed_description,
     const crypto::SignatureScheme& scheme);
 
-/// The configuration that a verified header and its body make: kBodyMismatch when the header names
-/// another body, kImpossible when the two contradict each other. Requires: `header` is that of
-/// `description` and was verified (HeaderChain); signatures are not looked at again.
-///
-/// Who is far behind comes to a configuration this way, over headers and one body. It cannot check
-/// keeps_positions() then, and relies for that, as for all that the body changes, on the correct
-/// ones among the 2F+1 who signed.
+/// The configuration that a verified header and its body make of the one before: kBodyMismatch when
+/// the header names another body, kImpossible when the three contradict each other. Requires:
+/// `header` is that of `description`, follows `before` and was verified (HeaderChain); signatures
+/// are not looked at again.
 Result<std::shared_ptr<const Configuration>, DescriptionError> configuration_of(
-    const DescriptionHeader& header, const SignedDescription& description);
+    const DescriptionHeader& header, const SignedDescription& description,
+    const Configuration& before);
 
 /// Whether every node of both is at the same positions in both. One that moved on the ring would
 /// take data with it that nobody planned to move, and could choose its place by leaving and
@@ -186,8 +191,11 @@ struct NextEpoch {
   crypto::Digest randomness;
   crypto::Digest state;
   DescriptionBody body;
-  std::vector<ServiceMember> service;  // `node` is an index into body.nodes
+  std::vector<Seat> service;
 };
+
+/// The seats of a configuration's service, as a header names them.
+std::vector<Seat> seats_of(const Configuration& configuration);
 
 /// Everything of `current` carried over: members, settings, the service with its keys.
 NextEpoch same_again(const Configuration& current);
@@ -198,15 +206,15 @@ struct SeatKey {
   crypto::SecretKey key;
 };
 
-/// The description without signatures. Nothing is checked. Requires: service members are nodes of
-/// the body.
+/// The description without signatures. Nothing is checked but the changes. Requires: these are
+/// changes of `current` (placing.h), and fit a description.
 SignedDescription draft_description(const Configuration& current, const NextEpoch& next);
 /// The same in another generation.
 SignedDescription draft_description(const Configuration& current, const NextEpoch& next,
                                     wire::Generation generation);
 
 /// Builds and signs a description as the service does, for the simulator and for tests, which also
-/// make bad ones with it: nothing is checked. Requires: service members are nodes of the body.
+/// make bad ones with it. Requires: as draft_description().
 Bytes make_description(const Configuration& current, const NextEpoch& next,
                        std::span<const SeatKey> keys, const crypto::SignatureScheme& scheme);
 

@@ -1,4 +1,6 @@
 // Layouts of epoch descriptions, field by field as in docs/format/statements.md.
+#include <algorithm>
+
 #include "base/check.h"
 #include "membership/description.h"
 #include "membership/parts_internal.h"
@@ -8,8 +10,14 @@ namespace {
 
 /// Of the header; layout 1 had no F, without which headers alone cannot be verified.
 constexpr std::uint8_t kHeaderLayout = 2;
-constexpr std::uint8_t kBodyLayout = 2;          // 1 had no revoked organisations
-constexpr std::uint8_t kRecoveryBodyLayout = 3;  // 2, and what led to the generation
+/// Layouts 1 to 3 listed all nodes.
+constexpr std::uint8_t kBodyLayout = 4;
+constexpr std::uint8_t kRecoveryBodyLayout = 5;  // 4, and what led to the generation
+
+// The longest body of an ordinary epoch is no longer than a body may be.
+static_assert(1 + 61 + 2 + kOrganisationsMax * kOrganisationSizeMax + 2 + kRemovedNodesMax * 32 +
+                  2 + 2 + kPlacedNodesMax * kNodeSizeMax <=
+              kDescriptionBodySizeMax);
 
 enum class Leaf : std::uint8_t { kSettings = 0, kOrganisation = 1, kNode = 2 };
 
@@ -33,13 +41,49 @@ Organisation read_in_force(wire::Reader& in) {
   return out;
 }
 
-void write_admitted(wire::Writer& out, const Node& node) {
-  write(out, node);
-  out.raw(node.admission_randomness.view());
+using NodesByKey = std::map<wire::NodeKey, Node>;
+
+void write(wire::Writer& out, const NodesByKey& nodes) {
+  out.u16(static_cast<std::uint16_t>(nodes.size()));
+  for (const auto& [key, node] : nodes) write_admitted(out, node);
+}
+/// Ascending, so that there is one encoding and no key stands twice.
+NodesByKey read_nodes(wire::Reader& in, std::size_t count_max) {
+  NodesByKey out;
+  const std::size_t count = in.u16();
+  if (count > count_max) in.fail();
+  for (std::size_t i = 0; in.ok() && i < count; ++i) {
+    Node node = read_admitted(in);
+    if (!out.empty() && node.key <= out.rbegin()->first) in.fail();
+    const wire::NodeKey key = node.key;
+    out.emplace_hint(out.end(), key, std::move(node));
+  }
+  return out;
+}
+
+void write(wire::Writer& out, const NodeChanges& changes) {
+  CHECK(changes.fits());
+  out.u16(static_cast<std::uint16_t>(changes.removed.size()));
+  for (const wire::NodeKey& key : changes.removed) out.raw(key.view());
+  write(out, changes.changed);
+  write(out, changes.added);
+}
+NodeChanges read_changes(wire::Reader& in) {
+  NodeChanges out;
+  const std::size_t removed_count = in.u16();
+  if (removed_count > kRemovedNodesMax) in.fail();
+  for (std::size_t i = 0; in.ok() && i < removed_count; ++i) {
+    const auto key = in.fixed<wire::NodeKey>();
+    if (!out.removed.empty() && key <= *out.removed.rbegin()) in.fail();
+    out.removed.insert(out.removed.end(), key);
+  }
+  out.changed = read_nodes(in, kPlacedNodesMax);
+  out.added = read_nodes(in, kPlacedNodesMax - std::min(out.changed.size(), kPlacedNodesMax));
+  return out;
 }
 
 void write(wire::Writer& out, const Recovery& recovery) {
-  CHECK(recovery.statements.size() <= kDescribedNodesMax);
+  CHECK(recovery.statements.size() <= kRecoveryStatementsMax);
   CHECK(recovery.losses.size() <= kLossesMax);
   out.u16(static_cast<std::uint16_t>(recovery.statements.size()));
   for (const wire::SignedBytes& one : recovery.statements) wire::write(out, one);
@@ -50,7 +94,7 @@ void write(wire::Writer& out, const Recovery& recovery) {
 Recovery read_recovery(wire::Reader& in) {
   Recovery out;
   const std::size_t statement_count = in.u16();
-  if (statement_count > kDescribedNodesMax) in.fail();
+  if (statement_count > kRecoveryStatementsMax) in.fail();
   for (std::size_t i = 0; in.ok() && i < statement_count; ++i) {
     out.statements.push_back(wire::read_signed_bytes(in, wire::kStatementSizeMax));
   }
@@ -65,6 +109,31 @@ Recovery read_recovery(wire::Reader& in) {
 }
 
 }  // namespace
+
+void write(wire::Writer& out, const std::vector<Organisation>& organisations) {
+  CHECK(organisations.size() <= kOrganisationsMax);
+  out.u16(static_cast<std::uint16_t>(organisations.size()));
+  for (const Organisation& organisation : organisations) write_in_force(out, organisation);
+}
+
+std::vector<Organisation> read_organisations(wire::Reader& in) {
+  std::vector<Organisation> out;
+  const std::size_t count = in.u16();
+  if (count > kOrganisationsMax) in.fail();
+  for (std::size_t i = 0; in.ok() && i < count; ++i) out.push_back(read_in_force(in));
+  return out;
+}
+
+void write_admitted(wire::Writer& out, const Node& node) {
+  write(out, node);
+  out.raw(node.admission_randomness.view());
+}
+
+Node read_admitted(wire::Reader& in) {
+  Node out = read_node(in);
+  out.admission_randomness = in.fixed<crypto::Digest>();
+  return out;
+}
 
 crypto::Digest leaf_of(const Settings& settings, std::size_t organisation_count,
                        std::size_t node_count) {
@@ -159,15 +228,11 @@ crypto::Digest DescriptionHeader::hash_of(ByteView encoded) {
 }
 
 Bytes DescriptionBody::encode() const {
-  CHECK(organisations.size() <= kOrganisationsMax);
-  CHECK(nodes.size() <= kDescribedNodesMax);
   wire::Writer out;
   out.u8(recovery ? kRecoveryBodyLayout : kBodyLayout);
   write(out, settings);
-  out.u16(static_cast<std::uint16_t>(organisations.size()));
-  for (const Organisation& organisation : organisations) write_in_force(out, organisation);
-  out.u16(static_cast<std::uint16_t>(nodes.size()));
-  for (const Node& node : nodes) write_admitted(out, node);
+  write(out, organisations);
+  write(out, nodes);
   if (recovery) write(out, *recovery);
   return out.take();
 }
@@ -178,17 +243,8 @@ std::optional<DescriptionBody> DescriptionBody::decode(ByteView bytes) {
   const std::uint8_t layout = in.u8();
   if (layout != kBodyLayout && layout != kRecoveryBodyLayout) return std::nullopt;
   out.settings = read_settings(in);
-  const std::size_t organisation_count = in.u16();
-  if (organisation_count > kOrganisationsMax) return std::nullopt;
-  for (std::size_t i = 0; in.ok() && i < organisation_count; ++i) {
-    out.organisations.push_back(read_in_force(in));
-  }
-  const std::size_t node_count = in.u16();
-  if (node_count > kDescribedNodesMax) return std::nullopt;
-  for (std::size_t i = 0; in.ok() && i < node_count; ++i) {
-    out.nodes.push_back(read_node(in));
-    out.nodes.back().admission_randomness = in.fixed<crypto::Digest>();
-  }
+  out.organisations = read_organisations(in);
+  out.nodes = read_changes(in);
   if (layout == kRecoveryBodyLayout) out.recovery = read_recovery(in);
   if (!in.done()) return std::nullopt;
   return out;
@@ -196,16 +252,6 @@ std::optional<DescriptionBody> DescriptionBody::decode(ByteView bytes) {
 
 crypto::Digest DescriptionBody::hash_of(ByteView encoded) {
   return crypto::tagged_hash("rosebud epoch body 1", encoded);
-}
-
-crypto::Digest DescriptionBody::root() const {
-  std::vector<crypto::Digest> leaves;
-  leaves.push_back(leaf_of(settings, organisations.size(), nodes.size()));
-  for (std::size_t i = 0; i < organisations.size(); ++i) {
-    leaves.push_back(leaf_of(organisations[i], i));
-  }
-  for (std::size_t i = 0; i < nodes.size(); ++i) leaves.push_back(leaf_of(nodes[i], i));
-  return MerkleTree(std::move(leaves)).root();
 }
 
 Bytes SignedHeader::encode() const {

@@ -7,7 +7,7 @@
 namespace rosebud::membership {
 namespace {
 
-constexpr std::string_view kMagic = "rosebud-epochs-1\n";
+constexpr std::string_view kMagic = "rosebud-epochs-2\n";
 constexpr std::string_view kMagicOfAnyVersion = "rosebud-epochs-";
 constexpr std::size_t kSignedGenesisSizeMax = 4 + kGenesisSizeMax + 2 + kOrganisationsMax * 64;
 constexpr std::size_t kReadSize = 64U << 10;
@@ -46,6 +46,8 @@ std::string_view cause_of(DescriptionError error) {
              "service of the epoch before made it, or than its organisations if it is a recovery";
     case kBodyMismatch:
       return "its body was changed, or is that of another epoch";
+    case kNoPredecessor:
+      return "the file lacks the body of the epoch before";
     case kImpossible:
       return "more than F members of the configuration service of the epoch before are faulty, or "
              "a newer version made it";
@@ -201,22 +203,21 @@ class Batches {
   std::optional<FileEpoch> held_;
 };
 
-using MadeConfiguration = Result<std::shared_ptr<const Configuration>, DescriptionError>;
-
-/// For each verified header the configuration that its body makes; none where there is no body.
-std::vector<MadeConfiguration> configurations_of(const std::vector<DescriptionHeader>& headers,
-                                                 Batch& batch, const ForEach& for_each) {
-  std::vector<MadeConfiguration> out(headers.size(), MadeConfiguration(nullptr));
-  if (std::ranges::none_of(batch.bodies, [](const auto& body) { return body.has_value(); })) {
-    return out;
-  }
-  for_each(headers.size(), [&](std::size_t i) {
-    if (!batch.bodies[i]) return;
-    out[i] = configuration_of(headers[i], {.header = std::move(batch.headers[i].header),
-                                           .body = std::move(*batch.bodies[i]),
-                                           .signatures = std::move(batch.headers[i].signatures)});
-  });
-  return out;
+/// What the body makes of the epoch before, which is null when it is not known. Null: there is no
+/// body.
+Result<std::shared_ptr<const Configuration>, DescriptionError> successor_of(
+    const Configuration* before, const DescriptionHeader& header, SignedHeader signed_header,
+    std::optional<Bytes> body, const crypto::SignatureScheme& scheme) {
+  if (!body) return nullptr;
+  if (before == nullptr) return fail(DescriptionError::kNoPredecessor);
+  auto made = configuration_of(header,
+                               {.header = std::move(signed_header.header),
+                                .body = std::move(*body),
+                                .signatures = std::move(signed_header.signatures)},
+                               *before);
+  if (!made) return made;
+  if (const auto problem = problem_of_succession(*before, **made, scheme)) return fail(*problem);
+  return made;
 }
 
 }  // namespace
@@ -373,17 +374,12 @@ Result<EpochsVerified, EpochFileProblem> verify_epochs(
     Batch batch = batches.next();
     if (before) CHECK(chain.see_body(*before));
     auto appended = chain.append(batch.headers, scheme, for_each);
-    const auto configurations = configurations_of(appended.headers, batch, for_each);
     for (std::size_t i = 0; i < appended.headers.size(); ++i) {
       DescriptionHeader& header = appended.headers[i];
-      if (!configurations[i]) {
-        return fail(refused(header.number.epoch, configurations[i].error(), file.offset()));
-      }
-      const auto& configuration = *configurations[i];
-      const auto problem = before && configuration
-                               ? problem_of_succession(*before, *configuration, scheme)
-                               : std::nullopt;
-      if (problem) return fail(refused(header.number.epoch, *problem, file.offset()));
+      auto made = successor_of(before.get(), header, std::move(batch.headers[i]),
+                               std::move(batch.bodies[i]), scheme);
+      if (!made) return fail(refused(header.number.epoch, made.error(), file.offset()));
+      const auto configuration = std::move(*made);
       before = configuration;
       const bool is_tip = i + 1 == appended.headers.size();
       out.last = {.header = std::move(header),

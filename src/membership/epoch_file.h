@@ -1,6 +1,6 @@
 // A chain of epochs in a file, for whoever verifies it off line (docs/format/epochs.md): the
-// genesis, then every epoch from 2 on as a signed header, with its body where somebody wants more
-// than the chain.
+// genesis, then every epoch from 2 on as a signed header, with its body as far as somebody wants
+// more than the chain: bodies say what changes, so there are those of the first epochs, or none.
 //
 // Nothing is believed because it is in the file: verify_epochs() needs the cluster id and nothing
 // else. Read and written as a stream: memory is bounded by a batch of headers and a few bodies,
@@ -106,13 +106,14 @@ struct EpochsVerified {
 };
 
 /// Verifies a file from its beginning to its end, or until `on_epoch` stops it: the genesis, every
-/// header (HeaderChain), every body that is there (configuration_of), and that no node moves on the
-/// ring between neighbouring epochs that both have one. `expected`: the cluster id that the caller
+/// header (HeaderChain), every body that is there (configuration_of), and what two epochs must not
+/// have between them (problem_of_succession). A body says what changes: where that of the epoch
+/// before is left out, none may follow. `expected`: the cluster id that the caller
 /// trusts; without one the genesis of the file is believed, and the caller has to say so.
 ///
 /// `on_epoch` is called for each epoch in order, as soon as it and all before it are verified. The
-/// first problem of the file is the one returned. Memory: kEpochBatch headers, and bodies of twice
-/// kDescriptionBodySizeMax with their configurations.
+/// first problem of the file is the one returned. Memory: kEpochBatch headers, bodies of twice
+/// kDescriptionBodySizeMax, and two configurations.
 Result<EpochsVerified, EpochFileProblem> verify_epochs(
     EpochFileReader& file, const std::optional<crypto::ClusterId>& expected,
     const crypto::SignatureScheme& scheme, const ForEach& for_each,

@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "base/random.h"
+#include "membership/placing.h"
 #include "membership/test_chain.h"
 
 namespace rosebud::membership {
@@ -14,7 +15,7 @@ namespace {
 
 using enum EpochFileError;
 
-/// Epochs 1 to 7, with bodies at 4, 5 and 7.
+/// Epochs 1 to 7, with bodies up to 5.
 class EpochFileTest : public testing::Test {
  protected:
   static constexpr std::size_t kEpochs = 7;
@@ -25,7 +26,7 @@ class EpochFileTest : public testing::Test {
       const SignedDescription made = chain.next();
       bodies.push_back(made.body);
       epochs.push_back(with_body(made));
-      if (epoch != 4 && epoch != 5 && epoch != 7) epochs.back().body.reset();
+      if (epoch > 5) epochs.back().body.reset();
     }
     file = written(epochs);
   }
@@ -36,6 +37,12 @@ class EpochFileTest : public testing::Test {
     const auto add = [&](const Bytes& bytes) { out.insert(out.end(), bytes.begin(), bytes.end()); };
     for (const FileEpoch& epoch : given) add(writer.entry(epoch));
     add(writer.end());
+    return out;
+  }
+
+  std::vector<FileEpoch> with_all_bodies() const {
+    auto out = epochs;
+    for (std::size_t i = 0; i < out.size(); ++i) out[i].body = bodies[i];
     return out;
   }
 
@@ -86,20 +93,39 @@ TEST_F(EpochFileTest, WholeFile_IsVerifiedFromTheClusterIdAlone) {
   ASSERT_TRUE(result.has_value()) << result.error().explained.text();
   EXPECT_TRUE(result->is_whole);
   EXPECT_EQ(result->epochs_count, kEpochs);
-  EXPECT_EQ(result->bodies_count, 3U);
+  EXPECT_EQ(result->bodies_count, 4U);
   EXPECT_EQ(result->start, Timestamp(1000));
   EXPECT_EQ(result->last.hash, chain.tip()->header_hash());
-  EXPECT_EQ(result->last.configuration->signed_description(), chain.tip()->signed_description());
+  EXPECT_EQ(result->last.configuration, nullptr);
   ASSERT_EQ(seen.size(), kEpochs);
   for (std::size_t i = 0; i < kEpochs; ++i) {
     EXPECT_EQ(seen[i].header.number.epoch, wire::Epoch(i + 1));
     EXPECT_EQ(seen[i].header.seats.size(), 4U);
     EXPECT_EQ(seen[i].configuration != nullptr, i == 0 || epochs[i - 1].body.has_value());
+    if (seen[i].configuration) {
+      EXPECT_EQ(seen[i].configuration->header_hash(), seen[i].hash);
+    }
     if (i > 0) {
       EXPECT_EQ(seen[i].header.previous, seen[i - 1].hash);
     }
   }
   EXPECT_TRUE(equal(seen[0].hash.view(), cluster().view()));
+}
+
+TEST_F(EpochFileTest, AllBodies_MakeTheConfigurationsThatTheyMade) {
+  const auto result = verify(written(with_all_bodies()));
+  ASSERT_TRUE(result.has_value()) << result.error().explained.text();
+  EXPECT_EQ(result->bodies_count, kEpochs - 1);
+  EXPECT_EQ(result->last.configuration->signed_description(), chain.tip()->signed_description());
+}
+
+// It says what changes, and nobody knows what it changes.
+TEST_F(EpochFileTest, ABodyAfterOneThatWasLeftOut_IsRefused) {
+  auto given = with_all_bodies();
+  given[1].body.reset();
+  expect_refused("after epoch 3", written(given), kRefused, 4, DescriptionError::kNoPredecessor);
+  given[2].body.reset();
+  expect_refused("after epoch 4", written(given), kRefused, 5, DescriptionError::kNoPredecessor);
 }
 
 TEST_F(EpochFileTest, SizeOfThePieces_MakesNoDifference) {
@@ -128,11 +154,10 @@ TEST_F(EpochFileTest, CallerStops_NothingAfterIsShown) {
 }
 
 TEST_F(EpochFileTest, MoreThanABatch_WithAndWithoutBodies) {
-  std::vector<FileEpoch> given = epochs;
+  std::vector<FileEpoch> given = with_all_bodies();
   while (given.size() < 2 * kEpochBatch + 10) {
-    const SignedDescription made = chain.next();
-    given.push_back(with_body(made));
-    if (given.size() % 3 != 0) given.back().body.reset();
+    given.push_back(with_body(chain.next()));
+    if (given.size() > kEpochBatch + 100) given.back().body.reset();
   }
   for_each = for_each_in_parallel;
   const auto result = verify(written(given));
@@ -177,8 +202,10 @@ TEST_F(EpochFileTest, OtherFilesAndVersions) {
   changed[0] ^= 1;
   expect_refused("another file", changed, kOtherFile, 1);
   changed = file;
-  changed[15] = '2';
-  expect_refused("another version", changed, kOtherVersion, 1);
+  for (const std::uint8_t version : {'1', '3'}) {
+    changed[15] = version;
+    expect_refused("another version", changed, kOtherVersion, 1);
+  }
   changed = file;
   changed.push_back(0);
   expect_refused("a byte more", changed, kTrailing, kEpochs + 1);
@@ -194,17 +221,17 @@ TEST_F(EpochFileTest, LengthsThatLie_CostNothing) {
   expect_refused("genesis", changed, kTooLong, 1);
   changed = file;
   changed[first + 1] = 0xff;  // of epoch 2
-  expect_refused("header", changed, kTooLong, 2);
-  changed = file;
-  changed[first] = 2;
-  changed[first + 1] = 0xff;
   expect_refused("description", changed, kTooLong, 2);
+  changed = file;
+  changed[first] = 1;
+  changed[first + 1] = 0xff;
+  expect_refused("header", changed, kTooLong, 2);
   changed = file;
   changed[first] = 3;
   expect_refused("kind", changed, kUnknownEntry, 2);
   changed = file;
-  changed[first] = 2;  // a header as a description
-  expect_refused("a header for a description", changed, kMalformed, 2);
+  changed[first] = 1;  // a description as a header
+  expect_refused("a description for a header", changed, kMalformed, 2);
   changed = file;
   changed[first + 4] ^= 1;  // the length
   EXPECT_FALSE(verify(changed).has_value());
@@ -258,7 +285,7 @@ TEST_F(EpochFileTest, BodiesOfOthers) {
   auto given = epochs;
   const auto first = *DescriptionBody::decode(bodies[0]);
   auto other = first;
-  other.nodes[0].address = "6.6.6.6:6";
+  other.settings.hedge_ms += 1;
   given[2].body = other.encode();
   expect_refused("changed", written(given), kRefused, 4, kBodyMismatch);
   given[2].body = Bytes();
@@ -275,28 +302,30 @@ TEST_F(EpochFileTest, SignedBodiesThatBreakARule) {
   TestChain again;
   for (std::size_t i = 0; i + 1 < epochs.size(); ++i) (void)again.next();
   const auto signed_with = [&] {
-    auto given = epochs;
+    auto given = with_all_bodies();
     header.body = DescriptionBody::hash_of(body.encode());
-    header.members_root = body.root();
+    header.members_root =
+        again.tip()->root_after({.settings = body.settings, .organisations = body.organisations},
+                                *in_their_places(*again.tip(), body.nodes));
     given.back().body = body.encode();
     given.back().header.header = header.encode();
     for (std::size_t i = 0; i < 4; ++i) {
       given.back().header.signatures[i].signature = chain.cluster.scheme.sign(
           again.keys()[i].key, DescriptionHeader::kTag, given.back().header.header);
     }
-    // Epoch 6 with its body too: then the two are neighbours.
-    given[4].body = bodies[4];
     return written(given);
   };
   EXPECT_TRUE(verify(signed_with()).has_value());
-  body.nodes[3].admission_randomness.bytes[0] ^= 1;
+  Node moved = again.tip()->nodes()[3];
+  moved.admission_randomness.bytes[0] ^= 1;
+  body.nodes.put(*again.tip(), moved);
   expect_refused("a node moves", signed_with(), kRefused, kEpochs, DescriptionError::kImpossible);
-  body.nodes[3].admission_randomness.bytes[0] ^= 1;
+  body.nodes = {};
   body.settings.service_faults = 0;
   expect_refused("another F than the header", signed_with(), kRefused, kEpochs,
                  DescriptionError::kImpossible);
   body.settings.service_faults = 1;
-  body.nodes.resize(2);
+  for (std::size_t i = 2; i < 8; ++i) body.nodes.removed.insert(again.tip()->nodes()[i].key);
   expect_refused("seats that are no nodes", signed_with(), kRefused, kEpochs,
                  DescriptionError::kImpossible);
 }

@@ -72,7 +72,7 @@ std::optional<Genesis> Genesis::decode(ByteView bytes) {
     out.reveals.push_back(in.fixed<crypto::Digest>());
   }
   const std::size_t node_count = in.u16();
-  if (node_count > kDescribedNodesMax) return std::nullopt;
+  if (node_count > kGenesisNodesMax) return std::nullopt;
   for (std::size_t i = 0; in.ok() && i < node_count; ++i) out.nodes.push_back(read_node(in));
   const std::size_t member_count = in.u16();
   if (member_count > node_count) return std::nullopt;

@@ -7,6 +7,7 @@
 
 #include "base/parallel.h"
 #include "base/random.h"
+#include "membership/full_members.h"
 #include "membership/test_chain.h"
 
 namespace rosebud::membership {
@@ -349,26 +350,47 @@ TEST_F(HeaderChainTest, RandomDamage_NeverLeadsElsewhere) {
 
 // ---- A body for a header of the chain ----
 
-TEST_F(HeaderChainTest, HeadersAndOneBody_MakeTheConfigurationThatAllBodiesMake) {
+TEST_F(HeaderChainTest, HeadersAndAllMembers_MakeTheConfigurationThatAllBodiesMake) {
   const auto appended = append(headers);
-  const auto made = configuration_of(appended.headers.back(), descriptions.back());
+  const auto made = configuration_of(appended.headers.back(), FullMembers::of(*chain.tip()));
   ASSERT_TRUE(made.has_value()) << text_of(made.error());
   EXPECT_EQ((*made)->header_hash(), chain.tip()->header_hash());
+  EXPECT_EQ((*made)->root(), chain.tip()->root());
   EXPECT_EQ((*made)->nodes(), chain.tip()->nodes());
   EXPECT_EQ((*made)->service(), chain.tip()->service());
-  EXPECT_EQ((*made)->signed_description(), chain.tip()->signed_description());
+  EXPECT_EQ((*made)->service_state(), chain.tip()->service_state());
   EXPECT_TRUE(keeps_positions(*genesis, **made));
+}
+
+TEST_F(HeaderChainTest, MembersThatAreNotThoseOfTheHeader_AreRefused) {
+  const auto appended = append(headers);
+  const FullMembers good = FullMembers::of(*chain.tip());
+  for (const auto& change : std::vector<std::function<void(FullMembers&)>>{
+           [](FullMembers& all) { all.nodes[1].address = "6.6.6.6:6"; },
+           [](FullMembers& all) { all.nodes.pop_back(); },
+           [](FullMembers& all) { all.nodes.erase(all.nodes.begin()); },  // a seat's
+           [](FullMembers& all) { all.organisations[0].quota_bytes += 1; },
+           [](FullMembers& all) { all.settings.service_faults = 0; },
+       }) {
+    auto members = good;
+    change(members);
+    const auto made = configuration_of(appended.headers.back(), std::move(members));
+    ASSERT_FALSE(made.has_value());
+    EXPECT_EQ(made.error(), kImpossible);
+  }
 }
 
 TEST_F(HeaderChainTest, BodyThatTheHeaderDoesNotName_IsRefused) {
   const auto appended = append(headers);
-  auto description = descriptions.back();
+  auto description = descriptions.front();
   auto body = *DescriptionBody::decode(description.body);
-  body.nodes[0].address = "6.6.6.6:6";
+  body.nodes.remove(*genesis, genesis->nodes()[1].key);
   description.body = body.encode();
-  EXPECT_EQ(configuration_of(appended.headers.back(), description).error(), kBodyMismatch);
+  EXPECT_EQ(configuration_of(appended.headers.front(), description, *genesis).error(),
+            kBodyMismatch);
   description.body.clear();
-  EXPECT_EQ(configuration_of(appended.headers.back(), description).error(), kBodyMismatch);
+  EXPECT_EQ(configuration_of(appended.headers.front(), description, *genesis).error(),
+            kBodyMismatch);
 }
 
 TEST_F(HeaderChainTest, HeaderAndBodyThatContradictEachOther_AreRefused) {
@@ -391,7 +413,7 @@ TEST_F(HeaderChainTest, HeaderAndBodyThatContradictEachOther_AreRefused) {
     ASSERT_EQ(appended.headers.size(), 2U);
     const SignedDescription description{
         .header = given[1].header, .body = descriptions[1].body, .signatures = given[1].signatures};
-    EXPECT_EQ(configuration_of(appended.headers[1], description).error(), kImpossible);
+    EXPECT_EQ(configuration_of(appended.headers[1], description, **fifth).error(), kImpossible);
     EXPECT_EQ(apply(**fifth, description.encode(), chain.cluster.scheme).error(), kImpossible);
   }
 }

@@ -55,4 +55,50 @@ MerkleTree MerkleTree::with(const std::map<std::size_t, crypto::Digest>& leaves,
   }
 }
 
+std::vector<crypto::Digest> MerkleTree::proof(std::size_t first, std::size_t count) const {
+  CHECK(count > 0);
+  CHECK(first + count <= size());
+  std::vector<crypto::Digest> out;
+  std::size_t end = first + count;
+  for (const Level& level : levels_) {
+    if (first % 2 == 1) out.push_back(level[--first]);
+    if (end % 2 == 1 && end < level.size()) out.push_back(level[end++]);
+    first /= 2;
+    end = (end + 1) / 2;
+  }
+  return out;
+}
+
+std::optional<crypto::Digest> root_with(std::vector<crypto::Digest> leaves, std::size_t first,
+                                        std::size_t size, std::span<const crypto::Digest> proof) {
+  if (leaves.empty() || first > size || leaves.size() > size - first) return std::nullopt;
+  const auto take = [&proof]() -> std::optional<crypto::Digest> {
+    if (proof.empty()) return std::nullopt;
+    const crypto::Digest out = proof.front();
+    proof = proof.subspan(1);
+    return out;
+  };
+  std::vector<crypto::Digest> level = std::move(leaves);
+  for (; size > 1; size = (size + 1) / 2) {
+    if (first % 2 == 1) {
+      const auto left = take();
+      if (!left) return std::nullopt;
+      level.insert(level.begin(), *left);
+      --first;
+    }
+    if ((first + level.size()) % 2 == 1 && first + level.size() < size) {
+      const auto right = take();
+      if (!right) return std::nullopt;
+      level.push_back(*right);
+    }
+    // An odd one left over is the last of its level, and has no sibling.
+    std::vector<crypto::Digest> next;
+    next.reserve((level.size() + 1) / 2);
+    for (std::size_t i = 0; i < level.size(); i += 2) next.push_back(above(level, i));
+    level = std::move(next);
+    first /= 2;
+  }
+  return proof.empty() ? std::optional(level.front()) : std::nullopt;
+}
+
 }  // namespace rosebud::membership

@@ -6,6 +6,8 @@
 #pragma once
 
 #include <map>
+#include <optional>
+#include <span>
 #include <vector>
 
 #include "base/shared_vector.h"
@@ -25,10 +27,19 @@ class MerkleTree {
   /// Requires: as of SharedVector::with(); size > 0.
   MerkleTree with(const std::map<std::size_t, crypto::Digest>& leaves, std::size_t size) const;
 
+  /// What root_with() needs beside these leaves: the nodes left and right of them, from the leaves
+  /// up, of each level the left one first. Requires: count > 0, first + count <= size().
+  std::vector<crypto::Digest> proof(std::size_t first, std::size_t count) const;
+
  private:
   MerkleTree() = default;
 
   std::vector<SharedVector<crypto::Digest>> levels_;  // leaves first; the last has one node
 };
+
+/// The root of a tree of `size` leaves that has these from place `first` on; nothing: they would
+/// not fit, or the proof is longer or shorter than it is for these places.
+std::optional<crypto::Digest> root_with(std::vector<crypto::Digest> leaves, std::size_t first,
+                                        std::size_t size, std::span<const crypto::Digest> proof);
 
 }  // namespace rosebud::membership

@@ -103,9 +103,9 @@ std::optional<Explained> problem_of_service(const ConfigurationParts& parts,
   return std::nullopt;
 }
 
-std::size_t fillable_seats(const Settings& settings, const Members& members) {
+std::size_t fillable_seats(const Settings& settings, const std::vector<std::uint32_t>& nodes_of) {
   std::size_t seats = 0;
-  for (const std::uint32_t count : members.nodes_of()) {
+  for (const std::uint32_t count : nodes_of) {
     seats += std::min<std::size_t>(count, settings.cap);
   }
   return std::min<std::size_t>(seats, 3 * std::size_t{settings.faults} + 1);

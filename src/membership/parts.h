@@ -64,11 +64,10 @@ inline constexpr std::uint32_t kPositionsMax = 64;
 inline constexpr std::uint32_t kPositionsUsual = 16;
 inline constexpr std::size_t kAddressSizeMax = wire::kAddressSizeMax;
 inline constexpr std::size_t kOrganisationsMax = 256;
-/// Nodes of a configuration; 100,000 were measured (bench/README.md). Descriptions hold fewer as
-/// yet: kDescribedNodesMax.
+/// Nodes of a configuration; 100,000 were measured (bench/README.md).
 inline constexpr std::size_t kNodesMax = 131'072;
-/// Nodes that a genesis or the body of a description lists (docs/format/statements.md).
-inline constexpr std::size_t kDescribedNodesMax = 4096;
+/// Nodes that a genesis lists: a cluster begins with so many at most, and grows.
+inline constexpr std::size_t kGenesisNodesMax = 4096;
 
 /// The least number that is more than two thirds of `count`: of organisations, what they decide
 /// together (design 3.4, 8.6).

@@ -16,6 +16,18 @@ Organisation read_organisation(wire::Reader& in);
 void write(wire::Writer& out, const Node& node);
 Node read_node(wire::Reader& in);
 
+/// As they stand in a description: with whether they were revoked, and with the randomness of
+/// their admission.
+void write(wire::Writer& out, const std::vector<Organisation>& organisations);
+std::vector<Organisation> read_organisations(wire::Reader& in);
+void write_admitted(wire::Writer& out, const Node& node);
+Node read_admitted(wire::Reader& in);
+
+/// The longest of each.
+inline constexpr std::size_t kOrganisationSizeMax = 2 + wire::kNameSizeMax + 32 + 8 + 1;
+inline constexpr std::size_t kNodeSizeMax =
+    2 + wire::kNameSizeMax + 32 + 4 + wire::DirectoryId::kSize + 2 + kAddressSizeMax + 8 + 4 + 32;
+
 void write(wire::Writer& out, const std::vector<SeatSignature>& signatures);
 std::vector<SeatSignature> read_signatures(wire::Reader& in);
 
@@ -36,6 +48,7 @@ std::optional<Explained> problem_of_service(const ConfigurationParts& parts,
 std::uint64_t width_of(const wire::KeyRange& range);
 
 /// Most members that a group can have under the cap; less than 3f+1 leaves seats exposed.
-std::size_t fillable_seats(const Settings& settings, const Members& members);
+/// `nodes_of`: how many each organisation has.
+std::size_t fillable_seats(const Settings& settings, const std::vector<std::uint32_t>& nodes_of);
 
 }  // namespace rosebud::membership

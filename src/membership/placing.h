@@ -2,16 +2,18 @@
 //
 // Places are what groups, seats and the leaves of the Merkle tree name. Suppose all behind a node
 // that leaves moved up by one: nearly everything would change at each removal. So whoever stays
-// keeps its place; newcomers take the places of those who left, in the order in which they come,
-// and further ones stand behind; where nobody comes, the last of the list move into the places that
+// keeps its place; newcomers take the places of those who left, in the order of their keys, and
+// further ones stand behind; where nobody comes, the last of the list move into the places that
 // are free, in their order. A pure function: everybody comes to the same list.
 #pragma once
 
-#include "membership/configuration.h"
+#include "membership/changes.h"
 
 namespace rosebud::membership {
 
-/// `nodes` of an epoch after `before`, in their places. Requires: their keys are distinct.
-std::vector<Node> in_their_places(const Configuration& before, std::vector<Node> nodes);
+/// Where the changes put whom in an epoch after `before`. Nothing: they are no changes of it, since
+/// somebody goes or is changed who is not there, somebody comes who is, or is changed into what it
+/// was, or a key stands in two of them. Costs in proportion to the changes.
+std::optional<PlacedNodes> in_their_places(const Configuration& before, const NodeChanges& changes);
 
 }  // namespace rosebud::membership

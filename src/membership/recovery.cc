@@ -243,9 +243,7 @@ SignedDescription draft_recovery(const Configuration& parent, const RecoveryPlan
                                                .losses = plan.losses,
                                                .state = plan.state}},
                  .service = {}};
-  for (const Node& node : parent.nodes()) {
-    if (!plan.given_up.contains(node.key)) next.body.nodes.push_back(node);
-  }
+  for (const wire::NodeKey& key : plan.given_up) next.body.nodes.remove(parent, key);
   Statements statements;
   for (const wire::SignedBytes& one : plan.statements) {
     const auto statement = RecoveryStatement::decode(one.statement);
@@ -257,11 +255,9 @@ SignedDescription draft_recovery(const Configuration& parent, const RecoveryPlan
   });
   std::ranges::sort(next.body.recovery->losses);
   for (const wire::NodeKey& seat : plan.seats) {
-    const auto node = std::ranges::find(next.body.nodes, seat, &Node::key);
     const auto statement = statements.find(seat);
-    CHECK(node != next.body.nodes.end());
     CHECK(statement != statements.end());
-    next.service.push_back({.node = static_cast<std::uint32_t>(node - next.body.nodes.begin()),
+    next.service.push_back({.node = seat,
                             .epoch_key = statement->second.epoch_key,
                             .commitment = statement->second.commitment});
   }
@@ -283,7 +279,7 @@ Result<std::shared_ptr<const Configuration>, DescriptionError> check_proposal(
   if (header->start.value > now.value + kClockBoundSeconds) {
     return fail(DescriptionError::kStartsTooLate);
   }
-  auto made = configuration_of(*header, proposal);
+  auto made = configuration_of(*header, proposal, parent);
   if (!made) return made;
   if (const auto problem = problem_of_succession(parent, **made, scheme)) return fail(*problem);
   return made;

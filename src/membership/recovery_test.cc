@@ -178,7 +178,7 @@ TEST_F(RecoveryTest, NothingButSeatsChanges) {
     next.start = good->start();
     next.end = good->end();
     next.randomness = good->randomness();
-    next.service = good->service();
+    next.service = seats_of(*good);
     change(next);
     return refusal(signed_by(draft_description(*parent, next, kNext), {0, 1, 2, 3}));
   };
@@ -189,10 +189,15 @@ TEST_F(RecoveryTest, NothingButSeatsChanges) {
             DescriptionError::kImpossible);
   EXPECT_EQ(refused([](NextEpoch& next) { next.body.organisations[0].quota_bytes += 1; }),
             DescriptionError::kImpossible);
-  EXPECT_EQ(refused([](NextEpoch& next) { next.body.nodes[7].address = "elsewhere:1"; }),
+  EXPECT_EQ(refused([&](NextEpoch& next) {
+              Node moved = parent->nodes()[7];
+              moved.address = "elsewhere:1";
+              next.body.nodes.put(*parent, moved);
+            }),
             DescriptionError::kImpossible);
-  EXPECT_EQ(refused([](NextEpoch& next) { next.body.nodes.push_back(TestCluster::node(9, 3)); }),
-            DescriptionError::kImpossible);
+  EXPECT_EQ(
+      refused([&](NextEpoch& next) { next.body.nodes.put(*parent, TestCluster::node(9, 3)); }),
+      DescriptionError::kImpossible);
   EXPECT_EQ(refused([](NextEpoch& next) {
               next.body.settings.service_faults = 0;
               next.service.resize(1);
@@ -295,8 +300,8 @@ TEST_F(RecoveryTest, SeatsAreOfThoseWhoStated) {
   next.start = good->start();
   next.end = good->end();
   next.randomness = good->randomness();
-  next.service = good->service();
-  next.service[0].node = 0;
+  next.service = seats_of(*good);
+  next.service[0].node = key(0);
   EXPECT_EQ(refusal(signed_by(draft_description(*parent, next, kNext), {0, 1, 2, 3})),
             DescriptionError::kNotAsStated);
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.h"
+#include "membership/full_members.h"
 #include "membership/parts_internal.h"
 #include "membership/test_cluster.h"
 
@@ -95,7 +96,7 @@ TEST_P(Successors, SayTheSameAsOnesMadeAnew) {
     const auto next = Configuration::make(parts_of(organisations, settings), *current, change);
     ASSERT_TRUE(next.has_value()) << next.error().what;
     expect_same(**next, *made_anew(), random);
-    ASSERT_EQ((*next)->root(), (DescriptionBody{settings, organisations, nodes}.root()));
+    ASSERT_EQ((*next)->root(), (FullMembers{settings, organisations, nodes}.root()));
     current = *next;
   }
 }

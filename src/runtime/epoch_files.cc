@@ -12,7 +12,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::size_t kFileSizeMax = membership::kDescriptionBodySizeMax + (64U << 10);
+constexpr std::size_t kFileSizeMax = membership::kSignedDescriptionSizeMax;
 constexpr std::string_view kSuffix = ".description";
 
 /// "1-9.description"

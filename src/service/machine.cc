@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "membership/admission.h"
 #include "membership/changeable_settings.h"
+#include "membership/placing.h"
 #include "pbft/settings.h"
 #include "service/planted_bugs.h"
 
@@ -71,6 +72,7 @@ bool Machine::restore(const std::vector<Buffer>& pieces) {
   const std::uint64_t now_ms = in.u64();
   auto state = State::decode(in.bytes32(whole.size()));
   if (!in.done() || !state) return false;
+  if (!membership::in_their_places(*configuration_, state->next.nodes)) return false;
   now_ms_ = now_ms;
   state_ = std::move(*state);
   note_complaints_changed();
@@ -389,12 +391,10 @@ SeatDraw Machine::draw() const {
   SeatRules rules{.barred = {},
                   .seated_since_ms = state_.carried.seated_since_ms,
                   .now_ms = state_.prepared_ms};
-  std::set<wire::NodeKey> staying;
-  for (const membership::Node& node : next) staying.insert(node.key);
   std::set<wire::NodeKey> leaving;  // who is out of the next epoch cannot sit in it
   std::set<wire::NodeKey> unwanted;
   for (const membership::Node& node : configuration_->nodes()) {
-    const bool is_leaving = !staying.contains(node.key);
+    const bool is_leaving = next.removed.contains(node.key);
     if (is_leaving) leaving.insert(node.key);
     const bool is_false =
         is_convicted(*configuration_, wishes, node.key, next) && !is_planted(Bug::kConvictedSits);
@@ -431,7 +431,6 @@ Answer Machine::on(const Asker& asker, const PrepareEpoch&) {
     return Answer::kNotNow;
   }
   state_.phase = Phase::kAnnouncing;
-  state_.added = std::move(next.added);
   for (const wire::NodeKey& node : drawn.seats) {
     state_.candidates.push_back({.node = node, .announcement = {}});
   }
@@ -459,8 +458,7 @@ bool Machine::is_usable(const Announcement& announcement) const {
          std::ranges::none_of(configuration_->service(), is_old) &&
          std::ranges::find(state_.next.organisations, key, &membership::Organisation::authority) ==
              state_.next.organisations.end() &&
-         std::ranges::find(state_.next.nodes, key, &membership::Node::key) ==
-             state_.next.nodes.end();
+         membership::node_after(*configuration_, state_.next.nodes, key) == nullptr;
 }
 
 Answer Machine::on(const Asker&, const Announce& operation) {

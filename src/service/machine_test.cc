@@ -179,7 +179,8 @@ TEST(Machine, WhoIsOutOfTheNextEpochIsNoCandidate) {
     for (const std::size_t n : {4U, 5U}) service.ask(node_key(0), service.revocation(n, 2));
     service.all_say(PrepareEpoch{});
     ASSERT_EQ(service.machine->state().phase, Phase::kAnnouncing);
-    const auto& next = service.machine->state().next.nodes;
+    const auto next = membership::nodes_after(service.machine->configuration(),
+                                              service.machine->state().next.nodes);
     EXPECT_LT(next.size(), 6U);  // one that does not answer is removed
     for (const wire::NodeKey& node : service.candidates()) {
       EXPECT_NE(std::ranges::find(next, node, &membership::Node::key), next.end());
@@ -574,6 +575,28 @@ TEST(Machine, ARestoredCopyIsTheSameAndEveryEpochIsAccepted) {
       ASSERT_NO_FATAL_FAILURE(service.enter_next()) << "seed " << seed;
     }
   }
+}
+
+/// What is to change is what can change: whoever reads the snapshot makes a description of it.
+TEST(Machine, ASnapshotOfAnotherConfigurationIsRefused) {
+  TestService service;
+  service.ask(node_key(5), service.admission(20, 1));
+  service.now_ms += 60'000;
+  service.all_say(PrepareEpoch{});
+  ASSERT_EQ(service.machine->state().phase, Phase::kAnnouncing);
+  const auto snapshot_with = [&](const std::function<void(membership::NodeChanges&)>& change) {
+    State state = service.machine->state();
+    change(state.next.nodes);
+    wire::Writer out;
+    out.u64(service.now_ms).bytes32(state.encode());
+    return std::vector{Buffer(out.take())};
+  };
+  EXPECT_TRUE(service.machine->restore(snapshot_with([](auto&) {})));
+  EXPECT_FALSE(service.machine->restore(
+      snapshot_with([](auto& changes) { changes.removed.insert(node_key(40)); })));
+  const membership::Node member = service.configuration->nodes()[3];
+  EXPECT_FALSE(service.machine->restore(
+      snapshot_with([&](auto& changes) { changes.added.emplace(member.key, member); })));
 }
 
 TEST(Machine, SpoiltSnapshotsAreRefusedAndChangeNothing) {

@@ -1,6 +1,7 @@
 #include "service/next_members.h"
 
 #include <algorithm>
+#include <span>
 
 #include "membership/changeable_settings.h"
 #include "membership/placing.h"
@@ -11,19 +12,19 @@ namespace {
 
 using membership::Configuration;
 using membership::Node;
-
+using membership::NodeChanges;
 using membership::Organisation;
 
-/// Seats of a service that these nodes could fill, as far as `is_able`. Who is only coming cannot
-/// sit yet.
-template <typename Nodes, typename IsAble>
-std::size_t fillable_seats(const Configuration& current, const Nodes& nodes, IsAble is_able) {
+/// Whether a service of at least `quorum` can be drawn of nodes in force that stay and for which
+/// `is_able` holds; never more than that is counted. Who is only coming cannot sit yet.
+template <typename IsAble>
+std::size_t fillable_seats(const Configuration& current, std::size_t quorum, IsAble is_able) {
   const std::size_t most = std::max<std::size_t>(current.settings().service_faults, 1);
   std::map<std::uint32_t, std::size_t> seats_of;
   std::size_t seats = 0;
-  for (const Node& node : nodes) {
-    if (!current.node_index(node.key) || !is_able(node)) continue;
-    seats += ++seats_of[node.organisation] <= most ? 1 : 0;
+  for (const Node& node : current.nodes()) {
+    if (seats == quorum) break;
+    if (is_able(node)) seats += ++seats_of[node.organisation] <= most ? 1 : 0;
   }
   return seats;
 }
@@ -31,35 +32,39 @@ std::size_t fillable_seats(const Configuration& current, const Nodes& nodes, IsA
 /// Whether a service can be drawn of them, and of those that answer if it can be now: without one
 /// no epoch would follow ever after, and nobody could come back.
 bool is_service_left(const Configuration& current, const Wishes& wishes,
-                     const std::vector<Node>& nodes) {
-  const auto is_any = [](const Node&) { return true; };
+                     const NodeChanges& changes) {
+  const auto stays = [&](const Node& node) { return !changes.removed.contains(node.key); };
   const auto answers = [&](const Node& node) {
     return !wishes.inactive_since_ms.contains(node.key) || is_planted(Bug::kSilentOnesAreEnough);
   };
+  const auto both = [&](const Node& node) { return stays(node) && answers(node); };
   const std::size_t quorum = current.service_quorum();
-  return fillable_seats(current, nodes, is_any) >= quorum &&
-         fillable_seats(current, nodes, answers) >=
-             std::min(quorum, fillable_seats(current, current.nodes(), answers));
+  return fillable_seats(current, quorum, stays) == quorum &&
+         fillable_seats(current, quorum, both) >= fillable_seats(current, quorum, answers);
 }
 
 bool is_possible(const Configuration& current, const Wishes& wishes,
-                 const std::vector<Organisation>& organisations, const std::vector<Node>& nodes) {
-  return nodes.size() <= membership::kDescribedNodesMax &&
-         is_service_left(current, wishes, nodes) &&
+                 const std::vector<Organisation>& organisations, const NodeChanges& changes) {
+  const auto placed = membership::in_their_places(current, changes);
+  return changes.fits() && placed && is_service_left(current, wishes, changes) &&
          !membership::problem_of({.cluster = current.cluster(),
                                   .number = current.number(),
                                   .start = current.start(),
                                   .end = current.end(),
                                   .settings = current.settings(),
-                                  .organisations = organisations,
-                                  .nodes = nodes});
+                                  .organisations = organisations},
+                                 current, *placed);
+}
+
+/// The same where the last that was done is that nodes go: that contradicts nobody.
+bool may_go(const Configuration& current, const Wishes& wishes, const NodeChanges& changes) {
+  return changes.fits() && is_service_left(current, wishes, changes) &&
+         membership::fillable_seats_after(current, changes) >= current.quorum();
 }
 
 /// Whoever was there keeps its place in the list: nodes name their organisation by it.
 std::vector<Organisation> next_organisations(const Configuration& current, const Wishes& wishes) {
   std::vector<Organisation> out = current.organisations();
-  const std::vector<Node> nodes =
-      wishes.organisations_admitted.empty() ? std::vector<Node>{} : current.nodes().to_vector();
   for (Organisation& one : out) {
     if (wishes.organisations_revoked.contains(one.authority)) one.is_revoked = true;
     const auto admitted = wishes.organisations_admitted.find(one.authority);
@@ -72,7 +77,7 @@ std::vector<Organisation> next_organisations(const Configuration& current, const
     out.push_back(
         {.name = admitted.name, .authority = authority, .quota_bytes = admitted.quota_bytes});
     // Since it was decided somebody may have taken the key.
-    if (!is_possible(current, wishes, out, nodes)) out.pop_back();
+    if (!is_possible(current, wishes, out, {})) out.pop_back();
   }
   return out;
 }
@@ -86,10 +91,10 @@ class Leaving {
   void leave(const wire::NodeKey& key) {
     const auto index = current_.node_index(key);
     if (!index || !may_leave(*index)) return;
-    std::vector<Node> without = next_.nodes;
-    std::erase_if(without, [&key](const Node& node) { return node.key == key; });
-    if (without.size() == next_.nodes.size()) return;
-    if (!is_possible(current_, wishes_, next_.organisations, without)) return;
+    NodeChanges without = next_.nodes;
+    without.remove(current_, key);
+    if (without == next_.nodes) return;
+    if (!may_go(current_, wishes_, without)) return;
     next_.nodes = std::move(without);
     left_.insert(*index);
   }
@@ -109,18 +114,38 @@ class Leaving {
   std::set<std::uint32_t> left_;  // indices in the configuration in force
 };
 
-/// A revocation after which a group, or the service, could not be filled waits for others.
+/// Lets them go that can, in their order: all at once where that is possible, and else the first
+/// half, then the other. Who goes is the same as one by one, since what is not possible without
+/// some is not possible without more; but an organisation of thousands costs a few looks.
+void remove(const Configuration& current, const Wishes& wishes,
+            std::span<const wire::NodeKey> going, NodeChanges& changes) {
+  std::vector<std::span<const wire::NodeKey>> left{going};  // the last first
+  while (!left.empty()) {
+    const auto some = left.back();
+    left.pop_back();
+    if (some.empty()) continue;
+    NodeChanges without = changes;
+    for (const wire::NodeKey& key : some) without.remove(current, key);
+    if (may_go(current, wishes, without)) {
+      changes = std::move(without);
+    } else if (some.size() > 1) {
+      left.push_back(some.subspan(some.size() / 2));
+      left.push_back(some.first(some.size() / 2));
+    }
+  }
+}
+
+/// A revocation after which a group, or the service, could not be filled waits for others, and so
+/// do more than one description can say.
 void remove_revoked(const Configuration& current, const Wishes& wishes, NextMembers& next) {
   std::vector<wire::NodeKey> going;
-  for (const Node& node : next.nodes) {
-    if (current.node_index(node.key) && is_revoked(current, wishes, node))
-      going.push_back(node.key);
+  for (const Node& node : current.nodes()) {
+    const Node* after = membership::node_after(current, next.nodes, node.key);
+    if (after != nullptr && is_revoked(current, wishes, *after)) going.push_back(node.key);
   }
-  for (const wire::NodeKey& key : going) {
-    std::vector<Node> without = next.nodes;
-    std::erase_if(without, [&key](const Node& node) { return node.key == key; });
-    if (is_possible(current, wishes, next.organisations, without)) next.nodes = std::move(without);
-  }
+  const std::size_t room = membership::kRemovedNodesMax - next.nodes.removed.size();
+  if (going.size() > room) going.resize(room);
+  remove(current, wishes, going, next.nodes);
 }
 
 /// By node, since when it has to go: it does not answer for `evict_after_seconds`, or it gave wrong
@@ -146,7 +171,7 @@ std::map<wire::NodeKey, std::uint64_t> due_to_go(const Configuration& current, c
 }
 
 /// The longest due first.
-void evict(const Configuration& current, const Wishes& wishes, const std::vector<Node>& next,
+void evict(const Configuration& current, const Wishes& wishes, const NodeChanges& next,
            std::uint64_t now_ms, Leaving& leaving) {
   std::vector<std::pair<std::uint64_t, wire::NodeKey>> waiting;
   for (const auto& [node, due_ms] : due_to_go(current, wishes, next, now_ms)) {
@@ -194,45 +219,38 @@ void admit(const Configuration& current, const Wishes& wishes, std::uint64_t now
     if (organisation->is_revoked && !is_planted(Bug::kRevokedOrganisationAdmits)) continue;
     if (wishes.revoked.contains({statement->organisation, statement->subject})) continue;
     const auto index = static_cast<std::uint32_t>(organisation - out.organisations.begin());
-    std::vector<Node> with = out.nodes;
-    const auto at = std::ranges::find(with, statement->subject, &Node::key);
-    const bool is_new = at == with.end();
+    const Node* in = membership::node_after(current, out.nodes, statement->subject);
+    const bool is_new = in == nullptr;
     // Suppose one organisation revokes a node and another one's statement of the same key waits: in
     // one epoch it would leave and be elsewhere on the ring, which nobody accepts
     // (keeps_positions), and no epoch would follow ever after. It is admitted in the next.
     if (is_new && current.node_index(statement->subject)) continue;
-    if (is_new) {
-      with.push_back(
-          {.name = statement->name,
-           .key = statement->subject,
-           .organisation = index,
-           .directory = statement->directory,
-           .address = statement->address,
-           .capacity_bytes = statement->capacity_bytes,
-           .position_count = membership::position_count_for(statement->capacity_bytes, median)});
-    } else {
-      if (at->organisation != index) continue;
-      at->directory = statement->directory;
-      at->address = statement->address;
-    }
-    if (!is_possible(current, wishes, out.organisations, with)) continue;
-    out.nodes = std::move(with);
-    if (is_new) out.added.insert(statement->subject);
+    if (!is_new && in->organisation != index) continue;
+    Node node = is_new ? Node{.name = statement->name,
+                              .key = statement->subject,
+                              .organisation = index,
+                              .capacity_bytes = statement->capacity_bytes,
+                              .position_count =
+                                  membership::position_count_for(statement->capacity_bytes, median)}
+                       : *in;
+    node.directory = statement->directory;
+    node.address = statement->address;
+    NodeChanges with = out.nodes;
+    with.put(current, std::move(node));
+    if (is_possible(current, wishes, out.organisations, with)) out.nodes = std::move(with);
   }
 }
 
 }  // namespace
 
 NextMembers next_members(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
-  NextMembers out{.nodes = current.nodes().to_vector(),
-                  .organisations = next_organisations(current, wishes)};
+  NextMembers out{.nodes = {}, .organisations = next_organisations(current, wishes)};
   remove_revoked(current, wishes, out);
   admit(current, wishes, now_ms, out);
   remove_revoked(current, wishes, out);  // those whose place somebody new has taken
   Leaving leaving(current, wishes, out);
   evict(current, wishes, out.nodes, now_ms, leaving);
   retire(current, wishes, leaving);
-  out.nodes = membership::in_their_places(current, std::move(out.nodes));
   return out;
 }
 
@@ -254,7 +272,7 @@ bool is_revoked(const Configuration& current, const Wishes& wishes, const Node& 
 }
 
 bool is_convicted(const Configuration& current, const Wishes& wishes, const wire::NodeKey& node,
-                  const std::vector<Node>& next) {
+                  const NodeChanges& next) {
   return wishes.false_since_ms.contains(node) && membership::stays_as_it_is(node, current, next);
 }
 
@@ -263,16 +281,14 @@ bool is_convicted(const Configuration& current, const Wishes& wishes, const wire
   return wishes.false_since_ms.contains(node) && membership::stays_as_it_is(node, current, next);
 }
 
-bool is_in_as_stated(const wire::AdmissionStatement& statement, const std::vector<Node>& nodes) {
-  const auto at = std::ranges::find(nodes, statement.subject, &Node::key);
-  return at != nodes.end() && at->directory == statement.directory &&
-         at->address == statement.address;
+bool is_in_as_stated(const wire::AdmissionStatement& statement, const Node* node) {
+  return node != nullptr && node->directory == statement.directory &&
+         node->address == statement.address;
 }
 
 bool is_in_as_stated(const wire::AdmissionStatement& statement, const Configuration& in) {
   const auto index = in.node_index(statement.subject);
-  return index && in.nodes()[*index].directory == statement.directory &&
-         in.nodes()[*index].address == statement.address;
+  return is_in_as_stated(statement, index ? &in.nodes()[*index] : nullptr);
 }
 
 bool is_there_a_reason(const Configuration& current, const Wishes& wishes, std::uint64_t now_ms) {
@@ -288,13 +304,12 @@ bool is_there_a_reason(const Configuration& current, const Wishes& wishes, std::
   if (std::ranges::none_of(current.nodes(), has_to_go)) return false;
   const NextMembers next = next_members(current, wishes, now_ms);
   return std::ranges::any_of(current.nodes(), [&](const Node& node) {
-    return has_to_go(node) &&
-           std::ranges::find(next.nodes, node.key, &Node::key) == next.nodes.end();
+    return next.nodes.removed.contains(node.key) && has_to_go(node);
   });
 }
 
-Wishes left_over(const Wishes& wishes, const membership::DescriptionBody& next,
-                 std::uint64_t now_ms) {
+Wishes left_over(const Configuration& current, const Wishes& wishes,
+                 const membership::DescriptionBody& next, std::uint64_t now_ms) {
   Wishes out;
   if (!is_planted(Bug::kRevocationsLost)) out.revoked = wishes.revoked;
   if (!is_planted(Bug::kRetirementsLost)) out.retired_s = wishes.retired_s;
@@ -302,8 +317,8 @@ Wishes left_over(const Wishes& wishes, const membership::DescriptionBody& next,
   for (const Since since :
        {&Wishes::inactive_since_ms, &Wishes::withholding_since_ms, &Wishes::false_since_ms}) {
     out.*since = wishes.*since;
-    std::erase_if(out.*since, [&next](const auto& one) {
-      return std::ranges::find(next.nodes, one.first, &Node::key) == next.nodes.end();
+    std::erase_if(out.*since, [&](const auto& one) {
+      return membership::node_after(current, next.nodes, one.first) == nullptr;
     });
   }
   for (const wire::SignedBytes& one : wishes.admissions) {
@@ -315,7 +330,8 @@ Wishes left_over(const Wishes& wishes, const membership::DescriptionBody& next,
     const bool is_over = organisation == next.organisations.end() || organisation->is_revoked ||
                          Timestamp(now_ms / 1000) >= statement->not_after ||
                          wishes.revoked.contains({statement->organisation, statement->subject}) ||
-                         is_in_as_stated(*statement, next.nodes);
+                         is_in_as_stated(*statement, membership::node_after(current, next.nodes,
+                                                                            statement->subject));
     if (!is_over && !is_planted(Bug::kWishesLost)) out.admissions.push_back(one);
   }
   return out;

@@ -39,11 +39,10 @@ struct Wishes {
 };
 
 struct NextMembers {
-  /// In their places (membership/placing.h); of new ones the admission randomness is not known yet.
-  std::vector<membership::Node> nodes;
-  /// Likewise: who has an index keeps it.
+  /// Of new ones the admission randomness is not known yet. They fit one description.
+  membership::NodeChanges nodes;
+  /// Who has an index keeps it.
   std::vector<membership::Organisation> organisations;
-  std::set<wire::NodeKey> added;  // new keys; not those that changed directory or address
 };
 
 /// Revoked nodes, and those of revoked organisations, go at once, or as soon as the groups can be
@@ -53,7 +52,8 @@ struct NextMembers {
 /// more than f such of one group in one epoch, and never so that a group could not be filled to
 /// 2f+1.
 /// Admissions that have become invalid, or that contradict what is there (a name, an address, a
-/// directory id of somebody else), are passed over.
+/// directory id of somebody else), are passed over. Who is more than one description can say waits
+/// for the next. Costs in proportion to the changes, and a look or two at each node.
 NextMembers next_members(const membership::Configuration& current, const Wishes& wishes,
                          std::uint64_t now_ms);
 
@@ -61,8 +61,8 @@ NextMembers next_members(const membership::Configuration& current, const Wishes&
 membership::Settings next_settings(const membership::Configuration& current, const Wishes& wishes);
 
 /// What is left of `wishes` when these members are in.
-Wishes left_over(const Wishes& wishes, const membership::DescriptionBody& next,
-                 std::uint64_t now_ms);
+Wishes left_over(const membership::Configuration& current, const Wishes& wishes,
+                 const membership::DescriptionBody& next, std::uint64_t now_ms);
 
 /// Whether a member's own organisation has revoked it, or was revoked, or will be.
 bool is_revoked(const membership::Configuration& current, const Wishes& wishes,
@@ -71,13 +71,13 @@ bool is_revoked(const membership::Configuration& current, const Wishes& wishes,
 /// Whether a member gave wrong proofs, and is in `next` with the same directory: what an old one
 /// did says nothing of another.
 bool is_convicted(const membership::Configuration& current, const Wishes& wishes,
-                  const wire::NodeKey& node, const std::vector<membership::Node>& next);
+                  const wire::NodeKey& node, const membership::NodeChanges& next);
 bool is_convicted(const membership::Configuration& current, const Wishes& wishes,
                   const wire::NodeKey& node, const membership::Configuration& next);
 
-/// Whether the node is in with the directory and the address that its statement names.
-bool is_in_as_stated(const wire::AdmissionStatement& statement,
-                     const std::vector<membership::Node>& nodes);
+/// Whether the node is in with the directory and the address that its statement names; null: it is
+/// not in.
+bool is_in_as_stated(const wire::AdmissionStatement& statement, const membership::Node* node);
 bool is_in_as_stated(const wire::AdmissionStatement& statement,
                      const membership::Configuration& in);
 

@@ -9,19 +9,18 @@ namespace rosebud::service {
 namespace {
 
 /// Placed by the R of the epoch that admits them.
-std::vector<membership::Node> placed(const State& state, const crypto::Digest& randomness) {
-  std::vector<membership::Node> out = state.next.nodes;
-  for (membership::Node& node : out) {
-    if (state.added.contains(node.key)) node.admission_randomness = randomness;
-  }
-  return out;
+membership::DescriptionBody placed(membership::DescriptionBody next,
+                                   const crypto::Digest& randomness) {
+  for (auto& [key, node] : next.nodes.added) node.admission_randomness = randomness;
+  return next;
 }
 
 /// Whether the node is in as its own organisation states. Suppose another one stated the same of a
 /// key that was out: its statement, with another time, would say which of the owner's are old.
-bool is_in_by(const wire::AdmissionStatement& statement, const membership::DescriptionBody& next) {
-  const auto node = std::ranges::find(next.nodes, statement.subject, &membership::Node::key);
-  return node != next.nodes.end() && is_in_as_stated(statement, next.nodes) &&
+bool is_in_by(const wire::AdmissionStatement& statement, const Machine& machine) {
+  const membership::DescriptionBody& next = machine.state().next;
+  const auto* node = membership::node_after(machine.configuration(), next.nodes, statement.subject);
+  return is_in_as_stated(statement, node) &&
          next.organisations[node->organisation].authority == statement.organisation;
 }
 
@@ -61,7 +60,8 @@ Carried handed_over(const Machine& machine) {
   const State& state = machine.state();
   CHECK(state.phase == Phase::kSealed);
   Carried out = state.carried;
-  out.wishes = left_over(state.carried.wishes, state.next, state.prepared_ms);
+  out.wishes =
+      left_over(machine.configuration(), state.carried.wishes, state.next, state.prepared_ms);
   forget_complaints_of_others(machine, out);
   out.seated_since_ms.clear();
   if (is_planted(Bug::kEarlyEndsForgotten)) out.early_ends_ms.clear();
@@ -73,12 +73,11 @@ Carried handed_over(const Machine& machine) {
     out.seated_since_ms[one.node] = was_seated ? before->second : state.prepared_ms;
   }
   std::erase_if(out.stated_s, [&](const auto& one) {
-    return std::ranges::find(state.next.nodes, one.first, &membership::Node::key) ==
-           state.next.nodes.end();
+    return membership::node_after(machine.configuration(), state.next.nodes, one.first) == nullptr;
   });
   for (const wire::SignedBytes& one : state.carried.wishes.admissions) {
     const auto statement = wire::AdmissionStatement::decode(one.statement);
-    if (!statement || !is_in_by(*statement, state.next)) continue;
+    if (!statement || !is_in_by(*statement, machine)) continue;
     std::uint64_t& stated_s = out.stated_s[statement->subject];
     stated_s = std::max(stated_s, statement->not_before.value);
   }
@@ -97,14 +96,12 @@ membership::SignedDescription draft(const Machine& machine) {
       .end = length == 0 ? Timestamp(0) : Timestamp(start.value + 3 * length),
       .randomness = randomness,
       .state = Carried::digest(handed_over(machine).encode()),
-      .body = {.settings = state.next.settings,
-               .organisations = state.next.organisations,
-               .nodes = placed(state, is_planted(Bug::kPlacedByOldRandomness) ? current.randomness()
-                                                                              : randomness)}};
+      .body = placed(state.next,
+                     is_planted(Bug::kPlacedByOldRandomness) ? current.randomness() : randomness),
+      .service = {}};
   for (const State::Candidate& one : state.candidates) {
-    const auto at = std::ranges::find(next.body.nodes, one.node, &membership::Node::key);
-    CHECK(at != next.body.nodes.end() && one.announcement);
-    next.service.push_back({.node = static_cast<std::uint32_t>(at - next.body.nodes.begin()),
+    CHECK(one.announcement.has_value());
+    next.service.push_back({.node = one.node,
                             .epoch_key = one.announcement->epoch_key,
                             .commitment = one.announcement->commitment});
   }

@@ -7,10 +7,11 @@ namespace {
 
 // Of what is handed over: 1 had no retirements and no decrees, 2 no settings, 3 no complaints.
 constexpr std::uint8_t kLayout = 4;
-// 1 had nobody set aside, 2 had layout 1 of the above, 3 layout 2, 4 layout 3.
-constexpr std::uint8_t kStateLayout = 5;
-/// Longest list that is read; what a list may hold is decided when something is added.
-constexpr std::size_t kListMax = 65536;
+// 1 had nobody set aside, 2 had layout 1 of the above, 3 layout 2, 4 layout 3; 5 listed all nodes
+// of the next epoch.
+constexpr std::uint8_t kStateLayout = 6;
+/// Longest list that is read, of nodes; what a list may hold is decided when something is added.
+constexpr std::size_t kListMax = membership::kNodesMax;
 
 std::size_t read_count(wire::Reader& in) {
   const std::size_t count = in.u32();
@@ -241,8 +242,8 @@ Bytes State::encode() const {
   write(out, shown_false);
   write(out, shown);
   out.u8(is_end_requested ? 1 : 0).u64(prepared_ms);
-  out.bytes32(next.nodes.empty() ? Bytes{} : next.encode());
-  write(out, added);
+  // Where it is fixed it has organisations.
+  out.bytes32(next.organisations.empty() ? Bytes{} : next.encode());
   write(out, candidates);
   write(out, passed_over);
   write(out, set_aside);
@@ -275,7 +276,6 @@ std::optional<State> State::decode(ByteView bytes) {
     if (!body) return std::nullopt;
     out.next = std::move(*body);
   }
-  out.added = read_set<wire::NodeKey>(in);
   out.candidates = read_candidates(in);
   out.passed_over = read_set<wire::NodeKey>(in);
   out.set_aside = read_candidates(in);

@@ -67,7 +67,6 @@ struct State {
   // ---- On the way to the end ----
   std::uint64_t prepared_ms = 0;     // agreed time of prepare-epoch
   membership::DescriptionBody next;  // new nodes in it have no admission randomness yet
-  std::set<wire::NodeKey> added;
   /// Candidates, in the order of their seats, and what they announced.
   struct Candidate {
     wire::NodeKey node;

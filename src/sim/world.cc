@@ -323,16 +323,17 @@ std::vector<std::size_t> World::group_of(const membership::Configuration& config
 bool World::change_membership(const std::vector<std::size_t>& members, Duration spread) {
   membership::NextEpoch next = membership::same_again(configuration());
   next.start = Timestamp(configuration().start().value + kEpochSeconds);
-  next.body.nodes.clear();
+  std::vector<membership::Node> nodes;
   std::size_t seats = 0;
   std::set<std::uint32_t> seated;  // organisations: at most F seats each
   for (const std::size_t node : members) {
-    next.body.nodes.push_back(nodes_[node].member);
+    nodes.push_back(nodes_[node].member);
     if (seats < next.service.size() && seated.insert(organisation_of(node)).second) {
-      next.service[seats++].node = static_cast<std::uint32_t>(next.body.nodes.size() - 1);
+      next.service[seats++].node = nodes.back().key;
     }
   }
   if (seats < next.service.size()) return false;
+  next.body.nodes = membership::changes_between(configuration(), nodes);
   const Bytes description =
       membership::make_description(configuration(), next, service_keys_, *scheme_);
   auto made = membership::apply(configuration(), description, *scheme_);

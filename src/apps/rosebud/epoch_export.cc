@@ -40,36 +40,16 @@ class EpochsFile {
   membership::EpochFileWriter writer_;
 };
 
-/// Who the organisations are that may recover from what was appended last.
-void see_body(const Buffer& last, membership::HeaderChain& chain) {
-  const auto description = membership::SignedDescription::decode(last);
-  const auto header =
-      description ? membership::DescriptionHeader::decode(description->header) : std::nullopt;
-  const auto configuration =
-      header
-          ? membership::configuration_of(*header, *description)
-          : Result<std::shared_ptr<const membership::Configuration>, membership::DescriptionError>(
-                fail(membership::DescriptionError::kMalformed));
-  // At the genesis the chain knows them.
-  if (configuration) (void)chain.see_body(**configuration);
-}
-
-/// Appends what follows, as far as it does. `last`: the last one that was appended.
-void take(const std::vector<Buffer>& descriptions, membership::HeaderChain& chain, Buffer& last,
-          EpochsFile& file) {
+/// Appends what follows `last`, as far as it does.
+void take(const std::vector<Buffer>& descriptions,
+          std::shared_ptr<const membership::Configuration>& last, EpochsFile& file) {
   for (const Buffer& bytes : descriptions) {
+    auto next = membership::apply(*last, bytes.view(), crypto::ed25519());
     const auto description = membership::SignedDescription::decode(bytes);
-    if (!description) return;
-    const membership::SignedHeader header{.header = description->header,
-                                          .signatures = description->signatures};
-    const auto decoded = membership::DescriptionHeader::decode(header.header);
-    const bool is_its_body =
-        decoded && membership::DescriptionBody::hash_of(description->body) == decoded->body;
-    if (!is_its_body) return;
-    if (decoded->number.generation != chain.tip().number.generation) see_body(last, chain);
-    if (chain.append(std::span(&header, 1), crypto::ed25519()).problem) return;
-    file.put({.header = header, .body = description->body});
-    last = bytes;
+    if (!next || !description) return;
+    file.put({.header = {.header = description->header, .signatures = description->signatures},
+              .body = description->body});
+    last = std::move(*next);
   }
 }
 
@@ -82,13 +62,12 @@ Exported export_epochs(const Globals& globals, const std::string& path) {
       or_stop(membership::verify_genesis(genesis, session.file().cluster, crypto::ed25519()));
   const auto newest = session->learn_newest(std::chrono::seconds(5));
   EpochsFile file(path, genesis);
-  membership::HeaderChain chain(*first);
-  Buffer last;
+  auto last = first;
   int bad_answers = 0;
-  while (chain.tip().number < newest->number()) {
-    const auto before = chain.tip().number;
-    take(session->descriptions_after(before, globals.timeout()), chain, last, file);
-    bad_answers = chain.tip().number == before ? bad_answers + 1 : 0;
+  while (last->number() < newest->number()) {
+    const auto before = last->number();
+    take(session->descriptions_after(before, globals.timeout()), last, file);
+    bad_answers = last->number() == before ? bad_answers + 1 : 0;
     if (bad_answers < kBadAnswersMax) continue;
     stop(ExitCode::kNoQuorum,
          {.what = fmt::format("no node gives what follows epoch {}", before.epoch.value),
@@ -96,7 +75,7 @@ Exported export_epochs(const Globals& globals, const std::string& path) {
           .next = "see rosebud status, and try again"});
   }
   file.end();
-  return {.cluster = first->cluster(), .epochs_count = chain.tip().number.epoch.value};
+  return {.cluster = first->cluster(), .epochs_count = last->number().epoch.value};
 }
 
 void add_epoch_export(CLI::App& epoch, Globals& globals) {

@@ -7,8 +7,10 @@
 
 #include "apps/rosebud/dev_nodes.h"
 #include "apps/rosebud/identity.h"
+#include "base/check.h"
 #include "membership/admission.h"
 #include "membership/movement.h"
+#include "membership/placing.h"
 #include "runtime/statement_file.h"
 #include "service/next_members.h"
 
@@ -69,28 +71,31 @@ service::Wishes wishes_of(const Configuration& current, const PlanOptions& optio
 }
 
 /// Whom the service would not take, or not let go, in the next epoch.
-std::vector<std::string> waiting_in(const service::Wishes& wishes,
-                                    const std::vector<membership::Node>& nodes) {
+std::vector<std::string> waiting_in(const service::Wishes& wishes, const Configuration& current,
+                                    const membership::NodeChanges& changes) {
+  const auto node_then = [&](const wire::NodeKey& key) {
+    return membership::node_after(current, changes, key);
+  };
   std::vector<std::string> out;
   for (const wire::SignedBytes& one : wishes.admissions) {
     const auto statement = wire::AdmissionStatement::decode(one.statement);
-    if (!service::is_in_as_stated(*statement, nodes)) {
+    if (!service::is_in_as_stated(*statement, node_then(statement->subject))) {
       out.push_back(statement->name +
                     " would not be taken: another node has its name, address or directory, or its "
                     "key belongs to another organisation");
     }
   }
   for (const service::OwnedNode& one : wishes.revoked) {
-    const auto node = std::ranges::find(nodes, one.node, &membership::Node::key);
-    if (node == nodes.end()) continue;
+    const auto* node = node_then(one.node);
+    if (node == nullptr) continue;
     out.push_back(
         node->name +
         " would stay: without it a group could not be filled to 2f+1 members, or the service to "
         "2F+1; let another one come first");
   }
   for (const auto& [one, since] : wishes.retired_s) {
-    const auto node = std::ranges::find(nodes, one.node, &membership::Node::key);
-    if (node == nodes.end()) continue;
+    const auto* node = node_then(one.node);
+    if (node == nullptr) continue;
     out.push_back(node->name +
                   " would stay for the present: at most f of a group leave in one epoch, and no "
                   "group is left with fewer than 2f+1");
@@ -100,20 +105,19 @@ std::vector<std::string> waiting_in(const service::Wishes& wishes,
 
 /// Where new nodes stand is drawn by the epoch that admits them: an example of a draw.
 ConfigurationPointer example_of(const Configuration& current, service::NextMembers next) {
-  for (membership::Node& node : next.nodes) {
-    if (next.added.contains(node.key)) {
-      node.admission_randomness = crypto::Hasher("rosebud example of a draw 1")
-                                      .update(current.randomness().view())
-                                      .finish();
-    }
+  for (auto& [key, node] : next.nodes.added) {
+    node.admission_randomness =
+        crypto::Hasher("rosebud example of a draw 1").update(current.randomness().view()).finish();
   }
+  const auto placed = membership::in_their_places(current, next.nodes);
+  CHECK(placed.has_value());
   return or_stop(Configuration::make({.cluster = current.cluster(),
                                       .number = current.number(),
                                       .start = current.start(),
                                       .end = current.end(),
                                       .settings = current.settings(),
-                                      .organisations = std::move(next.organisations),
-                                      .nodes = std::move(next.nodes)}));
+                                      .organisations = std::move(next.organisations)},
+                                     current, *placed));
 }
 
 /// What the nodes of a development cluster say that they keep, each copy once.
@@ -131,7 +135,7 @@ Plan make_plan(const Globals& globals, const PlanOptions& options) {
       session->learn_newest(std::min<Duration>(globals.timeout(), std::chrono::seconds(5)));
   const service::Wishes wishes = wishes_of(*current, options);
   service::NextMembers next = service::next_members(*current, wishes, wall_seconds() * 1000);
-  Plan out{.before = current, .waiting = waiting_in(wishes, next.nodes)};
+  Plan out{.before = current, .waiting = waiting_in(wishes, *current, next.nodes)};
   out.after = example_of(*current, std::move(next));
   out.movement = membership::movement(*current, *out.after);
   out.stored_bytes =

@@ -26,7 +26,7 @@ std::optional<RecoveryFile> decode(ByteView bytes) {
   RecoveryFile out{.cluster = in.fixed<crypto::ClusterId>()};
   out.generation = wire::Generation(in.u32());
   const std::size_t statements = in.u16();
-  if (statements > membership::kDescribedNodesMax) return std::nullopt;
+  if (statements > membership::kRecoveryStatementsMax) return std::nullopt;
   for (std::size_t i = 0; in.ok() && i < statements; ++i) {
     if (!out.add(wire::read_signed_bytes(in, wire::kStatementSizeMax))) return std::nullopt;
   }

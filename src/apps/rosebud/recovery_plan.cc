@@ -161,6 +161,13 @@ void check_groups_left(RecoveryOutlook& out) {
   for (const membership::Node& node : out.parent->nodes()) {
     if (!out.plan.given_up.contains(node.key)) parts.nodes.push_back(node);
   }
+  if (out.plan.given_up.size() > membership::kRemovedNodesMax) {
+    out.problems.push_back({.what = std::to_string(out.plan.given_up.size()) +
+                                    " nodes are given up, and one description says at most " +
+                                    std::to_string(membership::kRemovedNodesMax),
+                            .cause = {},
+                            .next = "give up fewer nodes"});
+  }
   if (auto problem = membership::problem_of(parts)) {
     problem->next = "give up fewer nodes";
     out.problems.push_back(std::move(*problem));

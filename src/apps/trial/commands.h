@@ -76,8 +76,8 @@ inline Duration duration_of(double seconds) {
 
 struct EpochsOptions {
   std::filesystem::path out;
-  std::uint64_t count = 10;      // epochs, the genesis among them
-  std::uint64_t body_every = 0;  // epochs whose number it divides have their body; 0: none
+  std::uint64_t count = 10;     // epochs, the genesis among them
+  std::uint64_t bodies_to = 0;  // epochs from 2 to this have their bodies; 0: none
 };
 /// Writes a chain of epochs (docs/format/epochs.md) with real signatures; prints its cluster id.
 Status<Explained> write_epochs(const EpochsOptions& options);

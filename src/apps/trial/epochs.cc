@@ -27,7 +27,7 @@ Status<Explained> write_epochs(const EpochsOptions& options) {
   bool is_written = put(writer.start(chain.cluster.sign()));
   for (std::uint64_t epoch = 2; is_written && epoch <= options.count; ++epoch) {
     auto entry = membership::with_body(chain.next());
-    if (options.body_every == 0 || epoch % options.body_every != 0) entry.body.reset();
+    if (epoch > options.bodies_to) entry.body.reset();
     is_written = put(writer.entry(entry));
   }
   is_written = is_written && put(writer.end()) && std::fflush(file.get()) == 0;

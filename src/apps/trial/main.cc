@@ -77,7 +77,7 @@ int run(int argc, char** argv) {
   auto* epochs = app.add_subcommand("epochs", "Write a chain of epochs; print its cluster id");
   epochs->add_option("--out", made.out, "File to write")->required();
   epochs->add_option("--count", made.count, "Epochs, the genesis among them");
-  epochs->add_option("--body-every", made.body_every, "Every how many epochs one has its body");
+  epochs->add_option("--bodies-to", made.bodies_to, "The last epoch that has its body");
   CLI11_PARSE(app, argc, argv);
   if (!apps::plant_bug_of_environment()) return kExitFailure;
   if (app.got_subcommand("load")) return code_of(trial::run_load(load));

@@ -27,11 +27,11 @@ Result<std::vector<membership::SeatKey>, Explained> read_keys(
 }
 
 /// Every seat keeps its key and goes to some node, one of each organisation.
-bool fill_seats(membership::NextEpoch& next) {
+bool fill_seats(membership::NextEpoch& next, const std::vector<Node>& nodes) {
   std::set<std::uint32_t> seated;
   std::size_t seat = 0;
-  for (std::uint32_t i = 0; i < next.body.nodes.size() && seat < next.service.size(); ++i) {
-    if (seated.insert(next.body.nodes[i].organisation).second) next.service[seat++].node = i;
+  for (std::size_t i = 0; i < nodes.size() && seat < next.service.size(); ++i) {
+    if (seated.insert(nodes[i].organisation).second) next.service[seat++].node = nodes[i].key;
   }
   return seat == next.service.size();
 }
@@ -52,8 +52,9 @@ Status<Explained> make_next_epoch(const NextEpochOptions& options) {
 
   membership::NextEpoch next = membership::same_again(current);
   next.start = current.start().next();
+  std::vector<Node> nodes = current.nodes().to_vector();
   for (const std::string& name : options.remove) {
-    if (std::erase_if(next.body.nodes, [&](const Node& node) { return node.name == name; }) == 0) {
+    if (std::erase_if(nodes, [&](const Node& node) { return node.name == name; }) == 0) {
       return fail(Explained{.what = "'" + name + "' is no member"});
     }
   }
@@ -62,9 +63,10 @@ Status<Explained> make_next_epoch(const NextEpochOptions& options) {
     if (node == (*first)->nodes().end()) {
       return fail(Explained{.what = "the genesis has no node '" + name + "'"});
     }
-    next.body.nodes.push_back(*node);
+    nodes.push_back(*node);
   }
-  if (!fill_seats(next)) return fail(Explained{.what = "an organisation without nodes"});
+  next.body.nodes = membership::changes_between(current, nodes);
+  if (!fill_seats(next, nodes)) return fail(Explained{.what = "an organisation without nodes"});
   auto last = chain->back();
   for (std::uint32_t i = 0; i < options.count; ++i) {
     auto made = membership::apply(

@@ -154,9 +154,10 @@ bool is_convicted_in(const State& sealed, const wire::NodeKey& node) {
 
 std::string problem_of_complaints_handed_over(const membership::Configuration& current,
                                               const State& sealed, const Carried& handed_over) {
+  const auto next = membership::nodes_after(current, sealed.next.nodes);
   const auto stays = [&](const wire::NodeKey& key) {
     const auto before = current.node_index(key);
-    return before && std::ranges::any_of(sealed.next.nodes, [&](const membership::Node& node) {
+    return before && std::ranges::any_of(next, [&](const membership::Node& node) {
              return node.key == key && node.directory == current.nodes()[*before].directory;
            });
   };

@@ -265,7 +265,7 @@ std::optional<Buffer> Misbehaviour::rewritten(const membership::Configuration& b
   membership::NextEpoch next = membership::same_again(before);
   next.randomness = share_of(fresh_key());
   // With the same keys in the same seats it would be refused for them already.
-  for (membership::ServiceMember& member : next.service) {
+  for (membership::Seat& member : next.service) {
     member.epoch_key = fresh_key().public_key();
   }
   const membership::SeatKey signer{.seat = seat->value, .key = key->second};

@@ -76,6 +76,7 @@ class StepRules {
         before_(step.before),
         after_(step.machine.state()),
         epoch_(step.machine.configuration()),
+        next_nodes_(membership::nodes_after(epoch_, after_.next.nodes)),
         is_member_(member_of(epoch_, step.asker) != nullptr) {}
 
   std::string problem() const {
@@ -211,7 +212,7 @@ class StepRules {
   /// Somebody leaves who has to, or an organisation.
   bool is_there_a_reason() const {
     const bool does_node_go = std::ranges::any_of(epoch_.nodes(), [this](const Node& node) {
-      return !find(after_.next.nodes, node.key) &&
+      return !find(next_nodes_, node.key) &&
              (is_sent_away(epoch_, after_, node) || is_convicted_in(after_, node.key) ||
               after_.carried.wishes.inactive_since_ms.contains(node.key));
     });
@@ -282,7 +283,7 @@ class StepRules {
 
   std::string of_any_candidates() const {
     for (const State::Candidate& one : after_.candidates) {
-      if (!find(after_.next.nodes, one.node)) return "a candidate is not in the next epoch";
+      if (!find(next_nodes_, one.node)) return "a candidate is not in the next epoch";
     }
     return problem_of_seats(epoch_, nodes_of(after_.candidates));
   }
@@ -306,14 +307,13 @@ class StepRules {
     return out.empty() ? of_any_candidates() : out;
   }
   bool is_barred(const wire::NodeKey& node) const {
-    return !find(after_.next.nodes, node) ||
-           after_.carried.wishes.inactive_since_ms.contains(node) || is_convicted(node) ||
-           is_sent_away(epoch_, after_, *find(epoch_.nodes(), node));
+    return !find(next_nodes_, node) || after_.carried.wishes.inactive_since_ms.contains(node) ||
+           is_convicted(node) || is_sent_away(epoch_, after_, *find(epoch_.nodes(), node));
   }
   /// It gave wrong proofs, and is in the next epoch with the same directory: it could not go yet.
   bool is_convicted(const wire::NodeKey& node) const {
     const Node* before = find(epoch_.nodes(), node);
-    const Node* after = find(after_.next.nodes, node);
+    const Node* after = find(next_nodes_, node);
     return is_convicted_in(after_, node) && before && after &&
            before->directory == after->directory;
   }
@@ -375,7 +375,7 @@ class StepRules {
                                [&](const auto& one) { return one.epoch_key == key; }) ||
            std::ranges::any_of(after_.next.organisations,
                                [&](const auto& one) { return one.authority == key; }) ||
-           find(after_.next.nodes, key);
+           find(next_nodes_, key);
   }
 
   std::string of_shares() const {
@@ -406,6 +406,7 @@ class StepRules {
   const State& before_;
   const State& after_;
   const Configuration& epoch_;
+  const std::vector<Node> next_nodes_;  // of the epoch that is being prepared
   bool is_member_;
 };
 
@@ -601,7 +602,7 @@ std::string problem_of_handing_over(const membership::Configuration& current, co
                                     const Carried& handed_over) {
   const Wishes& before = sealed.carried.wishes;
   const Wishes& after = handed_over.wishes;
-  const auto& nodes = sealed.next.nodes;
+  const auto nodes = membership::nodes_after(current, sealed.next.nodes);
   const std::string out = problem_of_complaints_handed_over(current, sealed, handed_over);
   if (!out.empty()) return out;
   if (after.revoked != before.revoked) return "revocations are not handed over";

@@ -476,7 +476,8 @@ class Run {
     const std::size_t most = std::max<std::size_t>(plan_.world.settings.service_faults, 1);
     std::map<std::uint32_t, std::size_t> able_of;
     std::size_t seats = 0;
-    for (const membership::Node& node : machine->state().next.nodes) {
+    for (const membership::Node& node :
+         membership::nodes_after(machine->configuration(), machine->state().next.nodes)) {
       const auto n = world_.number_of(node.key);
       if (!world_.newest().node_index(node.key) || world_.is_faulty(*n)) continue;
       seats += ++able_of[node.organisation] <= most ? 1 : 0;
