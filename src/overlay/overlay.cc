@@ -38,8 +38,8 @@ Now read_clocks() {
 
 Address address_of(const udp::endpoint& endpoint) {
   const auto& ip = endpoint.address();
-  const auto bytes = ip.is_v4() ? asio::ip::make_address_v6(asio::ip::v4_mapped, ip.to_v4())
-                                : ip.to_v6();
+  const auto bytes =
+      ip.is_v4() ? asio::ip::make_address_v6(asio::ip::v4_mapped, ip.to_v4()) : ip.to_v6();
   Address out{.port = endpoint.port()};
   std::ranges::copy(bytes.to_bytes(), out.ip.begin());
   return out;
@@ -150,8 +150,8 @@ class Overlay::Impl {
 
 Status<Explained> Overlay::Impl::listen(const std::string& host, std::uint16_t port) {
   error_code error;
-  const auto found = udp::resolver(io_).resolve(host, std::to_string(port),
-                                                udp::resolver::passive, error);
+  const auto found =
+      udp::resolver(io_).resolve(host, std::to_string(port), udp::resolver::passive, error);
   if (!error && found.empty()) error = asio::error::host_not_found;
   if (!error) {
     const udp::endpoint endpoint = found.begin()->endpoint();
@@ -162,7 +162,8 @@ Status<Explained> Overlay::Impl::listen(const std::string& host, std::uint16_t p
   }
   if (error) {
     return fail(Explained{
-        .what = "cannot listen on UDP " + host + ":" + std::to_string(port) + ": " + error.message(),
+        .what =
+            "cannot listen on UDP " + host + ":" + std::to_string(port) + ": " + error.message(),
         .cause = error == asio::error::address_in_use ? "another process uses this port" : "",
         .next = "stop the other process, or give the node another address"});
   }
@@ -254,8 +255,7 @@ std::vector<PeerState> Overlay::Impl::known_states(const routing::Roster& roster
   std::map<crypto::PublicKey, PeerState> before;
   if (part_) {
     for (std::uint32_t i = 0; i < part_->roster->size(); ++i) {
-      before.emplace(part_->roster->key(PeerIndex(i)),
-                     part_->peer->table().state(PeerIndex(i)));
+      before.emplace(part_->roster->key(PeerIndex(i)), part_->peer->table().state(PeerIndex(i)));
     }
     before[part_->roster->key(part_->self)] = part_->peer->state();
   }
@@ -270,10 +270,9 @@ std::vector<PeerState> Overlay::Impl::known_states(const routing::Roster& roster
 void Overlay::Impl::make_peer(std::vector<PeerState> states) {
   PeerState& own = states[part_->self.value];
   if (!own.is_alive()) own = own.returned();
-  routing::Table table(part_->roster,
-                       std::make_shared<const routing::Snapshot>(std::move(states)));
-  part_->peer = std::make_unique<routing::Peer>(part_->rules, part_->self, std::move(table),
-                                                random_.next());
+  routing::Table table(part_->roster, std::make_shared<const routing::Snapshot>(std::move(states)));
+  part_->peer =
+      std::make_unique<routing::Peer>(part_->rules, part_->self, std::move(table), random_.next());
 }
 
 void Overlay::Impl::enter(const crypto::ClusterId& cluster, const std::vector<Member>& members) {
@@ -297,8 +296,8 @@ void Overlay::Impl::enter(const crypto::ClusterId& cluster, const std::vector<Me
       if (key == own) next.self = PeerIndex(i);
     }
     next.roster_digest = hasher.finish();
-    const bool is_same = part_ && part_->roster_digest == next.roster_digest &&
-                         part_->addresses == next.addresses;
+    const bool is_same =
+        part_ && part_->roster_digest == next.roster_digest && part_->addresses == next.addresses;
     if (is_same) return;
   }
   if (part_) {
@@ -322,10 +321,9 @@ void Overlay::Impl::enter(const crypto::ClusterId& cluster, const std::vector<Me
 void Overlay::Impl::take_part(Now now, Part next) {
   const bool was_taking_part = part_ && !part_->join_until;
   auto states = known_states(*next.roster);
-  const auto settings =
-      routing::Settings::for_peers(routing::Timing::kEager, next.roster->size());
-  next.rules = std::make_shared<const routing::Rules>(routing::Rules{
-      settings, routing::Slices(next.roster, settings.slices, settings.units)});
+  const auto settings = routing::Settings::for_peers(routing::Timing::kEager, next.roster->size());
+  next.rules = std::make_shared<const routing::Rules>(
+      routing::Rules{settings, routing::Slices(next.roster, settings.slices, settings.units)});
   next.seals = std::make_unique<Seals>(next.roster, next.self, key_, scheme_, next.roster_digest,
                                        random_.next(), now);
   part_ = std::move(next);

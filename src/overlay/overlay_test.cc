@@ -24,8 +24,8 @@ struct OverlayTest : testing::Test {
   std::vector<Member> members;
 
   std::unique_ptr<Overlay> listening(std::size_t peer, std::uint16_t port) {
-    auto out = std::make_unique<Overlay>(io, key_of(peer), crypto::ed25519(), peer,
-                                         milliseconds(300));
+    auto out =
+        std::make_unique<Overlay>(io, key_of(peer), crypto::ed25519(), peer, milliseconds(300));
     const auto bound = out->listen("127.0.0.1", port);
     EXPECT_TRUE(bound) << bound.error().text();
     return out;
@@ -33,8 +33,8 @@ struct OverlayTest : testing::Test {
   void begin(std::size_t count) {
     for (std::size_t i = 0; i < count; ++i) {
       peers.push_back(listening(i, 0));
-      members.push_back({key_of(i).public_key(),
-                         "127.0.0.1:" + std::to_string(peers.back()->port())});
+      members.push_back(
+          {key_of(i).public_key(), "127.0.0.1:" + std::to_string(peers.back()->port())});
     }
     for (const auto& peer : peers) peer->enter(cluster, members);
   }
@@ -48,9 +48,8 @@ struct OverlayTest : testing::Test {
     return true;
   }
   bool all_take_part() {
-    return std::ranges::all_of(peers, [](const auto& one) {
-      return !one || one->picture().is_taking_part;
-    });
+    return std::ranges::all_of(
+        peers, [](const auto& one) { return !one || one->picture().is_taking_part; });
   }
   std::size_t alive_in(const Overlay& one) {
     const auto all = one.picture().peers;
@@ -58,8 +57,8 @@ struct OverlayTest : testing::Test {
         std::ranges::count_if(all, [](const auto& peer) { return peer.state.is_alive(); }));
   }
   bool all_know(std::size_t alive) {
-    return std::ranges::all_of(
-        peers, [&](const auto& one) { return !one || alive_in(*one) == alive; });
+    return std::ranges::all_of(peers,
+                               [&](const auto& one) { return !one || alive_in(*one) == alive; });
   }
   LookupAnswer ask(Overlay& one, routing::Point key) {
     std::optional<LookupAnswer> out;

@@ -2,7 +2,6 @@
 #include <nlohmann/json.hpp>
 
 #include "crypto/random.h"
-
 #include "runtime/node_internal.h"
 
 namespace rosebud::runtime {

@@ -29,15 +29,15 @@ std::string draw_ring(const std::vector<RingMark>& marks, int rows) {
                                  std::string(static_cast<std::size_t>(2 * rows - 1), ' '));
   const auto put = [&](double turn, char shown) {
     const Place at = place_of(turn, rows);
-    char& there =
-        lines[static_cast<std::size_t>(at.row)][static_cast<std::size_t>(at.column)];
+    char& there = lines[static_cast<std::size_t>(at.row)][static_cast<std::size_t>(at.column)];
     if (there == ' ' || weight(shown) > weight(there)) there = shown;
   };
   const int steps = 8 * rows;
   for (int i = 0; i < steps; ++i) put(static_cast<double>(i) / steps, '.');
   for (const RingMark& one : marks) {
-    put(std::ldexp(static_cast<double>(one.at), -64),
-        one.is_self ? '@' : one.is_alive ? one.letter : 'x');
+    put(std::ldexp(static_cast<double>(one.at), -64), one.is_self    ? '@'
+                                                      : one.is_alive ? one.letter
+                                                                     : 'x');
   }
   std::string out;
   for (std::string& line : lines) {
