@@ -202,8 +202,8 @@ TEST_F(EpochFileTest, OtherFilesAndVersions) {
   changed[0] ^= 1;
   expect_refused("another file", changed, kOtherFile, 1);
   changed = file;
-  for (const std::uint8_t version : {'1', '3'}) {
-    changed[15] = version;
+  for (const char version : {'1', '3'}) {
+    changed[15] = static_cast<std::uint8_t>(version);
     expect_refused("another version", changed, kOtherVersion, 1);
   }
   changed = file;

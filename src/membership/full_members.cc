@@ -101,7 +101,7 @@ std::optional<MembersPart> MembersPart::decode(ByteView bytes) {
   MembersPart out{.index = in.u16()};
   if (out.index >= kMembersPartsMax) return std::nullopt;
   if (out.index == 0) {
-    out.head.emplace();
+    out.head = MembersPart::Head{};
     out.head->settings = read_settings(in);
     out.head->organisations = read_organisations(in);
     out.head->node_count = in.u32();

@@ -216,7 +216,7 @@ TEST_F(MembersInParts, DamagedParts_NeverCrash_AndNeverCount) {
 
 TEST(MembersPartLayout, TheLongestFitsItsBound) {
   MembersPart part;
-  part.head.emplace();
+  part.head = MembersPart::Head{};
   part.head->node_count = kNodesMax;
   part.head->organisations.resize(kOrganisationsMax);
   for (Organisation& one : part.head->organisations)
