@@ -123,7 +123,7 @@ std::optional<Instant> Replica::request_deadline() const {
 /// for anything any more (seed 56 of the scenario `stop`).
 std::optional<Instant> Replica::waits_since() const {
   if (is_stopped_) {
-    const bool is_stable = log_.low() >= executed_ || is_planted(Bug::kEndIsNotAwaited);
+    const bool is_stable = log_.low() >= executed_;
     return is_stable ? std::nullopt : std::optional(end_since_);
   }
   return pending_.empty() ? std::nullopt : std::optional(pending_.oldest_since());
