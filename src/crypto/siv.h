@@ -1,8 +1,7 @@
 // Sealing small messages: AES-128-SIV (RFC 5297), by OpenSSL.
 //
 // Deterministic: a nonce that comes twice shows that the same message came twice, and nothing else.
-// So two lives of one peer may number their datagrams alike, as after a clock was set back. Costs
-// about a microsecond for a datagram.
+// So two lives of one peer may number their datagrams alike, as after a clock was set back.
 #pragma once
 
 #include <optional>

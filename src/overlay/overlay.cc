@@ -127,6 +127,7 @@ class Overlay::Impl {
 
   asio::io_context& io_;
   udp::socket socket_;
+  bool is_v4_ = true;  // the socket
   asio::steady_timer timer_;
   udp::resolver resolver_;
   crypto::SecretKey key_;
@@ -140,8 +141,7 @@ class Overlay::Impl {
   std::uint64_t next_lookup_ = 1;
   Instant tidy_at_;
   std::optional<Instant> armed_for_;
-  Counters counters_;
-  Refusals former_;  // of rosters before
+  Counters counters_;  // of what rosters before refused and rejected too
   std::array<std::uint8_t, kDatagramSizeMax + 1> buffer_{};
   std::shared_ptr<bool> is_over_ = std::make_shared<bool>(false);
 };
@@ -155,6 +155,7 @@ Status<Explained> Overlay::Impl::listen(const std::string& host, std::uint16_t p
   if (!error && found.empty()) error = asio::error::host_not_found;
   if (!error) {
     const udp::endpoint endpoint = found.begin()->endpoint();
+    is_v4_ = endpoint.address().is_v4();
     socket_.open(endpoint.protocol(), error);
     if (!error) socket_.bind(endpoint, error);
     if (!error) socket_.non_blocking(true, error);
@@ -233,9 +234,8 @@ void Overlay::Impl::flush(Now now) {
     }
     part_->seals->send(now, one.to, *address, effects_.bytes(one), outgoing_);
   }
-  const bool is_v4_socket = socket_.is_open() && socket_.local_endpoint().address().is_v4();
   for (const Outgoing& one : outgoing_) {
-    const auto to = endpoint_of(one.to, is_v4_socket);
+    const auto to = endpoint_of(one.to, is_v4_);
     error_code error = asio::error::address_family_not_supported;
     if (to) socket_.send_to(asio::buffer(one.datagram), *to, 0, error);
     if (error) {
@@ -301,10 +301,7 @@ void Overlay::Impl::enter(const crypto::ClusterId& cluster, const std::vector<Me
     if (is_same) return;
   }
   if (part_) {
-    const Refusals& of = part_->seals->refusals();
-    former_ = {former_.malformed + of.malformed, former_.stale + of.stale,
-               former_.repeated + of.repeated,   former_.not_authentic + of.not_authentic,
-               former_.too_many + of.too_many,   former_.too_fast + of.too_fast};
+    counters_.refusals += part_->seals->refusals();
     counters_.rejected += part_->peer->rejected_count();
   }
   const auto unanswered = std::exchange(asked_, {});
@@ -449,15 +446,8 @@ Picture Overlay::Impl::picture() const {
 
 Counters Overlay::Impl::counters() const {
   Counters out = counters_;
-  out.refusals = former_;
   if (!part_) return out;
-  const Refusals& now = part_->seals->refusals();
-  out.refusals.malformed += now.malformed;
-  out.refusals.stale += now.stale;
-  out.refusals.repeated += now.repeated;
-  out.refusals.not_authentic += now.not_authentic;
-  out.refusals.too_many += now.too_many;
-  out.refusals.too_fast += now.too_fast;
+  out.refusals += part_->seals->refusals();
   out.rejected += part_->peer->rejected_count();
   return out;
 }

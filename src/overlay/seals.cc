@@ -54,6 +54,16 @@ Bytes about_proof(std::uint8_t kind, std::uint64_t challenge) {
 
 }  // namespace
 
+Refusals& Refusals::operator+=(const Refusals& other) {
+  malformed += other.malformed;
+  stale += other.stale;
+  repeated += other.repeated;
+  not_authentic += other.not_authentic;
+  too_many += other.too_many;
+  too_fast += other.too_fast;
+  return *this;
+}
+
 Seals::Seals(std::shared_ptr<const routing::Roster> roster, PeerIndex self,
              const crypto::SecretKey& key, const crypto::SignatureScheme& scheme,
              const crypto::Digest& configuration, std::uint64_t seed, Now begun)

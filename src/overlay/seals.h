@@ -69,6 +69,8 @@ struct Refusals {
   std::uint64_t not_authentic = 0;  // another key: forged, or of another configuration
   std::uint64_t too_many = 0;       // new links beyond what a second may cost
   std::uint64_t too_fast = 0;       // of a peer that sends too much
+
+  Refusals& operator+=(const Refusals& other);
 };
 
 class Seals {

@@ -418,9 +418,11 @@ void Replica::execute(Now now, SequenceNumber number, const SealedBatch& batch, 
     execute_request(now, request, out);
   }
   out.push_back(Executed{number, batch.digest(), batch.batch().requests.size()});
-  if (is_stopped_) pending_.clear();
-  if (is_stopped_) unready_.clear();
-  end_since_ = now.instant;
+  if (is_stopped_) {
+    pending_.clear();
+    unready_.clear();
+    end_since_ = now.instant;
+  }
   if (is_planted(Bug::kCensoredWaitForever)) pending_.wait_anew(now.instant);
 }
 
